@@ -1,0 +1,134 @@
+"""The paper's sequence-to-sequence surrogate: V_m maps in, one ECG value per map out; D is not an input.
+
+    map -> frame encoder -> + time embedding -> self-attention over the sequence -> LSTM -> linear -> phi_e(t)
+
+Towards Deep Learning Surrogate for the Forward Problem in Electrocardiology (arXiv 2512.13765) names these parts; their
+sizes are our choice. Every part is a flag of `ModelConfig`. Dims: B batch, T time, C channels, H, W map.
+"""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Which parts the network has, and their sizes."""
+
+    pixels: int = 50  # side of the input maps
+    encoder: str = "conv"  # conv | linear
+    time: bool = True  # time embedding
+    attention: bool = True
+    decoder: str = "lstm"  # lstm | tcn | linear
+    channels: tuple[int, ...] = (16, 32, 64)
+    width: int = 128  # of a frame's code
+    heads: int = 4
+    t_scale: float = 1000.0  # ms, unit of time inside the embedding
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("encoder", ("conv", "linear")), ("decoder", ("lstm", "tcn", "linear"))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(f"width: expected an even multiple of heads = {self.heads}, got {self.width}")
+
+
+class TimeEmbedding(nn.Module):
+    """Sines and cosines of the frame's time at geometric frequencies, mixed by one linear layer."""
+
+    def __init__(self, width: int, t_scale: float):
+        super().__init__()
+        frequency = 2 * math.pi / t_scale * 2 ** torch.linspace(-1, 6, width // 2)  # periods 2 t_scale .. t_scale / 64
+        self.register_buffer("frequency", frequency)
+        self.mix = nn.Linear(width, width)
+
+    def forward(self, t: Tensor) -> Tensor:  # t: (T,) ms
+        phase = t[:, None] * self.frequency  # (T, C / 2)
+        return self.mix(torch.cat([phase.sin(), phase.cos()], -1))  # (T, C)
+
+
+class TCN(nn.Module):
+    """Dilated convolutions over time with residuals, looking both ways in time: the alternative to the LSTM."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv1d(width, width, 3, padding=d, dilation=d) for d in (1, 2, 4, 8))
+
+    def forward(self, z: Tensor) -> Tensor:  # (B, T, C)
+        z = z.transpose(1, 2)  # (B, C, T)
+        for layer in self.layers:
+            z = z + nn.functional.gelu(layer(z))
+        return z.transpose(1, 2)  # (B, T, C)
+
+
+class Seq2Seq(nn.Module):
+    """Conv encoder, time embedding, attention, LSTM decoder, each by its flag in ``config``."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        if config.encoder == "conv":
+            layers, side = [], config.pixels
+            for c_in, c_out in zip((1, *config.channels), config.channels, strict=False):
+                layers += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.GroupNorm(4, c_out), nn.GELU()]
+                side = (side + 1) // 2
+            # Flattened, not pooled: 1/r weighs by position.
+            self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(config.channels[-1] * side**2, config.width))
+        else:
+            self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(config.pixels**2, config.width))
+        self.time = TimeEmbedding(config.width, config.t_scale) if config.time else None
+        if config.attention:
+            self.norm = nn.LayerNorm(config.width)
+            self.attention = nn.MultiheadAttention(config.width, config.heads, batch_first=True)
+        if config.decoder == "lstm":
+            self.decoder = nn.LSTM(config.width, config.width, batch_first=True)
+        elif config.decoder == "tcn":
+            self.decoder = TCN(config.width)
+        else:
+            self.decoder = nn.Identity()
+        self.head = nn.Linear(config.width, 1)
+
+    def forward(self, u: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Maps u (B, T, H, W) in 0..1 at times t (T,) in ms -> ECG (B, T) and attention weights (B, T, T) or None."""
+        n_batch, n_t = u.shape[:2]
+        z = self.encoder(u.reshape(n_batch * n_t, 1, *u.shape[2:]))  # (B T, C)
+        z = z.reshape(n_batch, n_t, -1)  # (B, T, C)
+        if self.time is not None:
+            z = z + self.time(t)
+        weights = None
+        if self.config.attention:
+            q = self.norm(z)
+            context, weights = self.attention(q, q, q)  # (B, T, C), (B, T, T)
+            z = z + context
+        z = self.decoder(z)  # (B, T, C)
+        z = z[0] if isinstance(z, tuple) else z
+        return self.head(z).squeeze(-1), weights  # (B, T)
+
+
+def save_model(model: Seq2Seq, path: Path, **card) -> None:
+    """Write weights as ``path`` (safetensors) and, beside it, the card (.json): config, scales, and what made it."""
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    for file, write in (
+        (path, lambda scratch: save_file(weights, scratch)),
+        (path.with_suffix(".json"), lambda scratch: scratch.write_text(json.dumps({"config": asdict(model.config), **card}, indent=1) + "\n")),
+    ):
+        scratch = file.with_name(file.name + ".tmp")
+        write(scratch)
+        scratch.replace(file)
+
+
+def load_model(path: Path) -> tuple[Seq2Seq, dict]:
+    """Read a network and its card; ValueError if the weights do not fit the card's config."""
+    card = json.loads(path.with_suffix(".json").read_text())
+    config = card["config"] | {"channels": tuple(card["config"]["channels"])}
+    model = Seq2Seq(ModelConfig(**config))
+    try:
+        model.load_state_dict(load_file(path))
+    except RuntimeError as error:
+        raise ValueError(f"checkpoint {path.name}: expected weights for {card['config']}, got others: {error}") from None
+    return model.eval(), card

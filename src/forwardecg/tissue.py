@@ -1,0 +1,174 @@
+"""Tissue sheets: diffusivity, fibrosis, stimuli - and the faces between their cells.
+
+Four conditions, each drawn from a seed: healthy, gap-junction remodelled (lower D), fibrotic (non-conductive cells in
+four textures, D lowered around them) and combined. Sizes in mm, D in mm^2/ms, arrays (y, x).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+CONDITIONS = ("healthy", "gap_junction", "fibrotic", "combined")
+TEXTURES = ("diffuse", "patchy", "compact", "interstitial")
+RIM_MM = 2.0  # distance over which D recovers around fibrosis
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tissue:
+    """A square-pixel sheet: ``D`` (y, x) in mm^2/ms, ``conductive`` (y, x) bool, ``dx`` in mm, and how it came about.
+
+    Raises
+    ------
+    ValueError
+        D not 2-D, not finite or negative; conductive of another shape or type, or nowhere true; dx not positive.
+    """
+
+    D: np.ndarray
+    conductive: np.ndarray
+    dx: float
+    condition: str = "healthy"
+    texture: str = "none"
+    gj_scale: float = 1.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.dx) and self.dx > 0):
+            raise ValueError(f"dx: expected a length > 0 mm, got {self.dx}")
+        if self.D.ndim != 2:
+            raise ValueError(f"D: expected dims (y, x), got an array of shape {self.D.shape}")
+        if not np.isfinite(self.D).all():
+            raise ValueError(f"D: expected finite values in mm^2/ms, got {np.sum(~np.isfinite(self.D))} that are not")
+        if (self.D < 0).any():
+            raise ValueError(f"D: expected values >= 0 mm^2/ms, got a minimum of {self.D.min()}")
+        if self.conductive.shape != self.D.shape or self.conductive.dtype != bool:
+            raise ValueError(
+                f"conductive: expected bool of shape {self.D.shape}, got {self.conductive.dtype} {self.conductive.shape}"
+            )
+        if not (self.conductive & (self.D > 0)).any():
+            raise ValueError("conductive: expected at least one conductive cell with D > 0, got an empty sheet")
+
+    @property
+    def fibrosis_density(self) -> float:
+        """Share of non-conductive cells."""
+        return float(1 - self.conductive.mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stimulus:
+    """Current ``amplitude`` (1/ms) into the cells of ``mask`` (y, x) from ``start`` for ``duration`` (ms)."""
+
+    mask: np.ndarray
+    start: float = 0.0
+    duration: float = 2.0
+    amplitude: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.mask.ndim != 2 or self.mask.dtype != bool or not self.mask.any():
+            raise ValueError(
+                f"stimulus mask: expected bool (y, x) with a true cell, got {self.mask.dtype} {self.mask.shape}"
+            )
+        if not (self.start >= 0 and self.duration > 0 and self.amplitude > 0):
+            raise ValueError(
+                "stimulus: expected start >= 0 ms, duration > 0 ms, amplitude > 0 /ms, "
+                f"got {self.start}, {self.duration}, {self.amplitude}"
+            )
+
+
+def edge_stimulus(shape: tuple[int, int], dx: float, side: str = "left", width: float = 2.0, **timing) -> Stimulus:
+    """A strip of ``width`` mm along one side of the sheet: left, right, bottom (first row) or top."""
+    n = max(1, round(width / dx))
+    strips = {"left": np.s_[:, :n], "right": np.s_[:, -n:], "bottom": np.s_[:n], "top": np.s_[-n:]}
+    if side not in strips:
+        raise ValueError(f"side: expected one of {sorted(strips)}, got {side!r}")
+    mask = np.zeros(shape, bool)
+    mask[strips[side]] = True
+    return Stimulus(mask=mask, **timing)
+
+
+def focal_stimulus(shape: tuple[int, int], dx: float, x: float, y: float, radius: float = 4.0, **timing) -> Stimulus:
+    """A disc of ``radius`` mm about the point (x, y) in mm from the corner of the sheet (cell centers at (i + 1/2) dx)."""
+    centers_y, centers_x = ((np.arange(n) + 0.5) * dx for n in shape)
+    return Stimulus(mask=(centers_y[:, None] - y) ** 2 + (centers_x - x) ** 2 <= radius**2, **timing)
+
+
+def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Harmonic means of D over the faces, 0 at the outer edge and wherever one side does not conduct.
+
+    D_face = 2 D_a D_b / (D_a + D_b). Returns D_x (y, x + 1) on faces between columns, D_y (y + 1, x) between rows.
+    """
+    D = np.where(conductive, D, 0.0).astype(np.float64)
+    D_x = np.zeros((D.shape[0], D.shape[1] + 1))
+    D_y = np.zeros((D.shape[0] + 1, D.shape[1]))
+    for face, a, b in ((D_x[:, 1:-1], D[:, :-1], D[:, 1:]), (D_y[1:-1], D[:-1], D[1:])):
+        np.divide(2 * a * b, a + b, out=face, where=a * b > 0)
+    return D_x, D_y
+
+
+def smooth_noise(
+    shape, dx: float, rng: np.random.Generator, along: float, across: float, angle: float = 0.0
+) -> np.ndarray:
+    """Gaussian noise with correlation lengths ``along``, ``across`` (mm) at ``angle`` (rad), ranked to be uniform in 0..1."""
+    k_y, k_x = np.meshgrid(*(2 * np.pi * np.fft.fftfreq(n, dx) for n in shape), indexing="ij")
+    k_along, k_across = k_x * np.cos(angle) + k_y * np.sin(angle), k_y * np.cos(angle) - k_x * np.sin(angle)
+    smoothing = np.exp(-0.5 * ((k_along * along) ** 2 + (k_across * across) ** 2))
+    noise = np.fft.ifft2(np.fft.fft2(rng.standard_normal(shape)) * smoothing).real
+    return (noise.ravel().argsort().argsort().reshape(shape) + 0.5) / noise.size
+
+
+def healthy(shape: tuple[int, int], dx: float, D0: float, seed: int | None = None) -> Tissue:
+    """Uniform diffusivity ``D0`` everywhere."""
+    return Tissue(D=np.full(shape, float(D0)), conductive=np.ones(shape, bool), dx=dx, seed=seed)
+
+
+def gap_junction(tissue: Tissue, rng: np.random.Generator) -> Tissue:
+    """Gap-junction remodelling: D times U(.3, .75), over the whole sheet or (one half) in smooth regions of 20 mm."""
+    gj_scale = rng.uniform(0.3, 0.75)
+    if rng.random() < 0.5:
+        D = tissue.D * gj_scale
+    else:
+        region = smooth_noise(tissue.D.shape, tissue.dx, rng, 20.0, 20.0)
+        D = tissue.D * (1 - (1 - gj_scale) * np.clip(2 * region - 0.5, 0, 1))
+    return replace(tissue, D=D, condition="gap_junction", gj_scale=gj_scale)
+
+
+def fibrotic(tissue: Tissue, rng: np.random.Generator, texture: str | None = None) -> Tissue:
+    """Fibrosis: non-conductive cells in one of four textures, and D lowered by up to one half around them.
+
+    diffuse 5-28 % single cells; patchy 8-35 % blobs of 1.5-4 mm; compact 1-4 noisy ellipses; interstitial 5-25 % strands.
+    """
+    shape, dx = tissue.D.shape, tissue.dx
+    texture = texture or str(rng.choice(TEXTURES))
+    if texture == "diffuse":
+        fibrosis = rng.random(shape) < rng.uniform(0.05, 0.28)
+    elif texture == "patchy":
+        length = rng.uniform(1.5, 4.0)
+        fibrosis = smooth_noise(shape, dx, rng, length, length) < rng.uniform(0.08, 0.35)
+    elif texture == "compact":
+        fibrosis = _ellipses(shape, dx, rng)
+    elif texture == "interstitial":
+        strands = smooth_noise(shape, dx, rng, 5.0, 0.5, rng.uniform(0, np.pi))
+        fibrosis = strands < rng.uniform(0.05, 0.25)
+    else:
+        raise ValueError(f"texture: expected one of {TEXTURES}, got {texture!r}")
+    lowering = rng.uniform(0, 0.5) * np.exp(-distance_transform_edt(~fibrosis, sampling=dx) / RIM_MM)
+    return replace(tissue, D=tissue.D * (1 - lowering), conductive=~fibrosis, condition="fibrotic", texture=texture)
+
+
+def combined(tissue: Tissue, rng: np.random.Generator) -> Tissue:
+    """Gap-junction remodelling and fibrosis in one sheet."""
+    return replace(fibrotic(gap_junction(tissue, rng), rng), condition="combined")
+
+
+def _ellipses(shape: tuple[int, int], dx: float, rng: np.random.Generator) -> np.ndarray:
+    """One to four ellipses with half-axes 8-30 mm and a noisy rim."""
+    y, x = np.meshgrid(*((np.arange(n) + 0.5) * dx for n in shape), indexing="ij")
+    inside = np.zeros(shape, bool)
+    rim = 0.6 * (smooth_noise(shape, dx, rng, 3.0, 3.0) - 0.5)
+    for _ in range(rng.integers(1, 5)):
+        center_y, center_x = rng.uniform(0.1, 0.9, 2) * np.array(shape) * dx
+        angle, half_axes = rng.uniform(0, np.pi), rng.uniform(0.04, 0.15, 2) * max(shape) * dx
+        along = (x - center_x) * np.cos(angle) + (y - center_y) * np.sin(angle)
+        across = (y - center_y) * np.cos(angle) - (x - center_x) * np.sin(angle)
+        inside |= (along / half_axes[0]) ** 2 + (across / half_axes[1]) ** 2 < 1 + rim
+    return inside

@@ -1,0 +1,192 @@
+"""Training as one flat loop, with checkpoints to go on from, evaluation, and prediction on one's own maps."""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from forwardecg.dataset import Sequences, network_maps
+from forwardecg.ecg import PHI_E_ATTRS
+from forwardecg.losses import entropy_weight, hybrid
+from forwardecg.metrics import r2
+from forwardecg.model import ModelConfig, Seq2Seq
+from forwardecg.paths import CACHE, code_hash, progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How the network is trained; all of it our choice, since the paper does not state it."""
+
+    epochs: int = 100
+    batch: int = 8
+    lr: float = 1.5e-3  # peak; linear warm-up over the first tenth, then a half cosine to zero
+    weight_decay: float = 1e-2
+    delta: float = 1.0  # Huber, in standard deviations of a tissue's ECG
+    lambda_se: float = 0.1
+    augment: bool = True  # the eight symmetries of the square: exact for an electrode over the center
+    seed: int = 0
+
+
+def symmetry(u: torch.Tensor, n: int) -> torch.Tensor:
+    """One of the eight rotations and reflections of maps (..., H, W): n = 0..7, 0 the identity."""
+    u = torch.rot90(u, n % 4, (-2, -1))
+    return u.flip(-1) if n >= 4 else u
+
+
+def learning_rate(config: TrainConfig, done: float) -> float:
+    """Learning rate at the fraction ``done`` of the training."""
+    return config.lr * min(done / 0.1, 0.5 * (1 + math.cos(math.pi * max(done - 0.1, 0) / 0.9)))
+
+
+def fit(
+    model_config: ModelConfig,
+    train: Sequences,
+    val: Sequences,
+    config: TrainConfig,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[dict], None] = lambda row: None,
+) -> tuple[Seq2Seq, dict, pd.DataFrame]:
+    """Train on ``train``, keep the weights of the epoch with the best mean R2 on ``val``.
+
+    The network predicts ECG / scale, scale the SD of the training ECGs; the loss of a tissue is taken on traces divided
+    by the SD of its own ECG, so that weak ECGs count as much as strong ones. Neither is known of a validation or test
+    tissue, nor needed there.
+
+    Parameters
+    ----------
+    checkpoint : file that holds the state after every epoch; if it is there, training goes on from it
+    on_epoch : called with a row of the history after every epoch
+
+    Returns
+    -------
+    the network, its card entries (scale, times, best epoch), and the history: epoch, loss, val_r2, lr, weight
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = Seq2Seq(model_config)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    scale, sd = train.ecg.std(), train.ecg.std(-1, keepdim=True)
+    n, best, history = len(train), model.state_dict(), []
+    if checkpoint is not None and checkpoint.exists():
+        best, history = _restore(checkpoint, model, optimizer, generator)
+    per_epoch = math.ceil(n / config.batch)
+    for epoch in range(len(history), config.epochs):
+        model.train()
+        weight, total = entropy_weight(config.lambda_se, epoch, config.epochs), 0.0
+        for k, members in enumerate(torch.randperm(n, generator=generator).split(config.batch)):
+            u, ecg = train[members]
+            if config.augment:
+                turns = torch.randint(8, (len(members),), generator=generator)
+                u = torch.stack([symmetry(maps, int(turn)) for maps, turn in zip(u, turns, strict=True)])
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(config, (epoch + (k + 1) / per_epoch) / config.epochs)
+            ecg_pred, _ = model(u.float(), train.t)
+            loss = hybrid(ecg_pred * scale / sd[members], ecg / sd[members], delta=config.delta, weight=weight).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            total += loss.item() * len(members)
+        val_r2 = float(r2(val.ecg.numpy(), evaluate(model, val, float(scale))).mean())
+        if not history or val_r2 > max(row["val_r2"] for row in history):
+            best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        history.append({"epoch": epoch, "loss": total / n, "val_r2": val_r2, "weight": weight})
+        if checkpoint is not None:
+            _save(checkpoint, model, optimizer, generator, best, history)
+        on_epoch(history[-1])
+    model.load_state_dict(best)
+    table = pd.DataFrame(history)
+    card = {"scale": float(scale), "time": train.t.tolist(), "best_epoch": int(table.val_r2.idxmax()), "train": asdict(config)}
+    return model.eval(), card, table
+
+
+def _save(path, model, optimizer, generator, best, history) -> None:
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
+    for i, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
+    tensors["generator"] = generator.get_state()
+    scratch = path.with_name(path.name + ".tmp")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, scratch, {"history": json.dumps(history)})
+    os.replace(scratch, path)
+
+
+def _restore(path, model, optimizer, generator) -> tuple[dict, list]:
+    tensors = load_file(path)
+    with safe_open(path, "pt") as file:
+        history = json.loads(file.metadata()["history"])
+
+    def part(prefix: str) -> dict:
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+    model.load_state_dict(part("model."))
+    state = optimizer.state_dict()
+    state["state"] = {i: part(f"optimizer.{i}.") for i in range(len(list(model.parameters())))}
+    optimizer.load_state_dict(state)
+    generator.set_state(tensors["generator"])
+    return part("best."), history
+
+
+@torch.no_grad()
+def evaluate(model: Seq2Seq, sequences: Sequences, scale: float, batch: int = 8) -> np.ndarray:
+    """Predicted ECGs (n, T) in the units of phi_e."""
+    model.eval()
+    parts = [model(u.float(), sequences.t)[0] for u in sequences.u.split(batch)]
+    return scale * torch.cat(parts).numpy()
+
+
+def load_or_fit(
+    model_config: ModelConfig, train: Sequences, val: Sequences, config: TrainConfig
+) -> tuple[Seq2Seq, dict, pd.DataFrame]:
+    """`fit`, found in the cache by the hash of configs, data and code: finished it is loaded, partial it is resumed."""
+    key = hashlib.sha256(json.dumps([asdict(model_config), asdict(config), torch.get_num_threads()]).encode())
+    key.update(code_hash("model", "losses", "train", "metrics").encode())
+    for sequences in (train, val):
+        key.update(sequences.u.numpy().tobytes())
+        key.update(sequences.ecg.numpy().tobytes())
+    folder = CACHE / "training"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def report(row: dict) -> None:
+        if (row["epoch"] + 1) % 5 == 0 or row["epoch"] + 1 == config.epochs:
+            progress(
+                f"seed {config.seed}: epoch {row['epoch'] + 1}/{config.epochs} loss {row['loss']:.4f} "
+                f"validation R2 {row['val_r2']:.4f}"
+            )
+
+    return fit(model_config, train, val, config, folder / f"{key.hexdigest()[:16]}.safetensors", report)
+
+
+def predict(model: Seq2Seq, card: dict, V_m: xr.DataArray) -> xr.DataArray:
+    """The ECG (time,) that a trained network predicts for one's own maps.
+
+    Parameters
+    ----------
+    model, card : from `model.load_model`
+    V_m : (time, y_map, x_map), mV, on the times the network was trained for, of a sheet of the size it was trained for
+
+    Raises
+    ------
+    ValueError
+        Other dims, maps that do not pool to the network's input, NaN, or other times.
+    """
+    u = network_maps(V_m, model.config.pixels)
+    if len(card["time"]) != V_m.sizes["time"] or not np.allclose(V_m.time, card["time"]):
+        raise ValueError(
+            f"V_m: expected the {len(card['time'])} times {card['time'][0]:g} .. {card['time'][-1]:g} ms of this network, "
+            f"got {V_m.sizes['time']} times {float(V_m.time[0]):g} .. {float(V_m.time[-1]):g} ms"
+        )
+    with torch.no_grad():
+        ecg, _ = model(u[None].float(), torch.tensor(card["time"]))
+    return xr.DataArray(card["scale"] * ecg[0].numpy(), dims="time", coords={"time": V_m.time}, name="phi_e", attrs=PHI_E_ATTRS)

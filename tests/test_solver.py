@@ -1,0 +1,182 @@
+"""Solver: decay of a mode (V2), conservation and rest (V3), CV and its scaling (V4, V5), symmetry (V6), speed-critical asm."""
+
+import platform
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from forwardecg.cell import FK_CAF, FK_MLR1, constants
+from forwardecg.ecg import Electrodes, center_electrode, pseudo_ecg
+from forwardecg.kernel import advance
+from forwardecg.solver import (
+    cable_cv,
+    calibrated_diffusivity,
+    calibration_table,
+    converged_cv,
+    simulate,
+    solve,
+    stability_limit,
+)
+from forwardecg.tissue import Tissue, edge_stimulus, fibrotic, focal_stimulus, healthy
+
+# A cell without reaction: time constants so long that every current is below rounding.
+PASSIVE = replace(FK_CAF, tau_d=1e290, tau_0=1e290, tau_r=1e290, tau_si=1e290)
+
+
+def small_sheet(seed=0, n=48, dx=0.5):
+    return fibrotic(healthy((n, n), dx, 0.12), np.random.default_rng(seed), "diffuse")
+
+
+def test_cosine_mode_decays_as_theory_says():
+    """V2: with the reaction off the first cosine mode of the stimulated sheet decays as exp(-D k^2 t)."""
+    n, dx, D = 64, 0.25, 0.1
+    stimulus = [edge_stimulus((4, n), dx, width=4.0, duration=1.0)]
+    k = np.pi / (n * dx)
+    mode = np.cos(k * (np.arange(n) + 0.5) * dx)
+    amplitude = {}
+    states = solve(healthy((4, n), dx, D), stimulus, t_end=101, every=1, dt=0.01, fk=PASSIVE, calibrated=False, real=np.float64)
+    for state in states:
+        amplitude[round(state.t)] = (state.u[1] * mode).mean()
+    k_grid = 2 / dx * np.sin(k * dx / 2)  # the mode is an eigenvector of the discrete operator with this eigenvalue
+    assert amplitude[101] / amplitude[1] == pytest.approx((1 - 0.01 * D * k_grid**2) ** 10_000, rel=1e-9)
+    assert amplitude[101] / amplitude[1] == pytest.approx(np.exp(-D * k**2 * 100), rel=2e-3)
+
+
+def test_diffusion_conserves_and_fibrosis_stays_at_rest():
+    """V3: without reaction the content of the sheet is constant after the stimulus; non-conductive cells stay at 0."""
+    tissue = small_sheet()
+    content = []
+    for state in solve(tissue, [focal_stimulus((48, 48), 0.5, 12, 12)], t_end=60, every=10, fk=PASSIVE, calibrated=False, real=np.float64):
+        assert np.abs(state.u[~tissue.conductive]).max() < 1e-280
+        content.append(state.u.sum())
+    assert content[1] > 1
+    assert np.allclose(content[1:], content[1], rtol=1e-11)
+
+
+def test_fibrosis_stays_at_rest_under_a_full_beat():
+    tissue = small_sheet()
+    for state in solve(tissue, [edge_stimulus((48, 48), 0.5)], t_end=120, every=20):
+        assert not state.u[~tissue.conductive].any()
+        assert -0.05 < state.u.min() and state.u.max() < 1.2
+    assert (state.lat[tissue.conductive] >= 0).mean() > 0.9
+    assert (state.lat[~tissue.conductive] == -1).all()
+
+
+@pytest.mark.parametrize(("fk", "cv"), [(FK_CAF, 0.644), (FK_MLR1, 0.611)], ids=["CAF", "MLR-I"])
+def test_conduction_velocity_is_the_reference_one(fk, cv):
+    """V4: dx 0.1 mm, dt 0.01 ms, D 0.1 mm^2/ms."""
+    assert cable_cv(0.1, 0.1, 0.01, fk) == pytest.approx(cv, abs=0.005)
+
+
+def test_converged_velocity_of_the_default_set():
+    assert converged_cv(FK_CAF) == pytest.approx(0.655, abs=0.003)
+
+
+def test_velocity_scales_with_sqrt_D_exactly():
+    """V5: CV(D, dx) = sqrt(D / D0) CV(D0, dx sqrt(D0 / D)), to rounding."""
+    dx, D = 0.25, 0.04
+    scaled = np.sqrt(D / 0.1) * cable_cv(0.1, dx * np.sqrt(0.1 / D), 0.05)
+    assert cable_cv(D, dx, 0.05) == pytest.approx(scaled, rel=1e-9)
+
+
+def test_calibrated_grid_conducts_at_the_converged_velocity():
+    # One percent: where a wave passes a cell in a whole number of time steps its speed locks, by up to 0.7 %.
+    dx, dt = 0.5, 0.1
+    for D in (0.015, 0.05, 0.12, 0.2):
+        D_num = calibrated_diffusivity(np.full((1, 1), D), np.ones((1, 1), bool), dx, dt)[0, 0]
+        assert D_num > D
+        assert cable_cv(D_num, dx, dt) == pytest.approx(converged_cv(FK_CAF) * np.sqrt(D / 0.1), rel=0.01)
+    assert cable_cv(0.015, dx, dt) < 0.6 * converged_cv(FK_CAF) * np.sqrt(0.15)  # what happens without
+
+
+def test_calibration_says_what_it_cannot_reach():
+    table_D, _ = calibration_table(0.5, 0.1, FK_CAF)
+    with pytest.raises(ValueError, match="fk: expected a cell model that conducts"):
+        calibrated_diffusivity(np.full((1, 1), 0.1), np.ones((1, 1), bool), 0.5, 0.1, PASSIVE)
+    with pytest.raises(ValueError, match="D: expected values in .* the range that dx = 0.5 mm, dt = 0.1 ms"):
+        calibrated_diffusivity(np.full((1, 1), 2 * table_D[-1]), np.ones((1, 1), bool), 0.5, 0.1)
+
+
+@pytest.mark.parametrize("turn", ["rot90", "fliplr", "transpose"])
+def test_turning_tissue_and_electrode_changes_nothing(turn):
+    """V6: lat to 1e-6 ms after a whole beat in double precision."""
+    move = {"rot90": np.rot90, "fliplr": np.fliplr, "transpose": np.transpose}[turn]
+    tissue, stimulus = small_sheet(3), edge_stimulus((48, 48), 0.5, "left")
+    turned = Tissue(D=move(tissue.D).copy(), conductive=move(tissue.conductive).copy(), dx=tissue.dx)
+    run = dict(t_end=80, electrodes=center_electrode((48, 48), 0.5), real=np.float64)
+    a = simulate(tissue, [stimulus], **run)
+    b = simulate(turned, [replace(stimulus, mask=move(stimulus.mask).copy())], **run)
+    assert np.nanmax(np.abs(move(a.lat.values) - b.lat.values)) < 1e-6
+    assert np.array_equal(np.isnan(move(a.lat.values)), np.isnan(b.lat.values))
+    assert np.allclose(a.phi_e, b.phi_e, atol=1e-9 * float(np.abs(a.phi_e).max()))
+
+
+def test_simulate_keeps_the_data_contract():
+    tissue = small_sheet(1)
+    ds = simulate(tissue, [edge_stimulus((48, 48), 0.5)], t_end=60, electrodes=Electrodes(np.array([[12, 12, 10], [0, 0, 20.0]]), ("a", "b")), pool=4)
+    assert ds.V_m.dims == ("time", "y_map", "x_map") and ds.V_m.shape == (13, 12, 12)
+    assert ds.phi_e.dims == ("lead", "time_ecg") and ds.phi_e.shape == (2, 61)
+    assert all("units" in ds[name].attrs and "long_name" in ds[name].attrs for name in ds.data_vars)
+    full = simulate(tissue, [edge_stimulus((48, 48), 0.5)], t_end=60)
+    assert np.allclose(full.V_m.values.reshape(13, 12, 4, 12, 4).mean((2, 4)), ds.V_m, atol=1e-4)
+    # the recorded ECG is the lead field of the physical D applied to the full-resolution maps
+    assert np.allclose(pseudo_ecg(full.V_m.values, tissue, Electrodes(ds.electrodes.values, ("a", "b"))), ds.phi_e[:, ::5], atol=1e-5)
+    assert np.isnan(ds.lat.values[~tissue.conductive]).all()
+
+
+def test_single_and_double_precision_agree():
+    """V10, short: activation times and ECG of one beat."""
+    tissue, stimuli, at = small_sheet(2), [edge_stimulus((48, 48), 0.5)], center_electrode((48, 48), 0.5)
+    a, b = (simulate(tissue, stimuli, t_end=150, electrodes=at, real=real) for real in (np.float32, np.float64))
+    assert np.nanmax(np.abs(a.lat - b.lat)) < 0.02
+    assert np.abs(a.phi_e - b.phi_e).max() < 1e-3 * np.abs(b.phi_e).max()
+
+
+def test_results_do_not_depend_on_how_often_they_are_read():
+    tissue, stimuli = small_sheet(2), [edge_stimulus((48, 48), 0.5, duration=1.5)]
+    states = {every: list(solve(tissue, stimuli, t_end=40, every=every))[-1] for every in (0.5, 8)}
+    assert np.array_equal(states[0.5].u, states[8].u) and np.array_equal(states[0.5].lat, states[8].lat)
+
+
+def test_two_stimuli_start_two_waves():
+    sheet, shape = healthy((40, 160), 0.5, 0.12), (40, 160)
+    stimuli = [edge_stimulus(shape, 0.5, "left"), edge_stimulus(shape, 0.5, "right", start=5.0, amplitude=0.4)]
+    lat = simulate(sheet, stimuli, t_end=100).lat.values[20]
+    assert lat[2] < 3 and 5 < lat[-2] < 8 and np.argmax(lat) == pytest.approx(83, abs=5)
+
+
+def test_hot_loop_is_vectorized():
+    """The float32 kernel must use 256-bit (or wider) arithmetic wherever the CPU has it."""
+    from llvmlite.binding import get_host_cpu_features
+
+    if platform.machine() != "x86_64" or not get_host_cpu_features().get("avx2"):
+        pytest.skip("needs an x86 CPU with AVX2")
+    c = constants(FK_CAF, 0.1, np.float32)
+    flat = lambda: np.zeros(200, np.float32)  # noqa: E731
+    arguments = (flat(), flat(), flat(), flat(), flat(), flat(), np.zeros(200), np.zeros(0, np.int64), flat()[:0])
+    fresh = type(advance)(advance.py_func, targetoptions={"fastmath": True, "error_model": "numpy"})  # not from the cache
+    fresh(*arguments, c, 0.1, 0, 1, 16)
+    asm = next(iter(fresh.inspect_asm().values()))
+    wide = [line for line in asm.splitlines() if ("ymm" in line or "zmm" in line) and ("vfmadd" in line or "vmulps" in line)]
+    assert len(wide) > 20
+    assert not any("cvtss2sd" in line and "ymm" in line for line in asm.splitlines())
+
+
+def test_bad_runs_are_refused():
+    sheet, shape = healthy((20, 20), 0.5, 0.12), (20, 20)
+    good = [edge_stimulus(shape, 0.5)]
+    with pytest.raises(ValueError, match="stimuli: expected at least one Stimulus, got none"):
+        next(solve(sheet, [], t_end=10))
+    with pytest.raises(ValueError, match=r"dt: expected at most the stability limit .* ms"):
+        next(solve(sheet, good, t_end=12, dt=0.6, every=0.6, calibrated=False))
+    with pytest.raises(ValueError, match="every: expected a positive multiple of dt = 0.1 ms"):
+        next(solve(sheet, good, t_end=10, every=0.25))
+    with pytest.raises(ValueError, match="stimulus mask: expected shape"):
+        next(solve(sheet, [edge_stimulus((9, 9), 0.5)], t_end=10))
+    blocked = Tissue(D=sheet.D, conductive=~good[0].mask, dx=0.5)
+    with pytest.raises(ValueError, match="at least one conductive cell under it"):
+        next(solve(blocked, good, t_end=10))
+    with pytest.raises(ValueError, match="pool: expected a divisor"):
+        simulate(sheet, good, t_end=10, pool=3)
+    assert stability_limit(0.16, 0.5) == pytest.approx(0.390625)
