@@ -239,7 +239,10 @@ def test_smoke_claims_still_refute_a_constant_prediction():
     for values in driver.overrides(ROOT / "notebooks" / "smoke.yaml").values():
         for name, value in values.items():
             if name.startswith("claim_"):
-                assert ("r2_min" in name and value > 0) or ("rrmse_max" in name and value < 1), name
+                if name == "claim_beaten":  # the mean ECG is the best prediction that ignores the tissue
+                    assert "mean ECG" in value
+                else:
+                    assert ("r2_min" in name and value > 0) or ("rrmse_max" in name and value < 1), name
 
 
 def test_tracked_tree_is_small():

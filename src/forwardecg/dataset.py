@@ -1,7 +1,9 @@
 """The sampling recipe, splits by tissue, and the sequences that the networks read."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -49,6 +51,20 @@ class Recipe:
             raise ValueError(f"D0_low, D0_high: expected 0 < D0_low <= D0_high, got {self.D0_low}, {self.D0_high}")
         if self.n_cells % self.pool:
             raise ValueError(f"pool: expected a divisor of n_cells = {self.n_cells}, got {self.pool}")
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe that `write_recipe` wrote; ValueError if a field is missing or unknown."""
+    try:
+        entries = json.loads(path.read_text())
+        return Recipe(**entries | {"fk": FKParams(**entries["fk"])})
+    except (TypeError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path.name}: expected a recipe with the fields of Recipe: {error}") from None
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write the recipe as json: all that is needed to simulate the same tissues again."""
+    path.write_text(json.dumps(asdict(recipe), indent=1) + "\n")
 
 
 def draw_tissue(recipe: Recipe, sim: int, attempt: int = 0) -> tuple[Tissue, list[Stimulus]]:
@@ -147,7 +163,7 @@ class Sequences(torch.utils.data.Dataset):
         ecg = ds.phi_e.isel(sim=list(sims), lead=0).sel(time_ecg=ds.time.values).values
         self.u = torch.stack([network_maps(ds.V_m.isel(sim=int(sim)), pixels) for sim in sims])
         self.ecg = torch.from_numpy(ecg).float()
-        self.t = torch.from_numpy(ds.time.values).float()
+        self.t = torch.tensor(ds.time.values).float()
 
     def __len__(self) -> int:
         return len(self.ecg)

@@ -9,6 +9,7 @@ sizes are our choice. Every part is a flag of `ModelConfig`. Dims: B batch, T ti
 import json
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -74,9 +75,10 @@ class Seq2Seq(nn.Module):
         self.config = config
         if config.encoder == "conv":
             layers, side = [], config.pixels
-            for c_in, c_out in zip((1, *config.channels), config.channels, strict=False):
-                layers += [nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), nn.GroupNorm(4, c_out), nn.GELU()]
-                side = (side + 1) // 2
+            for n, (c_in, c_out) in enumerate(pairwise((1, *config.channels))):
+                kernel, stride = (3, 2) if n else (5, 4)  # the first layer holds most of the cost: a wide stride there
+                layers += [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2), nn.GroupNorm(4, c_out), nn.GELU()]
+                side = (side - 1) // stride + 1
             # Flattened, not pooled: 1/r weighs by position.
             self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(config.channels[-1] * side**2, config.width))
         else:

@@ -78,25 +78,24 @@ def ecg_traces(ax, t, ecg_true, predictions: dict[str, np.ndarray], title: str =
     ax.set(xlabel="time (ms)", ylabel=PHI_E_LABEL, title=title)
 
 
-def ladder(table: pd.DataFrame, order: list[str], floor: float = -1.0) -> Figure:
-    """R2 of every test tissue under every model, colored by condition; values below ``floor`` sit on it as triangles.
+def ladder(ax, table: pd.DataFrame, order: list[str], floor: float = -1.0) -> None:
+    """R2 of every test tissue under every method, colored by condition; values below ``floor`` sit on it as triangles.
 
     Parameters
     ----------
-    table : long table with columns model, condition, r2
-    order : models from bottom of the ladder to top
+    table : long table with columns method, condition, r2
+    order : methods from the bottom of the ladder to its top
     """
-    fig, ax = plt.subplots(figsize=(8, 0.62 * len(order) + 1.2))
     rng = np.random.default_rng(0)
-    for row, model in enumerate(order):
+    for row, method in enumerate(order):
+        rows = table[table.method == method]
         for condition, color in COLORS.items():
-            values = table.query("model == @model and condition == @condition").r2.to_numpy()
-            height = row + rng.uniform(-0.25, 0.25, values.size)
-            low = values < floor
-            ax.scatter(values[~low], height[~low], s=18, color=color, alpha=0.8, lw=0, label=LABELS[condition] if row == 0 else None)
+            r2 = rows.r2[rows.condition == condition].to_numpy()
+            height, low = row + rng.uniform(-0.25, 0.25, r2.size), r2 < floor
+            label = LABELS[condition] if row == 0 else None
+            ax.scatter(r2[~low], height[~low], s=18, color=color, alpha=0.8, lw=0, label=label)
             ax.scatter(np.full(low.sum(), floor), height[low], s=26, marker="<", color=color, alpha=0.8, lw=0)
-        ax.plot([table.query("model == @model").r2.median()] * 2, [row - 0.35, row + 0.35], color="black", lw=2)
-    ax.set(yticks=range(len(order)), yticklabels=order, xlabel=r"$R^2$ of the raw ECG, one point a test tissue", xlim=(floor - 0.05, 1.04))
+        ax.plot([rows.r2.median()] * 2, [row - 0.35, row + 0.35], color="black", lw=2)
     ax.axvline(1, color="0.8", lw=0.8, zorder=0)
+    ax.set(yticks=range(len(order)), yticklabels=order, xlim=(floor - 0.05, 1.04), xlabel=r"$R^2$ of the raw ECG")
     ax.legend(loc="upper left", frameon=True, fontsize="small")
-    return fig

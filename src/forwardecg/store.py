@@ -84,6 +84,12 @@ def _write(path: Path, sim: int, ds: xr.Dataset) -> None:
     group["done"][sim] = True
 
 
+def _count_seconds(path: Path, seconds: float) -> None:
+    """Add to the wall time that this store has taken so far, over all the calls that built it."""
+    group = zarr.open_group(path, mode="r+")
+    group.attrs["seconds"] = group.attrs.get("seconds", 0.0) + seconds
+
+
 def load_or_simulate(recipe: Recipe, executor: Executor | None = None) -> xr.Dataset:
     """The data set of the recipe, opened lazily; what is missing of it is simulated first, in parallel processes.
 
@@ -101,13 +107,15 @@ def load_or_simulate(recipe: Recipe, executor: Executor | None = None) -> xr.Dat
         _create_store(path, recipe, simulate_one(recipe, 0))
     missing = np.flatnonzero(~zarr.open_group(path, mode="r")["done"][:]).tolist()
     if missing:
-        started, total = time.monotonic(), len(missing)
+        started, counted, total = time.monotonic(), 0.0, len(missing)
         progress(f"data set: {recipe.n_sim - total} of {recipe.n_sim} tissues are there, simulating {total}")
         pool = executor or ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"))
         try:
             running = {pool.submit(simulate_one, recipe, sim): sim for sim in missing}
             for n, future in enumerate(as_completed(running), 1):
                 _write(path, running.pop(future), future.result())
+                _count_seconds(path, time.monotonic() - started - counted)
+                counted = time.monotonic() - started
                 if n % 10 == 0 or n == total:
                     left = (time.monotonic() - started) / n * (total - n)
                     progress(f"data set: {recipe.n_sim - total + n} of {recipe.n_sim} tissues, about {left:.0f} s left")

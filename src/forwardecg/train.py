@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def fit(
 
     Returns
     -------
-    the network, its card entries (scale, times, best epoch), and the history: epoch, loss, val_r2, lr, weight
+    the network, its card entries (scale, times, best epoch), and the history: epoch, loss, val_r2, weight, seconds
     """
     generator = torch.Generator().manual_seed(config.seed)
     with torch.random.fork_rng():
@@ -83,6 +84,7 @@ def fit(
     per_epoch = math.ceil(n / config.batch)
     for epoch in range(len(history), config.epochs):
         model.train()
+        started = time.monotonic()
         weight, total = entropy_weight(config.lambda_se, epoch, config.epochs), 0.0
         for k, members in enumerate(torch.randperm(n, generator=generator).split(config.batch)):
             u, ecg = train[members]
@@ -101,7 +103,8 @@ def fit(
         val_r2 = float(r2(val.ecg.numpy(), evaluate(model, val, float(scale))).mean())
         if not history or val_r2 > max(row["val_r2"] for row in history):
             best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        history.append({"epoch": epoch, "loss": total / n, "val_r2": val_r2, "weight": weight})
+        seconds = time.monotonic() - started
+        history.append({"epoch": epoch, "loss": total / n, "val_r2": val_r2, "weight": weight, "seconds": seconds})
         if checkpoint is not None:
             _save(checkpoint, model, optimizer, generator, best, history)
         on_epoch(history[-1])

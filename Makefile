@@ -1,0 +1,63 @@
+# Every target makes its own environment in .venv first; nothing needs to be activated.
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export NB SET
+
+.PHONY: help book test reproduce run lab serve clean
+
+help:
+	@echo "make book       execute what has changed, render the book to _build/html/index.html"
+	@echo "make test       unit and physics tests, every notebook at a small scale, the book"
+	@echo "make reproduce  execute everything from nothing in a copy, compare the headline numbers"
+	@echo "make run        one notebook with other parameters: make run NB=03_ecg SET=\"dx=0.25 z_mm=20\""
+	@echo "make lab        JupyterLab with the notebooks"
+	@echo "make serve      the book on http://127.0.0.1:$(PORT) (PORT=...)"
+	@echo "make clean      remove what was built; .venv and data/cache stay"
+	@echo "PYTHON=python3.12 make ...  takes another Python; TORCH_INDEX=... an index of PyTorch's CPU wheels"
+
+book: $(READY)
+	@$(BIN)/pytask
+	@echo "The book: _build/html/index.html"
+
+# two streams: the notebooks in one worker, all other tests in the other
+test: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_smoke.py tests
+
+reproduce: $(READY)
+	@$(BIN)/python -u tools/reproduce.py
+
+run: $(READY)
+	@$(BIN)/python -u tools/run.py "$$NB" "$$SET"
+
+lab: $(READY) $(VENV)/.ready-lab
+	@$(BIN)/jupyter lab notebooks
+
+serve: book
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+clean:
+	rm -rf _build _run .ruff_cache .hypothesis
+
+# The stamp comes last: an interrupted installation leaves none, and the next make goes on with it.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is not: name one, as in PYTHON=python3.12 make $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) lacks venv or ensurepip: install it (on Debian and Ubuntu the package python3-venv) and repeat"; exit 1; }
+	@rm -f $(VENV)/.ready*
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@echo "Installing the environment into $(VENV), once: 2 to 15 minutes (on Linux PyTorch brings several GB, unless TORCH_INDEX names its CPU wheels)"
+	@test -z "$(TORCH_INDEX)" || $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps \
+	  --index-url "$(TORCH_INDEX)" "$$(grep '^torch==' requirements.lock)"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.ready-lab: $(READY)
+	@echo "Installing JupyterLab into $(VENV), once"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock --editable ".[lab]"
+	@touch $@

@@ -1,0 +1,92 @@
+"""What this book asks of Sphinx beyond the stock extensions: no remote scripts, and numbers that nobody types.
+
+``{headline}`key``` writes the value of a headline number, ``{headline}`key.scale``` what it was measured on; both come
+from ``data/results/headline.json``. ``{setting}`dataset.Recipe.dx``` writes a default of the package as its source has
+it: a module's constant, a field of a dataclass, an argument of a function, or (``{setting}`08_training.epochs```) a
+parameter of a notebook. An unknown name is a warning, and warnings fail the build.
+"""
+
+import ast
+import json
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst.states import Inliner
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+HEADLINE = "data/results/headline.json"
+logger = logging.getLogger(__name__)
+
+
+def headline_text(entry: dict, field: str) -> str:
+    """The value as the pages print it (three decimals, its unit after it), or another field as it stands."""
+    if field != "value":
+        return str(entry[field])
+    number = f"{entry['value']:.3f}".rstrip("0").rstrip(".") if abs(entry["value"]) < 100 else f"{entry['value']:.0f}"
+    unit = entry["unit"] if entry["unit"] not in ("", "1", "-") else ""
+    return f"{number} {unit}".strip().replace("-", "\N{MINUS SIGN}")
+
+
+def headline_role(name, rawtext, text, lineno, inliner: Inliner, options=None, content=None):
+    env = inliner.document.settings.env
+    path = Path(env.srcdir) / HEADLINE
+    env.note_dependency(str(path))
+    key, _, field = text.partition(".")
+    try:
+        shown = headline_text(json.loads(path.read_text(encoding="utf-8"))[key], field or "value")
+    except (OSError, KeyError) as problem:
+        logger.warning("headline %r: not in %s (%s)", text, HEADLINE, problem, location=(env.docname, lineno))
+        shown = f"[{text}]"
+    return [nodes.inline(rawtext, shown, classes=["headline"])], []
+
+
+def source_default(text: str, names: list[str]):
+    """The literal that ``names`` stands for in a Python source: NAME, CLASS.field or function.argument."""
+    scope = ast.parse(text)
+    if len(names) == 2:
+        scope = next(node for node in scope.body if getattr(node, "name", None) == names[0])
+    for node in scope.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(getattr(target, "id", None) == names[-1] for target in targets):
+            return ast.literal_eval(node.value)
+    arguments = scope.args  # no such name in the body: an argument with a default
+    named = [*zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    named += zip(reversed(arguments.args), reversed(arguments.defaults), strict=False)
+    return next(ast.literal_eval(default) for argument, default in named if argument.arg == names[-1])
+
+
+def setting_role(name, rawtext, text, lineno, inliner: Inliner, options=None, content=None):
+    env = inliner.document.settings.env
+    module, *names = text.split(".")
+    folder = "notebooks" if module[0].isdigit() else "src/forwardecg"
+    path = Path(env.srcdir) / folder / f"{module}.py"
+    env.note_dependency(str(path))
+    try:
+        value = source_default(path.read_text(encoding="utf-8"), names)
+    except (OSError, StopIteration, AttributeError, ValueError, TypeError):
+        logger.warning("setting %r: no literal of that name in %s", text, path.name, location=(env.docname, lineno))
+        value = f"[{text}]"
+    if isinstance(value, float):
+        value = f"{value:g}"
+    shown = ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+    return [nodes.inline(rawtext, shown, classes=["setting"])], []
+
+
+def drop_thebe(app: Sphinx, config) -> None:
+    """Jupyter Book always loads sphinx-thebe, which writes a CDN address and a foreign repository into every page."""
+    for event, listeners in app.events.listeners.items():
+        app.events.listeners[event] = [one for one in listeners if "sphinx_thebe" not in one.handler.__module__]
+
+
+def drop_thebe_files(app: Sphinx, pagename, templatename, context, doctree) -> None:
+    for kind in ("script_files", "css_files"):
+        context[kind] = [one for one in context.get(kind, []) if "thebe" not in str(getattr(one, "filename", one))]
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_role("headline", headline_role)
+    app.add_role("setting", setting_role)
+    app.connect("config-inited", drop_thebe)
+    app.connect("html-page-context", drop_thebe_files, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

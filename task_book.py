@@ -1,0 +1,46 @@
+"""The book: merge the headline numbers, then render pages and executed notebooks to ``_build/html/index.html``."""
+
+import sys
+from pathlib import Path
+
+from pytask import PythonNode, task
+
+sys.path.insert(0, str(Path(__file__).parent / "tools"))
+
+import headline
+import render
+from driver import NotebookError, hold_lock
+from registry import NOTEBOOKS, ROOT
+
+RESULTS = ROOT / "data" / "results"
+MERGED = RESULTS / "headline.json"
+
+
+@task(
+    kwargs={
+        "headlines": [ROOT / "data" / notebook.headline for notebook in NOTEBOOKS],
+        # only the table between the markers: other edits of the README are none of this task's business
+        "readme": PythonNode(value=ROOT / "README.md", hash=headline.table_hash),
+        "produces": MERGED,
+    }
+)
+def task_headline(headlines, readme, produces):
+    headline.publish(ROOT / "data", readme)
+
+
+@task(
+    kwargs={
+        "pages": sorted(path for path in (ROOT / "book").rglob("*.*") if path.suffix != ".pyc"),
+        "settings": [ROOT / "_config.yml", ROOT / "_toc.yml"],
+        "notebooks": [notebook.published for notebook in NOTEBOOKS],
+        "numbers": MERGED,
+        "pictures": sorted(RESULTS.glob("*.png")) or None,
+        "produces": ROOT / "_build" / "html" / "index.html",
+    }
+)
+def task_book(pages, settings, notebooks, numbers, pictures, produces):
+    __tracebackhide__ = True
+    hold_lock(ROOT / "_run")
+    done = render.build(ROOT, *render.STRICT)
+    if done.returncode:
+        raise NotebookError(f"the book was not built:\n{done.stderr}")

@@ -1,0 +1,35 @@
+"""The notebooks: execute those whose source, imported modules or upstream results have changed.
+
+What each needs and makes is in ``tools/registry.py``; how one is executed and published in ``tools/driver.py``.
+"""
+
+import sys
+from pathlib import Path
+
+from pytask import PythonNode, console, task
+
+sys.path.insert(0, str(Path(__file__).parent / "tools"))
+from driver import execute
+from registry import NOTEBOOKS, ROOT
+
+from forwardecg.record import closure, files_hash
+
+
+def say(line: str) -> None:
+    """Print above the live table."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+for _notebook in NOTEBOOKS:
+    _depends = {
+        "source": _notebook.source,
+        "results": {name: ROOT / "data" / name for name in _notebook.needs},
+        # the code of the imported modules: an edited comment makes nothing stale
+        "modules": {path.name: PythonNode(value=path, hash=files_hash) for path in closure(_notebook.source)},
+    }
+    _produces = {"notebook": _notebook.published, "results": [ROOT / "data" / name for name in _notebook.results]}
+
+    @task(id=_notebook.name, kwargs={"notebook": _notebook, "depends_on": _depends, "produces": _produces})
+    def task_notebook(notebook, depends_on, produces):
+        __tracebackhide__ = True
+        execute(notebook, say=say)

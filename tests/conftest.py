@@ -1,0 +1,51 @@
+"""Shared pieces: one thread, and a toy data set whose ECG is an exactly linear functional of its maps."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from forwardecg.cell import V_REST, V_SPAN
+
+SIDE, TIMES = 20, np.arange(0.0, 100.0, 5.0)  # stored pixels, ms
+
+
+@pytest.fixture
+def one_thread():
+    """Sums in torch depend on the number of threads: one, so that equal means equal bit for bit."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def toy_maps(n: int, seed: int = 0) -> np.ndarray:
+    """Plane waves u (n, time, y, x) in 0..1 with directions, speeds and delays drawn from ``seed``."""
+    rng = np.random.default_rng(seed)
+    y, x = np.meshgrid(*[(np.arange(SIDE) + 0.5) / SIDE - 0.5] * 2, indexing="ij")
+    angle, speed, delay = (values[:, None, None] for values in rng.uniform((0, 0.01, 5), (6.28, 0.03, 20), (n, 3)).T)
+    lat = delay + (np.cos(angle) * x + np.sin(angle) * y + 0.7) / speed
+    after = TIMES[:, None, None] - lat[:, None]
+    return (1 / (1 + np.exp(-np.clip(after / 2, -50, 50))) * np.exp(-np.clip(after, 0, None) / 60)).astype(np.float16)
+
+
+@pytest.fixture
+def toy_dataset():
+    """A function (n, seed) -> data set of the contract; phi_e = sum of weights x u over the map + 0.5, in 1 ms steps."""
+
+    def make(n: int, seed: int = 0) -> xr.Dataset:
+        u = toy_maps(n, seed).astype(float)
+        weights = np.random.default_rng(99).standard_normal((SIDE // 2, SIDE // 2))
+        pooled = u.reshape(n, len(TIMES), SIDE // 2, 2, SIDE // 2, 2).mean((3, 5)).astype(np.float16).astype(float)
+        ecg = np.einsum("ntyx,yx->nt", pooled, weights) + 0.5
+        fine = np.arange(TIMES[-1] + 1)
+        return xr.Dataset(
+            {
+                "V_m": (("sim", "time", "y_map", "x_map"), V_REST + V_SPAN * u, {"units": "mV"}),
+                "phi_e": (("sim", "lead", "time_ecg"), np.array([[np.interp(fine, TIMES, trace)] for trace in ecg])),
+            },
+            coords={"time": TIMES, "time_ecg": fine},
+        )
+
+    return make

@@ -1,0 +1,78 @@
+"""Scores against values worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forwardecg.metrics import correlation, normalized, r2, rrmse, scores, summary
+
+TRUE = np.array([[1.0, 2.0, 3.0, 6.0], [0.0, 2.0, -2.0, 0.0]])  # means 3 and 0; sum of squares about them 14 and 8
+
+
+def test_r2_is_one_for_the_truth_and_zero_for_its_mean():
+    assert np.array_equal(r2(TRUE, TRUE), [1, 1])
+    assert np.array_equal(r2(TRUE, np.array([[3.0] * 4, [0.0] * 4])), [0, 0])
+
+
+def test_r2_by_hand():
+    pred = TRUE + [[1, 0, 0, -2], [0, 0, 4, 0]]
+    assert np.allclose(r2(TRUE, pred), [1 - 5 / 14, 1 - 16 / 8])
+
+
+def test_r2_is_per_tissue_and_not_pooled():
+    """A good trace must not hide a bad one, and the amplitude of one must not weigh on the other."""
+    pred = np.stack([TRUE[0] + 1, TRUE[1]])
+    scaled = np.array([[1000.0], [1.0]])
+    assert np.allclose(r2(TRUE, pred), [1 - 4 / 14, 1])
+    assert np.allclose(r2(scaled * TRUE, scaled * pred), r2(TRUE, pred))
+
+
+def test_a_wrong_scale_is_seen_by_all_but_the_correlation():
+    """y_hat = a y: R2 = 1 - (1 - a)^2 sum y^2 / sum (y - mean)^2, rRMSE = |1 - a|, correlation 1."""
+    table = scores(TRUE, 0.7 * TRUE)
+    assert np.allclose(table.r2, [1 - 0.09 * 50 / 14, 1 - 0.09])
+    assert np.allclose(table.rrmse, 0.3)
+    assert np.allclose(table.correlation, 1)
+    assert np.allclose(table.r2_normalized, 1)
+    assert np.allclose(table.peak_error, -0.3)
+
+
+def test_rrmse_and_correlation_by_hand():
+    pred = np.array([[1.0, 2.0, 3.0, 1.0], [0.0, -2.0, 2.0, 0.0]])
+    assert np.allclose(rrmse(TRUE, pred), [5 / np.sqrt(50), 2])
+    assert np.allclose(correlation(TRUE, pred), [np.corrcoef(TRUE[0], pred[0])[0, 1], -1])
+
+
+def test_normalized_traces_have_mean_zero_and_sd_one():
+    z = normalized(TRUE)
+    assert np.allclose(z.mean(-1), 0) and np.allclose(z.std(-1), 1)
+    assert np.allclose(normalized(5 * TRUE + 3), z)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, -85.0])
+def test_a_flat_truth_has_no_score_and_is_counted(level):
+    true = np.stack([np.full(7, level), np.arange(7.0)])
+    pred = np.arange(14.0).reshape(2, 7)
+    table = scores(true, pred)
+    assert np.isnan(table.r2[0]) and np.isnan(table.correlation[0]) and np.isnan(table.r2_normalized[0])
+    assert np.isfinite(table.loc[1]).all()
+    assert summary(table.r2)["flat"] == 1 and summary(table.r2)["n"] == 1
+
+
+def test_a_flat_prediction_has_no_correlation():
+    assert np.isnan(correlation(TRUE, np.full_like(TRUE, 0.1))).all()
+
+
+def test_summary_by_hand():
+    row = summary(pd.Series([0.5, 1.0, 0.9, np.nan]))
+    assert row.to_dict() == pytest.approx({"mean": 0.8, "sd": np.sqrt(0.07), "median": 0.9, "worst": 0.5, "n": 3, "flat": 1})
+
+
+@pytest.mark.parametrize("score", [r2, rrmse, correlation])
+def test_shapes_that_do_not_match_are_refused(score):
+    """Not broadcast: (n, T) beside (T,) would give a number."""
+    for pred in (TRUE[0], TRUE[:, :3], TRUE[:1]):
+        with pytest.raises(ValueError, match=r"ecg_pred: expected the shape \(n, T\)"):
+            score(TRUE, pred)
+    with pytest.raises(ValueError, match=r"ecg_pred: expected the shape \(n, T\)"):
+        score(TRUE[0], TRUE[0])

@@ -1,0 +1,43 @@
+"""Take out of an executed notebook what differs from run to run, so that a repeated run has the same bytes."""
+
+import re
+import sys
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+# An id that a library draws at random (xarray and pandas do so in their html), in the text where it stands
+RANDOM_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b")
+ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
+CELL_FILE = re.compile(r"[^\s\"']*ipykernel_\d+[/\\]\d+\.py")
+TEXT_TYPES = ("text/", "image/svg+xml")
+
+
+def normalize(notebook: NotebookNode, root: Path) -> NotebookNode:
+    """Fixed cell ids, no timings, no addresses, no paths of this machine. Changes ``notebook`` and returns it."""
+    kept = {key: notebook.metadata[key] for key in ("kernelspec", "jupytext") if key in notebook.metadata}
+    notebook.metadata = NotebookNode(**kept, language_info={"name": "python", "pygments_lexer": "ipython3"})
+    seen: dict[str, str] = {}
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.id = f"cell-{number:02d}"
+        cell.metadata = NotebookNode({"tags": cell.metadata.tags} if cell.metadata.get("tags") else {})
+        for output in cell.get("outputs", []):
+            output.get("metadata", {}).pop("execution", None)
+            if "text" in output:
+                output.text = _stable(output.text, root, seen)
+            for kind, text in output.get("data", {}).items():
+                if kind.startswith(TEXT_TYPES):
+                    output.data[kind] = _stable(text, root, seen)
+    return notebook
+
+
+def _stable(text: str, root: Path, seen: dict[str, str]) -> str:
+    for path, name in ((str(root), "."), (sys.prefix, "<environment>"), (str(Path.home()), "~")):
+        text = text.replace(path, name)
+    text = ADDRESS.sub("at 0x0", CELL_FILE.sub("<cell>", text))
+    # numbered by first appearance: two mentions of one id stay one id, and the second pass changes nothing
+    return RANDOM_ID.sub(lambda found: seen.setdefault(found[0], _numbered_id(len(seen))), text)
+
+
+def _numbered_id(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
