@@ -31,7 +31,7 @@ import pandas as pd
 import xarray as xr
 
 from forwardecg import plot
-from forwardecg.cell import FK_CAF, FK_MLR1, V_REST, V_SPAN, constants, currents, gates
+from forwardecg.cell import FK_CAF, FK_MLR1, V_REST, V_SPAN, constants, currents, gates, slow_inward_rate
 from forwardecg.features import activation_time, apd90
 from forwardecg.paths import progress, result_file
 from forwardecg.record import provenance, save_headline
@@ -86,7 +86,7 @@ time = np.arange(round(t_end / dt) + 1) * dt  # ms
 
 # %%
 for name in sets:
-    J_fi, J_so, J_si = currents(0.0, 1.0, 1.0, c[name])
+    J_fi, J_so, J_si = currents(0.0, 1.0, 1.0, slow_inward_rate(0.0, c[name]), c[name])
     assert J_fi == 0 and J_so == 0, "the fast and the outward current vanish at rest"
     assert abs(J_si) / dt < 1e-12, "the foot of the slow inward current is negligible"
     assert gates(0.0, 1.0, 1.0, c[name]) == (1.0, 1.0), "open gates stay open"
@@ -102,7 +102,9 @@ for name in sets:
 
 # %%
 for name in sets:
-    base, other_v, other_w = (currents(0.8, v, w, c[name]) for v, w in ((0.5, 0.5), (0.9, 0.5), (0.5, 0.9)))
+    rate_si = slow_inward_rate(0.8, c[name])
+    states = ((0.5, 0.5), (0.9, 0.5), (0.5, 0.9))
+    base, other_v, other_w = (currents(0.8, v, w, rate_si, c[name]) for v, w in states)
     assert other_v[2] == base[2] and other_w[2] != base[2], "J_si depends on w only"
     assert other_w[0] == base[0] and other_v[0] != base[0], "J_fi depends on v only"
 
@@ -126,7 +128,7 @@ def beat(fk):
 def replay(u, c):
     v, w, rows = 1.0, 1.0, []
     for u_n in u:
-        rows.append((v, w, *(J / dt for J in currents(u_n, v, w, c))))
+        rows.append((v, w, *(J / dt for J in currents(u_n, v, w, slow_inward_rate(u_n, c), c))))
         v, w = gates(u_n, v, w, c)
     return np.array(rows).T
 

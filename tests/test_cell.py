@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from forwardecg.cell import FK_CAF, FK_MLR1, constants, currents, fast_tanh, gates
+from forwardecg.cell import FK_CAF, FK_MLR1, constants, currents, fast_tanh, gates, slow_inward_rate
 
 DT = 0.01
 
@@ -20,7 +20,7 @@ def rates(u, v, w, fk):
     """Currents in 1/ms and gate rates in 1/ms, in double precision."""
     c = constants(fk, DT, np.float64)
     v_new, w_new = gates(u, v, w, c)
-    return [J / DT for J in currents(u, v, w, c)], (v_new - v) / DT, (w_new - w) / DT
+    return [J / DT for J in currents(u, v, w, slow_inward_rate(u, c), c)], (v_new - v) / DT, (w_new - w) / DT
 
 
 def test_rates_vanish_at_rest(fk):
@@ -35,7 +35,9 @@ def test_currents_follow_the_published_formulas(fk):
         J_fi, J_so, J_si = rates(u, v, w, fk)[0]
         assert J_fi == pytest.approx(-v * p * (1 - u) * (u - fk.u_c) / fk.tau_d, rel=1e-12)
         assert J_so == pytest.approx(u * (1 - p) / fk.tau_0 + p / fk.tau_r, rel=1e-12)
-        assert J_si == pytest.approx(-w * (1 + math.tanh(fk.k * (u - fk.u_c_si))) / (2 * fk.tau_si), abs=2e-6 / fk.tau_si)
+        assert J_si == pytest.approx(
+            -w * (1 + math.tanh(fk.k * (u - fk.u_c_si))) / (2 * fk.tau_si), abs=2e-6 / fk.tau_si
+        )
 
 
 def test_J_si_depends_on_w_only_and_J_fi_on_v_only(fk):

@@ -7,7 +7,9 @@ from forwardecg.ecg import Electrodes, center_electrode, lead_field, net_flux, p
 from forwardecg.tissue import Tissue, face_diffusivity, fibrotic, healthy
 
 SHAPE, DX = (40, 50), 0.5
-ELECTRODES = Electrodes(np.array([[12.5, 10.0, 40.0], [3.0, 4.0, 6.0], [-5.0, 25.0, 12.0]]), ("center", "near", "outside"))
+ELECTRODES = Electrodes(
+    np.array([[12.5, 10.0, 40.0], [3.0, 4.0, 6.0], [-5.0, 25.0, 12.0]]), ("center", "near", "outside")
+)
 
 
 @pytest.fixture(params=range(3))

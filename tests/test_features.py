@@ -77,9 +77,13 @@ def test_a_simulated_plane_wave_has_the_velocity_of_its_diffusivity():
     shape, dx, D = (12, 100), 0.5, 0.14
     ds = simulate(healthy(shape, dx, D), [edge_stimulus(shape, dx)], t_end=90, frame_interval=1.0)
     inner = np.s_[2:-2, 20:80]
-    assert np.nanmedian(conduction_velocity(ds.lat, dx)[inner]) == pytest.approx(converged_cv(FK_CAF) * np.sqrt(D / 0.1), rel=0.01)
+    assert np.nanmedian(conduction_velocity(ds.lat, dx)[inner]) == pytest.approx(
+        converged_cv(FK_CAF) * np.sqrt(D / 0.1), rel=0.01
+    )
     V_m = ds.V_m.rename(y_map="y", x_map="x")
-    assert np.allclose(activation_time(V_m)[inner], ds.lat[inner], atol=0.3), "maps and solver agree on the activation time"
+    assert np.allclose(activation_time(V_m)[inner], ds.lat[inner], atol=0.3), (
+        "maps and solver agree on the activation time"
+    )
 
 
 def test_bad_input_is_refused():

@@ -65,7 +65,9 @@ def test_a_flat_prediction_has_no_correlation():
 
 def test_summary_by_hand():
     row = summary(pd.Series([0.5, 1.0, 0.9, np.nan]))
-    assert row.to_dict() == pytest.approx({"mean": 0.8, "sd": np.sqrt(0.07), "median": 0.9, "worst": 0.5, "n": 3, "flat": 1})
+    assert row.to_dict() == pytest.approx(
+        {"mean": 0.8, "sd": np.sqrt(0.07), "median": 0.9, "worst": 0.5, "n": 3, "flat": 1}
+    )
 
 
 @pytest.mark.parametrize("score", [r2, rrmse, correlation])

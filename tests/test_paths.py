@@ -45,7 +45,11 @@ def test_stage_variable_moves_only_what_is_written(tmp_path):
     data, stage = tmp_path / "data", tmp_path / "stage"
     at = ask(FORWARDECG_DATA=str(data), FORWARDECG_STAGE=str(stage))
     assert at["result"] == str(stage / "results" / "a.csv") and at["model"] == str(stage / "models" / "a.json")
-    assert at["RESULTS"] == str(data / "results") and at["MODELS"] == str(data / "models") and at["CACHE"] == str(data / "cache")
+    assert (
+        at["RESULTS"] == str(data / "results")
+        and at["MODELS"] == str(data / "models")
+        and at["CACHE"] == str(data / "cache")
+    )
     assert not data.exists()
 
 
@@ -58,7 +62,9 @@ def test_an_installed_wheel_reads_its_own_weights_and_writes_to_the_user_cache(t
     assert at["ROOT"] == "None"
     assert at["MODELS"] == str(package / "models")
     assert at["CACHE"] == str(tmp_path / "user" / "forwardecg" / "cache")
-    assert at["model"] == str(tmp_path / "user" / "forwardecg" / "models" / "a.json"), "never into the installed package"
+    assert at["model"] == str(tmp_path / "user" / "forwardecg" / "models" / "a.json"), (
+        "never into the installed package"
+    )
 
 
 SOURCE = '''
@@ -78,7 +84,8 @@ def package(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("# double", "# the double"), ("Twice", "Double"), ("About", "On"), ("2 * x", "2*x"), ("def f", "\n\ndef f")]
+    ("old", "new"),
+    [("# double", "# the double"), ("Twice", "Double"), ("About", "On"), ("2 * x", "2*x"), ("def f", "\n\ndef f")],
 )
 def test_code_hash_is_blind_to_comments_docstrings_and_layout(package, old, new):
     before = code_hash("a", "b")
@@ -86,7 +93,9 @@ def test_code_hash_is_blind_to_comments_docstrings_and_layout(package, old, new)
     assert code_hash("a", "b") == before
 
 
-@pytest.mark.parametrize(("old", "new"), [("2 * x", "3 * x"), ("f(x)", "f(x, y=0)"), ("return 2 * x", "return 'Twice.'")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("2 * x", "3 * x"), ("f(x)", "f(x, y=0)"), ("return 2 * x", "return 'Twice.'")]
+)
 def test_code_hash_sees_an_edit_of_the_code(package, old, new):
     before = code_hash("a", "b")
     (package / "a.py").write_text(SOURCE.replace(old, new))

@@ -32,7 +32,12 @@ def test_faces_are_harmonic_means_and_closed_at_edges_and_fibrosis():
 
 @pytest.mark.parametrize("texture", TEXTURES)
 def test_fibrosis_is_seeded_and_within_its_range(texture):
-    low, high = {"diffuse": (0.05, 0.28), "patchy": (0.08, 0.35), "compact": (0.001, 0.4), "interstitial": (0.05, 0.25)}[texture]
+    low, high = {
+        "diffuse": (0.05, 0.28),
+        "patchy": (0.08, 0.35),
+        "compact": (0.001, 0.4),
+        "interstitial": (0.05, 0.25),
+    }[texture]
     for seed in range(5):
         sheet = healthy(SHAPE, DX, 0.1)
         a = fibrotic(sheet, np.random.default_rng(seed), texture)

@@ -122,19 +122,29 @@ def fast_tanh(x):
     real = type(x)
     x = min(max(x, real(-7.0)), real(7.0))
     s = x * x
-    n = real(0.99999645) + s * (real(0.123021918) + s * (real(0.00227699031) + s * real(3.93001434e-06)))
-    d = real(1.0) + s * (real(0.456340309) + s * (real(0.021072178) + s * real(0.00014235081)))
+    s2 = s * s
+    n = (real(0.99999645) + s * real(0.123021918)) + s2 * (real(0.00227699031) + s * real(3.93001434e-06))
+    d = (real(1.0) + s * real(0.456340309)) + s2 * (real(0.021072178) + s * real(0.00014235081))
     return x * n / d
 
 
 @numba.njit(**COMPILE)
-def currents(u, v, w, c):
-    """The three currents J_fi, J_so, J_si of one cell in the state (u, v, w), each times dt."""
+def slow_inward_rate(u, c):
+    """dt (1 + tanh(k (u - u_c_si))) / (2 tau_si): what multiplies -w in J_si, and depends on u alone."""
+    return (type(u)(1) + fast_tanh(c.k * u - c.k_u_c_si)) * c.dt_2_tau_si
+
+
+@numba.njit(**COMPILE)
+def currents(u, v, w, rate_si, c):
+    """The three currents J_fi, J_so, J_si of one cell in the state (u, v, w), each times dt.
+
+    ``rate_si`` is `slow_inward_rate` of u: it is passed in, since the solver takes it in a loop of its own.
+    """
     one, zero = type(u)(1), type(u)(0)
     excited = u >= c.u_c  # p
     J_fi = -v * ((one - u) * (u - c.u_c)) * c.dt_tau_d if excited else zero
     J_so = c.dt_tau_r if excited else u * c.dt_tau_0
-    J_si = -w * (one + fast_tanh(c.k * u - c.k_u_c_si)) * c.dt_2_tau_si
+    J_si = -w * rate_si
     return J_fi, J_so, J_si
 
 

@@ -138,7 +138,9 @@ def check_maps(V_m: xr.DataArray, pixels: int) -> None:
     if not np.isfinite(V_m.values).all():
         raise ValueError("V_m: expected finite values in mV, got NaN or infinity")
     if V_m.min() > -50:
-        raise ValueError(f"V_m: expected mV with rest near {V_REST}, got values from {float(V_m.min()):.3g} to {float(V_m.max()):.3g}")
+        raise ValueError(
+            f"V_m: expected mV with rest near {V_REST}, got values from {float(V_m.min()):.3g} to {float(V_m.max()):.3g}"
+        )
 
 
 def network_maps(V_m: xr.DataArray, pixels: int) -> torch.Tensor:
@@ -146,7 +148,9 @@ def network_maps(V_m: xr.DataArray, pixels: int) -> torch.Tensor:
     check_maps(V_m, pixels)
     n_t, n_y, _ = V_m.shape
     u = (V_m.values - V_REST) / V_SPAN
-    return torch.from_numpy(u.reshape(n_t, pixels, n_y // pixels, pixels, n_y // pixels).mean((2, 4)).astype(np.float16))
+    return torch.from_numpy(
+        u.reshape(n_t, pixels, n_y // pixels, pixels, n_y // pixels).mean((2, 4)).astype(np.float16)
+    )
 
 
 class Sequences(torch.utils.data.Dataset):

@@ -7,11 +7,11 @@ and above, so that all neighbors are views of the same array. Halo faces conduct
 import numba
 import numpy as np
 
-from forwardecg.cell import COMPILE, currents, gates
+from forwardecg.cell import COMPILE, currents, gates, slow_inward_rate
 
 LANES = 8  # the row stride is a multiple of this, so that aligned loads stay aligned
 BLOCK_ROWS = 8  # rows advanced in one run of the vectorized loop
-FLUSH_STEPS = 8  # every so many steps tiny u is set to 0: denormal numbers ahead of the front would be slow
+FLUSH_STEPS = 16  # every so many steps tiny u is set to 0: denormal numbers ahead of the front would be slow
 
 
 def aligned(size: int, fill: float, real: type) -> np.ndarray:
@@ -30,10 +30,12 @@ def _advance_cells(new, u, left, right, below, above, v, w, west, east, south, n
     half, one, zero = type(c.u_c)(0.5), type(c.u_c)(1), type(c.u_c)(0)
     crossings = zero
     for i in range(new.size):
+        new[i] = slow_inward_rate(u[i], c)  # a loop of its own: the constants of both do not fit the registers
+    for i in range(new.size):
         u_i = u[i]
         diffusion_x = east[i] * (right[i] - u_i) + west[i] * (left[i] - u_i)
         diffusion_y = north[i] * (above[i] - u_i) + south[i] * (below[i] - u_i)
-        J_fi, J_so, J_si = currents(u_i, v[i], w[i], c)
+        J_fi, J_so, J_si = currents(u_i, v[i], w[i], new[i], c)
         v[i], w[i] = gates(u_i, v[i], w[i], c)
         u_new = u_i + (diffusion_x + diffusion_y) - (J_fi + J_so + J_si)
         new[i] = u_new

@@ -62,5 +62,12 @@ def summary(r2_values: pd.Series) -> pd.Series:
     """Mean, SD, median and worst R2 over tissues, and how many were left out as flat."""
     kept = r2_values.dropna()
     return pd.Series(
-        {"mean": kept.mean(), "sd": kept.std(), "median": kept.median(), "worst": kept.min(), "n": kept.size, "flat": r2_values.isna().sum()}
+        {
+            "mean": kept.mean(),
+            "sd": kept.std(),
+            "median": kept.median(),
+            "worst": kept.min(),
+            "n": kept.size,
+            "flat": r2_values.isna().sum(),
+        }
     )

@@ -117,7 +117,10 @@ def save_model(model: Seq2Seq, path: Path, **card) -> None:
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     for file, write in (
         (path, lambda scratch: save_file(weights, scratch)),
-        (path.with_suffix(".json"), lambda scratch: scratch.write_text(json.dumps({"config": asdict(model.config), **card}, indent=1) + "\n")),
+        (
+            path.with_suffix(".json"),
+            lambda scratch: scratch.write_text(json.dumps({"config": asdict(model.config), **card}, indent=1) + "\n"),
+        ),
     ):
         scratch = file.with_name(file.name + ".tmp")
         write(scratch)
@@ -132,5 +135,7 @@ def load_model(path: Path) -> tuple[Seq2Seq, dict]:
     try:
         model.load_state_dict(load_file(path))
     except RuntimeError as error:
-        raise ValueError(f"checkpoint {path.name}: expected weights for {card['config']}, got others: {error}") from None
+        raise ValueError(
+            f"checkpoint {path.name}: expected weights for {card['config']}, got others: {error}"
+        ) from None
     return model.eval(), card

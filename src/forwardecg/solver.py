@@ -253,7 +253,9 @@ def calibrated_diffusivity(
     """
     table_D, table_D_num = calibration_table(dx, dt, fk)
     if table_D.size < 4:
-        raise ValueError(f"fk: expected a cell model that conducts on the grid dx = {dx} mm, dt = {dt} ms, got {fk.name}")
+        raise ValueError(
+            f"fk: expected a cell model that conducts on the grid dx = {dx} mm, dt = {dt} ms, got {fk.name}"
+        )
     low, high = D[conducting].min(), D[conducting].max()
     if low < table_D[0] or high > table_D[-1]:
         raise ValueError(

@@ -110,7 +110,12 @@ def fit(
         on_epoch(history[-1])
     model.load_state_dict(best)
     table = pd.DataFrame(history)
-    card = {"scale": float(scale), "time": train.t.tolist(), "best_epoch": int(table.val_r2.idxmax()), "train": asdict(config)}
+    card = {
+        "scale": float(scale),
+        "time": train.t.tolist(),
+        "best_epoch": int(table.val_r2.idxmax()),
+        "train": asdict(config),
+    }
     return model.eval(), card, table
 
 
@@ -121,7 +126,9 @@ def _save(path, model, optimizer, generator, best, history) -> None:
         tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
     tensors["generator"] = generator.get_state()
     scratch = path.with_name(path.name + ".tmp")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, scratch, {"history": json.dumps(history)})
+    save_file(
+        {name: tensor.contiguous() for name, tensor in tensors.items()}, scratch, {"history": json.dumps(history)}
+    )
     os.replace(scratch, path)
 
 
@@ -192,4 +199,6 @@ def predict(model: Seq2Seq, card: dict, V_m: xr.DataArray) -> xr.DataArray:
         )
     with torch.no_grad():
         ecg, _ = model(u[None].float(), torch.tensor(card["time"]))
-    return xr.DataArray(card["scale"] * ecg[0].numpy(), dims="time", coords={"time": V_m.time}, name="phi_e", attrs=PHI_E_ATTRS)
+    return xr.DataArray(
+        card["scale"] * ecg[0].numpy(), dims="time", coords={"time": V_m.time}, name="phi_e", attrs=PHI_E_ATTRS
+    )

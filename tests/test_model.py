@@ -1,0 +1,183 @@
+"""The network: shapes, the part that each flag switches, and the round trip through its file."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from forwardecg.model import ModelConfig, Seq2Seq, load_model, save_model
+
+TINY = ModelConfig(pixels=10, channels=(4, 8), width=16, heads=2)
+PARTS = [{}, {"encoder": "linear"}, {"time": False}, {"attention": False}, {"decoder": "tcn"}, {"decoder": "linear"}]
+T = 7
+
+
+def network(seed=0, **change):
+    torch.manual_seed(seed)
+    return Seq2Seq(replace(TINY, **change)).eval()
+
+
+@pytest.fixture
+def maps():
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(3, T, 10, 10, generator=generator), torch.arange(T) * 5.0
+
+
+def count(**change):
+    return sum(p.numel() for p in Seq2Seq(replace(TINY, **change)).parameters())
+
+
+@pytest.mark.parametrize("change", PARTS)
+def test_one_ecg_value_a_map_whatever_the_parts(change, maps):
+    u, t = maps
+    ecg, weights = network(**change)(u, t)
+    assert ecg.shape == (3, T) and torch.isfinite(ecg).all()
+    assert weights is None if change.get("attention") is False else weights.shape == (3, T, T)
+    long, _ = network(**change)(u.repeat(1, 3, 1, 1), torch.arange(3 * T) * 5.0)
+    assert long.shape == (3, 3 * T)
+
+
+@pytest.mark.parametrize("pixels", [9, 10, 25, 50])
+def test_every_size_of_map_fits(pixels):
+    ecg, _ = network(pixels=pixels)(torch.rand(1, 2, pixels, pixels), torch.tensor([0.0, 5.0]))
+    assert ecg.shape == (1, 2)
+
+
+def test_attention_rows_are_weights_that_sum_to_one(maps):
+    _, weights = network()(*maps)
+    assert torch.allclose(weights.sum(-1), torch.ones(3, T), atol=1e-6) and (weights >= 0).all()
+    assert weights.std() > 0, "and are not the same for all frames"
+
+
+@pytest.mark.parametrize(
+    "change", [*PARTS[1:], {"channels": (4, 4)}, {"channels": (4, 8, 8)}, {"width": 32}, {"pixels": 20}]
+)
+def test_every_flag_changes_the_parameter_count(change):
+    assert count(**change) != count()
+
+
+def test_parameter_counts_by_hand():
+    """What each part brings: width C = 16."""
+    C = 16
+    assert count() - count(time=False) == C * C + C
+    assert count() - count(attention=False) == 4 * (C * C + C) + 2 * C  # q, k, v, output, and the norm
+    assert count() - count(decoder="linear") == 4 * (2 * C * C + 2 * C)
+    assert count(decoder="tcn") - count(decoder="linear") == 4 * (3 * C * C + C)
+    assert count(encoder="linear", time=False, attention=False, decoder="linear") == 100 * C + C + C + 1
+
+
+def test_heads_and_time_scale_change_the_output_only(maps):
+    ecg, _ = network()(*maps)
+    for change in ({"heads": 4}, {"t_scale": 500.0}):
+        assert count(**change) == count()
+        assert not torch.allclose(network(**change)(*maps)[0], ecg)
+
+
+@pytest.mark.parametrize(("change", "passes"), [({}, True), ({"time": False}, False)])
+def test_times_matter_only_through_the_embedding(change, passes, maps):
+    u, t = maps
+    model = network(**change)
+    assert torch.equal(model(u, t)[0], model(u, t + 40)[0]) != passes
+
+
+def reach(u, t, **change):
+    """Which frames of the ECG notice a change of the last map."""
+    model, other = network(**change), u.clone()
+    other[:, -1] += 1
+    return (model(u, t)[0] - model(other, t)[0]).abs().amax(0) > 1e-7
+
+
+def test_each_part_looks_as_far_as_it_should(maps):
+    """The LSTM looks back only; the convolutions look both ways; without them and attention a frame stands alone."""
+    assert reach(*maps).all()
+    only_last = [False] * (T - 1) + [True]
+    assert reach(*maps, attention=False).tolist() == only_last
+    assert reach(*maps, attention=False, decoder="linear").tolist() == only_last
+    assert reach(*maps, attention=False, decoder="tcn").all()
+
+
+def test_tissues_of_a_batch_do_not_mix(maps):
+    u, t = maps
+    model = network()
+    assert torch.allclose(model(u, t)[0], torch.cat([model(one[None], t)[0] for one in u]), atol=1e-6)
+
+
+def test_every_parameter_is_trained(maps):
+    for change in PARTS:
+        model = network(**change)
+        model(*maps)[0].square().sum().backward()
+        assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"encoder": "vit"}, "encoder: expected one of"),
+        ({"decoder": "gru"}, "decoder: expected one of"),
+        ({"heads": 3}, "width: expected an even multiple of heads = 3, got 16"),
+        ({"width": 7, "heads": 7}, "width: expected an even multiple"),
+        ({"channels": (6,)}, "channels: expected multiples of 4"),
+    ],
+)
+def test_bad_config_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Seq2Seq(replace(TINY, **change))
+
+
+@pytest.mark.parametrize("shape", [(T, 10, 10), (3, T, 9, 9), (3, T, 20, 20), (3, T, 10, 9), (3, T + 1, 10, 10)])
+def test_maps_that_do_not_fit_the_network_are_refused(shape):
+    for encoder in ("conv", "linear"):
+        with pytest.raises(ValueError, match=r"u: expected maps of shape \(B, 7, 10, 10\)"):
+            network(encoder=encoder)(torch.zeros(shape), torch.arange(T) * 5.0)
+
+
+@pytest.mark.parametrize("change", PARTS)
+def test_a_saved_network_gives_the_same_ecg(change, maps, tmp_path):
+    model = network(**change)
+    save_model(model, tmp_path / "a.safetensors", scale=2.5, time=[0.0, 5.0])
+    loaded, card = load_model(tmp_path / "a.safetensors")
+    assert torch.equal(loaded(*maps)[0], model(*maps)[0])
+    assert loaded.config == model.config and not loaded.training
+    assert card["scale"] == 2.5 and card["time"] == [0.0, 5.0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.safetensors"]
+
+
+def test_weights_that_do_not_fit_their_card_are_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    for change in ({"width": 32}, {"time": False}, {"decoder": "tcn"}, {"pixels": 20}):
+        save_model(network(), path)
+        card = json.loads(path.with_suffix(".json").read_text())
+        path.with_suffix(".json").write_text(json.dumps({"config": card["config"] | change}))
+        with pytest.raises(ValueError, match="checkpoint a.safetensors: expected weights for"):
+            load_model(path)
+
+
+def test_files_that_are_no_network_are_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_model(network(), path)
+    card, weights = path.with_suffix(".json").read_text(), path.read_bytes()
+    path.write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(ValueError, match="checkpoint a.safetensors"):
+        load_model(path)
+    path.write_bytes(weights)
+    for other in ("{}", '{"config": {"depth": 3}}', card[:40]):
+        path.with_suffix(".json").write_text(other)
+        with pytest.raises(ValueError, match="a.json"):
+            load_model(path)
+
+
+def test_an_interrupted_save_keeps_the_old_network(maps, tmp_path, monkeypatch):
+    from forwardecg import model as module
+
+    path, good = tmp_path / "a.safetensors", network()
+    save_model(good, path)
+
+    def half(weights, scratch):
+        scratch.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "save_file", half)
+    with pytest.raises(KeyboardInterrupt):
+        save_model(network(seed=1), path)
+    assert torch.equal(load_model(path)[0](*maps)[0], good(*maps)[0])
