@@ -63,11 +63,14 @@ seeds = [0, 1, 6, 5]  # one for each condition
 front_size_mm = 200.0  # mm, side of the sheet with the plane front
 front_z_mm = 10.0  # mm, height of the electrode above the plane front
 repeats = 200  # timed frames
+claim_wrong_weight_rrmse_min = 0.05  # relative error of the weight 1/R^2, at least
 
 # %% [markdown]
-# The number of cells follows from the size, so that a finer grid
-# describes the same sheet, and the time step shrinks with the grid,
-# so that it stays below the {ref}`limit of stability <stability>`.
+# The number of cells follows from the size, and the time step shrinks
+# with the grid, so that it stays below the {ref}`limit of stability
+# <stability>`. The healthy sheet is then the same on every grid. The
+# others are not: random numbers are drawn cell by cell, and another
+# number of cells makes another texture of the same kind.
 
 # %%
 n = round(size_mm / dx)
@@ -292,7 +295,7 @@ wrong = np.tensordot(maps["healthy"], net_flux(1 / distances(base, center)[0] **
 right = ecgs["healthy"].sel(lead=lead).values[:: round(frame_interval)]
 fitted = wrong * (wrong @ right) / (wrong @ wrong)
 wrong_rrmse = np.linalg.norm(fitted - right) / np.linalg.norm(right)
-assert wrong_rrmse > 0.05, "no factor turns the wrong weight into the right one"
+assert wrong_rrmse > claim_wrong_weight_rrmse_min, "no factor turns the wrong weight into the right one"
 
 # %%
 fig, (left, other) = plt.subplots(1, 2, figsize=(11, 4))

@@ -12,15 +12,15 @@ from forwardecg.ecg import Electrodes, lead_field
 from forwardecg.metrics import r2
 from forwardecg.tissue import Tissue
 
+ALPHAS = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)  # ridge penalties to choose from
+
 
 def mean_ecg(train: Sequences, n: int) -> np.ndarray:
     """The mean training ECG, n times: knows nothing of the tissue."""
     return np.repeat(train.ecg.mean(0, keepdim=True).numpy(), n, axis=0)
 
 
-def ridge(
-    train: Sequences, val: Sequences, test: Sequences, alphas=tuple(10.0 ** np.arange(0, 7))
-) -> tuple[np.ndarray, float]:
+def ridge(train: Sequences, val: Sequences, test: Sequences, alphas=ALPHAS) -> tuple[np.ndarray, float]:
     """Ridge regression of the ECG value on the map of the same instant; the penalty is the best one on ``val``.
 
     w = (X^T X + alpha I)^-1 X^T y with X the centered maps. Returns the ECGs of ``test`` and the chosen alpha.
