@@ -20,7 +20,7 @@
 # **Scale of this edition:** 150 tissues on the 400 × 400 grid, half of the paper's 300, in the paper's proportions of the
 # four conditions.
 #
-# Needs nothing but the package; about 8 minutes on two cores the first time, seconds afterward (the tissues are
+# Needs nothing but the package; about 4 minutes on two cores the first time, seconds afterward (the tissues are
 # cached and an interrupted run goes on where it stopped), 2 GB of memory and 0.3 GB of disk. With other values:
 # `make run NB=06_dataset SET="n_sim=20 z_mm=20"`. Every choice below is ours and stands, with its reason, in
 # {ref}`choices-tissue` and {ref}`choices-sim`.
@@ -131,11 +131,12 @@ for column, sim in enumerate(examples):
     axes[0, column].set_facecolor("0.25")
     image_D = plot.map_axes(axes[0, column], D.values, dx, cmap="cividis", vmin=0, vmax=D0_high)
     image_lat = plot.activation_map(axes[1, column], ds.lat[sim].values, dx)
+    image_lat.set_clim(0, float(ds.lat[examples].max()))
     axes[0, column].set_title(plot.LABELS[summary.index[column]])
     for ax in axes[:, column]:
         ax.label_outer()
 fig.colorbar(image_D, ax=axes[0], label=r"$D$ (mm$^2$ ms$^{-1}$)")
-_ = fig.colorbar(image_lat, ax=axes[1], label="activation (ms)\n(scale of the last map)")
+_ = fig.colorbar(image_lat, ax=axes[1], label="activation time (ms)")
 
 # %% [markdown]
 # Above: the diffusivity, non-conductive cells dark. Below: activation times, with an isochrone every 20 ms. Crowded isochrones
@@ -180,9 +181,9 @@ sites.rename("quarters of the sheet in which waves start").to_frame()
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.2))
-_ = sns.scatterplot(
-    table, x="fibrosis_density", y="ecg_sd", hue="condition", style="part", palette=plot.COLORS, ax=ax, s=45
-)
+labeled = table.replace({"condition": plot.LABELS})
+colors = {plot.LABELS[name]: color for name, color in plot.COLORS.items()}
+_ = sns.scatterplot(labeled, x="fibrosis_density", y="ecg_sd", hue="condition", style="part", palette=colors, ax=ax, s=45)
 _ = ax.set(xlabel="share of non-conductive cells", ylabel=f"SD of {plot.PHI_E_LABEL}", ylim=(0, None))
 sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), frameon=False)
 
