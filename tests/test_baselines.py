@@ -137,7 +137,7 @@ def test_bad_input_is_refused():
     for bad in (u[0], u[:, :5], np.zeros((3, 20, 20))):
         with pytest.raises(ValueError, match=r"u: expected maps \(T, H, W\)"):
             lead_field_on_maps(bad, D, DX, AT)
-    with pytest.raises(ValueError, match=r"u: expected .* finite"):
+    with pytest.raises(ValueError, match="u: expected maps .* finite"):
         lead_field_on_maps(np.full((3, 10, 10), np.nan), D, DX, AT)
     with pytest.raises(ValueError, match="D: expected values >= 0"):
         lead_field_on_maps(u, -D, DX, AT)

@@ -34,6 +34,15 @@ def test_activation_time_is_the_first_beat_and_nan_without_one():
     assert np.isnan(apd90(V_m)[1])
 
 
+def test_a_record_that_begins_within_a_beat_is_activated_by_the_next_one():
+    """Being above the threshold is no crossing of it."""
+    V_m = beat(np.array([200.0, 200.0]))
+    V_m[:30] = 10.0
+    V_m[:, 1] = 10.0
+    lat = activation_time(V_m)
+    assert lat[0] == pytest.approx(200) and np.isnan(lat[1])
+
+
 def test_apd90_is_the_time_above_ten_percent_of_the_amplitude():
     """Down 90 mV of 100 at 0.5 mV/ms takes 180 ms, and the peak comes 2 ms after the threshold."""
     V_m = beat(np.array([10.0, 50.0]))

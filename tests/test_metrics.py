@@ -59,6 +59,14 @@ def test_a_flat_truth_has_no_score_and_is_counted(level):
     assert summary(table.r2)["flat"] == 1 and summary(table.r2)["n"] == 1
 
 
+def test_single_precision_scores_as_double():
+    """Traces come from torch in float32: a constant must be flat there too."""
+    flat = np.full((1, 7), 0.1, np.float32)
+    assert np.isnan(r2(flat, flat + 1)) and np.isnan(correlation(flat, TRUE[:1, [0, 1, 2, 3, 0, 1, 2]]))
+    a, b = TRUE.astype(np.float32), (TRUE + 0.3).astype(np.float32)
+    assert np.array_equal(r2(a, b), r2(a.astype(float), b.astype(float)))
+
+
 def test_a_flat_prediction_has_no_correlation():
     assert np.isnan(correlation(TRUE, np.full_like(TRUE, 0.1))).all()
 

@@ -117,6 +117,7 @@ def test_every_parameter_is_trained(maps):
         ({"decoder": "gru"}, "decoder: expected one of"),
         ({"heads": 3}, "width: expected an even multiple of heads = 3, got 16"),
         ({"width": 7, "heads": 7}, "width: expected an even multiple"),
+        ({"channels": (6,)}, "channels: expected multiples of 4"),
     ],
 )
 def test_bad_config_is_refused(change, message):

@@ -64,20 +64,16 @@ def test_ecg_above_the_center_is_invariant_under_all_eight():
         D, conductive = (symmetry(torch.from_numpy(z), n).numpy().copy() for z in (tissue.D, tissue.conductive))
         turned = pseudo_ecg(symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), at)
         assert np.allclose(turned, ecg, rtol=1e-9, atol=1e-9 * np.abs(ecg).max())
-    aside = replace(at, positions=at.positions + [2.0, 0, 0])
-    assert (
-        not np.allclose(pseudo_ecg(symmetry(V_m, 4).numpy(), turned, aside), pseudo_ecg(V_m.numpy(), tissue, aside))
-        if False
-        else True
-    )
+        aside = replace(at, positions=at.positions + [2.0, 1.0, 0])
+        moved = pseudo_ecg(symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), aside)
+        assert np.allclose(moved, pseudo_ecg(V_m.numpy(), tissue, aside)) == (n == 0), "only there"
 
 
 def test_learning_rate_warms_up_and_ends_at_zero():
     config = TrainConfig(lr=2.0)
     assert learning_rate(config, 0.05) == pytest.approx(1.0) and learning_rate(config, 0.1) == pytest.approx(2.0)
-    assert learning_rate(config, 0.55) == pytest.approx(1.0) and learning_rate(config, 1.0) == pytest.approx(
-        0, abs=1e-15
-    )
+    assert learning_rate(config, 0.55) == pytest.approx(1.0)
+    assert learning_rate(config, 1.0) == pytest.approx(0, abs=1e-15)
 
 
 def test_one_batch_is_overfitted(data):
@@ -117,15 +113,11 @@ def test_another_seed_or_setting_gives_another_training(data, change):
 def test_weights_of_the_best_epoch_are_kept(data):
     """Not those of the last one; a learning rate far too high makes sure that the last is not the best."""
     train, val = data
-    seen = {}
-    evaluate_ = module.evaluate
-
     model, card, history = fit(TINY, train, val, replace(SHORT, epochs=8, lr=0.3))
     best = int(history.val_r2.idxmax())
     assert card["best_epoch"] == best < 7, "the case is no test otherwise: choose another learning rate"
-    r2 = module.r2(val.ecg.numpy(), evaluate_(model, val, card["scale"])).mean()
+    r2 = module.r2(val.ecg.numpy(), evaluate(model, val, card["scale"])).mean()
     assert r2 == pytest.approx(history.val_r2.max(), rel=1e-9)
-    assert not seen
 
 
 class Interrupt(Exception):
@@ -204,17 +196,30 @@ def test_training_data_that_cannot_train_are_refused(data):
             fit(TINY, train, val, SHORT)
 
 
+def test_a_flat_validation_ecg_is_left_out_of_the_score(data):
+    """Its R2 is NaN, and with it no epoch would be the best."""
+    train, val = data
+    _, _, without = fit(TINY, train, val, SHORT)
+    val.u, val.ecg = torch.cat([val.u, val.u[:1]]), torch.cat([val.ecg, torch.zeros(1, 20)])
+    _, card, history = fit(TINY, train, val, SHORT)
+    assert np.allclose(history.val_r2, without.val_r2) and card["best_epoch"] == without.val_r2.idxmax()
+
+
+def test_a_diverging_training_ends_with_an_error(data):
+    with pytest.raises(FloatingPointError, match="loss: expected finite values, got nan in epoch 0"):
+        train, val = data
+        train.u[:] = torch.inf
+        fit(TINY, train, val, SHORT)
+
+
 def test_the_amplitude_of_a_tissue_does_not_weigh_in_its_loss(data):
     """Losses are taken on traces divided by their own SD: a tissue 100 times stronger pulls no harder than the rest."""
     train, val = data
-    sd = train.ecg.std(-1)
     train.ecg[0] *= 100
-    _, card, history = fit(TINY, train, val, replace(SHORT, epochs=1, lr=0.0, lambda_se=0.0, augment=False))
-    model, _, _ = fit(TINY, train, val, replace(SHORT, epochs=1, lr=0.0, augment=False))
+    model, card, history = fit(TINY, train, val, replace(SHORT, epochs=1, lr=0.0, lambda_se=0.0, augment=False))
     error = (torch.from_numpy(evaluate(model, train, card["scale"])) - train.ecg) / train.ecg.std(-1, keepdim=True)
     by_hand = torch.where(error.abs() <= 1, error.square() / 2, error.abs() - 0.5).mean()
     assert history.loss[0] == pytest.approx(float(by_hand), rel=1e-4)
-    assert float(sd[0]) > 0
 
 
 def test_load_or_fit_trains_once_and_again_when_data_or_settings_change(data, tmp_path, monkeypatch, capsys):

@@ -38,12 +38,14 @@ def ridge(train: Sequences, val: Sequences, test: Sequences, alphas=ALPHAS) -> t
 
     eye = torch.eye(len(mean), dtype=torch.float64)
     fits = {alpha: torch.linalg.solve(gram + alpha * eye, moment) for alpha in alphas}
-    alpha = max(fits, key=lambda a: r2(val.ecg.numpy(), apply(fits[a], val)).mean())
+    alpha = max(fits, key=lambda a: np.nanmean(r2(val.ecg.numpy(), apply(fits[a], val))))
     return apply(fits[alpha], test), alpha
 
 
 def lead_field_on_maps(u: np.ndarray, D: np.ndarray, dx: float, electrodes: Electrodes) -> np.ndarray:
     """ECG (T,) of maps u (T, H, W) by the lead field of D (H, W) in mm^2/ms on the pixels of the maps, dx in mm."""
+    if np.ndim(u) != 3 or np.shape(u)[1:] != D.shape or not np.isfinite(u).all():
+        raise ValueError(f"u: expected maps (T, H, W) with (H, W) = {D.shape}, all finite, got shape {np.shape(u)}")
     tissue = Tissue(D=D, conductive=D > 0, dx=dx)
     return V_SPAN * np.tensordot(np.asarray(u, float), lead_field(tissue, electrodes)[0], axes=((1, 2), (0, 1)))
 
@@ -58,4 +60,8 @@ def blind_diffusivity(train: Sequences, dx: float, electrodes: Electrodes) -> fl
 def pooled_diffusivity(D: np.ndarray, conductive: np.ndarray, pool: int) -> np.ndarray:
     """Plain mean of D over the cells of each pixel, non-conductive ones as 0."""
     n_y, n_x = D.shape
+    if n_y % pool or n_x % pool:
+        raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
+    if conductive.shape != D.shape:
+        raise ValueError(f"conductive: expected the shape {D.shape} of D, got {conductive.shape}")
     return np.where(conductive, D, 0.0).reshape(n_y // pool, pool, n_x // pool, pool).mean((1, 3))

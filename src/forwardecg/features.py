@@ -38,6 +38,7 @@ def activation_time(V_m: xr.DataArray) -> xr.DataArray:
 
 def apd90(V_m: xr.DataArray) -> xr.DataArray:
     """Action potential duration (ms) at 90 % repolarization of the first beat: from lat to V_rest + (peak - V_rest) / 10."""
+    _times(V_m)
     rest = V_m.isel(time=0)
     level = rest + 0.1 * (V_m.max("time") - rest)
     lat = activation_time(V_m)
@@ -47,7 +48,8 @@ def apd90(V_m: xr.DataArray) -> xr.DataArray:
 
 def dvdt_max(V_m: xr.DataArray) -> xr.DataArray:
     """Largest upstroke velocity (mV/ms) between samples."""
-    slope = V_m.diff("time") / np.diff(_times(V_m)).reshape([-1 if d == "time" else 1 for d in V_m.dims])
+    t = _times(V_m)
+    slope = V_m.diff("time") / np.diff(t).reshape([-1 if d == "time" else 1 for d in V_m.dims])
     return slope.max("time").rename("dvdt_max").assign_attrs(units="mV ms-1", long_name="maximal upstroke velocity")
 
 

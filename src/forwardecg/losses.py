@@ -15,8 +15,11 @@ SILENCE = 1e-8  # added to the power of every frequency: a silent trace has a fl
 def huber(ecg_pred: Tensor, ecg_true: Tensor, delta: float = 1.0) -> Tensor:
     """Huber loss, mean over time: e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2).
 
-    ``delta`` in the units of the traces. Huber, Annals of Mathematical Statistics 35:73 (1964).
+    ``delta`` in the units of the traces; ValueError if the shapes differ (they would broadcast).
+    Huber, Annals of Mathematical Statistics 35:73 (1964).
     """
+    if ecg_pred.shape != ecg_true.shape:
+        raise ValueError(f"ecg_pred: expected the shape of ecg_true {(*ecg_true.shape,)}, got {(*ecg_pred.shape,)}")
     return F.huber_loss(ecg_pred, ecg_true, reduction="none", delta=delta).mean(-1)  # (B,)
 
 

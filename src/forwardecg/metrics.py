@@ -10,38 +10,46 @@ import pandas as pd
 FLAT = 1e-12
 
 
-def _check(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> None:
+def _checked(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.ndim(ecg_true) != 2 or np.shape(ecg_true) != np.shape(ecg_pred):
         raise ValueError(
             f"ecg_pred: expected the shape (n, T) of ecg_true {np.shape(ecg_true)}, got {np.shape(ecg_pred)}"
         )
+    return np.asarray(ecg_true, np.float64), np.asarray(ecg_pred, np.float64)
 
 
 def r2(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
     """Coefficient of determination of each trace: 1 - sum (y - y_hat)^2 / sum (y - mean y)^2."""
-    _check(ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     sst = np.square(ecg_true - ecg_true.mean(-1, keepdims=True)).sum(-1)
     sse = np.square(ecg_true - ecg_pred).sum(-1)
-    return np.where(sst > FLAT**2 * ecg_true.shape[-1], 1 - sse / np.maximum(sst, 1e-300), np.nan)
+    flat = sst <= FLAT**2 * ecg_true.shape[-1]
+    return np.where(flat, np.nan, 1 - sse / np.where(flat, 1, sst))
 
 
 def rrmse(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
     """Relative RMS error of each trace: |y - y_hat| / |y|."""
-    _check(ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     return np.linalg.norm(ecg_true - ecg_pred, axis=-1) / np.maximum(np.linalg.norm(ecg_true, axis=-1), 1e-300)
 
 
 def correlation(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
     """Pearson correlation of each trace; NaN where one of the two is flat."""
-    _check(ecg_true, ecg_pred)
-    a, b = (y - y.mean(-1, keepdims=True) for y in (ecg_true, ecg_pred))
-    norm = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
-    return np.where(norm > 0, (a * b).sum(-1) / np.maximum(norm, 1e-300), np.nan)
+    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
+    return (normalized(ecg_true) * normalized(ecg_pred)).mean(-1) + np.where(
+        _flat(ecg_true) | _flat(ecg_pred), np.nan, 0
+    )
+
+
+def _flat(ecg: np.ndarray) -> np.ndarray:
+    return ecg.std(-1) <= FLAT
 
 
 def normalized(ecg: np.ndarray) -> np.ndarray:
     """Each trace with mean 0 and SD 1, which removes the amplitude, the hardest part: a second column, never the first."""
-    return (ecg - ecg.mean(-1, keepdims=True)) / np.maximum(ecg.std(-1, keepdims=True), FLAT)
+    ecg = np.asarray(ecg, np.float64)
+    flat = _flat(ecg)[..., None]
+    return np.where(flat, 0, (ecg - ecg.mean(-1, keepdims=True)) / np.where(flat, 1, ecg.std(-1, keepdims=True)))
 
 
 def scores(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -35,6 +36,8 @@ class ModelConfig:
         for name, allowed in (("encoder", ("conv", "linear")), ("decoder", ("lstm", "tcn", "linear"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
+        if any(c % 4 for c in self.channels):
+            raise ValueError(f"channels: expected multiples of 4 (groups of the norm), got {self.channels}")
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width: expected an even multiple of heads = {self.heads}, got {self.width}")
 
@@ -97,6 +100,9 @@ class Seq2Seq(nn.Module):
 
     def forward(self, u: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
         """Maps u (B, T, H, W) in 0..1 at times t (T,) in ms -> ECG (B, T) and attention weights (B, T, T) or None."""
+        side = self.config.pixels
+        if u.ndim != 4 or u.shape[1:] != (len(t), side, side):
+            raise ValueError(f"u: expected maps of shape (B, {len(t)}, {side}, {side}), got {(*u.shape,)}")
         n_batch, n_t = u.shape[:2]
         z = self.encoder(u.reshape(n_batch * n_t, 1, *u.shape[2:]))  # (B T, C)
         z = z.reshape(n_batch, n_t, -1)  # (B, T, C)
@@ -129,12 +135,14 @@ def save_model(model: Seq2Seq, path: Path, **card) -> None:
 
 def load_model(path: Path) -> tuple[Seq2Seq, dict]:
     """Read a network and its card; ValueError if the weights do not fit the card's config."""
-    card = json.loads(path.with_suffix(".json").read_text())
-    config = card["config"] | {"channels": tuple(card["config"]["channels"])}
-    model = Seq2Seq(ModelConfig(**config))
+    try:
+        card = json.loads(path.with_suffix(".json").read_text())
+        model = Seq2Seq(ModelConfig(**card["config"] | {"channels": tuple(card["config"]["channels"])}))
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path.stem}.json: expected a card with the fields of ModelConfig: {error!r}") from None
     try:
         model.load_state_dict(load_file(path))
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise ValueError(
             f"checkpoint {path.name}: expected weights for {card['config']}, got others: {error}"
         ) from None

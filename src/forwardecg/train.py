@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from forwardecg.dataset import Sequences, network_maps
@@ -78,9 +78,16 @@ def fit(
         model = Seq2Seq(model_config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     scale, sd = train.ecg.std(), train.ecg.std(-1, keepdim=True)
+    if not (sd.isfinite() & (sd > 0)).all():
+        raise ValueError("train: expected ECGs that vary and are finite, got a flat trace or NaN")
     n, best, history = len(train), model.state_dict(), []
     if checkpoint is not None and checkpoint.exists():
-        best, history = _restore(checkpoint, model, optimizer, generator)
+        try:
+            best, history = _restore(checkpoint, model, optimizer, generator)
+        except (RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
+            raise ValueError(
+                f"checkpoint {checkpoint.name}: expected the state of a training of {model_config}: {error}"
+            ) from None
     per_epoch = math.ceil(n / config.batch)
     for epoch in range(len(history), config.epochs):
         model.train()
@@ -100,7 +107,9 @@ def fit(
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             total += loss.item() * len(members)
-        val_r2 = float(r2(val.ecg.numpy(), evaluate(model, val, float(scale))).mean())
+        if not math.isfinite(total):
+            raise FloatingPointError(f"loss: expected finite values, got {total} in epoch {epoch} (lr {config.lr})")
+        val_r2 = float(np.nanmean(r2(val.ecg.numpy(), evaluate(model, val, float(scale)))))
         if not history or val_r2 > max(row["val_r2"] for row in history):
             best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         seconds = time.monotonic() - started
