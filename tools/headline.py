@@ -22,11 +22,15 @@ def merged(data: Path) -> dict[str, dict]:
     return entries
 
 
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")  # a bar would end the cell
+
+
 def table(entries: dict[str, dict]) -> str:
     """The numbers as a markdown table."""
     rows = ["| headline number | value | unit | measured on | notebook |", "|---|---:|---|---|---|"]
     rows += [
-        f"| `{key}` | {entry['value']:.4g} | {entry['unit']} | {entry['scale']} | {entry['notebook']} |"
+        f"| `{key}` | {entry['value']:.4g} | {entry['unit']} | {_cell(entry['scale'])} | {entry['notebook']} |"
         for key, entry in entries.items()
     ]
     return "\n".join(rows)
