@@ -81,7 +81,7 @@ write_recipe(recipe, result_file("06_dataset.json"))
 ds = load_or_simulate(recipe)
 
 # %%
-print(dict(ds.sizes))
+print(dict(sorted(ds.sizes.items())))  # the store lists its arrays in no particular order
 print(f"{n_cells * dx:g} mm sheet, {ds.sizes['y_map']} x {ds.sizes['x_map']} maps every {frame_interval:g} ms")
 
 # %% [markdown]
