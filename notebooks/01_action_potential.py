@@ -36,7 +36,8 @@ from forwardecg.features import activation_time, apd90
 from forwardecg.paths import progress, result_file
 from forwardecg.record import provenance, save_headline
 from forwardecg.solver import simulate, solve
-from forwardecg.tissue import Stimulus, Tissue, edge_stimulus, healthy
+from forwardecg.stimulus import Stimulus, edge_stimulus
+from forwardecg.tissue import Tissue, healthy
 
 plot.set_style()
 

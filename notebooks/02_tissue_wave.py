@@ -31,12 +31,14 @@ import pandas as pd
 from llvmlite.binding import get_host_cpu_name
 
 from forwardecg import plot
+from forwardecg.calibration import D_REFERENCE, cable_cv, calibrated_diffusivity, converged_cv
 from forwardecg.cell import FK_CAF, V_REST, V_SPAN
 from forwardecg.features import conduction_velocity
 from forwardecg.paths import progress, result_file
 from forwardecg.record import provenance, save_headline
-from forwardecg.solver import D_REFERENCE, cable_cv, calibrated_diffusivity, converged_cv, simulate, solve
-from forwardecg.tissue import CONDITIONS, combined, edge_stimulus, fibrotic, gap_junction, healthy
+from forwardecg.solver import simulate, solve
+from forwardecg.stimulus import edge_stimulus
+from forwardecg.tissue import CONDITIONS, combined, fibrotic, gap_junction, healthy
 
 plot.set_style()
 

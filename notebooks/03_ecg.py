@@ -34,11 +34,14 @@ from matplotlib.colors import SymLogNorm
 
 from forwardecg import plot
 from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.ecg import Electrodes, center_electrode, distances, lead_field, net_flux, pseudo_ecg, source_sum_ecg
+from forwardecg.diffusion import face_diffusivity, net_flux
+from forwardecg.ecg import distances, lead_field, pseudo_ecg, source_sum_ecg
+from forwardecg.electrodes import Electrodes, center_electrode
 from forwardecg.paths import progress, result_file
 from forwardecg.record import provenance, save_headline
 from forwardecg.solver import simulate
-from forwardecg.tissue import Tissue, combined, edge_stimulus, face_diffusivity, fibrotic, gap_junction, healthy
+from forwardecg.stimulus import edge_stimulus
+from forwardecg.tissue import Tissue, combined, fibrotic, gap_junction, healthy
 
 plot.set_style()
 
@@ -118,7 +121,7 @@ for condition, tissue in tissues.items():
 
 # %%
 def green(V_m, tissue):
-    (D_x, D_y), weight = face_diffusivity(tissue.D, tissue.conductive), 1 / distances(tissue, center)[0]
+    (D_x, D_y), weight = face_diffusivity(tissue.D, tissue.conductive)[:2], 1 / distances(tissue, center)[0]
     along_x = D_x[:, 1:-1] * np.diff(V_m, axis=-1) * np.diff(weight, axis=-1)
     along_y = D_y[1:-1] * np.diff(V_m, axis=-2) * np.diff(weight, axis=-2)
     return -along_x.sum((-2, -1)) - along_y.sum((-2, -1))

@@ -91,6 +91,7 @@ print(f"{n_cells * dx:g} mm sheet, {ds.sizes['y_map']} x {ds.sizes['x_map']} map
 # (no pixel above −75 mV afterward), the standard deviation of the ECG, and which part of the split the tissue is in. The
 # split is drawn by tissue within each condition: no tissue gives frames to two parts.
 
+
 # %%
 def rest_time(V_m):
     """Time (ms) of the last map that is not at rest; infinity if the recording ends before."""
@@ -183,7 +184,9 @@ sites.rename("quarters of the sheet in which waves start").to_frame()
 fig, ax = plt.subplots(figsize=(7, 3.2))
 labeled = table.replace({"condition": plot.LABELS})
 colors = {plot.LABELS[name]: color for name, color in plot.COLORS.items()}
-_ = sns.scatterplot(labeled, x="fibrosis_density", y="ecg_sd", hue="condition", style="part", palette=colors, ax=ax, s=45)
+_ = sns.scatterplot(
+    labeled, x="fibrosis_density", y="ecg_sd", hue="condition", style="part", palette=colors, ax=ax, s=45
+)
 _ = ax.set(xlabel="share of non-conductive cells", ylabel=f"SD of {plot.PHI_E_LABEL}", ylim=(0, None))
 sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), frameon=False)
 

@@ -33,13 +33,14 @@ from forwardecg import plot
 from forwardecg.baselines import blind_diffusivity, lead_field_on_maps, mean_ecg, pooled_diffusivity, ridge
 from forwardecg.cell import V_SPAN
 from forwardecg.dataset import Sequences, draw_tissue, read_recipe
-from forwardecg.ecg import center_electrode, distances, net_flux
+from forwardecg.diffusion import face_diffusivity, net_flux
+from forwardecg.ecg import distances
+from forwardecg.electrodes import center_electrode
 from forwardecg.metrics import scores, summary
 from forwardecg.paths import RESULTS, progress, result_file
 from forwardecg.record import provenance, save_headline
 from forwardecg.solver import solve
 from forwardecg.store import load_or_simulate
-from forwardecg.tissue import face_diffusivity
 
 plot.set_style()
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from forwardecg.calibration import converged_cv
 from forwardecg.cell import FK_CAF
 from forwardecg.features import activation_time, apd90, conduction_velocity, dvdt_max
-from forwardecg.solver import converged_cv, simulate
-from forwardecg.tissue import edge_stimulus, healthy
+from forwardecg.solver import simulate
+from forwardecg.stimulus import edge_stimulus
+from forwardecg.tissue import healthy
 
 T = np.arange(0.0, 301.0)
 

@@ -9,7 +9,8 @@ import torch
 
 from forwardecg import train as module
 from forwardecg.dataset import Sequences
-from forwardecg.ecg import center_electrode, pseudo_ecg
+from forwardecg.ecg import pseudo_ecg
+from forwardecg.electrodes import center_electrode
 from forwardecg.model import ModelConfig, Seq2Seq, load_model, save_model
 from forwardecg.tissue import Tissue, fibrotic, healthy
 from forwardecg.train import TrainConfig, evaluate, fit, learning_rate, load_or_fit, predict, symmetry

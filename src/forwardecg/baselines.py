@@ -8,7 +8,8 @@ import torch
 
 from forwardecg.cell import V_SPAN
 from forwardecg.dataset import Sequences
-from forwardecg.ecg import Electrodes, lead_field
+from forwardecg.ecg import lead_field
+from forwardecg.electrodes import Electrodes
 from forwardecg.metrics import r2
 from forwardecg.tissue import Tissue
 

@@ -11,9 +11,10 @@ import xarray as xr
 from threadpoolctl import threadpool_limits
 
 from forwardecg.cell import FK_CAF, V_REST, V_SPAN, FKParams
-from forwardecg.ecg import center_electrode
+from forwardecg.electrodes import center_electrode
 from forwardecg.solver import simulate
-from forwardecg.tissue import Stimulus, Tissue, combined, edge_stimulus, fibrotic, focal_stimulus, gap_junction, healthy
+from forwardecg.stimulus import Stimulus, edge_stimulus, focal_stimulus
+from forwardecg.tissue import Tissue, combined, fibrotic, gap_junction, healthy
 
 CONDITION_CYCLE = (
     "healthy",

@@ -8,57 +8,18 @@ beta C_m / (4 pi sigma_b) of the physical potential is left out; phi_e is in mV 
 Plonsey and Barr, Bioelectricity (2007); the weight is 1/r, not 1/r^2.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from forwardecg.tissue import Tissue, face_diffusivity
+from forwardecg.diffusion import couplings, net_flux
+from forwardecg.electrodes import Electrodes
+from forwardecg.tissue import Tissue
+from forwardecg.torso import Disc, Sphere
 
 PHI_E_ATTRS = {
     "units": "mV mm ms-1",
     "long_name": "extracellular potential, unbounded conductor",
     "scale": "integral of div(D grad V_m) / r over the sheet; multiply by beta C_m / (4 pi sigma_b) for a potential",
 }
-
-
-@dataclass(frozen=True)
-class Electrodes:
-    """Points ``positions`` (lead, xyz) in mm from the corner of the sheet (which lies in z = 0), and their ``names``."""
-
-    positions: np.ndarray
-    names: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        shape = np.shape(self.positions)
-        if len(shape) != 2 or shape[0] == 0 or shape[1] != 3:
-            raise ValueError(f"electrodes: expected positions of shape (lead, 3) in mm, got {shape}")
-        if not np.isfinite(self.positions).all():
-            raise ValueError("electrodes: expected finite positions in mm, got some that are not")
-        if len(self.names) != shape[0] or len(set(self.names)) != shape[0]:
-            raise ValueError(f"electrodes: expected {shape[0]} distinct names, got {self.names}")
-
-
-def center_electrode(shape: tuple[int, int], dx: float, z: float = 40.0) -> Electrodes:
-    """One electrode ``z`` mm above the center of a sheet of ``shape`` (y, x) cells of ``dx`` mm."""
-    return Electrodes(np.array([[shape[1] * dx / 2, shape[0] * dx / 2, z]]), ("center",))
-
-
-def net_flux(z: np.ndarray, D_x: np.ndarray, D_y: np.ndarray) -> np.ndarray:
-    """The symmetric operator A, (A z)_i = sum over the faces of cell i of D_f (z_neighbor - z_i).
-
-    Parameters
-    ----------
-    z : (..., y, x) any quantity given per cell; A V_m is the source div(D grad V_m) times the area of a cell
-    D_x, D_y : (y, x + 1), (y + 1, x), mm^2/ms, from `face_diffusivity`
-    """
-    flux_x = D_x[:, 1:-1] * np.diff(z, axis=-1)
-    flux_y = D_y[1:-1] * np.diff(z, axis=-2)
-    total = np.zeros(z.shape)
-    total[..., :-1] += flux_x
-    total[..., 1:] -= flux_x
-    total[..., :-1, :] += flux_y
-    total[..., 1:, :] -= flux_y
-    return total
 
 
 def distances(tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
@@ -82,9 +43,15 @@ def distances(tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
     return r
 
 
-def lead_field(tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
-    """Lead field L = A (1/r), (lead, y, x) in mm/ms, of the physical D: phi_e = sum over cells of L V_m."""
-    return net_flux(1 / distances(tissue, electrodes), *face_diffusivity(tissue.D, tissue.conductive))
+def lead_field(tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere | None = None) -> np.ndarray:
+    """Lead field L = A (1/r), (lead, y, x) in mm/ms, of the physical D: phi_e = sum over cells of L V_m.
+
+    Parameters
+    ----------
+    conductor : a bounded conductor of `torso`, whose weight takes the place of 1/r; None: unbounded
+    """
+    weight = 1 / distances(tissue, electrodes) if conductor is None else conductor.weight(tissue, electrodes)
+    return net_flux(weight, *couplings(tissue))
 
 
 def check_voltage(V_m: np.ndarray, shape: tuple[int, int]) -> None:
@@ -97,14 +64,18 @@ def check_voltage(V_m: np.ndarray, shape: tuple[int, int]) -> None:
         raise ValueError(f"V_m: expected finite values in mV, got {np.sum(~np.isfinite(V_m))} that are not")
 
 
-def pseudo_ecg(V_m: np.ndarray, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
+def pseudo_ecg(
+    V_m: np.ndarray, tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere | None = None
+) -> np.ndarray:
     """phi_e (lead, time) in mV mm/ms of V_m (time, y, x) in mV, by the lead field: phi_e = L . V_m."""
+    V_m = np.asarray(V_m, float)
     check_voltage(V_m, tissue.D.shape)
-    return np.tensordot(lead_field(tissue, electrodes), np.asarray(V_m, float), axes=((1, 2), (1, 2)))
+    return np.tensordot(lead_field(tissue, electrodes, conductor), V_m, axes=((1, 2), (1, 2)))
 
 
 def source_sum_ecg(V_m: np.ndarray, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
     """The same potential as the plain sum of sources over distance: slower, and independent of the adjoint."""
+    V_m = np.asarray(V_m, float)
     check_voltage(V_m, tissue.D.shape)
-    source = net_flux(np.asarray(V_m, float), *face_diffusivity(tissue.D, tissue.conductive))
+    source = net_flux(V_m, *couplings(tissue))
     return np.tensordot(1 / distances(tissue, electrodes), source, axes=((1, 2), (1, 2)))

@@ -1,7 +1,8 @@
-"""The compiled time step: diffusion, currents and gates fused in one vectorized loop over flat arrays.
+"""The compiled time step: diffusion, currents and gates in vectorized loops over flat arrays.
 
-The sheet is stored row after row with a stride that leaves at least one halo cell between rows, and one halo row below
-and above, so that all neighbors are views of the same array. Halo faces conduct nothing: halo cells stay at rest.
+The sheet is stored row after row with a stride that leaves at least one halo cell between rows, one halo row below and
+above, and LANES cells more at both ends, so that all neighbors are views of the same array. Halo couplings are 0: halo
+cells stay at rest.
 """
 
 import numba
@@ -9,68 +10,137 @@ import numpy as np
 
 from forwardecg.cell import COMPILE, currents, gates, slow_inward_rate
 
-LANES = 8  # the row stride is a multiple of this, so that aligned loads stay aligned
-BLOCK_ROWS = 8  # rows advanced in one run of the vectorized loop
-FLUSH_STEPS = 16  # every so many steps tiny u is set to 0: denormal numbers ahead of the front would be slow
+LANES = 16  # the row stride is a multiple of this, so that a block of rows starts at a cache line
+BLOCK_ROWS = 32  # rows advanced in one run of the vectorized loops
+RECOVERY_STEPS = 8  # every so many steps cells are looked at for repolarization
+RECOVERED = 0.1  # u of 90 % repolarization
+WAITING = -2.0  # in place of the recovery time of a cell that is activated and has not recovered
+CHUNK = 64  # cells looked at together, in a vectorized loop, before any is looked at alone
 
 
-def aligned(size: int, fill: float, real: type) -> np.ndarray:
-    """A filled one-dimensional array that starts at a cache line."""
-    raw = np.full(size + 64, fill, real)
-    start = (-raw.ctypes.data % 64) // raw.itemsize
+def aligned(size: int, fill: float, real: type, page_offset: int = 0) -> np.ndarray:
+    """A filled one-dimensional array that starts ``page_offset`` bytes after the start of a memory page.
+
+    Arrays read side by side need different offsets: equal ones compete for the same few lines of the fastest cache.
+    """
+    raw = np.full(size + 8192 // np.dtype(real).itemsize, fill, real)
+    start = (-raw.ctypes.data % 4096 + page_offset) // raw.itemsize
     return raw[start : start + size]
 
 
 @numba.njit(**COMPILE)
-def _advance_cells(new, u, left, right, below, above, v, w, west, east, south, north, c):
+def _react(i, new, u, v, w, diffusion, c):
+    """Cell i one time step later, given div(D grad u) dt and in ``new`` its slow inward rate; 1 if it crossed u = 1/2."""
+    half, one, zero = type(c.u_c)(0.5), type(c.u_c)(1), type(c.u_c)(0)
+    u_i = u[i]
+    J_fi, J_so, J_si = currents(u_i, v[i], w[i], new[i], c)
+    v[i], w[i] = gates(u_i, v[i], w[i], c)
+    u_new = u_i + diffusion - (J_fi + J_so + J_si)
+    new[i] = u_new
+    return one if u_i < half and u_new >= half else zero
+
+
+@numba.njit(**COMPILE)
+def _advance_isotropic(new, u, left, right, below, above, v, w, west, east, south, north, c):
     """One time step of a run of cells; returns how many of them crossed u = 1/2 upward.
 
-    Everything arrives as a one-dimensional view and every choice is a select, so that the loop vectorizes.
+    Everything arrives as a one-dimensional view and every choice is a select, so that the loops vectorize.
     """
-    half, one, zero = type(c.u_c)(0.5), type(c.u_c)(1), type(c.u_c)(0)
-    crossings = zero
+    crossings = type(c.u_c)(0)
     for i in range(new.size):
         new[i] = slow_inward_rate(u[i], c)  # a loop of its own: the constants of both do not fit the registers
     for i in range(new.size):
-        u_i = u[i]
-        diffusion_x = east[i] * (right[i] - u_i) + west[i] * (left[i] - u_i)
-        diffusion_y = north[i] * (above[i] - u_i) + south[i] * (below[i] - u_i)
-        J_fi, J_so, J_si = currents(u_i, v[i], w[i], new[i], c)
-        v[i], w[i] = gates(u_i, v[i], w[i], c)
-        u_new = u_i + (diffusion_x + diffusion_y) - (J_fi + J_so + J_si)
-        new[i] = u_new
-        crossings += one if u_i < half and u_new >= half else zero
+        diffusion_x = east[i] * (right[i] - u[i]) + west[i] * (left[i] - u[i])
+        diffusion_y = north[i] * (above[i] - u[i]) + south[i] * (below[i] - u[i])
+        crossings += _react(i, new, u, v, w, diffusion_x + diffusion_y, c)
     return crossings
 
 
 @numba.njit(**COMPILE)
-def advance(u, spare, v, w, gx, gy, lat, stimulated, du, c, dt, first, n_steps, stride):
+def _advance_anisotropic(new, u, left, right, below, above, v, w, west, east, south, north, corners, weights, c):
+    """The same with the four diagonal neighbors: corners (sw, ne, se, nw) are views of u, weights their couplings."""
+    sw, ne, se, nw = corners
+    g_sw, g_ne, g_se, g_nw = weights
+    crossings = type(c.u_c)(0)
+    for i in range(new.size):
+        new[i] = slow_inward_rate(u[i], c)
+    for i in range(new.size):
+        diffusion_x = east[i] * (right[i] - u[i]) + west[i] * (left[i] - u[i])
+        diffusion_y = north[i] * (above[i] - u[i]) + south[i] * (below[i] - u[i])
+        rising = g_sw[i] * (sw[i] - u[i]) + g_ne[i] * (ne[i] - u[i])
+        falling = g_se[i] * (se[i] - u[i]) + g_nw[i] * (nw[i] - u[i])
+        crossings += _react(i, new, u, v, w, diffusion_x + diffusion_y + (rising + falling), c)
+    return crossings
+
+
+@numba.njit(**COMPILE)
+def _record_activation(u, new, lat, recovery, step, dt):
+    """Activation times of the cells that cross u = 1/2 in this step for the first time."""
+    half, one, zero = type(u[0])(0.5), type(u[0])(1), type(u[0])(0)
+    for first in range(0, u.size, CHUNK):
+        old_u, new_u, hits = u[first : first + CHUNK], new[first : first + CHUNK], zero
+        for i in range(old_u.size):
+            hits += one if (old_u[i] < half) & (new_u[i] >= half) else zero
+        if hits > zero:
+            for i in range(first, first + old_u.size):
+                if u[i] < half and new[i] >= half and lat[i] < zero:
+                    lat[i], recovery[i] = dt * (step + (half - u[i]) / (new[i] - u[i])), WAITING
+
+
+@numba.njit(**COMPILE)
+def _record_recovery(u, new, recovery, step, dt):
+    """Recovery times of the activated cells that are below u = RECOVERED by now."""
+    level, waiting, one, zero = type(u[0])(RECOVERED), type(u[0])(WAITING), type(u[0])(1), type(u[0])(0)
+    for first in range(0, u.size, CHUNK):
+        new_u, since, hits = new[first : first + CHUNK], recovery[first : first + CHUNK], zero
+        for i in range(new_u.size):
+            hits += one if (since[i] == waiting) & (new_u[i] < level) else zero
+        if hits > zero:
+            for i in range(first, first + new_u.size):
+                if recovery[i] == waiting and new[i] < level and new[i] < u[i]:
+                    recovery[i] = dt * (step + 1 - (level - new[i]) / (u[i] - new[i]))
+
+
+@numba.njit(**COMPILE)
+def advance(u, spare, v, w, g, lat, recovery, stimulated, du, c, dt, first, n_steps, stride):
     """``n_steps`` time steps from step number ``first`` on flat arrays with one halo row below, above and beside.
 
-    gx, gy are the face diffusivities times dt / dx^2 at the west and south face of each cell; halo faces are 0, so halo
-    cells stay at rest. lat (ms, -1 until activated) is interpolated linearly in time. Returns the current u, the other u.
+    g = (g_x, g_y, g_ne, g_nw) are the couplings times dt / dx^2 at the west face, the south face and the south-west
+    corner of each cell, the last two of size 0 in isotropic tissue. lat and recovery (ms, negative until then) are the
+    first upward crossing of u = 1/2, linear between steps, and the first fall below u = RECOVERED after it, looked for
+    every RECOVERY_STEPS steps and traced back along the slope of the last one. Returns the current u and the other u.
     """
-    half, zero, tiny = type(c.u_c)(0.5), type(c.u_c)(0), type(c.u_c)(1e-20)
-    end, block = u.size - stride, BLOCK_ROWS * stride
+    half, zero = type(c.u_c)(0.5), type(c.u_c)(0)
+    g_x, g_y, g_ne, g_nw = g
+    start, block = LANES + stride, BLOCK_ROWS * stride
+    end = u.size - start
     for step in range(first, first + n_steps):
-        if step % FLUSH_STEPS == 0:
-            for i in range(u.size):
-                u[i] = u[i] if abs(u[i]) > tiny else zero
-        for a in range(stride, end, block):
+        for a in range(start, end, block):
             b = min(a + block, end)
-            crossings = _advance_cells(
-                spare[a:b], u[a:b], u[a - 1 : b - 1], u[a + 1 : b + 1], u[a - stride : b - stride], u[a + stride : b + stride],
-                v[a:b], w[a:b], gx[a:b], gx[a + 1 : b + 1], gy[a:b], gy[a + stride : b + stride], c,
-            )  # fmt: skip
+            s, n = a - stride, b - stride
+            above, below = u[a + stride : b + stride], u[s:n]
+            west, east, south, north = g_x[a:b], g_x[a + 1 : b + 1], g_y[a:b], g_y[a + stride : b + stride]
+            if g_ne.size:
+                crossings = _advance_anisotropic(
+                    spare[a:b], u[a:b], u[a - 1 : b - 1], u[a + 1 : b + 1], below, above,
+                    v[a:b], w[a:b], west, east, south, north,
+                    (u[s - 1 : n - 1], u[a + stride + 1 : b + stride + 1], u[s + 1 : n + 1], u[a + stride - 1 : b + stride - 1]),
+                    (g_ne[a:b], g_ne[a + stride + 1 : b + stride + 1], g_nw[a + 1 : b + 1], g_nw[a + stride : b + stride]), c,
+                )  # fmt: skip
+            else:
+                crossings = _advance_isotropic(
+                    spare[a:b], u[a:b], u[a - 1 : b - 1], u[a + 1 : b + 1], below, above,
+                    v[a:b], w[a:b], west, east, south, north, c,
+                )  # fmt: skip
             if crossings > zero:
-                for i in range(a, b):
-                    if u[i] < half and spare[i] >= half and lat[i] < 0.0:
-                        lat[i] = dt * (step + (half - u[i]) / (spare[i] - u[i]))
+                _record_activation(u[a:b], spare[a:b], lat[a:b], recovery[a:b], step, dt)
         for j in range(stimulated.size):
             i = stimulated[j]
             before = spare[i]
             spare[i] = before + du[j]
-            if before < half and spare[i] >= half and lat[i] < 0.0:
-                lat[i] = dt * (step + 1)
+            if before < half and spare[i] >= half and lat[i] < zero:
+                lat[i], recovery[i] = dt * (step + 1), WAITING
+        if (step + 1) % RECOVERY_STEPS == 0:
+            _record_recovery(u[start:end], spare[start:end], recovery[start:end], step, dt)
         u, spare = spare, u
     return u, spare

@@ -1,4 +1,4 @@
-"""Tissue sheets: diffusivity, fibrosis, stimuli - and the faces between their cells.
+"""Tissue sheets: diffusivity, fibers, fibrosis.
 
 Four conditions, each drawn from a seed: healthy, gap-junction remodelled (lower D), fibrotic (non-conductive cells in
 four textures, D lowered around them) and combined. Sizes in mm, D in mm^2/ms, arrays (y, x).
@@ -18,15 +18,21 @@ RIM_MM = 2.0  # distance over which D recovers around fibrosis
 class Tissue:
     """A square-pixel sheet: ``D`` (y, x) in mm^2/ms, ``conductive`` (y, x) bool, ``dx`` in mm, and how it came about.
 
+    With fibers, ``D`` is the diffusivity along them, ``D_across`` (y, x) the one across, and ``fiber_angle`` (y, x) their
+    direction in rad from the x axis; without, both are None and D holds for all directions.
+
     Raises
     ------
     ValueError
-        D not 2-D, not finite or negative; conductive of another shape or type, or nowhere true; dx not positive.
+        D or D_across not 2-D, not finite or negative; conductive of another shape or type, or nowhere true; dx not
+        positive; only one of D_across and fiber_angle.
     """
 
     D: np.ndarray
     conductive: np.ndarray
     dx: float
+    D_across: np.ndarray | None = None
+    fiber_angle: np.ndarray | None = None
     condition: str = "healthy"
     texture: str = "none"
     gj_scale: float = 1.0
@@ -41,68 +47,31 @@ class Tissue:
             raise ValueError(f"D: expected finite values in mm^2/ms, got {np.sum(~np.isfinite(self.D))} that are not")
         if (self.D < 0).any():
             raise ValueError(f"D: expected values >= 0 mm^2/ms, got a minimum of {self.D.min()}")
+        if (self.D_across is None) != (self.fiber_angle is None):
+            raise ValueError("D_across, fiber_angle: expected both or neither, got one of them")
+        for name in ("D_across", "fiber_angle"):
+            part = getattr(self, name)
+            if part is not None and (np.shape(part) != self.D.shape or not np.isfinite(part).all()):
+                raise ValueError(f"{name}: expected finite values of shape {self.D.shape}, got shape {np.shape(part)}")
+        if self.D_across is not None and (self.D_across < 0).any():
+            raise ValueError(f"D_across: expected values >= 0 mm^2/ms, got a minimum of {self.D_across.min()}")
         if self.conductive.shape != self.D.shape or self.conductive.dtype != bool:
             raise ValueError(
                 f"conductive: expected bool of shape {self.D.shape}, got {self.conductive.dtype} {self.conductive.shape}"
             )
-        if not (self.conductive & (self.D > 0)).any():
+        if not self.conducting.any():
             raise ValueError("conductive: expected at least one conductive cell with D > 0, got an empty sheet")
+
+    @property
+    def conducting(self) -> np.ndarray:
+        """Cells (y, x) that take part: conductive, and with a diffusivity above 0."""
+        across = self.D if self.D_across is None else self.D_across
+        return self.conductive & (self.D > 0) & (across > 0)
 
     @property
     def fibrosis_density(self) -> float:
         """Share of non-conductive cells."""
         return float(1 - self.conductive.mean())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stimulus:
-    """Current ``amplitude`` (1/ms) into the cells of ``mask`` (y, x) from ``start`` for ``duration`` (ms)."""
-
-    mask: np.ndarray
-    start: float = 0.0
-    duration: float = 2.0
-    amplitude: float = 0.3
-
-    def __post_init__(self) -> None:
-        if self.mask.ndim != 2 or self.mask.dtype != bool or not self.mask.any():
-            raise ValueError(
-                f"stimulus mask: expected bool (y, x) with a true cell, got {self.mask.dtype} {self.mask.shape}"
-            )
-        if not (self.start >= 0 and self.duration > 0 and self.amplitude > 0):
-            raise ValueError(
-                "stimulus: expected start >= 0 ms, duration > 0 ms, amplitude > 0 /ms, "
-                f"got {self.start}, {self.duration}, {self.amplitude}"
-            )
-
-
-def edge_stimulus(shape: tuple[int, int], dx: float, side: str = "left", width: float = 2.0, **timing) -> Stimulus:
-    """A strip of ``width`` mm along one side of the sheet: left, right, bottom (first row) or top."""
-    n = max(1, round(width / dx))
-    strips = {"left": np.s_[:, :n], "right": np.s_[:, -n:], "bottom": np.s_[:n], "top": np.s_[-n:]}
-    if side not in strips:
-        raise ValueError(f"side: expected one of {sorted(strips)}, got {side!r}")
-    mask = np.zeros(shape, bool)
-    mask[strips[side]] = True
-    return Stimulus(mask=mask, **timing)
-
-
-def focal_stimulus(shape: tuple[int, int], dx: float, x: float, y: float, radius: float = 4.0, **timing) -> Stimulus:
-    """A disc of ``radius`` mm about the point (x, y) in mm from the corner of the sheet (cell centers at (i + 1/2) dx)."""
-    centers_y, centers_x = ((np.arange(n) + 0.5) * dx for n in shape)
-    return Stimulus(mask=(centers_y[:, None] - y) ** 2 + (centers_x - x) ** 2 <= radius**2, **timing)
-
-
-def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Harmonic means of D over the faces, 0 at the outer edge and wherever one side does not conduct.
-
-    D_face = 2 D_a D_b / (D_a + D_b). Returns D_x (y, x + 1) on faces between columns, D_y (y + 1, x) between rows.
-    """
-    D = np.where(conductive, D, 0.0).astype(np.float64)
-    D_x = np.zeros((D.shape[0], D.shape[1] + 1))
-    D_y = np.zeros((D.shape[0] + 1, D.shape[1]))
-    for face, a, b in ((D_x[:, 1:-1], D[:, :-1], D[:, 1:]), (D_y[1:-1], D[:-1], D[1:])):
-        np.divide(2 * a * b, a + b, out=face, where=a * b > 0)
-    return D_x, D_y
 
 
 def smooth_noise(
@@ -119,6 +88,20 @@ def smooth_noise(
 def healthy(shape: tuple[int, int], dx: float, D0: float, seed: int | None = None) -> Tissue:
     """Uniform diffusivity ``D0`` everywhere."""
     return Tissue(D=np.full(shape, float(D0)), conductive=np.ones(shape, bool), dx=dx, seed=seed)
+
+
+def with_fibers(tissue: Tissue, angle, ratio: float) -> Tissue:
+    """The tissue with fibers at ``angle`` (rad from the x axis; a number or (y, x)), and D_across = D / ``ratio``.
+
+    Raises
+    ------
+    ValueError
+        ratio not at least 1.
+    """
+    if not (np.isfinite(ratio) and ratio >= 1):
+        raise ValueError(f"ratio: expected D / D_across >= 1, got {ratio}")
+    angle = np.broadcast_to(np.asarray(angle, float), tissue.D.shape).copy()
+    return replace(tissue, D_across=tissue.D / ratio, fiber_angle=angle)
 
 
 def gap_junction(tissue: Tissue, rng: np.random.Generator) -> Tissue:

@@ -1,0 +1,137 @@
+"""Electrodes and leads: where the potential is taken, and which differences of it are called a lead.
+
+A lead is a linear combination of electrodes, sum_e M_le phi_e: a matrix M, that works on potentials (lead, time) and on
+lead fields (lead, y, x) alike. Positions in mm from the corner of the sheet, x along columns, y along rows, z above it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+LIMBS = ("RA", "LA", "LL")
+CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")
+TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", *CHEST)
+STANDARD = {  # fractions (x, y) of the sheet, seen from the front: the right arm of the body is on the viewer's left
+    "RA": (0.0, 1.0), "LA": (1.0, 1.0), "LL": (1.0, 0.0),
+    "V1": (0.40, 0.60), "V2": (0.52, 0.60), "V3": (0.62, 0.52),
+    "V4": (0.72, 0.44), "V5": (0.84, 0.42), "V6": (0.96, 0.42),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Electrodes:
+    """Points ``positions`` (lead, xyz) in mm from the corner of the sheet (which lies in z = 0), and their ``names``."""
+
+    positions: np.ndarray
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.positions)
+        if len(shape) != 2 or shape[0] == 0 or shape[1] != 3:
+            raise ValueError(f"electrodes: expected positions of shape (lead, 3) in mm, got {shape}")
+        if not np.isfinite(self.positions).all():
+            raise ValueError("electrodes: expected finite positions in mm, got some that are not")
+        if len(self.names) != shape[0] or len(set(self.names)) != shape[0]:
+            raise ValueError(f"electrodes: expected {shape[0]} distinct names, got {self.names}")
+
+
+def center_electrode(shape: tuple[int, int], dx: float, z: float = 40.0) -> Electrodes:
+    """One electrode ``z`` mm above the center of a sheet of ``shape`` (y, x) cells of ``dx`` mm."""
+    return Electrodes(np.array([[shape[1] * dx / 2, shape[0] * dx / 2, z]]), ("center",))
+
+
+def grid_electrodes(shape: tuple[int, int], dx: float, n_y: int, n_x: int, z: float = 40.0) -> Electrodes:
+    """``n_y`` x ``n_x`` electrodes ``z`` mm above the middles of as many equal parts of the sheet: y1x1, y1x2, ..."""
+    for name, n in (("n_y", n_y), ("n_x", n_x)):
+        if n < 1:
+            raise ValueError(f"{name}: expected at least 1 electrode, got {n}")
+    x, y = ((np.arange(n) + 0.5) * length * dx / n for n, length in ((n_x, shape[1]), (n_y, shape[0])))
+    positions = [(at_x, at_y, z) for at_y in y for at_x in x]
+    return Electrodes(np.array(positions), tuple(f"y{i + 1}x{j + 1}" for i in range(n_y) for j in range(n_x)))
+
+
+def ring_electrodes(shape: tuple[int, int], dx: float, n: int, radius: float, z: float = 40.0) -> Electrodes:
+    """``n`` electrodes on a circle of ``radius`` mm, ``z`` mm above the center of the sheet, from x toward y."""
+    if n < 1:
+        raise ValueError(f"n: expected at least 1 electrode, got {n}")
+    if not radius > 0:
+        raise ValueError(f"radius: expected a length > 0 mm, got {radius}")
+    angle = 2 * np.pi * np.arange(n) / n
+    circle = radius * np.stack([np.cos(angle), np.sin(angle), np.zeros(n)], axis=1)
+    return Electrodes(circle + center_electrode(shape, dx, z).positions, tuple(f"ring{k + 1}" for k in range(n)))
+
+
+def standard_electrodes(shape: tuple[int, int], dx: float, z: float = 40.0) -> Electrodes:
+    """RA, LA, LL and V1 to V6 in one plane ``z`` mm above the sheet: our stylized arrangement, not an anatomy.
+
+    The sheet is looked at as the front of a body is, y upward. The limb electrodes are above three of its corners; the
+    chest electrodes run from left of the middle down to the side below LA (`STANDARD`, in fractions of the sheet). A
+    body is neither flat nor the size of its heart. The right leg carries only the ground and has no electrode.
+    """
+    size = np.array([shape[1], shape[0]]) * dx
+    return Electrodes(np.array([(*(size * at), z) for at in STANDARD.values()]), tuple(STANDARD))
+
+
+def lead_matrix(names: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names and matrix (12, len(names)) of the twelve standard leads; electrodes that they do not need get zeros.
+
+    I = LA - RA, II = LL - RA, III = LL - LA; aVR = RA - (LA + LL)/2, and so on; V_k minus the mean of RA, LA and LL.
+    Einthoven; the augmented leads are Goldberger's, the mean of the three limbs is Wilson's central terminal.
+
+    Raises
+    ------
+    ValueError
+        An electrode of the nine is missing.
+    """
+    rows = dict(zip(names, np.eye(len(names)), strict=True))
+    missing = [name for name in (*LIMBS, *CHEST) if name not in rows]
+    if missing:
+        raise ValueError(f"electrodes: expected RA, LA, LL and V1 to V6, got none named {', '.join(missing)}")
+    RA, LA, LL = (rows[name] for name in LIMBS)
+    terminal = (RA + LA + LL) / 3
+    limb_leads = [LA - RA, LL - RA, LL - LA, RA - (LA + LL) / 2, LA - (RA + LL) / 2, LL - (RA + LA) / 2]
+    return TWELVE, np.array(limb_leads + [rows[name] - terminal for name in CHEST])
+
+
+def combine(phi_e, electrodes: Electrodes, leads: tuple[str, ...], matrix: np.ndarray):
+    """Leads (lead, ...) of potentials or lead fields (lead, ...): sum over the electrodes of matrix times phi_e.
+
+    Parameters
+    ----------
+    phi_e : (lead, ...) array, one entry per electrode; or an xr.DataArray with the dim lead, which stays one, renamed
+    leads, matrix : names, and one row per name with one weight per electrode
+
+    Raises
+    ------
+    ValueError
+        No dim lead, another number of entries than of electrodes, or other names on the dim lead.
+    """
+    labeled = isinstance(phi_e, xr.DataArray)
+    if labeled and "lead" not in phi_e.dims:
+        raise ValueError(f"phi_e: expected the dim 'lead', got dims {phi_e.dims}")
+    n = phi_e.sizes["lead"] if labeled else (np.shape(phi_e) or (0,))[0]
+    if n != len(electrodes.names):
+        raise ValueError(f"phi_e: expected {len(electrodes.names)} leads, one per electrode, got {n}")
+    if not labeled:
+        return np.tensordot(matrix, phi_e, axes=1)
+    found = tuple(map(str, phi_e["lead"].values)) if "lead" in phi_e.coords else electrodes.names
+    if found != tuple(electrodes.names):
+        raise ValueError(f"phi_e: expected the leads {tuple(electrodes.names)}, got {found}")
+    weights = xr.DataArray(matrix, dims=("combined", "lead"), coords={"combined": list(leads)})
+    total = xr.dot(weights, phi_e, dim="lead").rename(combined="lead").transpose(*phi_e.dims)
+    return total.rename(phi_e.name).assign_attrs(phi_e.attrs)
+
+
+def bipolar(phi_e, electrodes: Electrodes, plus: str, minus: str):
+    """One lead (1, ...), potential at ``plus`` minus potential at ``minus``, by `combine`."""
+    for name in (plus, minus):
+        if name not in electrodes.names:
+            raise ValueError(f"electrodes: expected one named {name!r}, got {electrodes.names}")
+    row = [(name == plus) - (name == minus) for name in electrodes.names]
+    return combine(phi_e, electrodes, (f"{plus}-{minus}",), np.array([row], float))
+
+
+def twelve_leads(phi_e, electrodes: Electrodes):
+    """The leads I, II, III, aVR, aVL, aVF, V1 to V6 (12, ...) of the nine electrodes, by `combine`."""
+    return combine(phi_e, electrodes, *lead_matrix(electrodes.names))
