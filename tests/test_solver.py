@@ -13,8 +13,8 @@ from forwardecg.ecg import pseudo_ecg
 from forwardecg.electrodes import Electrodes, center_electrode
 from forwardecg.kernel import advance
 from forwardecg.solver import simulate, solve
-from forwardecg.stimulus import edge_stimulus, focal_stimulus
-from forwardecg.tissue import Tissue, fibrotic, healthy
+from forwardecg.stimulus import burst, edge_stimulus, focal_stimulus
+from forwardecg.tissue import Tissue, fibrotic, healthy, with_fibers
 
 # A cell without reaction: time constants so long that every current is below rounding.
 PASSIVE = replace(FK_CAF, tau_d=1e290, tau_0=1e290, tau_r=1e290, tau_si=1e290)
@@ -160,6 +160,64 @@ def test_two_stimuli_start_two_waves():
     assert lat[2] < 3 and 5 < lat[-2] < 8 and np.argmax(lat) == pytest.approx(83, abs=5)
 
 
+def test_recovery_time_is_the_fall_below_one_tenth():
+    """Against the crossing of u = 0.1 in states saved at every step; the kernel looks every eighth step only."""
+    tissue, run = small_sheet(2, n=24), dict(t_end=160, every=0.1, real=np.float64)
+    u = []
+    for state in solve(tissue, [edge_stimulus((24, 24), 0.5)], **run):
+        u.append(state.u.copy())
+    u, t = np.array(u), 0.1 * np.arange(len(u))
+    active = state.recovery >= 0
+    assert np.array_equal(active, state.lat >= 0) and active.mean() > 0.5
+    for y, x in np.argwhere(active)[::7]:
+        trace = u[:, y, x]
+        n = np.flatnonzero((trace[:-1] >= 0.1) & (trace[1:] < 0.1) & (t[1:] > state.lat[y, x]))[0]
+        exact = t[n] + 0.1 * (trace[n] - 0.1) / (trace[n] - trace[n + 1])
+        assert state.recovery[y, x] == pytest.approx(exact, abs=0.03)
+
+
+def test_a_sheet_at_rest_ends_the_run_early():
+    tissue, stimuli = small_sheet(2, n=24), burst(edge_stimulus((24, 24), 0.5), 200, 2)
+    run = dict(t_end=1000, frame_interval=10, electrodes=center_electrode((24, 24), 0.5))
+    full, short = (simulate(tissue, stimuli, stop_at_rest=stop, **run) for stop in (False, True))
+    n = short.sizes["time"]
+    assert 330 < short.time[-1] < 600, "after the second beat, which the rest between the beats does not prevent"
+    assert short.V_m.equals(full.V_m.isel(time=slice(n)))
+    assert np.allclose(short.phi_e, full.phi_e[:, : short.sizes["time_ecg"]], rtol=0, atol=1e-12)  # BLAS sums by block
+    assert np.array_equal(short.lat, full.lat, equal_nan=True) and np.array_equal(
+        short.recovery, full.recovery, equal_nan=True
+    )
+    assert float(np.abs(full.V_m[n:] + 85).max()) < 0.11 and float(np.abs(short.V_m[-2] + 85).max()) > 0.1
+
+
+def test_the_ecg_may_be_sampled_at_every_time_step():
+    tissue, stimuli = small_sheet(2, n=24), [edge_stimulus((24, 24), 0.5)]
+    run = dict(t_end=20, electrodes=center_electrode((24, 24), 0.5, 8.0))
+    coarse, fine = (simulate(tissue, stimuli, ecg_interval=interval, **run).phi_e for interval in (1.0, 0.1))
+    assert fine.sizes["time_ecg"] == 201 and np.array_equal(coarse, fine[:, ::10])
+
+
+@pytest.mark.parametrize("angle", [0.0, np.pi / 2])
+def test_fibers_conduct_like_the_square_root_of_their_diffusivity(angle):
+    """Plane waves along and across fibers that lie on the grid axes are those of isotropic sheets with that D."""
+    n, fibers = 60, with_fibers(healthy((3, 60), 0.25, 0.16), angle, 4.0)
+    plain = healthy((3, 60), 0.25, 0.16 if angle == 0 else 0.04)
+    lat = [
+        simulate(t, [edge_stimulus((3, n), 0.25)], t_end=90, dt=0.05, real=np.float64).lat.values
+        for t in (fibers, plain)
+    ]
+    assert np.allclose(*lat, atol=1e-6)
+
+
+def test_oblique_fibers_conduct_along_themselves():
+    """A plane wave in direction e sees e . D e: here fibers at 30 degrees to the axis along which the wave runs."""
+    D, ratio, dx = 0.16, 3.0, 0.2
+    fibers = with_fibers(healthy((80, 160), dx, D), np.pi / 6, ratio)
+    lat = simulate(fibers, [edge_stimulus((80, 160), dx)], t_end=90, dt=0.05, calibrated=False).lat.values[40]
+    seen = D * (np.cos(np.pi / 6) ** 2 + np.sin(np.pi / 6) ** 2 / ratio)
+    assert 50 * dx / (lat[110] - lat[60]) == pytest.approx(cable_cv(seen, dx, 0.05), rel=0.02)
+
+
 def test_hot_loop_is_vectorized():
     """The float32 kernel must use 256-bit (or wider) arithmetic wherever the CPU has it."""
     from llvmlite.binding import get_host_cpu_features
@@ -195,6 +253,21 @@ def test_bad_runs_are_refused():
     blocked = Tissue(D=sheet.D, conductive=~good[0].mask, dx=0.5)
     with pytest.raises(ValueError, match="at least one conductive cell under it"):
         next(solve(blocked, good, t_end=10))
-    with pytest.raises(ValueError, match="pool: expected a divisor"):
-        simulate(sheet, good, t_end=10, pool=3)
+    for pool in (3, 0, -5, 2.0):
+        with pytest.raises(ValueError, match="pool: expected a divisor"):
+            simulate(sheet, good, t_end=10, pool=pool)
+    for dt in (0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match="dt: expected a time > 0 ms"):
+            next(solve(sheet, good, t_end=10, dt=dt))
+    with pytest.raises(ValueError, match="real: expected np.float32 or np.float64, got <class 'int'>"):
+        next(solve(sheet, good, t_end=10, real=int))
+    with pytest.raises(ValueError, match="t_end: expected a positive multiple of every = 4 ms, got 10 ms"):
+        next(solve(sheet, good, t_end=10, every=4))
+    with pytest.raises(ValueError, match="t_end: expected a positive multiple of frame_interval = 4 ms, got 10 ms"):
+        simulate(sheet, good, t_end=10, frame_interval=4)
+    with pytest.raises(ValueError, match="ecg_interval: expected a time > 0 ms, got 0"):
+        simulate(sheet, good, t_end=10, ecg_interval=0)
+    for name, arguments in {"D": (0, 0.5, 0.1), "dx": (0.1, -1, 0.1), "dt": (0.1, 0.5, float("nan"))}.items():
+        with pytest.raises(ValueError, match=f"{name}: expected a finite number > 0"):
+            cable_cv(*arguments)
     assert stability_limit(0.16, 0.5) == pytest.approx(0.390625)
