@@ -71,6 +71,13 @@ def test_a_recipe_that_no_draw_can_meet_ends(monkeypatch):
         ({"D0_low": 0.0}, "D0_low"),
         ({"D0_low": 0.2}, "D0_low"),
         ({"pool": 3}, "pool"),
+        ({"pool": 0}, "pool"),
+        ({"n_cells": 80.0}, "n_cells"),
+        ({"dt": 0.0}, "dt"),
+        ({"dx": float("nan")}, "dx"),
+        ({"t_end": -1.0}, "t_end"),
+        ({"frame_interval": 0.0}, "frame_interval"),
+        ({"min_activated": 1.5}, "min_activated"),
     ],
 )
 def test_bad_recipe_is_refused(change, name):
@@ -107,8 +114,12 @@ def test_split_is_seeded():
 
 
 def test_split_of_too_few_tissues_is_refused():
-    with pytest.raises(ValueError, match="condition: expected at least 3 tissues of .*'rare'.*, got 2"):
+    with pytest.raises(ValueError, match="condition: expected at least 3 tissues of 'rare', got 2"):
         split_by_tissue([*CONDITION, "rare", "rare"])
+    with pytest.raises(ValueError, match="condition: expected one name per tissue"):
+        split_by_tissue([])
+    with pytest.raises(ValueError, match="test, val: expected shares"):
+        split_by_tissue(CONDITION, test=-0.1)
 
 
 @pytest.fixture
@@ -127,17 +138,19 @@ def test_network_reads_u_and_pixels_are_plain_means(V_m):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda V_m: V_m.transpose("y_map", "x_map", "time"), r"V_m: expected dims \(..., time, y_map, x_map\)"),
+        (lambda V_m: V_m.transpose("y_map", "x_map", "time"), r"V_m: expected dims \(time, y_map, x_map\)"),
         (lambda V_m: V_m.rename(y_map="y"), "V_m: expected dims"),
         (lambda V_m: V_m[0], "V_m: expected dims"),
         (lambda V_m: V_m[:, :10], "V_m: expected square maps"),
         (lambda V_m: V_m[:, :15, :15], "V_m: expected square maps whose side is a multiple of 10 pixels, got 15 x 15"),
         (lambda V_m: V_m[:, :5, :5], "V_m: expected square maps whose side is a multiple of 10 pixels, got 5 x 5"),
         (lambda V_m: V_m.where(V_m < 0), "V_m: expected finite values"),
+        (lambda V_m: V_m * 1000, "V_m: expected mV with rest near -85.0, got values from -8.5e"),
+        (lambda V_m: V_m.expand_dims("sim"), "V_m: expected dims"),
         (lambda V_m: V_m / 1000, "V_m: expected mV with rest near -85.0, got values from -0.085"),
         (lambda V_m: (V_m + 85) / 100, "V_m: expected mV with rest near -85.0, got values from 0"),
     ],
-    ids=["order", "name", "one frame", "oblong", "uneven", "too small", "NaN", "volts", "u"],
+    ids=["order", "name", "one frame", "oblong", "uneven", "too small", "NaN", "microvolts", "4-D", "volts", "u"],
 )
 def test_maps_that_are_not_the_contracts_are_refused(V_m, spoil, message):
     check_maps(V_m, 10)

@@ -282,3 +282,17 @@ def test_prediction_refuses_what_the_network_was_not_made_for(trained, spoil, me
     model, card, V_m = trained
     with pytest.raises(ValueError, match=message):
         predict(model, card, spoil(V_m))
+
+
+def test_bad_settings_are_refused():
+    for change, name in (
+        ({"epochs": 0}, "epochs"),
+        ({"batch": 2.5}, "batch"),
+        ({"lr": -1.0}, "lr"),
+        ({"delta": 0.0}, "delta"),
+    ):
+        with pytest.raises(ValueError, match=f"{name}: expected"):
+            replace(SHORT, **change)
+    for change, name in (({"pixels": 0}, "pixels"), ({"channels": ()}, "channels"), ({"heads": 0}, "heads")):
+        with pytest.raises(ValueError, match=name):
+            replace(TINY, **change)

@@ -46,8 +46,16 @@ class Recipe:
     fk: FKParams = FK_CAF
 
     def __post_init__(self) -> None:
-        if self.n_sim < 1:
-            raise ValueError(f"n_sim: expected at least 1 tissue, got {self.n_sim}")
+        for name in ("n_sim", "n_cells", "pool", "seed"):
+            value, least = getattr(self, name), 0 if name == "seed" else 1
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+        for name in ("dx", "dt", "t_end", "frame_interval", "ecg_interval", "z_mm"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and np.isfinite(value) and value > 0):
+                raise ValueError(f"{name}: expected a finite number > 0, got {value!r}")
+        if not 0 <= self.min_activated <= 1:
+            raise ValueError(f"min_activated: expected a share in 0 .. 1, got {self.min_activated}")
         if not 0 < self.D0_low <= self.D0_high:
             raise ValueError(f"D0_low, D0_high: expected 0 < D0_low <= D0_high, got {self.D0_low}, {self.D0_high}")
         if self.n_cells % self.pool:
@@ -118,11 +126,17 @@ def split_by_tissue(
     """
     rng, parts = np.random.default_rng(seed), {"train": [], "val": [], "test": []}
     condition = np.asarray(condition)
+    if condition.ndim != 1 or condition.size == 0:
+        raise ValueError(f"condition: expected one name per tissue, got an array of shape {condition.shape}")
+    if not (test >= 0 and val >= 0 and test + val < 1):
+        raise ValueError(f"test, val: expected shares >= 0 that leave something to train on, got {test}, {val}")
     for name in np.unique(condition):
         members = rng.permutation(np.flatnonzero(condition == name))
         n_test, n_val = max(1, round(test * members.size)), max(1, round(val * members.size))
         if members.size < n_test + n_val + 1:
-            raise ValueError(f"condition: expected at least 3 tissues of {name!r}, got {members.size}")
+            raise ValueError(
+                f"condition: expected at least {n_test + n_val + 1} tissues of '{name}', got {members.size}"
+            )
         parts["test"] += members[:n_test].tolist()
         parts["val"] += members[n_test : n_test + n_val].tolist()
         parts["train"] += members[n_test + n_val :].tolist()
@@ -131,14 +145,14 @@ def split_by_tissue(
 
 def check_maps(V_m: xr.DataArray, pixels: int) -> None:
     """Raise ValueError unless V_m has dims time, y_map, x_map, is finite, in mV, and pools evenly to ``pixels``."""
-    if V_m.dims[-3:] != ("time", "y_map", "x_map"):
-        raise ValueError(f"V_m: expected dims (..., time, y_map, x_map), got {V_m.dims}")
+    if V_m.dims != ("time", "y_map", "x_map"):
+        raise ValueError(f"V_m: expected dims (time, y_map, x_map), got {V_m.dims}")
     n_y, n_x = V_m.shape[-2:]
     if n_y != n_x or n_y % pixels:
         raise ValueError(f"V_m: expected square maps whose side is a multiple of {pixels} pixels, got {n_y} x {n_x}")
     if not np.isfinite(V_m.values).all():
         raise ValueError("V_m: expected finite values in mV, got NaN or infinity")
-    if V_m.min() > -50:
+    if V_m.min() > -50 or V_m.min() < -200 or V_m.max() > 200:
         raise ValueError(
             f"V_m: expected mV with rest near {V_REST}, got values from {float(V_m.min()):.3g} to {float(V_m.max()):.3g}"
         )

@@ -36,6 +36,10 @@ def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> Couplings:
 
     D_face = 2 D_a D_b / (D_a + D_b). D (y, x) in mm^2/ms, conductive (y, x) bool.
     """
+    if np.shape(D) != np.shape(conductive) or np.ndim(D) != 2:
+        raise ValueError(f"conductive: expected the shape (y, x) of D {np.shape(D)}, got {np.shape(conductive)}")
+    if not (np.asarray(D)[conductive] >= 0).all():
+        raise ValueError("D: expected values >= 0 mm^2/ms in conductive cells, got negative ones or NaN")
     D = np.where(conductive, D, 0.0).astype(np.float64)
     D_x = np.zeros((D.shape[0], D.shape[1] + 1))
     D_y = np.zeros((D.shape[0] + 1, D.shape[1]))

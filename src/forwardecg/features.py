@@ -14,6 +14,8 @@ def _times(V_m: xr.DataArray) -> np.ndarray:
         raise ValueError(f"V_m: expected a dim and a coordinate 'time' in ms, got dims {V_m.dims}")
     if not np.isfinite(V_m.values).all():
         raise ValueError("V_m: expected finite values in mV, got NaN or infinity")
+    if V_m.sizes["time"] < 2:
+        raise ValueError(f"V_m: expected at least 2 times, got {V_m.sizes['time']}")
     return V_m.time.values
 
 
@@ -61,6 +63,8 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
     """
     if lat.ndim != 2 or dx <= 0:
         raise ValueError(f"lat: expected dims (y, x) and dx > 0 mm, got dims {lat.dims} and dx = {dx}")
+    if not (isinstance(reach, int) and reach > 0):
+        raise ValueError(f"reach: expected a number of cells >= 1, got {reach}")
     z, span, inner = lat.values, 2 * reach * dx, np.s_[reach:-reach]
     speed = np.full(z.shape, np.nan)
     d_y = (z[2 * reach :, inner] - z[: -2 * reach, inner]) / span

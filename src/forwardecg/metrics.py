@@ -15,6 +15,8 @@ def _checked(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> tuple[np.ndarray, np
         raise ValueError(
             f"ecg_pred: expected the shape (n, T) of ecg_true {np.shape(ecg_true)}, got {np.shape(ecg_pred)}"
         )
+    if not (np.isfinite(ecg_true).all() and np.isfinite(ecg_pred).all()):
+        raise ValueError("ecg_true, ecg_pred: expected finite values, got NaN or infinity")
     return np.asarray(ecg_true, np.float64), np.asarray(ecg_pred, np.float64)
 
 

@@ -36,8 +36,12 @@ class ModelConfig:
         for name, allowed in (("encoder", ("conv", "linear")), ("decoder", ("lstm", "tcn", "linear"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
-        if any(c % 4 for c in self.channels):
+        if not self.channels or any(c < 4 or c % 4 for c in self.channels):
             raise ValueError(f"channels: expected multiples of 4 (groups of the norm), got {self.channels}")
+        if self.pixels < 1 or self.heads < 1 or self.width < 1:
+            raise ValueError(
+                f"pixels, heads, width: expected at least 1, got {self.pixels}, {self.heads}, {self.width}"
+            )
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width: expected an even multiple of heads = {self.heads}, got {self.width}")
 
@@ -121,15 +125,11 @@ class Seq2Seq(nn.Module):
 def save_model(model: Seq2Seq, path: Path, **card) -> None:
     """Write weights as ``path`` (safetensors) and, beside it, the card (.json): config, scales, and what made it."""
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    for file, write in (
-        (path, lambda scratch: save_file(weights, scratch)),
-        (
-            path.with_suffix(".json"),
-            lambda scratch: scratch.write_text(json.dumps({"config": asdict(model.config), **card}, indent=1) + "\n"),
-        ),
-    ):
-        scratch = file.with_name(file.name + ".tmp")
-        write(scratch)
+    text = json.dumps({"config": asdict(model.config), **card}, indent=1) + "\n"
+    parts = [(file.with_name(file.name + ".tmp"), file) for file in (path, path.with_suffix(".json"))]
+    save_file(weights, parts[0][0])
+    parts[1][0].write_text(text)
+    for scratch, file in parts:  # both are complete before either takes its place
         scratch.replace(file)
 
 

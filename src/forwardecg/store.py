@@ -20,10 +20,14 @@ import xarray as xr
 import zarr
 
 from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.dataset import Recipe, draw_tissue, simulate_one
+from forwardecg.dataset import CONDITION_CYCLE, STIMULI, Recipe, draw_tissue, simulate_one
 from forwardecg.paths import CACHE, code_hash, code_text, progress
 from forwardecg.tissue import CONDITIONS, TEXTURES
 
+SIMULATES = (  # the modules that a simulated tissue rests on
+    "calibration", "cell", "diffusion", "ecg", "electrodes", "kernel", "march", "solver", "stimulus", "tissue", "torso",
+)  # fmt: skip
+KINDS = {"V_m": "float16", "lat": "float32", "D": "float32", "conductive": "bool", "phi_e": "float64"}
 TISSUE_COLUMNS = {  # per tissue: type, and the meanings of its codes where it is a word
     "condition": ("int8", CONDITIONS),
     "texture": ("int8", ("none", *TEXTURES)),
@@ -37,7 +41,8 @@ TISSUE_COLUMNS = {  # per tissue: type, and the meanings of its codes where it i
 def store_path(recipe: Recipe) -> Path:
     """Folder of the recipe's store, named by the hash of the recipe and of the code that simulates."""
     drawing = "".join(code_text(getsource(function)) for function in (draw_tissue, simulate_one))
-    key = json.dumps(asdict(recipe), sort_keys=True) + code_hash("cell", "kernel", "solver", "tissue", "ecg") + drawing
+    key = json.dumps([asdict(recipe), CONDITION_CYCLE, STIMULI, KINDS, TISSUE_COLUMNS], sort_keys=True)
+    key += code_hash(*SIMULATES) + drawing
     return CACHE / "datasets" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.zarr"
 
 
@@ -48,8 +53,7 @@ def _create_store(path: Path, recipe: Recipe, first: xr.Dataset) -> None:
     group = zarr.create_group(
         scratch, attributes={"recipe": json.dumps(asdict(recipe)), "forwardecg": first.forwardecg}
     )
-    kinds = {"V_m": "float16", "lat": "float32", "D": "float32", "conductive": "bool", "phi_e": "float64"}
-    for name, kind in kinds.items():
+    for name, kind in KINDS.items():
         array, attributes = first[name], dict(first[name].attrs)
         if name == "V_m":  # stored as u: float16 of mV near -85 would have steps of 0.06 mV
             attributes |= {"scale_factor": V_SPAN, "add_offset": V_REST}
@@ -77,7 +81,7 @@ def _write(path: Path, sim: int, ds: xr.Dataset) -> None:
     """One tissue into its own chunks; ``done`` last, so that an interrupted tissue is simulated again."""
     group = zarr.open_group(path, mode="r+")
     group["V_m"][sim] = ((ds.V_m.values - V_REST) / V_SPAN).astype(np.float16)
-    for name in ("lat", "D", "conductive", "phi_e"):
+    for name in [name for name in KINDS if name != "V_m"]:
         group[name][sim] = ds[name].values
     for name, (_, meanings) in TISSUE_COLUMNS.items():
         group[name][sim] = meanings.index(ds.attrs[name]) if meanings else ds.attrs[name]

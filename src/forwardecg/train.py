@@ -37,6 +37,16 @@ class TrainConfig:
     augment: bool = True  # the eight symmetries of the square: exact for an electrode over the center
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+        for name in ("lr", "delta", "weight_decay", "lambda_se"):
+            value, positive = getattr(self, name), name == "delta"
+            if not (math.isfinite(value) and (value > 0 or not positive and value == 0)):
+                raise ValueError(f"{name}: expected a finite number {'>' if positive else '>='} 0, got {value}")
+
 
 def symmetry(u: torch.Tensor, n: int) -> torch.Tensor:
     """One of the eight rotations and reflections of maps (..., H, W): n = 0..7, 0 the identity."""
@@ -200,6 +210,8 @@ def predict(model: Seq2Seq, card: dict, V_m: xr.DataArray) -> xr.DataArray:
     ValueError
         Other dims, maps that do not pool to the network's input, NaN, or other times.
     """
+    if missing := {"time", "scale"} - {*card}:
+        raise ValueError(f"card: expected the card of a trained network, got one without {sorted(missing)}")
     u = network_maps(V_m, model.config.pixels)
     if len(card["time"]) != V_m.sizes["time"] or not np.allclose(V_m.time, card["time"]):
         raise ValueError(
