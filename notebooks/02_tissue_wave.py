@@ -17,8 +17,8 @@
 # The theory is on the page before, {doc}`../book/tissue`; the symbols
 # are in {doc}`../book/notation`.
 #
-# *Needs* nothing but the package. *Takes* less than a minute and less
-# than 2 GB on one core. *Change it* with
+# *Needs* nothing but the package. *Takes* about a minute on one core.
+# *Change it* with
 #
 #     make run NB=02_tissue_wave SET="D0=0.1 fiber_ratio=9.0"
 
@@ -64,7 +64,7 @@ grids = [[1.0, 0.1], [0.5, 0.1], [0.25, 0.05], [0.1, 0.01], [0.05, 0.002]]  # mm
 fiber_ratio = 4.0  # diffusivity along the fibers over that across them
 fiber_turn = 120.0  # degrees by which the fibers turn from the left edge to the right
 D_low = 0.015  # mm^2/ms, lowest diffusivity of the data set
-D_high = 0.2  # mm^2/ms, highest
+D_high = 0.2  # mm^2/ms, above all of the data set
 n_D = 400  # diffusivities between them
 repeats = 7  # timed runs
 claim_cv_error_max = 0.015  # largest relative error of a calibrated velocity

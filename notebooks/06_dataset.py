@@ -20,8 +20,8 @@
 # **Scale of this edition:** 150 tissues on the 400 × 400 grid, half of the paper's 300, in the paper's proportions of the
 # four conditions.
 #
-# Needs nothing but the package; about 4 minutes on two cores the first time, seconds afterward (the tissues are
-# cached and an interrupted run goes on where it stopped), 2 GB of memory and 0.3 GB of disk. With other values:
+# Needs nothing but the package; some minutes on two cores the first time, seconds afterward (the tissues are
+# cached and an interrupted run goes on where it stopped). With other values:
 # `make run NB=06_dataset SET="n_sim=20 z_mm=20"`. Every choice below is ours and stands, with its reason, in
 # {ref}`choices-tissue` and {ref}`choices-sim`.
 

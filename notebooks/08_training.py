@@ -19,8 +19,8 @@
 #
 # **Scale of this edition:** the 150 tissues of {doc}`06_dataset`, one split, three seeds; the paper has 300 tissues.
 #
-# Needs the data set; about 7 minutes a seed on two cores the first time, seconds afterward (finished trainings are cached,
-# interrupted ones go on from their last epoch), 3 GB of memory. With other values:
+# Needs the data set; some minutes a seed on two cores the first time, seconds afterward (finished trainings are cached,
+# interrupted ones go on from their last epoch). With other values:
 # `make run NB=08_training SET="epochs=20 attention=false seeds=[0]"`. The parts of the network and the loss are explained
 # in {ref}`architecture` and {ref}`loss`; sizes and training settings are ours ({ref}`choices-network`).
 
@@ -106,7 +106,7 @@ _ = right.set(xlabel="epoch", ylabel=r"mean $R^2$ on validation tissues", ylim=(
 _ = left.legend(frameon=False, fontsize="small")
 
 # %% [markdown]
-# Left: the loss on the training tissues falls throughout and flattens as the learning rate goes to zero. Right: validation $R^2$
+# Left: the loss on the training tissues falls, not at every epoch but on the whole, and flattens as the learning rate goes to zero. Right: validation $R^2$
 # levels off. The gap between the two is what more tissues would close; with few of them the network fits its own tissues far
 # better than new ones. The curves do not show the test tissues, and the validation curve is slightly optimistic
 # at its best epoch, since that epoch was chosen by it.

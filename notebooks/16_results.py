@@ -19,7 +19,7 @@
 #
 # **Scale of this edition:** 150 tissues, half of the paper's 300; one split with 30 test tissues; three seeds of the network.
 #
-# Needs {doc}`06_dataset` and {doc}`08_training`; about 4 minutes on two cores, 3 GB of memory, most of it to simulate the
+# Needs {doc}`06_dataset` and {doc}`08_training`; a few minutes on two cores, most of them to simulate the
 # test tissues once more. With other values: `make run NB=16_results SET="n_again=4"`. What each rung of the ladder may know
 # is defined in {ref}`ladder`, the scores in {ref}`splits`.
 
@@ -31,7 +31,7 @@ import xarray as xr
 
 from forwardecg import plot
 from forwardecg.baselines import blind_diffusivity, lead_field_on_maps, mean_ecg, pooled_diffusivity, ridge
-from forwardecg.cell import V_SPAN
+from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.dataset import Sequences, draw_tissue, read_recipe
 from forwardecg.diffusion import face_diffusivity, net_flux
 from forwardecg.ecg import distances
@@ -102,7 +102,7 @@ by_seed = {int(seed): trained.ecg_pred.sel(seed=seed).values for seed in trained
 # %%
 ecg["true D, pooled maps"] = np.stack([
     lead_field_on_maps(
-        (ds.V_m[sim].values + 85) / V_SPAN,
+        (ds.V_m[sim].values - V_REST) / V_SPAN,
         pooled_diffusivity(ds.D[sim].values.astype(float), ds.conductive[sim].values, recipe.pool),
         recipe.dx * recipe.pool, electrode,
     )
