@@ -15,6 +15,7 @@ from forwardecg.kernel import advance
 from forwardecg.solver import simulate, solve
 from forwardecg.stimulus import burst, edge_stimulus, focal_stimulus
 from forwardecg.tissue import Tissue, fibrotic, healthy, with_fibers
+from forwardecg.torso import Disc, Sphere
 
 # A cell without reaction: time constants so long that every current is below rounding.
 PASSIVE = replace(FK_CAF, tau_d=1e290, tau_0=1e290, tau_r=1e290, tau_si=1e290)
@@ -195,6 +196,19 @@ def test_the_ecg_may_be_sampled_at_every_time_step():
     run = dict(t_end=20, electrodes=center_electrode((24, 24), 0.5, 8.0))
     coarse, fine = (simulate(tissue, stimuli, ecg_interval=interval, **run).phi_e for interval in (1.0, 0.1))
     assert fine.sizes["time_ecg"] == 201 and np.array_equal(coarse, fine[:, ::10])
+
+
+def test_the_same_run_may_be_read_in_a_bounded_conductor():
+    tissue, run = small_sheet(2, n=24), dict(t_end=20, frame_interval=1.0)
+    sphere, disc = Sphere(30.0, (6.0, 6.0, 0.0)), Disc(30.0, (6.0, 6.0))
+    top, rim = (
+        Electrodes(sphere.project(np.array([[6.0, 7.0, 9.0]])), ("top",)),
+        Electrodes(np.array([[36.0, 6, 0]]), ("rim",)),
+    )
+    for conductor, at, unit in ((sphere, top, "mV mm ms-1"), (disc, rim, "mV mm2 ms-1")):
+        ds = simulate(tissue, [edge_stimulus((24, 24), 0.5)], electrodes=at, conductor=conductor, **run)
+        assert np.allclose(ds.phi_e, pseudo_ecg(ds.V_m.values, tissue, at, conductor), atol=1e-5)
+        assert ds.phi_e.units == unit and "radius 30 mm" in ds.phi_e.long_name
 
 
 @pytest.mark.parametrize("angle", [0.0, np.pi / 2])

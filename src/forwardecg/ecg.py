@@ -22,6 +22,20 @@ PHI_E_ATTRS = {
 }
 
 
+def phi_e_attrs(conductor: Disc | Sphere | None = None) -> dict[str, str]:
+    """Unit, name and scale of phi_e in the given conductor; None: unbounded."""
+    if conductor is None:
+        return PHI_E_ATTRS
+    shape, unit, factor = (
+        ("disc", "mV mm2 ms-1", "2 pi") if isinstance(conductor, Disc) else ("sphere", "mV mm ms-1", "4 pi")
+    )
+    return {
+        "units": unit,
+        "long_name": f"potential in an insulated {shape} of radius {conductor.radius:g} mm, mean zero over its boundary",
+        "scale": f"integral of div(D grad V_m) g over the sheet; multiply by beta C_m / ({factor} sigma) for a potential",
+    }
+
+
 def distances(tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
     """Distances (lead, y, x) in mm from each electrode to the centers of the cells.
 

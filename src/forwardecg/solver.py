@@ -15,11 +15,12 @@ from forwardecg import __version__
 from forwardecg.calibration import calibrated_diffusivity
 from forwardecg.cell import FK_CAF, V_REST, V_SPAN, FKParams, constants
 from forwardecg.diffusion import couplings, stable_step
-from forwardecg.ecg import PHI_E_ATTRS, lead_field
+from forwardecg.ecg import lead_field, phi_e_attrs
 from forwardecg.electrodes import Electrodes
 from forwardecg.march import Pulse, State, march
 from forwardecg.stimulus import Stimulus
 from forwardecg.tissue import Tissue
+from forwardecg.torso import Disc, Sphere
 
 ECG_BLOCK = 16  # ECG samples per matrix product
 AT_REST = 1e-3  # u below which a sheet counts as repolarized: 0.1 mV above rest
@@ -110,6 +111,7 @@ def simulate(
     *,
     t_end: float,
     electrodes: Electrodes | None = None,
+    conductor: Disc | Sphere | None = None,
     frame_interval: float = 5.0,
     ecg_interval: float = 1.0,
     pool: int = 1,
@@ -124,6 +126,7 @@ def simulate(
     Parameters
     ----------
     electrodes : where phi_e is recorded, from the full grid and the physical D; None: nowhere
+    conductor : what the sheet lies in, see `torso`; None: an unbounded conductor
     frame_interval, ecg_interval : ms between maps, and between samples of phi_e (a divisor of the former, down to dt)
     pool : cells along each side of a map pixel; a pixel is the plain mean over its cells, non-conductive ones included
     others : see `solve`
@@ -142,7 +145,11 @@ def simulate(
             raise ValueError(f"{name}: expected a time > 0 ms, got {interval}")
     per_frame = _steps("frame_interval", frame_interval, ecg_interval, "ecg_interval") if electrodes else 1
     _steps("t_end", t_end, frame_interval, "frame_interval")
-    field = V_SPAN * lead_field(tissue, electrodes).reshape(-1, n_y * n_x) if electrodes else np.zeros((0, n_y * n_x))
+    field = (
+        V_SPAN * lead_field(tissue, electrodes, conductor).reshape(-1, n_y * n_x)
+        if electrodes
+        else np.zeros((0, n_y * n_x))
+    )
     frames, phi_e, block = [], [], []
     every = ecg_interval if electrodes else frame_interval
     run = dict(every=every, fk=fk, dt=dt, calibrated=calibrated, real=real, stop_at_rest=stop_at_rest)
@@ -183,7 +190,7 @@ def simulate(
     if electrodes:
         phi_e.append(field @ np.array(block).reshape(-1, n_y * n_x).T)
         ds = ds.assign_coords(lead=list(electrodes.names), xyz=list("xyz"))
-        ds["phi_e"] = (("lead", "time_ecg"), np.concatenate(phi_e, axis=1), PHI_E_ATTRS)
+        ds["phi_e"] = (("lead", "time_ecg"), np.concatenate(phi_e, axis=1), phi_e_attrs(conductor))
         ds["electrodes"] = (("lead", "xyz"), electrodes.positions, {"units": "mm", "long_name": "electrode positions"})
         ds = ds.assign_coords(
             time_ecg=("time_ecg", np.arange(ds.sizes["time_ecg"]) * ecg_interval, {"units": "ms", "long_name": "time"})
