@@ -19,7 +19,7 @@
 # page before, {doc}`../book/verification`; the symbols are in
 # {doc}`../book/notation`.
 #
-# *Needs* the cycle length of the spiral of `05_reentry` and the
+# *Needs* the cycle length of the spiral of {doc}`05_reentry` and the
 # activation times of the comparison with Finitewave. *Change it* with
 #
 #     make run NB=04_verification SET="size_mm=60 z_near_mm=10"
@@ -28,6 +28,7 @@
 from bisect import bisect_left
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 
 import matplotlib.pyplot as plt
@@ -41,9 +42,9 @@ from scipy.special import eval_legendre
 from forwardecg import cell, plot
 from forwardecg.calibration import D_REFERENCE, cable_cv, calibrated_diffusivity, converged_cv
 from forwardecg.cell import FK_CAF, constants, currents, gates, slow_inward_rate
-from forwardecg.diffusion import couplings, face_diffusivity, net_flux
+from forwardecg.diffusion import couplings, net_flux
 from forwardecg.ecg import distances, lead_field, pseudo_ecg, source_sum_ecg
-from forwardecg.electrodes import Electrodes, center_electrode
+from forwardecg.electrodes import Electrodes
 from forwardecg.features import activation_time, apd90
 from forwardecg.metrics import r2
 from forwardecg.paths import RESULTS, progress, result_file
@@ -54,9 +55,14 @@ from forwardecg.tissue import TEXTURES, Tissue, combined, fibrotic, gap_junction
 from forwardecg.torso import Disc, Sphere
 
 plot.set_style()
+pd.set_option("display.max_rows", 200, "display.max_colwidth", None, "display.float_format", "{:.7g}".format)
 
 # %% [markdown]
 # ## Parameters
+#
+# All of it can be changed, but not everything with impunity: the
+# references below belong to the first three values, and on a coarser
+# grid the page stops at its assertion, as it should.
 #
 # The first group is the grid of the reference values, fine enough to
 # go without {ref}`calibration <calibration>`. The second group is the
@@ -82,12 +88,23 @@ n_D = 40  # diffusivities at which the calibrated velocity is measured
 processes = 2  # fine runs at the same time
 
 # %% [markdown]
+# ## V3: nothing lost, nothing at rest disturbed
+#
 # A verdict is one comparison: the obtained value is within the
 # tolerance of the expected one. Bounds are written the same way, with
 # the error as the value and zero as the expectation. Some rows are
 # there to be *seen*: they have no tolerance, or they probe what the
 # method does not promise. The last argument marks them; nothing else
 # decides which verdicts the page insists on.
+#
+# {doc}`../book/verification` explains why every expected value comes
+# from somewhere else than from this solver, and which one does not.
+#
+# The first rows hold to rounding or not at all, on fibrotic tissue with
+# and without fibers: what leaves one cell enters others; the operator
+# is symmetric, which is what the {ref}`lead field <lead-field>` rests
+# on; and a cell that does not conduct never moves, during a whole beat
+# around it.
 
 # %%
 rows = []
@@ -101,10 +118,16 @@ def check(case, what, obtained, expected=0.0, tolerance=np.nan, promised=True):
 
 raw = dict(calibrated=False, real=np.float64)
 D = D_REFERENCE  # 0.1 mm^2/ms, the diffusivity of all references
-shape, n_x = (48, 48), round(length_mm / dx)
-small = fibrotic(healthy(shape, 0.5, 0.12), np.random.default_rng(0), "diffuse")
-angle = np.linspace(0.2, 1.3, 48) * np.ones((48, 1))
-fibers = with_fibers(fibrotic(healthy(shape, 0.5, 0.12), np.random.default_rng(0), "patchy"), angle, 4.0)
+shape, angle = (48, 48), np.linspace(0.2, 1.3, 48) * np.ones((48, 1))
+draw = [fibrotic(healthy(shape, 0.5, 0.12), np.random.default_rng(0), texture) for texture in ("diffuse", "patchy")]
+small, fibers = draw[0], with_fibers(draw[1], angle, 4.0)
+a, b = np.random.default_rng(1).standard_normal((2, *shape))
+for name, tissue in {"no fibers": small, "fibers": fibers}.items():
+    A_a, A_b = (net_flux(each, *couplings(tissue)) for each in (a, b))
+    check("V3", f"sum of A u over sum of |A u|, {name}", A_a.sum() / np.abs(A_a).sum(), 0, 1e-12)
+    check("V3", f"asymmetry of A, {name}", (a * A_b - b * A_a).sum() / np.abs(a * A_b).sum(), 0, 1e-12)
+    *_, state = solve(tissue, [edge_stimulus(shape, 0.5)], t_end=60, every=60)
+    check("V3", f"|u| where nothing conducts, {name}", np.abs(state.u[~tissue.conductive]).max(), 0, 0)
 
 # %% [markdown]
 # ## V1: a manufactured solution
@@ -182,52 +205,6 @@ check("V2", "cosine mode, exp(-D k^2 t), relative error", decay[step] / np.exp(-
 cv_step = np.diff([cable_cv(D, dx, step) for step in (0.02, 0.01, 0.005, 0.0025)])
 check("V1", "order in dt of CV, reaction on", np.log2(cv_step[-2] / cv_step[-1]), 1, 0.1)
 
-# %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
-h = 20 / np.array(orders)
-for (ratio, error), style in zip(space.items(), ("o-", "s--"), strict=True):
-    left.loglog(h, error, style, label="isotropic" if ratio == 1 else f"fibers, ratio {ratio:g}")
-left.loglog(h, space[1.0][-1] * (h / h[-1]) ** 2 / 2, ":", color="black", label="slope 2")
-left.set(xlabel=r"$\Delta x$ (mm)", ylabel=r"RMS error of $\nabla\cdot(D\nabla u)$ (1/ms)")
-right.loglog(time_steps, time_error, "o-", label="cosine mode, reaction off")
-right.loglog([0.02, 0.01, 0.005], cv_step / converged_cv(FK_CAF), "s--", label="CV, change on halving the step")
-right.loglog(time_steps, time_error[0] * np.divide(time_steps, 0.1) / 2, ":", color="black", label="slope 1")
-right.set(xlabel=r"$\Delta t$ (ms)", ylabel="relative error")
-for ax in (left, right):
-    ax.legend(fontsize="small")
-
-# %% [markdown]
-# **What to see.** Straight lines of the slope that the method claims:
-# two in space, with and without fibers, and one in time, with and
-# without the reaction. A slip in one coefficient would not shift a
-# line; it would bend it flat, because the error would stop at the
-# size of the slip.
-#
-# **What it does not show:** fibrosis. Next to a closed face no smooth
-# solution exists, and second order is lost there by any scheme; what
-# that costs is measured below. And the step in time is the weak spot
-# of the method: first order is low, and only the calibration makes
-# steps of 0.1 ms usable.
-
-# %% [markdown]
-# ## V3: nothing lost, nothing at rest disturbed
-#
-# These hold to rounding or not at all, on fibrotic tissue with and
-# without fibers: what leaves one cell enters others; the operator is
-# symmetric, which is what the {ref}`lead field <lead-field>` rests
-# on; and a cell that does not conduct never moves.
-
-# %%
-a, b = np.random.default_rng(1).standard_normal((2, *shape))
-for name, tissue in {"isotropic": small, "fibers": fibers}.items():
-    g = couplings(tissue)
-    A_a, A_b = net_flux(a, *g), net_flux(b, *g)
-    check("V3", f"sum of A u over sum of |A u|, {name}", A_a.sum() / np.abs(A_a).sum(), 0, 1e-12)
-    check("V3", f"asymmetry of A, {name}", ((a * A_b).sum() - (b * A_a).sum()) / np.abs(a * A_b).sum(), 0, 1e-12)
-    for state in solve(tissue, [edge_stimulus(shape, 0.5)], t_end=60, every=60):
-        quiet = np.abs(state.u[~tissue.conductive]).max()
-    check("V3", f"largest |u| where nothing conducts, {name}", quiet, 0, 0)
-
 # %% [markdown]
 # ## V4: the numbers of other codes
 #
@@ -237,9 +214,12 @@ for name, tissue in {"isotropic": small, "fibers": fibers}.items():
 # middle of a cable, from a beat that got there by itself. The
 # refractory period is the shortest S2 interval, after three beats
 # 400 ms apart, whose wave arrives near the far end; it is found by
-# bisection to 1 ms.
+# bisection to 1 ms, which takes for granted that a wave gets through
+# at every interval longer than the shortest. The durations of the
+# last two sets came without a tolerance; theirs is ours.
 
 # %%
+n_x = round(length_mm / dx)
 cable, edge = healthy((1, n_x), dx, D), edge_stimulus((1, n_x), dx)
 
 
@@ -298,6 +278,12 @@ progress("V1 to V4: done")
 # must give the same operator and the same step to rounding. After a
 # whole beat, rounding has been amplified by every threshold that was
 # crossed, so activation times get a little room.
+#
+# Turning a sheet with fibers means turning the fibers as well: by a
+# quarter turn the angle loses a right angle, in a mirror it changes
+# its sign, and where rows become columns it is counted from the other
+# axis. The angle differs from column to column, so that none of the
+# three is a symmetry of the tissue itself.
 
 # %%
 for alpha in (0.2, 0.5, 2.0):
@@ -312,7 +298,9 @@ for name, move in moves.items():
     parts = {part: move(getattr(fibers, part)).copy() for part in ("D", "D_across", "conductive")}
     turned = Tissue(dx=0.5, fiber_angle=move(turned_angle[name]).copy(), **parts)
     operator = move(net_flux(a, *couplings(fibers))) - net_flux(move(a), *couplings(turned))
-    again = [(state.u.copy(), state.lat.copy()) for state in solve(turned, [replace(start, mask=move(start.mask))], **run)]
+    again = [
+        (state.u.copy(), state.lat.copy()) for state in solve(turned, [replace(start, mask=move(start.mask))], **run)
+    ]
     check("V6", f"operator after a {name}", np.abs(operator).max(), 0, 1e-12)
     check("V6", f"u after 1 ms, {name}", np.abs(move(states[1][0]) - again[1][0]).max(), 0, 1e-12)
     check("V6", f"LAT after a beat, {name}, ms", np.abs(move(states[-1][1]) - again[-1][1]).max(), 0, 1e-6)
@@ -320,18 +308,17 @@ for name, move in moves.items():
 # %% [markdown]
 # ## V7: a curved front is slower
 #
-# A front that expands as a circle has to feed more tissue than it
-# comes from. To first order in the curvature its speed is
-# $\mathrm{CV}(R_f) = \mathrm{CV}_0 - D/R_f$ with the radius $R_f$ of
-# the front, and the slope is the diffusivity itself, which nothing in
-# the code states. A quarter of the circle is enough, because the
-# edges of the sheet are mirrors. Speeds are taken along the axis and
-# along the diagonal, over 2 mm each.
+# The next two cases are laws that nobody put into the code. A front
+# that expands as a circle has to feed more tissue than it comes from.
+# To first order in the curvature its speed is $\mathrm{CV}_0 - D/R_f$,
+# with the radius $R_f$ of the front and the speed $\mathrm{CV}_0$ of a
+# straight one: the slope is the diffusivity itself. A quarter of the
+# circle is enough, because the edges of the sheet are mirrors. Speeds
+# are taken along the axis and along the diagonal, over 2 mm each.
 #
 # Which $D$? That of the equation on the grid. The fine grid runs with
-# the physical one. The grid of the data set runs with
-# $D_\mathrm{num}$, so its curved fronts must be *too* slow; we
-# measure how much.
+# the physical one. The grid of the data set runs with $D_\mathrm{num}$,
+# so its curved fronts must be *too* slow; we measure how much.
 
 # %%
 
@@ -351,44 +338,97 @@ for grid, (h, step, how) in {"fine": (dx, dt, raw), "data set": (0.5, 0.1, {})}.
     curvature |= {(grid, name): rest for name, *rest in circle(h, step, **how)}
 for (grid, name), (*_, fit) in curvature.items():
     promised = grid == "fine"
-    what = f"slope of CV against 1/R along the {name}, mm^2/ms" + ("" if promised else ", calibrated dx 0.5")
-    check("V7", what, -fit[0], D, 0.15 * D, promised)
-    plane = cable_cv(D, dx, dt) if promised else converged_cv(FK_CAF)
-    check("V7", f"CV of R to infinity along the {name}, relative error, {grid} grid", fit[1] / plane - 1, 0, 0.01, promised)
+    plane, where = cable_cv(D, dx, dt) if promised else converged_cv(FK_CAF), f"{name}, {grid} grid"
+    check("V7", f"slope of speed against curvature, {where}, mm^2/ms", -fit[0], D, 0.15 * D, promised)
+    check("V7", f"relative error of CV without curvature, {where}", fit[1] / plane - 1, 0, 0.01, promised)
+
+# %% [markdown]
+# ## W3: from far away
+#
+# Far from everything, a front that ends at the border of the sheet is a
+# dipole, and its potential falls as the square of the distance. A front
+# that closes in itself has no dipole; what remains falls as the cube.
+# Neither exponent is written anywhere: each is what is left when a few
+# thousand sources of both signs cancel. The direction to the electrode
+# is slanted for the open front, since straight above a front its
+# dipole is silent, and vertical for the closed one.
 
 # %%
-fig, ax = plt.subplots(figsize=(7, 4))
-for ((grid, name), (R, speed, fit)), style in zip(curvature.items(), ("o", "s", "^", "v"), strict=True):
-    each = max(1, R.size // 25)
-    (points,) = ax.plot(1 / R[::each], speed[::each], style, ms=4, mfc="none", label=f"{grid} grid, {name}")
-    line = np.array([0, 0.2])
-    ax.plot(line, np.polyval(fit, line), "-", lw=1, color=points.get_color())
-ax.plot(line, cable_cv(D, dx, dt) - D * line, "--", color="black", label=r"$\mathrm{CV}_0 - D/R_f$, fine grid")
-ax.set(xlabel=r"curvature of the front, $1/R_f$ (1/mm)", ylabel="speed of the front (mm/ms)")
-_ = ax.legend(fontsize="small")
+patch, r = healthy((80, 80), 0.5, D), np.geomspace(40, 4000, 13)  # a sheet of 40 mm; mm
+x = (np.arange(80) + 0.5) * 0.5 - 20
+fronts = {"open": np.tile(np.tanh(-x / 0.6), (80, 1)), "closed": np.tanh((10 - np.hypot(x, x[:, None])) / 0.6)}
+away, fall = {"open": (0.6, 0, 0.8), "closed": (0, 0, 1)}, {}
+for (name, u), slope in zip(fronts.items(), (-2, -3), strict=True):
+    far = Electrodes(np.array([20, 20, 0]) + r[:, None] * np.array(away[name]), tuple(f"{each:g}" for each in r))
+    fall[name] = 50 * np.abs(pseudo_ecg(u[None], patch, far)[:, 0])  # a front of 100 mV
+    fitted = np.polyfit(np.log(r[r > 500]), np.log(fall[name][r > 500]), 1)[0]
+    check("W3", f"log-log slope of the far field, {name} front", fitted, slope, 0.01)
+
+# %%
+fig, axes = plt.subplots(2, 2, figsize=(10, 7.5))
+(in_space, in_time), (bent, distant) = axes
+h = 20 / np.array(orders)
+for (ratio, error), style in zip(space.items(), ("o-", "s--"), strict=True):
+    in_space.loglog(h, error, style, label="no fibers" if ratio == 1 else f"fibers, ratio {ratio:g}")
+in_space.loglog(h, space[1.0][-1] * (h / h[-1]) ** 2 / 2, ":", color="black", label="slope 2")
+in_time.loglog(time_steps, time_error, "o-", label="cosine mode, reaction off")
+in_time.loglog([0.02, 0.01, 0.005], cv_step / converged_cv(FK_CAF), "s--", label="CV, change on halving the step")
+in_time.loglog(time_steps, time_error[0] * np.divide(time_steps, 0.1) / 2, ":", color="black", label="slope 1")
+for ((grid, name), (R, speed, fit)), style in zip(curvature.items(), "os^v", strict=True):
+    few = slice(None, None, R.size // 12)
+    (points,) = bent.plot(1 / R[few], speed[few], style, ms=4, mfc="none", label=f"{grid} grid, {name}")
+    bent.plot([0, 0.2], np.polyval(fit, [0, 0.2]), lw=1, color=points.get_color())
+bent.plot([0, 0.2], cable_cv(D, dx, dt) - D * np.array([0, 0.2]), "--", color="black", label=r"$\mathrm{CV}_0 - D/R_f$")
+bent.set_xticks([0, 0.05, 0.1, 0.15, 0.2])
+for (name, phi), slope in zip(fall.items(), (-2, -3), strict=True):
+    (points,) = distant.loglog(r, phi, "o", label=f"{name} front")
+    distant.loglog(r, phi[-1] * (r / r[-1]) ** slope, "--", lw=1, color=points.get_color(), label=f"slope {slope}")
+labels = ("$\\Delta x$ (mm)", "$\\Delta t$ (ms)", "curvature of the front, $1/R_f$ (1/mm)", "distance (mm)")
+heights = ("RMS error of $A u/\\Delta x^2$ (1/ms)", "relative error", "speed (mm/ms)", plot.PHI_E_LABEL)
+for ax, xlabel, ylabel in zip(axes.flat, labels, heights, strict=True):
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.legend(fontsize="x-small")
 
 # %% [markdown]
-# **What to see.** On the fine grid both directions lie on the dashed
-# line, which has no free parameter: its height is the velocity of the
-# cable and its slope is $D$. On the grid of the data set the plane
-# velocity along the axis is right, as calibrated; along the diagonal
-# the wave is several percent too fast, because diagonal rows of cells
-# are closer together; and both lines are steeper than they should be.
+# **What to see.** Top: straight lines of the slope that the method
+# claims, two in space, with and without fibers, and one in time, with
+# and without the reaction. A slip in one coefficient would not shift a
+# line; it would bend it flat, because the error would stop at the size
+# of the slip. Bottom left: on the fine grid the axis lies on the
+# dashed line, which has no free parameter, and the diagonal runs half
+# a percent above it with the same slope. On the grid of the data set
+# a straight wave along the axis is as fast as it should be. Along the
+# diagonal it is too fast, because diagonal rows of cells are closer
+# together; and both lines are steeper than the law. Bottom right: two
+# straight lines over two decades, which bend only where the distance is
+# no longer large compared with the sheet. A scheme that lost the
+# balance of fluxes would show a third slope, minus one, and it would
+# win at every distance that is large enough.
 #
-# **What it does not show:** very small circles. Below a radius of a
-# few millimeters the law is no longer linear, and below about one the
-# wave does not start at all.
+# **What it does not show:** fibrosis. Next to a closed face no smooth
+# solution exists, and second order is lost there by any scheme; what
+# that costs is measured below. Nor very small circles: below a radius
+# of a few millimeters the law of curvature is no longer linear.
 
 # %% [markdown]
-# ## V8 to V10: the spiral, the rates, and single precision
+# ## V8, V9 and V11: the spiral, the rates, another code
 #
-# The period of a spiral wave is no solved problem; the published
-# value of the atrial set comes from an anisotropic sheet with another
-# code, and ours stands beside it without a verdict. At rest all rates
-# must vanish; the slow inward current must follow $w$ and ignore $v$;
-# and on the two sides of $u_v$ the gate $v$ must recover with the
-# time constant of that side, which is how the two would be found out
-# if they were swapped.
+# The period of a spiral wave is no solved problem; the published value
+# of the atrial set comes from an anisotropic sheet and another code,
+# and ours stands beside it without a verdict. At rest all rates must
+# vanish; the slow inward current must follow $w$ and ignore $v$; and on
+# the two sides of $u_v$ the gate $v$ must recover with the time
+# constant of that side, which is how a swap would be found out.
+#
+# The last check is somebody else's code. Two sheets in the spirit of
+# the benchmark of {cite:t}`Niederer2011`, one with fibers and one
+# without, were run with Finitewave, in an environment of its own, and
+# with this solver, both without calibration, and the activation times
+# at a few points were stored. What should agree is not only the limit
+# but every grid, since both codes use the same order in space and
+# time. So all grids are judged, by the point that differs most, with
+# a tolerance of our own: a twentieth of a millisecond, ten of the
+# time steps of that comparison. {doc}`18_cost` shows the times.
 
 # %%
 spiral = pd.read_json(RESULTS / "05_reentry.headline.json")["spiral_cycle_length_ms"]["value"]
@@ -397,81 +437,117 @@ c = constants(FK_CAF, dt, np.float64)
 at_rest = currents(0.0, 1.0, 1.0, slow_inward_rate(0.0, c), c)
 check("V9", "largest current at rest, 1/ms", np.abs(at_rest).max() / dt, 0, 1e-12)
 check("V9", "change of the open gates at rest", np.abs(np.subtract(gates(0.0, 1.0, 1.0, c), 1)).max(), 0, 0)
-plateau, other_v, other_w = (currents(0.9, v, w, slow_inward_rate(0.9, c), c)[2] for v, w in ((0.5, 0.5), (0.9, 0.5), (0.5, 0.9)))
-check("V9", "J_si, change with v", other_v / plateau - 1, 0, 0)
-check("V9", "J_si, change with w from 0.5 to 0.9", other_w / plateau, 1.8, 1e-12)
+J_si = {(v, w): currents(0.9, v, w, slow_inward_rate(0.9, c), c)[2] for v in (0.5, 0.9) for w in (0.5, 0.9)}
+check("V9", "J_si, change with v from 0.5 to 0.9", J_si[0.9, 0.5] - J_si[0.5, 0.5], 0, 0)
+check("V9", "J_si, factor when w goes from 0.5 to 0.9", J_si[0.5, 0.9] / J_si[0.5, 0.5], 1.8, 1e-12)
 for side, shift, tau in (("below", -1e-6, FK_CAF.tau_v_minus_low), ("above", 1e-6, FK_CAF.tau_v_minus_high)):
     recovered = gates(FK_CAF.u_v + shift, 0.0, 1.0, c)[0]
     check("V9", f"recovery time of v {side} u_v, ms", -dt / np.log1p(-recovered), tau, 1e-6)
+pairs = pd.read_csv(RESULTS / "bench_nversion.csv").pivot(index=["tensor", "dx", "x", "y"], columns="code")["lat"]
+gaps = (pairs.forwardecg - pairs.finitewave).abs().groupby(["tensor", "dx"]).max()  # ms
+for tensor in ("isotropic", "anisotropic"):
+    for h, gap in gaps[tensor].items():
+        check("V11", f"LAT against Finitewave, {tensor}, dx {h:g} mm, ms", gap, 0, 0.05)
+progress("V1 to V9, V11 and W3: done")
 
 # %% [markdown]
 # ## The production grid against a much finer one
 #
 # Now the question that matters for the data set. The same tissue, one
-# of each condition and in every texture of fibrosis, is computed
-# twice: on the grid of the data set, and on one four times as fine
-# with an eighth of the time step. The fine sheet is no new draw:
-# every cell is split into 4 × 4 of the same diffusivity, so that both
-# grids see the *same geometry*. Both are {ref}`calibrated
-# <calibration>`. For contrast the coarse one is repeated without, and
-# with a grid only twice as fine. The fine runs are the bulk of this
-# page's time and share the cores.
+# of each condition and in every texture of fibrosis, is computed twice:
+# on the grid of the data set, and on one four times as fine with an
+# eighth of the time step. The fine sheet is no new draw: every cell is
+# split into 4 × 4 of the same diffusivity, so that both grids see the
+# *same geometry*. Both are {ref}`calibrated <calibration>`. For
+# contrast the coarse one is repeated without, and on a grid only twice
+# as fine. The seeds are those of {doc}`02_tissue_wave`, and none was
+# exchanged for a kinder one.
+#
+# The fine runs are the bulk of this page's time and share the cores.
 
 # %%
 n = round(size_mm / 0.5)
 base, (_, gj, fib, both) = healthy((n, n), 0.5, D0), map(np.random.default_rng, seeds)
-tissues = {"healthy": base, "gap_junction": gap_junction(base, gj), "fibrotic": fibrotic(base, fib), "combined": combined(base, both)}
-for texture in TEXTURES:
-    if texture != tissues["fibrotic"].texture:
-        tissues[f"fibrotic, {texture}"] = fibrotic(base, np.random.default_rng(seeds[2]), texture)
-points = {"far": (0.5, 0.5, z_mm / size_mm), "near": (0.5, 0.5, z_near_mm / size_mm), "near, aside": (0.25, 0.25, z_near_mm / size_mm)}
-electrodes = Electrodes(size_mm * np.array([*points.values()]), tuple(points))
+tissues = {"healthy": base, "gap_junction": gap_junction(base, gj), "fibrotic": fibrotic(base, fib)}
+tissues["combined"] = combined(base, both)
+for texture in sorted({*TEXTURES} - {tissues["fibrotic"].texture}):
+    tissues[f"fibrotic, {texture}"] = fibrotic(base, np.random.default_rng(seeds[2]), texture)
+at = size_mm * np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0.25, 0.25, 0]]) + [
+    [0, 0, z] for z in (z_mm, z_near_mm, z_near_mm)
+]
+electrodes = Electrodes(at, ("far", "near", "aside"))
 
 
 def on_grid(tissue, parts, dt, **how):
     finer = {name: np.kron(getattr(tissue, name), np.ones((parts, parts), bool)) for name in ("D", "conductive")}
     stimuli = [edge_stimulus((n * parts, n * parts), 0.5 / parts)]
-    how = dict(t_end=t_end, electrodes=electrodes, frame_interval=t_end, pool=parts, dt=dt) | how
-    return (replace(tissue, dx=0.5 / parts, **finer), stimuli), how
+    run = dict(t_end=t_end, electrodes=electrodes, frame_interval=t_end, pool=parts, dt=dt) | how
+    return partial(simulate, replace(tissue, dx=0.5 / parts, **finer), stimuli, **run)
 
 
 with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as workers:
-    jobs = {}
-    for name, tissue in tissues.items():
-        arguments, how = on_grid(tissue, refine, dt_fine)
-        jobs[name] = workers.submit(simulate, *arguments, **how)
+    jobs = {name: workers.submit(on_grid(tissue, refine, dt_fine)) for name, tissue in tissues.items()}
     reference = {name: job.result() for name, job in jobs.items()}
 
 # %% [markdown]
+# Each job is a `partial` of the solver with its tissue inside: what is
+# sent to the other process is data and the name of a function, and a
+# function of this page could not be found there.
+#
 # The score is the share of the variation of the fine ECG that the
-# coarse one explains, $R^2$, at the far electrode and at two near
-# ones; beside it stands how much later the coarse wave arrives, as
-# the median over all cells and as the largest difference. What is
-# promised is the far electrode in one tissue of each condition.
+# coarse one explains, $R^2$, at the *far* electrode, at a *near* one
+# below it, and at another near one *aside* of the center. Next to it
+# stands how much later the coarse wave arrives, in milliseconds, as the
+# median over all cells and as the largest difference of any cell.
+
 
 # %%
-grids = {"dx 0.5": (1, 0.1, {}), "dx 0.5, raw": (1, 0.1, {"calibrated": False}), "dx 0.25": (2, 0.05, {})}
-traces, scores = {}, []
+def cell_lat(ds):
+    m = ds.lat.shape[0] // n
+    return ds.lat.values.reshape(n, m, n, m).mean((1, 3))
+
+
+grids = {"dx 0.5": (1, 0.1, True), "dx 0.5, raw": (1, 0.1, False), "dx 0.25": (2, 0.05, True)}
+traces, scores = {}, {}
 for name, tissue in tissues.items():
-    fine = reference[name]
-    for grid, (parts, step, extra) in grids.items():
-        arguments, how = on_grid(tissue, parts, step, **extra)
-        ds = traces[name, grid] = simulate(*arguments, **how)
-        lats = [each.lat.values.reshape(n, m, n, m).mean((1, 3)) for each, m in ((ds, parts), (fine, refine))]
-        late = lats[0] - lats[1]
-        scores.append((name, grid, *r2(fine.phi_e.values, ds.phi_e.values), np.nanmedian(late), np.nanmax(np.abs(late))))
+    for grid, (parts, step, calibrated) in grids.items():
+        ds = traces[name, grid] = on_grid(tissue, parts, step, calibrated=calibrated)()
+        late = cell_lat(ds) - cell_lat(reference[name])
+        explained = r2(reference[name].phi_e.values, ds.phi_e.values)
+        scores[grid, name] = [*explained, np.nanmedian(late), np.nanmax(np.abs(late))]
     progress(f"{name}: compared with the fine grid")
-columns = ["tissue", "grid", *points, "later by (ms)", "at most (ms)"]
-scores = pd.DataFrame(scores, columns=columns).set_index(["grid", "tissue"])
+scores = pd.DataFrame(scores, [*electrodes.names, "later", "at_most"]).T.rename_axis(["grid", "tissue"])
+scores.round(4)
+
+# %% [markdown]
+# One row of a fine grid cannot be read as an error of the other: both
+# are calibrated to the same velocity by the same cable, so what the
+# score sees is everything that a cable does not know about.
+#
+# What is promised is the far electrode in one tissue of each condition,
+# and the velocity of plane waves over the whole range of diffusivities
+# of the data set, whose errors {doc}`02_tissue_wave` shows one by one.
+# The near electrodes and the other textures are measured against the
+# same tolerance and promised nothing.
+#
+# The last two rows are V10. Single precision keeps seven digits, of
+# which a threshold may eat some; the sheet that combines everything
+# shows how much is left. The tolerances are ours.
+
+# %%
 for name in tissues:
-    for lead in points:
-        promised = lead == "far" and name in plot.COLORS
-        check("grid", f"R2 of the calibrated ECG, {lead} electrode, {name}", scores.loc[("dx 0.5", name), lead], 1, 0.005, promised)
+    for lead in electrodes.names:
+        promised, explained = lead == "far" and name in plot.COLORS, scores.loc[("dx 0.5", name), lead]
+        check("grid", f"R2 of the calibrated ECG, {name}, electrode {lead}", explained, 1, 0.005, promised)
 D_all = np.geomspace(0.015, 0.2, n_D)
 D_num = calibrated_diffusivity(D_all, np.ones(n_D, bool), 0.5, 0.1)
-cv_error = [cable_cv(num, 0.5, 0.1) / (converged_cv(FK_CAF) * np.sqrt(value / D)) - 1 for value, num in zip(D_all, D_num, strict=True)]
-check("grid", f"CV of the calibrated grid, largest error of {n_D} D", np.abs(cv_error).max(), 0, 0.015)
-scores.round(4)
+cv = [cable_cv(each, 0.5, 0.1) for each in D_num]
+cv_error = np.abs(cv / (converged_cv(FK_CAF) * np.sqrt(D_all / D)) - 1).max()
+check("grid", f"CV of the calibrated grid, largest relative error of {n_D} D", cv_error, 0, 0.015)
+double, single = on_grid(tissues["combined"], 1, 0.1, real=np.float64)(), traces["combined", "dx 0.5"]
+check("V10", "LAT, single against double precision, ms", np.nanmax(np.abs(single.lat - double.lat)), 0, 0.05)
+gap = np.abs(single.phi_e - double.phi_e).max("time_ecg") / np.abs(double.phi_e).max("time_ecg")
+check("V10", "ECG, single against double precision, relative to the peak", gap.max(), 0, 1e-3)
 
 # %%
 fig, axes = plt.subplots(4, 2, figsize=(10, 10), sharex=True)
@@ -487,7 +563,7 @@ for row, name in zip(axes, shown, strict=True):
     row[0].set_ylabel(plot.PHI_E_LABEL)
 for ax in axes[-1]:
     ax.set_xlabel("time (ms)")
-axes[0, 0].legend(fontsize="small")
+_ = axes[0, 0].legend(fontsize="x-small")
 
 # %% [markdown]
 # **What to see.** The dotted raw traces arrive late everywhere, and
@@ -507,146 +583,186 @@ axes[0, 0].legend(fontsize="small")
 # fibrosis, the reference has not arrived either.
 
 # %% [markdown]
-# ## V10 and V11: another precision, another code
-#
-# Single precision keeps seven digits, of which a threshold may eat
-# some; the most irregular of the tissues shows how much is left. And
-# the last check of the solver is by somebody else's: two small sheets
-# in the spirit of the benchmark of {cite:t}`Niederer2011`, one with
-# fibers and one without, were run with Finitewave in an environment
-# of its own, and the activation times were stored with ours.
-
-# %%
-arguments, how = on_grid(tissues["combined"], 1, 0.1, real=np.float64)
-double, single = simulate(*arguments, **how), traces["combined", "dx 0.5"]
-check("V10", "LAT, single against double, ms", np.nanmax(np.abs(single.lat - double.lat)), 0, 0.05)
-gap = np.abs(single.phi_e - double.phi_e).max("time_ecg") / np.abs(double.phi_e).max("time_ecg")
-check("V10", "ECG, single against double, relative to the peak", gap.max(), 0, 1e-3)
-
-# V11-PLACEHOLDER
-
-# %% [markdown]
-# ## W1 to W3: the ECG
+# ## W1 and W4: the ECG, to rounding
 #
 # {doc}`03_ecg` looks at these with more care; here they are rows. The
-# three ways to compute the potential ({ref}`source-sum`) must agree to
-# rounding, relative to the size of the terms that cancel, fibers or
-# not. A plane front has a closed form ({ref}`plane-front`). And far
-# from everything, a front that ends at the border of the sheet is a
-# dipole, whose potential falls as the square of the distance, while a
-# front that closes in itself has no dipole and falls as the cube.
+# three ways to compute the potential ({ref}`source-sum`) must agree,
+# relative to the size of the terms that cancel, with fibers and
+# without. A constant voltage must be silent. A mirrored electrode must
+# see the same on a mirrored sheet, and one farther away must see less.
 
 # %%
 V_m = -85 + 100 * np.random.default_rng(9).random((4, *shape))
 at = Electrodes(np.array([[12.0, 10, 40], [3, 4, 6], [-5, 25, 12]]), ("center", "near", "outside"))
-for name, tissue in {"isotropic": small, "fibers": fibers}.items():
-    size = np.tensordot(np.abs(lead_field(tissue, at)), np.abs(V_m), axes=((1, 2), (1, 2)))
-    forms = [pseudo_ecg(V_m, tissue, at), source_sum_ecg(V_m, tissue, at)]
-    check("W1", f"lead field against source sum, {name}", (np.abs(forms[0] - forms[1]) / size).max(), 0, 1e-12)
-D_x, D_y = face_diffusivity(small.D, small.conductive)[:2]
-weight = 1 / distances(small, at)[:, None]
+size = {}
+for name, tissue in {"no fibers": small, "fibers": fibers}.items():
+    L, phi = np.abs(lead_field(tissue, at)), pseudo_ecg(V_m, tissue, at)
+    size[name] = np.tensordot(L, np.abs(V_m), axes=((1, 2), (1, 2)))
+    apart = np.abs(phi - source_sum_ecg(V_m, tissue, at)) / size[name]
+    check("W1", f"lead field against source sum, {name}", apart.max(), 0, 1e-12)
+    silence = pseudo_ecg(np.full((1, *shape), -85.0), tissue, at)[:, 0] / (85 * L.sum((1, 2)))
+    check("W4", f"constant voltage, relative to sum |L| |V|, {name}", np.abs(silence).max(), 0, 1e-12)
+weight, phi, (D_x, D_y) = 1 / distances(small, at)[:, None], pseudo_ecg(V_m, small, at), couplings(small)[:2]
 green = -(D_x[:, 1:-1] * np.diff(V_m) * np.diff(weight)).sum((2, 3))
 green -= (D_y[1:-1] * np.diff(V_m, axis=-2) * np.diff(weight, axis=-2)).sum((2, 3))
-size = np.tensordot(np.abs(lead_field(small, at)), np.abs(V_m), axes=((1, 2), (1, 2)))
-check("W1", "lead field against Green's form", (np.abs(pseudo_ecg(V_m, small, at) - green) / size).max(), 0, 1e-12)
-
-# %%
-m, s = 800, 103.7  # cells of 0.25 mm, position of the front (mm)
-x = (np.arange(m) + 0.5) * 0.25
-front, sheet = (1 + np.tanh((s - x) / 0.6)) / 2, healthy((m, m), 0.25, D)
-above = Electrodes(np.array([[s + 3.7, 100, 10]]), ("above",))
-by_sheet = pseudo_ecg(np.broadcast_to(front, (1, m, m)), sheet, above)[0, 0]
-K = 2 * np.arcsinh(100 / np.hypot(x - s - 3.7, 10))
-by_line = D / 0.25 * (K * np.diff(front, 2, prepend=front[0], append=front[-1])).sum()
-check("W2", "plane front, sheet against the pilot's value", by_sheet, 0.0064287, 1e-7)
-check("W2", "plane front, line integral with K against sheet", by_line, by_sheet, 1e-7)
-check("W2", "sharp front on an endless sheet", 2 * D * 3.7 / (3.7**2 + 10**2), 0.0065089, 1e-7)
-patch, r = healthy((80, 80), 0.5, D), np.geomspace(40, 4000, 13)  # a sheet of 40 mm
-x = (np.arange(80) + 0.5) * 0.5 - 20
-fronts = {"open": np.tile(np.tanh(-x / 0.6), (80, 1)), "closed": np.tanh((10 - np.hypot(x, x[:, None])) / 0.6)}
-away = {"open": np.array([0.6, 0, 0.8]), "closed": np.array([0, 0, 1.0])}
-fall = {}
-for (name, V), slope in zip(fronts.items(), (-2, -3), strict=True):
-    far = Electrodes(np.array([20, 20, 0]) + r[:, None] * away[name], tuple(f"{each:g}" for each in r))
-    fall[name] = 50 * np.abs(pseudo_ecg(V[None], patch, far)[:, 0])
-    fitted = np.polyfit(np.log(r[r > 500]), np.log(fall[name][r > 500]), 1)[0]
-    check("W3", f"log-log slope far from the sheet, {name} front", fitted, slope, 0.01)
-
-# %%
-fig, ax = plt.subplots(figsize=(6.5, 4))
-for (name, phi), slope in zip(fall.items(), (-2, -3), strict=True):
-    (points_,) = ax.loglog(r, phi, "o", label=f"{name} front")
-    ax.loglog(r, phi[-1] * (r / r[-1]) ** slope, "--", lw=1, color=points_.get_color(), label=f"slope {slope}")
-ax.set(xlabel="distance from the center of the sheet (mm)", ylabel=r"$|\phi_e|$ (mV mm ms$^{-1}$)")
-_ = ax.legend(fontsize="small")
+check("W1", "lead field against Green's form, no fibers", np.abs((phi - green) / size["no fibers"]).max(), 0, 1e-12)
+mirrored = replace(small, D=small.D[:, ::-1], conductive=small.conductive[:, ::-1])
+seen = pseudo_ecg(V_m[..., ::-1], mirrored, replace(at, positions=at.positions * [-1, 1, 1] + [24, 0, 0]))
+check("W4", "mirrored sheet and electrode, relative", np.abs(phi - seen).max() / np.abs(phi).max(), 0, 1e-10)
+far, near = np.abs(reference["healthy"].phi_e).max("time_ecg").sel(lead=["far", "near"])
+check("W4", "peak at the far electrode over peak at the near one", far / near, 0, 1)
 
 # %% [markdown]
-# **What to see.** Two straight lines over two decades, bending only
-# where the distance is no longer large compared with the sheet of
-# 40 mm. The steeper one is a wave that has not yet reached the
-# border: from afar it is nearly silent. A scheme that lost the
-# balance of fluxes would show a third slope, minus one, and it would
-# win at every distance that is large enough.
+# ## W2 and W5: the ECG, by hand
 #
-# **What it does not show:** absolute size. A factor common to all
-# distances would leave both slopes alone; W2 is there for that.
-
-# %% [markdown]
-# ## W4: silence, mirrors and distance
-
-# %%
-for name, tissue in {"isotropic": small, "fibers": fibers}.items():
-    L = lead_field(tissue, at)
-    constant = pseudo_ecg(np.full((1, *shape), -85.0), tissue, at)[:, 0] / (85 * np.abs(L).sum((1, 2)))
-    check("W4", f"constant voltage, relative to sum |L| |V|, {name}", np.abs(constant).max(), 0, 1e-12)
-mirrored = Tissue(D=small.D[:, ::-1], conductive=small.conductive[:, ::-1], dx=0.5)
-at_mirrored = Electrodes(at.positions * [-1, 1, 1] + [24, 0, 0], at.names)
-phi, seen = pseudo_ecg(V_m, small, at), pseudo_ecg(V_m[..., ::-1], mirrored, at_mirrored)
-check("W4", "mirrored electrode on a mirrored sheet, relative", np.abs(phi - seen).max() / np.abs(phi).max(), 0, 1e-10)
-peak = np.abs(reference["healthy"].phi_e).max("time_ecg")
-check("W4", "far electrode sees less than the near one", float(peak.sel(lead="far") < peak.sel(lead="near")), 1, 0)
-
-# %% [markdown]
-# ## W5: bounded conductors
-#
-# For an insulated disc and an insulated sphere the potential of a
-# source is known in closed form ({ref}`torso`). It is compared with
-# the series that it sums, with the condition on the boundary that it
-# has to satisfy, and, for the disc, with an independent numerical
-# solution: finite volumes on a polar grid, two opposite sources, read
-# on the rim. The numerical solution for the sphere is in the tests,
-# `tests/test_torso.py`.
+# A plane front collapses to a line ({ref}`plane-front`). The values are
+# those of an independent pilot, printed to five digits, so the first
+# tolerance is two units of the last; the third row is the limit of a
+# sharp front on an endless sheet, which a front of finite width meets
+# to a percent. For an insulated disc and an
+# insulated sphere the potential of a source is known ({ref}`torso`). It
+# is compared with the series that it sums, and the disc with the flux
+# through its rim as well, which must be the same everywhere.
 
 # %%
-R, c_ = 70.0, np.linspace(-1, 1, 41)  # mm, cosine of the angle to the source
-terms, gamma = np.arange(1, 600)[:, None], np.arccos(c_)
-for e in (0.3, 0.6, 0.9):  # distance of the source from the center over R
-    series = ((2 * terms + 1) / terms * e**terms * eval_legendre(terms, c_)).sum(0) / R
-    on_sphere = R * np.stack([np.sin(gamma), 0 * gamma, c_], axis=-1)
-    closed = Sphere(R, (0, 0, 0)).potential(on_sphere, [0, 0, e * R])
-    check("W5", f"sphere, closed form against series, source at {e:g} R", np.abs(closed / series.max() - series / series.max()).max(), 0, 1e-10)
-    disc, rim = Disc(R, (0, 0)), np.stack([np.cos(gamma), np.sin(gamma)], axis=-1)
-    series = 2 * (e**terms * np.cos(terms * gamma) / terms).sum(0)
-    closed = disc.potential(R * rim, [e * R, 0])
-    check("W5", f"disc, closed form against series, source at {e:g} R", np.abs(closed - series).max() / series.max(), 0, 1e-10)
-    inside = [disc.potential((R - off) * rim, [e * R, 0]) for off in (0, 0.01, 0.02)]
-    outflow = (3 * inside[0] - 4 * inside[1] + inside[2]) / 0.02 * R
-    check("W5", f"disc, flux through the rim times R, source at {e:g} R", outflow[np.abs(outflow + 1).argmax()], -1, 1e-4)
+x, front_at = (np.arange(800) + 0.5) * 0.25, 103.7  # mm
+front, sheet = (1 + np.tanh((front_at - x) / 0.6)) / 2, healthy((800, 800), 0.25, D)
+above = Electrodes(np.array([[front_at + 3.7, 100, 10]]), ("above",))
+by_sheet = pseudo_ecg(np.broadcast_to(front, (1, 800, 800)), sheet, above)[0, 0]
+line = D / 0.25 * np.diff(front, 2, prepend=front[0], append=front[-1])
+by_line, by_long_line = (2 * line @ np.arcsinh(half / np.hypot(x - front_at - 3.7, 10)) for half in (100, 1e5))
+check("W2", "plane front, sum over the sheet", by_sheet, 0.0064287, 2e-7)
+check("W2", "plane front, sheet against line integral", by_sheet - by_line, 0, 1e-7)
+check("W2", "long line against the sharp front, relative", by_long_line / 0.0065089 - 1, 0, 0.01)
+radius, terms, gamma = 70.0, np.arange(1, 600)[:, None], np.linspace(0, np.pi, 41)
+disc, sphere = Disc(radius, (0, 0)), Sphere(radius, (0, 0, 0))
+rim = np.stack([np.cos(gamma), np.sin(gamma), 0 * gamma], axis=-1)
+for e in (0.3, 0.6, 0.9):  # distance of the source from the center over the radius
+    in_sphere = ((2 * terms + 1) / terms * e**terms * eval_legendre(terms, np.cos(gamma))).sum(0) / radius
+    in_disc = 2 * (e**terms * np.cos(terms * gamma) / terms).sum(0)
+    off_sphere = np.abs(sphere.potential(radius * rim, [e * radius, 0, 0]) / in_sphere[0] - in_sphere / in_sphere[0])
+    off_disc = np.abs(disc.potential(radius * rim[:, :2], [e * radius, 0]) / in_disc[0] - in_disc / in_disc[0])
+    check("W5", f"sphere against its series, source at {e:g} of the radius", off_sphere.max(), 0, 1e-10)
+    check("W5", f"disc against its series, source at {e:g} of the radius", off_disc.max(), 0, 1e-10)
+    near = [disc.potential((radius - off) * rim[:, :2], [e * radius, 0]) for off in (0, 0.01, 0.02)]
+    outflow = (3 * near[0] - 4 * near[1] + near[2]) / 0.02 * radius
+    check("W5", f"disc, flux through the rim, source at {e:g} of the radius", np.abs(outflow + 1).max(), 0, 1e-4)
+
+# %% [markdown]
+# And one solution that uses no formula at all: finite volumes on a
+# polar grid, with two opposite sources inside the disc and no flux
+# through its rim. Potentials on the rim are compared in shape (the
+# relative difference measure, RDM, zero if equal) and in size (the
+# magnification, MAG, one if equal). The numerical solution for the
+# sphere is in `tests/test_torso.py`.
 
 # %%
 n_r, n_a, sources = 100, 200, {(39, 10): 1.0, (69, 90): -1.0}  # cells, and the two that hold a source
-h, turn = R / n_r, 2 * np.pi / n_a
+h, turn = radius / n_r, 2 * np.pi / n_a
 r_c, a_c = (np.arange(n_r) + 0.5) * h, (np.arange(n_a) + 0.5) * turn
-out, around = diags([-1, 1], [0, 1], shape=(n_r - 1, n_r)), diags([-1, 1, 1], [0, 1, 1 - n_a], shape=(n_a, n_a))
+circle_xy = np.stack([np.cos(a_c), np.sin(a_c)], axis=-1)
+out, around = diags([-1.0, 1], [0, 1], shape=(n_r - 1, n_r)), diags([-1.0, 1, 1], [0, 1, 1 - n_a], shape=(n_a, n_a))
 A = kron(out.T @ diags(r_c[:-1] + h / 2) @ out, identity(n_a)) * (turn / h)
 A = A + kron(diags(h / (r_c * turn)), around.T @ around)
 b, expected = np.zeros((n_r, n_a)), np.zeros(n_a)
 for (i, j), strength in sources.items():
     b[i, j] = 2 * np.pi * strength
-    place = r_c[i] * np.array([np.cos(a_c[j]), np.sin(a_c[j])])
-    expected += strength * disc.potential(R * np.stack([np.cos(a_c), np.sin(a_c)], axis=-1), place)
+    expected += strength * disc.potential(radius * circle_xy, r_c[i] * circle_xy[j])
 phi = np.append(0, spsolve(A.tocsc()[1:, 1:], b.ravel()[1:])).reshape(n_r, n_a)
 phi = phi[-1] + (phi[-1] - phi[-2]) / 8  # at the rim, where the normal derivative is zero
-sizes = [np.linalg.norm(each - each.mean()) for each in (phi, expected)]
-check("W5", "disc, numerical Neumann solution, RDM", np.linalg.norm((phi - phi.mean()) / sizes[0] - expected / sizes[1]), 0, 0.01)
-check("W5", "disc, numerical Neumann solution, MAG", sizes[0] / sizes[1], 1, 0.01)
+phi, sizes = phi - phi.mean(), [np.linalg.norm(each - each.mean()) for each in (phi, expected)]
+check("W5", "disc against a numerical solution, RDM", np.linalg.norm(phi / sizes[0] - expected / sizes[1]), 0, 0.01)
+check("W5", "disc against a numerical solution, MAG", sizes[0] / sizes[1], 1, 0.01)
+
+# %% [markdown]
+# ## The table
+#
+# All promised rows, in the order of the catalogue, each value rounded
+# to a hundredth of its tolerance. They have to pass, and the
+# first assertion is the only place of this page where that is
+# decided; the second sees to it that no case of the catalogue was
+# left out. A row without a tolerance is not judged.
+
+# %%
+names = ["case", "what", "expected", "tolerance", "obtained", "verdict", "promised"]
+table = pd.DataFrame(rows, columns=names)
+digits = [4 if not tolerance > 0 else 2 - int(np.floor(np.log10(tolerance))) for tolerance in table.tolerance]
+table["obtained"] = [round(value, n_digits) + 0.0 for value, n_digits in zip(table.obtained, digits, strict=True)]
+judged = table[table.promised & table.tolerance.notna()]
+assert (judged.verdict == "pass").all(), judged[judged.verdict != "pass"].to_string()
+catalogue = [f"V{i}" for i in range(1, 12)] + [f"W{i}" for i in range(1, 6)]
+assert {*catalogue} <= {*table.case}, "no case of the catalogue is missing"
+table = table.sort_values("case", key=lambda case: case.map([*catalogue, "grid"].index), kind="stable")
+table[table.promised].drop(columns="promised").set_index("case")
+
+# %% [markdown]
+# ## Where the method fails
+#
+# The rows below are outside the promise. They were measured in the
+# same way and held to the same tolerances; those that fail are the
+# limits of the grid of the data set, not of the equations.
+
+# %%
+table[~table.promised].drop(columns="promised").set_index("case")
+
+# %% [markdown]
+# Read with the table of the grids above, they say four things.
+#
+# *Diffuse fibrosis.* A grid whose cells are as large as the obstacles
+# has one point in each gap between two of them. No front is resolved
+# there, and the delay adds up along the way: the farther the wave has
+# come, the later it is. The deflection is smaller, too. This is the
+# one texture in which the grid of the data set breaks the promise, and
+# a combined sheet that happens to draw it would break it as well. Half
+# the spacing removes most of the delay. In thin strands, the
+# interstitial texture, the same is at work and weaker; there a small
+# sheet, with a shorter ECG to compare, can miss the tolerance that a
+# larger one meets.
+#
+# *Curved fronts.* The calibration raises the diffusivity, and with it
+# the pull of curvature: close to a focus or around a corner the wave of
+# the coarse grid is too slow, by more than a third of the effect.
+#
+# *Diagonal fronts.* The same calibration is made for waves along the
+# axes. Along the diagonal the coarse grid needs less correction than it
+# gets, and is several percent too fast. In the comparison above all
+# waves start from a straight edge and run along an axis: it is kind in
+# this respect, and so is its $R^2$.
+#
+# *Without calibration* nothing of this matters, because the raw grid is
+# wrong everywhere: at the far electrode it explains less than half of
+# the variation of the reference in every tissue.
+#
+# What does not appear in the table has not been measured. There is no
+# fine reference for a spiral wave, none for a sheet with fibers, and
+# none for repolarization apart from its share in these ECGs. A network
+# that is trained and tested on one grid does not feel these errors; a
+# comparison with tissue, or with another solver, would.
+
+# %% [markdown]
+# ## Results
+#
+# The whole table is stored, verdicts and all, so that two editions of
+# this book can be compared row by row, and so is the comparison of
+# the grids with its electrodes and delays. The
+# headline numbers are the number of promised rows that pass, the worst
+# far ECG of the four conditions on the grid of the data set, the worst
+# near one, and the far ECG of the texture that fails.
+
+# %%
+table.to_csv(result_file("04_verification.csv"), index=False, lineterminator="\n")
+scores.round(5).to_csv(result_file("04_verification_grids.csv"), lineterminator="\n")
+four, scale = (
+    scores.loc["dx 0.5"].loc[[*plot.COLORS]],
+    f"sheets of {size_mm:g} mm, dx 0.5 mm against {0.5 / refine:g} mm",
+)
+diffuse = scores.loc[("dx 0.5", "fibrotic, diffuse"), "far"]
+numbers = {
+    "verification_rows_passed": (len(judged), "1", 0, "all that are promised and judged"),
+    "calibrated_ecg_r2_min": (four.far.min(), "1", 0.001, f"one tissue of each condition, z {z_mm:g} mm, {scale}"),
+    "calibrated_ecg_r2_min_near": (four[["near", "aside"]].min(axis=None), "1", 0.002, f"the same, z {z_near_mm:g} mm"),
+    "calibrated_ecg_r2_diffuse": (diffuse, "1", 0.01, f"diffuse fibrosis, one tissue, z {z_mm:g} mm, {scale}"),
+}
+fields = ("value", "unit", "tolerance", "scale")
+save_headline("04_verification", {key: dict(zip(fields, row, strict=True)) for key, row in numbers.items()})
+print(provenance("04_verification"))

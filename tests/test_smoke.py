@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from driver import execute, overrides
-from registry import BY_NAME, NOTEBOOKS, ROOT
+from registry import BY_NAME, INPUTS, NOTEBOOKS, ROOT
 
 SMOKE = overrides(ROOT / "notebooks" / "smoke.yaml")
 every_notebook = pytest.mark.parametrize("name", BY_NAME)
@@ -20,6 +20,9 @@ every_notebook = pytest.mark.parametrize("name", BY_NAME)
 def smoke(tmp_path_factory):
     """Execute a notebook, after those whose results it needs, each once, below one scratch folder."""
     home = tmp_path_factory.mktemp("smoke")
+    (home / "data" / "results").mkdir(parents=True)
+    for name in INPUTS:
+        shutil.copy(ROOT / "data" / name, home / "data" / name)
 
     @functools.cache
     def run(name: str) -> Path:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+INPUTS = ("results/bench_speed.csv", "results/bench_nversion.csv")  # made by `make bench`, on a quiet machine
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ NOTEBOOKS = [
     Notebook("01_action_potential", makes=("results/01_action_potential.csv",)),
     Notebook("02_tissue_wave", makes=("results/02_tissue_wave.csv",)),
     Notebook("03_ecg", makes=("results/03_ecg.csv",)),
+    Notebook("05_reentry", makes=("results/05_reentry.csv",)),
+    Notebook(
+        "04_verification",
+        needs=("results/05_reentry.headline.json", "results/bench_nversion.csv"),
+        makes=("results/04_verification.csv", "results/04_verification_grids.csv"),
+    ),
+    Notebook("18_cost", needs=INPUTS),
     Notebook("06_dataset", makes=("results/06_dataset.csv", "results/06_dataset.json")),
     Notebook(
         "08_training",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import headline
 from driver import NotebookError, hold_lock
-from registry import ROOT
+from registry import INPUTS, ROOT
 
 COPY = ROOT / "_run" / "reproduce"
 
@@ -30,7 +30,9 @@ def tracked(root: Path = ROOT) -> list[str]:
 
 
 def is_outcome(name: str) -> bool:
-    """Whether a file is what a run makes: the lock file, results, weights, notebooks with outputs."""
+    """Whether a file is what a run makes: the lock file, results (but not those of the benchmark), weights, notebooks."""
+    if name.removeprefix("data/") in INPUTS:
+        return False
     made = name.startswith(("data/results/", "data/models/")) and not name.endswith(".md")
     return made or name == "pytask.lock" or (name.startswith("notebooks/") and name.endswith(".ipynb"))
 
