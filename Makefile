@@ -4,9 +4,10 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH := .venv-bench
 export NB SET
 
-.PHONY: help book test reproduce run lab serve clean
+.PHONY: help book test reproduce run lab bench serve clean
 
 help:
 	@echo "make book       execute what has changed, render the book to _build/html/index.html"
@@ -14,6 +15,7 @@ help:
 	@echo "make reproduce  execute everything from nothing in a copy, compare the headline numbers"
 	@echo "make run        one notebook with other parameters: make run NB=03_ecg SET=\"dx=0.25 z_mm=20\""
 	@echo "make lab        JupyterLab with the notebooks"
+	@echo "make bench      speed beside Finitewave and the hardware limit, in an environment of its own (5 minutes)"
 	@echo "make serve      the book on http://127.0.0.1:$(PORT) (PORT=...)"
 	@echo "make clean      remove what was built; .venv and data/cache stay"
 	@echo "PYTHON=python3.12 make ...  takes another Python; TORCH_INDEX=... an index of PyTorch's CPU wheels"
@@ -35,6 +37,9 @@ run: $(READY)
 
 lab: $(READY) $(VENV)/.ready-lab
 	@$(BIN)/jupyter lab notebooks
+
+bench: $(BENCH)/.ready
+	@$(BENCH)/bin/python -u benchmarks/run.py
 
 serve: book
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
@@ -60,4 +65,16 @@ $(READY): requirements.lock pyproject.toml
 $(VENV)/.ready-lab: $(READY)
 	@echo "Installing JupyterLab into $(VENV), once"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock --editable ".[lab]"
+	@touch $@
+
+# Finitewave needs numpy < 2, and numpy 1.26 a Python that it was built for
+$(BENCH)/.ready: benchmarks/requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null || \
+	  { echo "Python 3.11 or 3.12 with venv is needed, and $(PYTHON) is not: name one, as in PYTHON=python3.12 make bench"; exit 1; }
+	@rm -f $@
+	@$(BENCH)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(BENCH)
+	@echo '*' > $(BENCH)/.gitignore
+	@echo "Installing the environment of the benchmark into $(BENCH), once: 1 to 5 minutes"
+	@$(BENCH)/bin/python -m pip install -qq --disable-pip-version-check -r benchmarks/requirements.lock
+	@$(BENCH)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
 	@touch $@

@@ -1,4 +1,8 @@
-"""One style, one color per condition, one function per recurring figure. Every function returns the matplotlib figure."""
+"""One style, one color per condition, one function per recurring figure."""
+
+from base64 import b64encode
+from html import escape
+from io import BytesIO
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -6,7 +10,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import xarray as xr
-from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
 
 from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.tissue import CONDITIONS
@@ -46,16 +50,74 @@ def map_axes(ax, field: np.ndarray, dx: float, **kwargs):
     return image
 
 
-def voltage_frames(V_m: xr.DataArray, times, dx: float) -> Figure:
-    """V_m maps at the given ``times`` (ms) side by side, one color bar."""
-    fig, axes = plt.subplots(1, len(times), figsize=(2.6 * len(times) + 0.8, 2.9), sharex=True, sharey=True)
-    for ax, time in zip(np.atleast_1d(axes), times, strict=True):
-        frame = V_m.sel(time=time, method="nearest")
-        image = map_axes(ax, frame.values, dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="viridis")
-        ax.set_title(f"{float(frame.time):g} ms")
-        ax.label_outer()
-    fig.colorbar(image, ax=axes, label=r"$V_m$ (mV)", shrink=0.85)
-    return fig
+def animation(
+    V_m: xr.DataArray,
+    dx: float,
+    alt: str,
+    *,
+    conductive: np.ndarray | None = None,
+    interval: int = 80,
+    pixels: int = 300,
+    quality: int = 20,
+):
+    """V_m maps as a looping picture for a notebook; readers who asked for less motion get the middle frame.
+
+    Parameters
+    ----------
+    V_m : (time, y, x) in mV, on the fixed scale from rest to peak; 60 frames make about 130 kB
+    dx : mm between neighboring values of the map
+    alt : what the picture shows, for those who do not see it
+    conductive : (y, x) bool; other cells are gray; None: all conduct
+    interval, pixels, quality : ms of showing each frame; width on the page; of the compression, 0 to 100
+
+    Returns
+    -------
+    IPython.display.HTML that holds all of its data. The same input gives the same bytes.
+
+    Raises
+    ------
+    ValueError
+        Wrong dims, values that are not finite, no alt text, conductive of another shape.
+    """
+    from IPython.display import HTML
+
+    if V_m.ndim != 3 or V_m.dims[0] != "time" or "time" not in V_m.coords or not V_m.sizes["time"]:
+        raise ValueError(f"V_m: expected dims (time, y, x) with a coordinate 'time' in ms, got dims {V_m.dims}")
+    if not np.isfinite(V_m.values).all():
+        raise ValueError("V_m: expected finite values in mV, got NaN or infinity")
+    if not alt.strip():
+        raise ValueError("alt: expected a sentence that says what the picture shows, got none")
+    n_y, n_x = V_m.shape[1:]
+    alive = np.ones((n_y, n_x), bool) if conductive is None else conductive
+    if alive.shape != (n_y, n_x):
+        raise ValueError(f"conductive: expected shape {(n_y, n_x)}, got {alive.shape}")
+    colors = plt.get_cmap("viridis")((V_m.values - V_REST) / V_SPAN, bytes=True)[..., :3]
+    colors = np.where(alive[..., None], colors, np.uint8(153))[:, ::-1]  # rows of a picture run downward
+    size = pixels, round(pixels * n_y / n_x)
+    frames = [_timed(Image.fromarray(map_).resize(size), t) for map_, t in zip(colors, V_m.time.values, strict=True)]
+    still = _webp([frames[len(frames) // 2]], quality, interval)
+    first, last = float(V_m.time[0]), float(V_m.time[-1])
+    return HTML(
+        f'<figure style="display: inline-block; margin: 0"><picture><source media="(prefers-reduced-motion: reduce)" srcset="{still}">'
+        f'<img src="{_webp(frames, quality, interval)}" alt="{escape(alt)}" width="{size[0]}" height="{size[1]}" '
+        'style="max-width: 100%; height: auto"></picture>'
+        f"<figcaption>{n_x * dx:g} mm × {n_y * dx:g} mm, {first:g} to {last:g} ms</figcaption></figure>"
+    )
+
+
+def _timed(image: Image.Image, t: float) -> Image.Image:
+    place = (0.02 * image.width, 0.02 * image.width)
+    ImageDraw.Draw(image).text(place, f"{t:g} ms", fill="white", stroke_width=2, stroke_fill="black", font_size=18)
+    return image
+
+
+def _webp(frames: list[Image.Image], quality: int, interval: int) -> str:
+    """A data address of the frames as one looping picture."""
+    out = BytesIO()
+    frames[0].save(
+        out, "WEBP", save_all=True, append_images=frames[1:], duration=interval, loop=0, quality=quality, method=4
+    )
+    return "data:image/webp;base64," + b64encode(out.getvalue()).decode()
 
 
 def activation_map(ax, lat: np.ndarray, dx: float, step: float = 20.0):

@@ -1,0 +1,67 @@
+"""The animation: both pictures in the markup, small, the same bytes each time, readable without motion or sight."""
+
+import re
+from base64 import b64decode
+from io import BytesIO
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+from forwardecg.plot import animation
+
+N = 100
+Y, X = np.meshgrid(np.arange(N) - 50.0, np.arange(N) - 50.0, indexing="ij")
+ALT = 'A spiral wave; its tip is at "the center"'
+
+
+def spiral(n_t=60):
+    phase = np.arctan2(Y, X) - np.hypot(X, Y) / 16 - np.linspace(0, 12, n_t)[:, None, None]
+    return xr.DataArray(
+        np.clip(-55 + 100 * np.sin(phase), -85, 15),
+        dims=("time", "y_map", "x_map"),
+        coords={"time": 10.0 * np.arange(n_t)},
+    )
+
+
+def pictures(html):
+    """The still and the animated picture, in the order of the markup."""
+    return [Image.open(BytesIO(b64decode(data))) for data in re.findall(r'"data:image/webp;base64,([^"]+)"', html)]
+
+
+def test_markup_holds_a_still_and_a_loop_and_is_small():
+    html = animation(spiral(), 0.5, ALT).data
+    assert len(html) < 150_000
+    assert re.search(r'<picture><source media="\(prefers-reduced-motion: reduce\)" srcset="data:', html)
+    assert 'alt="A spiral wave; its tip is at &quot;the center&quot;"' in html and "max-width: 100%" in html
+    assert "50 mm × 50 mm, 0 to 590 ms" in html and "http" not in html
+    still, loop = pictures(html)
+    assert (still.n_frames, loop.n_frames) == (1, 60) and loop.info["loop"] == 0
+    assert still.size == loop.size == (300, 300)
+
+
+def test_the_same_maps_give_the_same_bytes():
+    assert animation(spiral(8), 0.5, ALT).data == animation(spiral(8), 0.5, ALT).data
+
+
+def test_colors_are_those_of_the_scale_and_the_first_row_is_at_the_bottom():
+    V_m = spiral(3)
+    V_m[:, :50], V_m[:, 50:] = -85.0, 15.0
+    conductive = np.ones((N, N), bool)
+    conductive[:50, 50:] = False
+    loop = pictures(animation(V_m, 0.5, ALT, conductive=conductive).data)[1].convert("RGB")
+    for place, color in {(60, 250): (68, 1, 84), (240, 250): (153, 153, 153), (150, 100): (253, 231, 37)}.items():
+        assert np.abs(np.subtract(loop.getpixel(place), color)).max() < 12, place
+
+
+def test_bad_input_is_refused():
+    V_m = spiral(2)
+    with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\)"):
+        animation(V_m[0], 0.5, ALT)
+    with pytest.raises(ValueError, match="V_m: expected finite values"):
+        animation(V_m.where(V_m > 0), 0.5, ALT)
+    with pytest.raises(ValueError, match="alt: expected a sentence"):
+        animation(V_m, 0.5, " ")
+    with pytest.raises(ValueError, match=r"conductive: expected shape \(100, 100\), got \(3, 3\)"):
+        animation(V_m, 0.5, ALT, conductive=np.ones((3, 3), bool))
