@@ -24,7 +24,7 @@ def tracked(root: Path = ROOT) -> list[str]:
         command = ["git", "ls-files", "-z"]
         listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
         return sorted(name for name in listed.split("\0") if name and (root / name).is_file())
-    built = {".venv", "_build", "_run", "cache", "__pycache__"}
+    built = {".venv", ".venv-bench", "_build", "_run", "cache", "__pycache__"}
     paths = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
     return sorted(path.as_posix() for path in paths if not built & {*path.parts})
 
