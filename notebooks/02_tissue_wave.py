@@ -115,7 +115,7 @@ for condition, tissue in tissues.items():
     assert np.isnan(runs[condition].lat.values[~tissue.conductive]).all(), "and are never activated"
 
 # %%
-fig, axes = plt.subplots(len(tissues), len(frame_times), figsize=(9.5, 9), sharex=True, sharey=True)
+fig, axes = plt.subplots(len(tissues), len(frame_times), figsize=(8.8, 8.2), sharex=True, sharey=True)
 for row, (condition, ds) in zip(axes, runs.items(), strict=True):
     for ax, time in zip(row, frame_times, strict=True):
         frame = ds.V_m.sel(time=time, method="nearest").where(tissues[condition].conductive)
@@ -148,7 +148,7 @@ alive = np.block([[tissues[name].conductive[::2, ::2] for name in row] for row i
 time = runs["healthy"].time
 movie = xr.DataArray(mosaic, dims=("time", "y", "x"), coords={"time": time}).isel(time=slice(1, None, 2))
 alt = "Four waves start at the left edge of their sheets; remodeling slows them, fibrosis breaks their fronts."
-plot.animation(movie, 2 * dx, alt, conductive=alive, pixels=360, quality=25, interval=160)
+plot.animation(movie, 2 * dx, alt, conductive=alive, pixels=320, quality=20, interval=160)
 
 # %% [markdown]
 # ## When each cell wakes and recovers
@@ -162,7 +162,7 @@ plot.animation(movie, 2 * dx, alt, conductive=alive, pixels=360, quality=25, int
 # neighbors that have recovered shorten it.
 
 # %%
-fig, axes = plt.subplots(2, 4, figsize=(11, 5.2), sharex=True, sharey=True)
+fig, axes = plt.subplots(2, 4, figsize=(10, 4.7), sharex=True, sharey=True)
 for column, (condition, ds) in zip(axes.T, runs.items(), strict=True):
     image = plot.activation_map(column[0], ds.lat.values, dx)
     image.set_clim(0, max(float(ds.lat.max()) for ds in runs.values()))

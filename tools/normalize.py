@@ -9,7 +9,8 @@ from nbformat import NotebookNode
 # An id that a library draws at random (xarray and pandas do so in their html), in the text where it stands
 RANDOM_ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b")
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
-CELL_FILE = re.compile(r"[^\s\"']*ipykernel_\d+[/\\]\d+\.py")
+# from the start of a word: looked for at every letter, a picture of 100 kB in one word would take minutes
+CELL_FILE = re.compile(r"(?<![^\s\"'])[^\s\"']*ipykernel_\d+[/\\]\d+\.py")
 TEXT_TYPES = ("text/", "image/svg+xml")
 
 

@@ -25,8 +25,8 @@ def set_style() -> None:
     """The book's style; called once at the top of every notebook."""
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
     mpl.rcParams |= {
-        "figure.dpi": 110,
-        "savefig.dpi": 110,
+        "figure.dpi": 100,
+        "savefig.dpi": 100,
         "figure.constrained_layout.use": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
