@@ -150,15 +150,14 @@ def simulate(
         if electrodes
         else np.zeros((0, n_y * n_x))
     )
-    frames, phi_e, block = [], [], []
+    frames, phi_e, block = [], [], np.zeros((ECG_BLOCK, n_y, n_x))
     every = ecg_interval if electrodes else frame_interval
     run = dict(every=every, fk=fk, dt=dt, calibrated=calibrated, real=real, stop_at_rest=stop_at_rest)
     for n, state in enumerate(solve(tissue, stimuli, t_end=t_end, **run)):
         if electrodes:
-            block.append(state.u.astype(np.float64).ravel())
-            if len(block) == ECG_BLOCK:
-                phi_e.append(field @ np.array(block).T)
-                block = []
+            block[n % ECG_BLOCK] = state.u
+            if n % ECG_BLOCK == ECG_BLOCK - 1:
+                phi_e.append(field @ block.reshape(ECG_BLOCK, -1).T)
         if n % per_frame == 0:
             frames.append(state.u.reshape(n_y // pool, pool, n_x // pool, pool).mean(axis=(1, 3)))
     ds = xr.Dataset(
@@ -188,7 +187,8 @@ def simulate(
             {"units": "rad", "long_name": "fiber direction from the x axis"},
         )
     if electrodes:
-        phi_e.append(field @ np.array(block).reshape(-1, n_y * n_x).T)
+        rest = (n + 1) % ECG_BLOCK
+        phi_e.append(field @ block[:rest].reshape(rest, n_y * n_x).T)
         ds = ds.assign_coords(lead=list(electrodes.names), xyz=list("xyz"))
         ds["phi_e"] = (("lead", "time_ecg"), np.concatenate(phi_e, axis=1), phi_e_attrs(conductor))
         ds["electrodes"] = (("lead", "xyz"), electrodes.positions, {"units": "mm", "long_name": "electrode positions"})
