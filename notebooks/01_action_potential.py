@@ -50,7 +50,7 @@ plot.set_style()
 # The cable is resolved finely, so that no {ref}`calibration
 # <calibration>` is needed and the numbers can be compared with
 # reference values, which were measured at the same grid and step with
-# an independent code. The references belong to these values of `D`,
+# an independent pilot of ours. The references belong to these values of `D`,
 # `dx`, `dt` and to this train: with others the comparison near the
 # end of the page objects, and rightly.
 
@@ -422,7 +422,7 @@ _ = ax.legend(fontsize="small")
 # %% [markdown]
 # ## Measured against reference
 #
-# The references were measured with an independent code. Those of CAF,
+# The references were measured with an independent pilot code. Those of CAF,
 # MLR-I and MBR belong to the same grid and step. For BR and GP only a
 # duration is known, on a grid of 0.25 mm, and the tolerance is ours;
 # so is that of the restitution, which is read off the curves above by

@@ -13,7 +13,7 @@ from forwardecg.ecg import pseudo_ecg
 from forwardecg.electrodes import Electrodes, center_electrode
 from forwardecg.kernel import advance
 from forwardecg.solver import simulate, solve
-from forwardecg.stimulus import burst, edge_stimulus, focal_stimulus
+from forwardecg.stimulus import Stimulus, burst, edge_stimulus, focal_stimulus
 from forwardecg.tissue import Tissue, fibrotic, healthy, with_fibers
 from forwardecg.torso import Disc, Sphere
 
@@ -223,6 +223,21 @@ def test_fibers_conduct_like_the_square_root_of_their_diffusivity(angle):
     assert np.allclose(*lat, atol=1e-6)
 
 
+@pytest.mark.parametrize(("degrees", "bound"), [(0, 0.01), (15, 0.06), (30, 0.03), (45, 0.08)])
+@pytest.mark.parametrize("across", [False, True], ids=["along", "across"])
+def test_calibrated_oblique_fibers_conduct_as_they_should(degrees, bound, across):
+    """Plane waves along and across fibers at an angle to the grid; without their angle in the table +27 % across at 45."""
+    n, dx, D, ratio, direction = 90, 0.5, 0.16, 4.0, np.radians(degrees)
+    tissue = with_fibers(healthy((n, n), dx, D), direction + np.pi / 2 * across, ratio)
+    y, x = (np.mgrid[:n, :n] + 0.5 - n / 2) * dx
+    ahead, aside = np.cos(direction) * x + np.sin(direction) * y, np.cos(direction) * y - np.sin(direction) * x
+    *_, state = solve(tissue, Stimulus(mask=ahead < -11), t_end=80, every=80)
+    line = (np.abs(aside) < 0.8 * dx) & (np.abs(ahead) < 5) & (state.lat > 0)
+    cv = 1 / np.polyfit(ahead[line], state.lat[line], 1)[0]
+    true = converged_cv(FK_CAF) * np.sqrt(D / (ratio if across else 1) / 0.1)
+    assert cv == pytest.approx(true, rel=bound if across else 0.012)
+
+
 def test_oblique_fibers_conduct_along_themselves():
     """A plane wave in direction e sees e . D e: here fibers at 30 degrees to the axis along which the wave runs."""
     D, ratio, dx = 0.16, 3.0, 0.2
@@ -230,6 +245,23 @@ def test_oblique_fibers_conduct_along_themselves():
     lat = simulate(fibers, [edge_stimulus((80, 160), dx)], t_end=90, dt=0.05, calibrated=False).lat.values[40]
     seen = D * (np.cos(np.pi / 6) ** 2 + np.sin(np.pi / 6) ** 2 / ratio)
     assert 50 * dx / (lat[110] - lat[60]) == pytest.approx(cable_cv(seen, dx, 0.05), rel=0.02)
+
+
+def test_states_hold_the_gates_and_one_stimulus_needs_no_list():
+    sheet = healthy((1, 40), 0.5, 0.12)
+    for state in solve(sheet, edge_stimulus((1, 40), 0.5), t_end=30):
+        u, v, w = (part[0, 5] for part in (state.u, state.v, state.w))
+        assert 0 <= v <= 1 and 0 <= w <= 1
+    assert u > 0.5 and v < 0.1 and w < 1, "on the plateau the fast gate is closed and the slow one is closing"
+
+
+def test_a_run_that_lasts_says_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr("forwardecg.solver.PROGRESS_S", 0.0)
+    monkeypatch.delenv("FORWARDECG_PROGRESS", raising=False)
+    ds = simulate(healthy((1, 40), 0.5, 0.12), [edge_stimulus((1, 40), 0.5)], t_end=20)
+    lines = capsys.readouterr().out.splitlines()
+    assert "simulate: 10 of 20 ms, at most" in lines[1]
+    assert ds.stimuli == "[(0.0, 2.0, 0.3, 4)]"
 
 
 def test_hot_loop_is_vectorized():
@@ -267,6 +299,16 @@ def test_bad_runs_are_refused():
     blocked = Tissue(D=sheet.D, conductive=~good[0].mask, dx=0.5)
     with pytest.raises(ValueError, match="at least one conductive cell under it"):
         next(solve(blocked, good, t_end=10))
+    with pytest.raises(ValueError, match="stimulus start: expected a time before t_end = 10 ms, got 50"):
+        next(solve(sheet, [replace(good[0], start=50)], t_end=10))
+    with pytest.raises(ValueError, match="stimulus start: expected a positive multiple of dt = 0.1 ms, got 0.05"):
+        next(solve(sheet, [replace(good[0], start=0.05)], t_end=10))
+    with pytest.raises(ValueError, match="fk: expected FKParams"):
+        next(solve(sheet, good, t_end=10, fk="FK_CAF"))
+    with pytest.raises(ValueError, match="electrodes: expected Electrodes"):
+        simulate(sheet, good, t_end=10, electrodes=np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="conductor: expected electrodes to read it at"):
+        simulate(sheet, good, t_end=10, conductor=Sphere(30.0, (5.0, 5.0, 0.0)))
     for pool in (3, 0, -5, 2.0):
         with pytest.raises(ValueError, match="pool: expected a divisor"):
             simulate(sheet, good, t_end=10, pool=pool)

@@ -5,7 +5,7 @@ import pytest
 
 from forwardecg.diffusion import face_diffusivity
 from forwardecg.stimulus import Stimulus, edge_stimulus, focal_stimulus
-from forwardecg.tissue import TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy
+from forwardecg.tissue import TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy, with_fibers
 
 SHAPE, DX = (120, 100), 0.5
 
@@ -66,6 +66,22 @@ def test_stimuli_cover_what_they_say():
     disc = focal_stimulus(SHAPE, DX, x=25.0, y=30.0, radius=4.0).mask
     assert disc.sum() * DX**2 == pytest.approx(np.pi * 16, rel=0.05)
     assert np.allclose(np.argwhere(disc).mean(0) * DX + DX / 2, [30, 25], atol=0.1)
+
+
+@pytest.mark.parametrize("remodel", [gap_junction, fibrotic, combined])
+def test_remodeling_keeps_the_ratio_along_and_across_fibers(remodel):
+    sheet = healthy(SHAPE, DX, 0.12)
+    before, after = (
+        remodel(with_fibers(sheet, 0.3, 4.0), np.random.default_rng(1)),
+        with_fibers(remodel(sheet, np.random.default_rng(1)), 0.3, 4.0),
+    )
+    assert np.allclose(before.D, after.D) and np.allclose(before.D_across, after.D_across)
+    assert np.allclose(before.D, 4 * before.D_across)
+
+
+def test_lists_are_welcome():
+    tissue = Tissue(D=[[1, 2], [3, 4]], conductive=[[True, False], [True, True]], dx=0.5)
+    assert tissue.D.dtype == float and tissue.conducting.sum() == 3
 
 
 @pytest.mark.parametrize(

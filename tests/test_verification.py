@@ -3,12 +3,15 @@
 V1 manufactured solutions, V4 the reference values, V6 with fibers, V7 curvature, W3 far field, the calibrated grid.
 """
 
+import json
 from bisect import bisect_left
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
+from registry import ROOT
 
 from forwardecg.calibration import cable_cv, converged_cv
 from forwardecg.cell import FK_BR, FK_CAF, FK_GP, FK_MBR, FK_MLR1
@@ -197,3 +200,29 @@ def test_converged_velocity():
     """V4: 65.5 +- .3 cm/s, and still changing by less than .2 % on halving cell and step once more."""
     assert converged_cv(FK_CAF) == pytest.approx(0.655, abs=0.003)
     assert cable_cv(D, 0.05, 0.001) == pytest.approx(converged_cv(FK_CAF), rel=0.003)
+
+
+def test_activation_times_are_those_of_finitewave():
+    """V11, from the committed table of the benchmark: two codes, the same sheets, every point and grid within 0.05 ms."""
+    table = pd.read_csv(ROOT / "data" / "results" / "bench_nversion.csv")
+    pairs = table.pivot(index=["tensor", "dx", "x", "y"], columns="code", values="lat")
+    assert len(pairs) == 2 * 3 * 7 and not pairs.isna().any(axis=None)
+    assert (pairs.forwardecg - pairs.finitewave).abs().max() < 0.05
+    assert (pairs.forwardecg - pairs.finitewave).abs().max() > 0, "two codes, not one table twice"
+
+
+def test_the_published_spiral_turns_about_as_fast_as_the_published_reference():
+    """V8, qualitative: 91 +- 3 ms was measured in another sheet with another code."""
+    headline = json.loads((ROOT / "data" / "results" / "05_reentry.headline.json").read_text(encoding="utf-8"))
+    assert 80 < headline["spiral_cycle_length_ms"]["value"] < 110
+
+
+def test_a_linear_field_without_flux_through_an_oblique_edge_is_a_steady_state():
+    """The triangle at a border that lacks its third cell: u = a.r with (D a)_y = 0 has no flux through the top and bottom."""
+    tissue = with_fibers(healthy((6, 8), 0.5, 0.1), 0.6, 5.0)
+    D, across = 0.1, 0.02
+    cos, sin = np.cos(0.6), np.sin(0.6)
+    xy, yy = (D - across) * sin * cos, D * sin**2 + across * cos**2
+    y, x = np.mgrid[0:6, 0:8] * 0.5
+    residual = net_flux(x - xy / yy * y, *couplings(tissue))
+    assert np.abs(residual[:, 1:-1]).max() < 1e-14

@@ -17,6 +17,7 @@ The compiled functions here are the only implementation of these equations; the 
 
 import math
 from dataclasses import dataclass, fields
+from numbers import Real
 from typing import NamedTuple
 
 import numba
@@ -55,12 +56,12 @@ class FKParams:
     def __post_init__(self) -> None:
         for field in fields(self)[2:]:
             value = getattr(self, field.name)
-            if not isinstance(value, int | float) or not math.isfinite(value):
+            if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
                 raise ValueError(f"{field.name}: expected a finite number, got {value!r}")
             if field.name.startswith("tau") and value <= 0:
                 raise ValueError(f"{field.name}: expected a time > 0 ms, got {value}")
-        if not 0 <= self.u_v <= self.u_c < 1:
-            raise ValueError(f"u_v, u_c: expected 0 <= u_v <= u_c < 1, got {self.u_v}, {self.u_c}")
+        if not 0 <= self.u_v <= self.u_c < 1 or self.u_c == 0:
+            raise ValueError(f"u_v, u_c: expected 0 <= u_v <= u_c < 1 and u_c > 0, got {self.u_v}, {self.u_c}")
         if not 0 < self.k <= 25:  # the range of `slow_inward_rate`
             raise ValueError(f"k: expected a steepness in 0 < k <= 25, got {self.k}")
 

@@ -4,7 +4,7 @@
 
 On the faces of the grid the integral is a sum, sum_i (A V_m)_i / r_i with (A z)_i = sum_f D_f (z_neighbor - z_i), and
 A is symmetric, so that phi_e = L . V_m with the lead field L = A (1/r): once per tissue and electrode. The factor
-beta C_m / (4 pi sigma_b) of the physical potential is left out; phi_e is in mV mm / ms.
+beta C_m h / (4 pi sigma_b) of the physical potential is left out, h the thickness; phi_e is in mV mm / ms.
 Plonsey and Barr, Bioelectricity (2007); the weight is 1/r, not 1/r^2.
 """
 
@@ -18,7 +18,7 @@ from forwardecg.torso import Disc, Sphere
 PHI_E_ATTRS = {
     "units": "mV mm ms-1",
     "long_name": "extracellular potential, unbounded conductor",
-    "scale": "integral of div(D grad V_m) / r over the sheet; multiply by beta C_m / (4 pi sigma_b) for a potential",
+    "scale": "integral of div(D grad V_m) / r over the sheet; times beta C_m h / (4 pi sigma_b): a potential",
 }
 
 
@@ -26,13 +26,14 @@ def phi_e_attrs(conductor: Disc | Sphere | None = None) -> dict[str, str]:
     """Unit, name and scale of phi_e in the given conductor; None: unbounded."""
     if conductor is None:
         return PHI_E_ATTRS
-    shape, unit, factor = (
-        ("disc", "mV mm2 ms-1", "2 pi") if isinstance(conductor, Disc) else ("sphere", "mV mm ms-1", "4 pi")
-    )
+    if isinstance(conductor, Disc):
+        shape, unit, factor = "disc", "mV mm2 ms-1", "beta C_m / (2 pi sigma)"
+    else:
+        shape, unit, factor = "sphere", "mV mm ms-1", "beta C_m h / (4 pi sigma)"
     return {
         "units": unit,
         "long_name": f"potential in an insulated {shape} of radius {conductor.radius:g} mm, mean zero over its boundary",
-        "scale": f"integral of div(D grad V_m) g over the sheet; multiply by beta C_m / ({factor} sigma) for a potential",
+        "scale": f"integral of div(D grad V_m) g over the sheet; times {factor}: a potential",
     }
 
 

@@ -12,10 +12,15 @@ from forwardecg.kernel import LANES, advance, aligned
 
 
 class State(NamedTuple):
-    """The sheet at time t (ms): u, lat and recovery (y, x), the times in ms, -1 until then. Views: copy to keep."""
+    """The sheet at time t (ms): u, the gates v and w, lat and recovery (y, x), the times in ms, negative until then.
+
+    Views of the running solution, which the next step overwrites: copy what is to be kept.
+    """
 
     t: float
     u: np.ndarray
+    v: np.ndarray
+    w: np.ndarray
     lat: np.ndarray  # first upward crossing of u = 1/2
     recovery: np.ndarray  # first fall below u = 0.1 after it
 
@@ -56,7 +61,7 @@ def march(
             sheet(flat)[:] = part[:n_y, :n_x] * dt / dx**2
     switches = {step for pulse in pulses for step in (pulse.on, pulse.off)}
     flat_cells = [y * stride + x + first_cell for y, x in (np.nonzero(pulse.cells) for pulse in pulses)]
-    yield State(0.0, sheet(u), sheet(lat), sheet(recovery))
+    yield State(0.0, *map(sheet, (u, v, w, lat, recovery)))
     for sample in range(n_every, n_end + 1, n_every):
         stops = sorted({sample - n_every, sample} | {step for step in switches if sample - n_every < step < sample})
         for first, stop in pairwise(stops):
@@ -70,4 +75,4 @@ def march(
             raise FloatingPointError(
                 f"u: expected finite values, got a blow-up before t = {sample * dt:g} ms (dt {dt} ms)"
             )
-        yield State(sample * dt, sheet(u), sheet(lat), sheet(recovery))
+        yield State(sample * dt, *map(sheet, (u, v, w, lat, recovery)))

@@ -7,22 +7,25 @@ Finite volumes (`diffusion`); explicit Euler for u, exact exponential for the ga
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from time import monotonic
 
 import numpy as np
 import xarray as xr
 
 from forwardecg import __version__
-from forwardecg.calibration import calibrated_diffusivity
+from forwardecg.calibration import calibrated_diffusivity, calibrated_fibers
 from forwardecg.cell import FK_CAF, V_REST, V_SPAN, FKParams, constants
 from forwardecg.diffusion import couplings, stable_step
 from forwardecg.ecg import lead_field, phi_e_attrs
 from forwardecg.electrodes import Electrodes
 from forwardecg.march import Pulse, State, march
+from forwardecg.paths import progress
 from forwardecg.stimulus import Stimulus
 from forwardecg.tissue import Tissue
 from forwardecg.torso import Disc, Sphere
 
 ECG_BLOCK = 16  # ECG samples per matrix product
+PROGRESS_S = 10.0  # s between lines of progress of a run that takes that long
 AT_REST = 1e-3  # u below which a sheet counts as repolarized: 0.1 mV above rest
 
 
@@ -34,14 +37,16 @@ def _steps(name: str, time: float, step: float, unit: str = "dt") -> int:
     return n
 
 
-def _pulses(stimuli: Sequence[Stimulus], conducting: np.ndarray, dt: float) -> list[Pulse]:
+def _pulses(stimuli: Sequence[Stimulus], conducting: np.ndarray, dt: float, t_end: float) -> list[Pulse]:
     pulses = []
     for stimulus in stimuli:
+        if stimulus.start >= t_end:
+            raise ValueError(f"stimulus start: expected a time before t_end = {t_end} ms, got {stimulus.start} ms")
         if stimulus.mask.shape != conducting.shape:
             raise ValueError(f"stimulus mask: expected shape {conducting.shape}, got {stimulus.mask.shape}")
         if not (cells := stimulus.mask & conducting).any():
             raise ValueError("stimulus mask: expected at least one conductive cell under it, got none")
-        on = round(stimulus.start / dt)
+        on = _steps("stimulus start", stimulus.start, dt) if stimulus.start else 0
         off = on + _steps("stimulus duration", stimulus.duration, dt)
         pulses.append(Pulse(cells, on, off, dt * stimulus.amplitude))
     return pulses
@@ -49,10 +54,11 @@ def _pulses(stimuli: Sequence[Stimulus], conducting: np.ndarray, dt: float) -> l
 
 def _calibrated(tissue: Tissue, dt: float, fk: FKParams) -> Tissue:
     """The tissue with D_num in place of D, along and across the fibers."""
-    D = calibrated_diffusivity(tissue.D, tissue.conducting, tissue.dx, dt, fk)
-    if tissue.D_across is None:
-        return replace(tissue, D=D)
-    return replace(tissue, D=D, D_across=calibrated_diffusivity(tissue.D_across, tissue.conducting, tissue.dx, dt, fk))
+    grid = (tissue.conducting, tissue.dx, dt, fk)
+    if tissue.fiber_angle is None:
+        return replace(tissue, D=calibrated_diffusivity(tissue.D, *grid))
+    D, D_across = calibrated_fibers(tissue.D, tissue.D_across, tissue.fiber_angle, *grid)
+    return replace(tissue, D=D, D_across=D_across)
 
 
 def solve(
@@ -69,10 +75,13 @@ def solve(
 ) -> Iterator[State]:
     """The time loop as a generator: the state at rest, then one `State` each ``every`` ms up to ``t_end``.
 
+    The arrays of a state are views that the next step overwrites:
+    ``u = [state.u.copy() for state in solve(...)]`` keeps them.
+
     Parameters
     ----------
     tissue : sheet; its D is the physical diffusivity
-    stimuli : at least one, on the tissue's grid; see `stimulus.burst` and `stimulus.s1_s2` for protocols
+    stimuli : at least one, on the tissue's grid, starting before t_end at a multiple of dt; see `stimulus.burst` and `stimulus.s1_s2` for protocols
     t_end, every, dt : ms; t_end is a multiple of every, and every one of dt
     fk : cell model
     calibrated : use the diffusivity at which this grid conducts at the converged velocity (`calibrated_diffusivity`)
@@ -90,14 +99,19 @@ def solve(
         raise ValueError(f"dt: expected a time > 0 ms, got {dt}")
     if real not in (np.float32, np.float64):
         raise ValueError(f"real: expected np.float32 or np.float64, got {real!r}")
+    stimuli = [stimuli] if isinstance(stimuli, Stimulus) else list(stimuli)
     if not stimuli:
         raise ValueError("stimuli: expected at least one Stimulus, got none")
+    if not isinstance(fk, FKParams):
+        raise ValueError(f"fk: expected FKParams, such as FK_CAF, got {fk!r}")
     n_every = _steps("every", every, dt)
     n_end = n_every * _steps("t_end", t_end, every, "every")
     g = couplings(_calibrated(tissue, dt, fk) if calibrated else tissue)
     if dt > (limit := stable_step(g, tissue.dx)) * (1 + 1e-12):
-        raise ValueError(f"dt: expected at most the stability limit {limit:.4g} ms (dx^2 / 4 D_max), got {dt} ms")
-    pulses = _pulses(stimuli, tissue.conducting, dt)
+        raise ValueError(
+            f"dt: expected at most the stability limit {limit:.4g} ms of this sheet's diffusion, got {dt} ms"
+        )
+    pulses = _pulses(stimuli, tissue.conducting, dt, t_end)
     last_off = max(pulse.off for pulse in pulses) * dt
     for state in march(g, tissue.dx, dt, constants(fk, dt, real), pulses, n_every, n_end):
         yield state
@@ -133,12 +147,16 @@ def simulate(
 
     Returns
     -------
-    V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, from the full grid and every step, NaN where a cell was
-    never activated or has not recovered; D, conductive; with fibers D_across and fiber_angle; with electrodes phi_e
+    V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, of the first beat, from the full grid and every step,
+    NaN where a cell was never activated or has not recovered; D, conductive; with fibers D_across and fiber_angle; with electrodes phi_e
     (lead, time_ecg) and electrodes (lead, xyz). With ``stop_at_rest`` the time axes end where the sheet came to rest.
     """
     n_y, n_x = tissue.D.shape
-    if not (isinstance(pool, int) and pool > 0) or n_y % pool or n_x % pool:
+    if electrodes is not None and not isinstance(electrodes, Electrodes):
+        raise ValueError(f"electrodes: expected Electrodes, such as center_electrode gives, got {type(electrodes)}")
+    if electrodes is None and conductor is not None:
+        raise ValueError("conductor: expected electrodes to read it at, got none")
+    if not isinstance(pool, int | np.integer) or pool < 1 or n_y % pool or n_x % pool:
         raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
     for name, interval in (("frame_interval", frame_interval), ("ecg_interval", ecg_interval)):
         if not (np.isfinite(interval) and interval > 0):
@@ -152,25 +170,32 @@ def simulate(
     )
     frames, phi_e, block = [], [], np.zeros((ECG_BLOCK, n_y, n_x))
     every = ecg_interval if electrodes else frame_interval
+    stimuli = [stimuli] if isinstance(stimuli, Stimulus) else list(stimuli)
+    started = spoke = monotonic()
     run = dict(every=every, fk=fk, dt=dt, calibrated=calibrated, real=real, stop_at_rest=stop_at_rest)
     for n, state in enumerate(solve(tissue, stimuli, t_end=t_end, **run)):
         if electrodes:
             block[n % ECG_BLOCK] = state.u
             if n % ECG_BLOCK == ECG_BLOCK - 1:
                 phi_e.append(field @ block.reshape(ECG_BLOCK, -1).T)
+        if monotonic() - spoke > PROGRESS_S and 0 < state.t < t_end:
+            spoke = monotonic()
+            left = (spoke - started) * (t_end / state.t - 1)
+            progress(f"simulate: {state.t:.0f} of {t_end:g} ms, at most {left:.0f} s left")
         if n % per_frame == 0:
             frames.append(state.u.reshape(n_y // pool, pool, n_x // pool, pool).mean(axis=(1, 3)))
     ds = xr.Dataset(
         {
             "V_m": (("time", "y_map", "x_map"), V_REST + V_SPAN * np.array(frames), {"units": "mV", "long_name": "transmembrane voltage"}),
-            "lat": (("y", "x"), np.where(state.lat < 0, np.nan, state.lat), {"units": "ms", "long_name": "local activation time"}),
-            "recovery": (("y", "x"), np.where(state.recovery < 0, np.nan, state.recovery), {"units": "ms", "long_name": "time of 90 % repolarization"}),
+            "lat": (("y", "x"), np.where(state.lat < 0, np.nan, state.lat), {"units": "ms", "long_name": "local activation time of the first beat"}),
+            "recovery": (("y", "x"), np.where(state.recovery < 0, np.nan, state.recovery), {"units": "ms", "long_name": "first fall of u below 0.1"}),
             "D": (("y", "x"), tissue.D, {"units": "mm2 ms-1", "long_name": "physical diffusivity"}),
             "conductive": (("y", "x"), tissue.conductive, {"units": "1", "long_name": "conducts"}),
         },
         coords={"time": ("time", np.arange(len(frames)) * frame_interval, {"units": "ms", "long_name": "time"})},
         attrs={
             "dx": tissue.dx, "dx_map": tissue.dx * pool, "dt": dt, "condition": tissue.condition, "texture": tissue.texture,
+            "stimuli": str([(s.start, s.duration, s.amplitude, int(s.mask.sum())) for s in stimuli]),  # ms, ms, 1/ms, cells
             "calibrated": int(calibrated), "precision": np.dtype(real).name, "cell": str(asdict(fk)),
             "seed": -1 if tissue.seed is None else tissue.seed, "forwardecg": __version__,
         },

@@ -16,11 +16,14 @@ class Stimulus:
     amplitude: float = 0.3
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "mask", np.asarray(self.mask))
         if self.mask.ndim != 2 or self.mask.dtype != bool or not self.mask.any():
             raise ValueError(
-                f"stimulus mask: expected bool (y, x) with a true cell, got {self.mask.dtype} {self.mask.shape}"
+                f"stimulus mask: expected bool (y, x) with a true cell, got {self.mask.dtype} {self.mask.shape} "
+                f"with {np.count_nonzero(self.mask)} true"
             )
-        if not (self.start >= 0 and self.duration > 0 and self.amplitude > 0):
+        finite = np.isfinite([self.start, self.duration, self.amplitude]).all()
+        if not (finite and self.start >= 0 and self.duration > 0 and self.amplitude > 0):
             raise ValueError(
                 "stimulus: expected start >= 0 ms, duration > 0 ms, amplitude > 0 /ms, "
                 f"got {self.start}, {self.duration}, {self.amplitude}"

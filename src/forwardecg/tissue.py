@@ -39,6 +39,9 @@ class Tissue:
     seed: int | None = None
 
     def __post_init__(self) -> None:
+        for name, kind in (("D", float), ("conductive", None), ("D_across", float), ("fiber_angle", float)):
+            if getattr(self, name) is not None:  # lists are welcome
+                object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
         if not (np.isfinite(self.dx) and self.dx > 0):
             raise ValueError(f"dx: expected a length > 0 mm, got {self.dx}")
         if self.D.ndim != 2:
@@ -60,7 +63,9 @@ class Tissue:
                 f"conductive: expected bool of shape {self.D.shape}, got {self.conductive.dtype} {self.conductive.shape}"
             )
         if not self.conducting.any():
-            raise ValueError("conductive: expected at least one conductive cell with D > 0, got an empty sheet")
+            raise ValueError(
+                "conductive: expected at least one conductive cell with D (and D_across) > 0, got an empty sheet"
+            )
 
     @property
     def conducting(self) -> np.ndarray:
@@ -72,6 +77,12 @@ class Tissue:
     def fibrosis_density(self) -> float:
         """Share of non-conductive cells."""
         return float(1 - self.conductive.mean())
+
+
+def _scaled(tissue: Tissue, factor) -> dict[str, np.ndarray]:
+    """D, and D_across where there are fibers, times ``factor``: remodeling does not turn the fast axis."""
+    across = tissue.D_across
+    return {"D": tissue.D * factor, "D_across": None if across is None else across * factor}
 
 
 def smooth_noise(
@@ -108,11 +119,11 @@ def gap_junction(tissue: Tissue, rng: np.random.Generator) -> Tissue:
     """Gap-junction remodelling: D times U(.3, .75), over the whole sheet or (one half) in smooth regions of 20 mm."""
     gj_scale = rng.uniform(0.3, 0.75)
     if rng.random() < 0.5:
-        D = tissue.D * gj_scale
+        factor = gj_scale
     else:
         region = smooth_noise(tissue.D.shape, tissue.dx, rng, 20.0, 20.0)
-        D = tissue.D * (1 - (1 - gj_scale) * np.clip(2 * region - 0.5, 0, 1))
-    return replace(tissue, D=D, condition="gap_junction", gj_scale=gj_scale)
+        factor = 1 - (1 - gj_scale) * np.clip(2 * region - 0.5, 0, 1)
+    return replace(tissue, **_scaled(tissue, factor), condition="gap_junction", gj_scale=gj_scale)
 
 
 def fibrotic(tissue: Tissue, rng: np.random.Generator, texture: str | None = None) -> Tissue:
@@ -135,7 +146,7 @@ def fibrotic(tissue: Tissue, rng: np.random.Generator, texture: str | None = Non
     else:
         raise ValueError(f"texture: expected one of {TEXTURES}, got {texture!r}")
     lowering = rng.uniform(0, 0.5) * np.exp(-distance_transform_edt(~fibrosis, sampling=dx) / RIM_MM)
-    return replace(tissue, D=tissue.D * (1 - lowering), conductive=~fibrosis, condition="fibrotic", texture=texture)
+    return replace(tissue, **_scaled(tissue, 1 - lowering), conductive=~fibrosis, condition="fibrotic", texture=texture)
 
 
 def combined(tissue: Tissue, rng: np.random.Generator) -> Tissue:
