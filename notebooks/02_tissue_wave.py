@@ -24,13 +24,11 @@
 
 # %%
 from itertools import pairwise
-from time import perf_counter
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from llvmlite.binding import get_host_cpu_name
 
 from forwardecg import plot
 from forwardecg.calibration import D_REFERENCE, cable_cv, calibrated_diffusivity, converged_cv
@@ -38,7 +36,7 @@ from forwardecg.cell import FK_CAF, V_REST, V_SPAN
 from forwardecg.features import conduction_velocity
 from forwardecg.paths import progress, result_file
 from forwardecg.record import provenance, save_headline
-from forwardecg.solver import simulate, solve
+from forwardecg.solver import simulate
 from forwardecg.stimulus import edge_stimulus, focal_stimulus
 from forwardecg.tissue import CONDITIONS, combined, fibrotic, gap_junction, healthy, with_fibers
 
@@ -66,7 +64,6 @@ fiber_turn = 120.0  # degrees by which the fibers turn from the left edge to the
 D_low = 0.015  # mm^2/ms, lowest diffusivity of the data set
 D_high = 0.2  # mm^2/ms, above all of the data set
 n_D = 400  # diffusivities between them
-repeats = 7  # timed runs
 claim_cv_error_max = 0.015  # largest relative error of a calibrated velocity
 claim_raw_error_min = 0.10  # relative error of the raw grid at 0.1 mm^2/ms, at least
 
@@ -359,50 +356,24 @@ _ = right.set(xlabel=r"time steps per cell, $\Delta x / (\mathrm{CV}\,\Delta t)$
 # times as fine and compares their ECGs.
 
 # %% [markdown]
-# ## What a step costs
-#
-# All of this is affordable because one time step of one node takes
-# about as long as a few arithmetic instructions. Here the time loop
-# runs alone, in single precision on one thread, on the healthy sheet,
-# without voltage maps and electrodes; the first runs above have
-# compiled it. The set-up of the grid is not counted. The median of
-# several runs goes into the results with the name of the processor,
-# and is not printed, because it differs from machine to machine.
-
-
-# %%
-def seconds(duration=100.0):
-    states = solve(base, [stimulus], t_end=duration, every=duration, dt=dt)
-    next(states)  # sets up the grid
-    start = perf_counter()
-    next(states)
-    return perf_counter() - start
-
-
-ns_per_node_update = 1e9 * np.median([seconds() for _ in range(repeats)]) / (n * n * round(100.0 / dt))
-
-# %% [markdown]
 # ## Results
 #
-# One long table holds the four waves, the raw grids, the calibrated
-# grid and the speed. The headline numbers are the cost of a step, the
-# velocity in the healthy sheet relative to the converged one, and the
-# errors of velocity with and without calibration. The first is never
-# judged when the book is reproduced, since it belongs to a machine;
-# the others are.
+# One long table holds the four waves, the raw grids and the calibrated
+# grid. The headline numbers are the velocity in the healthy sheet
+# relative to the converged one, the ratio of velocities along and
+# across fibers, and the errors of velocity with and without
+# calibration. What a time step costs is told in {doc}`18_cost`.
 
 # %%
 long = waves.drop(columns="texture").melt("condition", var_name="quantity").rename(columns={"condition": "case"})
 grid_error = raw.reset_index().melt("dx", var_name="D").dropna()
 cases = [f"dx {row.dx:g} mm, D {row.D:g} mm2/ms" for row in grid_error.itertuples()]
 long = pd.concat([long, pd.DataFrame({"case": cases, "quantity": "raw_cv_error_percent", "value": grid_error.value})])
-cpu, scale = get_host_cpu_name(), f"{n} x {n} cells, dx {dx:g} mm, dt {dt:g} ms"
-long.loc[len(long) + 100] = (f"f32, 1 thread, {cpu}", "ns_per_node_update", ns_per_node_update)
+scale = f"{n} x {n} cells, dx {dx:g} mm, dt {dt:g} ms"
 long.loc[len(long) + 100] = (scale, "calibrated_cv_error_max_percent", 100 * abs(error[worst]))
 long.round(4).to_csv(result_file("02_tissue_wave.csv"), index=False, lineterminator="\n")
 numbers = {
     "fiber_velocity_ratio": (anisotropy, "1", 0.02, f"diffusivities {fiber_ratio:g} to 1, dx {dx:g} mm, dt {dt:g} ms"),
-    "solver_ns_per_node_update_f32_400": (ns_per_node_update, "ns", None, f"{scale}, one thread, {cpu}"),
     "cv_healthy_relative": (waves.relative_cv[0], "1", 0.005, scale),
     "calibrated_cv_error_max": (abs(error[worst]), "1", 0.003, f"{n_D} diffusivities, dx {dx:g} mm, dt {dt:g} ms"),
     "raw_cv_error_dx05": (raw[0.1][0.5] / 100, "1", 0.005, "cable, dx 0.5 mm, dt 0.1 ms, D 0.1 mm2/ms"),

@@ -298,6 +298,7 @@ _ = fig.legend(*right.get_legend_handles_labels(), loc="outside right upper", fo
 # %%
 sheet, fp = f"{n_shown} x {n_shown} cells, one thread, {machine}", "largest of 7 points, 3 grids, 2 tensors"
 numbers = {
+    f"solver_ns_per_node_update_f32_{n_shown}": (judged.measured["time"], "ns", sheet),
     "solver_speedup_vs_finitewave": (judged.measured["speedup"], "1", f"f32 against its default f64, {sheet}"),
     "solver_speedup_f64_f64": (value("finitewave f64 / ours", "ratio", "f64"), "1", sheet),
     "solver_speedup_f32_f32": (value("finitewave f32 / ours", "ratio"), "1", sheet),
