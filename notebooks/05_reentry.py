@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # A wave that comes back
+# # A spiral from two stimuli
 #
 # **Question.** Can two stimuli start a wave that never ends, how long
 # does it take for one turn, and where is the point it turns around?

@@ -242,7 +242,9 @@ def test_smoke_claims_still_refute_a_constant_prediction():
                 if name == "claim_beaten":  # the mean ECG is the best prediction that ignores the tissue
                     assert "mean ECG" in value
                 else:
-                    assert ("r2_min" in name and value > 0) or ("rrmse_max" in name and value < 1), name
+                    # a wave that runs off does not turn at all
+                    least = ("r2_min" in name or "rotations_min" in name) and value > 0
+                    assert least or ("rrmse_max" in name and value < 1), name
 
 
 def test_tracked_tree_is_small():
