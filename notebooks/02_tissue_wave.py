@@ -17,7 +17,7 @@
 # The theory is on the page before, {doc}`../book/tissue`; the symbols
 # are in {doc}`../book/notation`.
 #
-# *Needs* nothing but the package. *Takes* about a minute on one core.
+# *Needs* nothing but the package. *Takes* less than a minute on one core.
 # *Change it* with
 #
 #     make run NB=02_tissue_wave SET="D0=0.1 fiber_ratio=9.0"
