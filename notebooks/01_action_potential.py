@@ -18,8 +18,8 @@
 # The theory is on the page before, {doc}`../book/cell`; the symbols
 # are in {doc}`../book/notation`.
 #
-# *Needs* nothing but the package. *Takes* about a minute and less
-# than 1 GB on one core. *Change it* with
+# *Needs* nothing but the package. *Takes* about a minute on one core.
+# *Change it* with
 #
 #     make run NB=01_action_potential SET="length_mm=40 s1_interval=420"
 

@@ -15,8 +15,8 @@
 # The theory is on the page before, {doc}`../book/reentry`; the
 # symbols are in {doc}`../book/notation`.
 #
-# *Needs* nothing but the package. *Takes* one to two minutes and less
-# than 2 GB on one core. *Change it* with
+# *Needs* nothing but the package. *Takes* about a minute on one core.
+# *Change it* with
 #
 #     make run NB=05_reentry SET="s2=160 D0=0.2"
 
