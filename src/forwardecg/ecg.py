@@ -10,22 +10,18 @@ Plonsey and Barr, Bioelectricity (2007); the weight is 1/r, not 1/r^2.
 
 import numpy as np
 
+from forwardecg.contract import labeled
 from forwardecg.diffusion import couplings, net_flux
 from forwardecg.electrodes import Electrodes
 from forwardecg.tissue import Tissue
 from forwardecg.torso import Disc, Sphere
 
-PHI_E_ATTRS = {
-    "units": "mV mm ms-1",
-    "long_name": "extracellular potential, unbounded conductor",
-    "scale": "integral of div(D grad V_m) / r over the sheet; times beta C_m h / (4 pi sigma_b): a potential",
-}
-
-
 def phi_e_attrs(conductor: Disc | Sphere | None = None) -> dict[str, str]:
     """Unit, name and scale of phi_e in the given conductor; None: unbounded."""
     if conductor is None:
-        return PHI_E_ATTRS
+        return labeled("phi_e", None)[-1] | {
+            "scale": "integral of div(D grad V_m) / r over the sheet; times beta C_m h / (4 pi sigma_b): a potential"
+        }
     if isinstance(conductor, Disc):
         shape, unit, factor = "disc", "mV mm2 ms-1", "beta C_m / (2 pi sigma)"
     else:

@@ -73,6 +73,64 @@ def standard_electrodes(shape: tuple[int, int], dx: float, z: float = 40.0) -> E
     return Electrodes(np.array([(*(size * at), z) for at in STANDARD.values()]), tuple(STANDARD))
 
 
+def bank_electrodes(shape: tuple[int, int], dx: float, z: float = 40.0, seed: int = 0) -> Electrodes:
+    """37 electrodes of a square sheet: the center one and 36 seeded ones in three roles, which the names begin with.
+
+    train: 24 at heights of 12-96 mm; unseen: 8 at 12-96 mm; near: 4 at 5-8 mm. They come in whole orbits of the eight
+    symmetries of the square, so that a turned or mirrored sheet permutes the bank (`symmetry_permutations`).
+    """
+    if shape[0] != shape[1]:
+        raise ValueError(f"shape: expected a square sheet, got {shape[0]} x {shape[1]} cells")
+    rng, half = np.random.default_rng([seed, 37]), shape[0] * dx / 2
+    heights = np.geomspace(12.0, 96.0, 5)  # four layers, so that the heights of training are spread
+    layers = {"train": zip(heights[:-1], heights[1:], strict=True), "unseen": ((12, 34), (34, 96)), "near": ((5, 8),)}
+    positions, names = [(half, half, z)], ["center"]
+    for role, ranges in layers.items():
+        orbit = []
+        for n, (low, high) in enumerate(ranges):
+            a, b = rng.uniform(0.1, 0.9, 2) * half  # offsets from the center
+            # a general place has eight images, one on an axis or on a diagonal four
+            offset = (a, b) if role == "train" and n % 2 else (a, 0.0) if role != "near" and n % 4 == 0 else (a, a)
+            orbit += [(half + x, half + y, height) for height in [rng.uniform(low, high)] for x, y in _images(*offset)]
+        positions += orbit
+        names += [f"{role}{k + 1}" for k in range(len(orbit))]
+    return Electrodes(np.array(positions), tuple(names))
+
+
+def _images(x: float, y: float) -> list[tuple[float, float]]:
+    """Distinct images of the point (x, y) under the eight symmetries of the square about the origin."""
+    turned = [(x, y), (-y, x), (-x, -y), (y, -x)]
+    return list(dict.fromkeys((a + 0.0, b + 0.0) for a, b in turned + [(-x, y) for x, y in turned]))
+
+
+def symmetry_permutations(positions: np.ndarray, size: float) -> np.ndarray:
+    """Indices (8, lead): under symmetry n of the sheet the ECG of electrode k is the former one of electrode [n, k].
+
+    Symmetry n turns arrays (..., y, x) by n % 4 quarter turns as `np.rot90` does, and from n = 4 on mirrors x then
+    (`dataset.symmetry`). positions (lead, xyz) and the side ``size`` of the sheet in mm.
+
+    Raises
+    ------
+    ValueError
+        A symmetry takes an electrode to a place where there is none.
+    """
+    positions = np.asarray(positions, float)
+    offset, found = positions[:, :2] - size / 2, []
+    for n in range(8):
+        x, y = offset.T * ([[-1], [1]] if n >= 4 else [[1], [1]])  # undo the mirror, then the turns
+        for _ in range(n % 4):
+            x, y = -y, x
+        gaps = np.abs(np.stack([x, y, positions[:, 2]], 1)[:, None] - np.column_stack([offset, positions[:, 2]])).max(-1)
+        found.append(gaps.argmin(1))
+        if gaps.min(1).max() > 1e-6 * size:
+            k = int(gaps.min(1).argmax())
+            raise ValueError(
+                f"electrodes: expected places that the symmetries of the sheet map onto each other, got {positions[k]} mm "
+                f"with no partner under symmetry {n}"
+            )
+    return np.array(found)
+
+
 def lead_matrix(names: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray]:
     """Names and matrix (12, len(names)) of the twelve standard leads; electrodes that they do not need get zeros.
 

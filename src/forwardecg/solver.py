@@ -15,6 +15,7 @@ import xarray as xr
 from forwardecg import __version__
 from forwardecg.calibration import calibrated_diffusivity, calibrated_fibers
 from forwardecg.cell import FK_CAF, V_REST, V_SPAN, FKParams, constants
+from forwardecg.contract import labeled
 from forwardecg.diffusion import couplings, stable_step
 from forwardecg.ecg import lead_field, phi_e_attrs
 from forwardecg.electrodes import Electrodes
@@ -26,7 +27,7 @@ from forwardecg.torso import Disc, Sphere
 
 ECG_BLOCK = 16  # ECG samples per matrix product
 PROGRESS_S = 10.0  # s between lines of progress of a run that takes that long
-AT_REST = 1e-3  # u below which a sheet counts as repolarized: 0.1 mV above rest
+AT_REST = 1e-4  # u below which a sheet counts as repolarized: 0.01 mV above rest
 
 
 def _steps(name: str, time: float, step: float, unit: str = "dt") -> int:
@@ -35,6 +36,10 @@ def _steps(name: str, time: float, step: float, unit: str = "dt") -> int:
     if n < 1 or abs(n * step - time) > 1e-9 * max(time, 1):
         raise ValueError(f"{name}: expected a positive multiple of {unit} = {step:g} ms, got {time} ms")
     return n
+
+
+def _listed(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
+    return [stimuli] if isinstance(stimuli, Stimulus) else list(stimuli)
 
 
 def _pulses(stimuli: Sequence[Stimulus], conducting: np.ndarray, dt: float, t_end: float) -> list[Pulse]:
@@ -81,7 +86,8 @@ def solve(
     Parameters
     ----------
     tissue : sheet; its D is the physical diffusivity
-    stimuli : at least one, on the tissue's grid, starting before t_end at a multiple of dt; see `stimulus.burst` and `stimulus.s1_s2` for protocols
+    stimuli : at least one, on the tissue's grid, starting before t_end at a multiple of dt; for protocols see
+        `stimulus.burst` and `stimulus.s1_s2`
     t_end, every, dt : ms; t_end is a multiple of every, and every one of dt
     fk : cell model
     calibrated : use the diffusivity at which this grid conducts at the converged velocity (`calibrated_diffusivity`)
@@ -99,8 +105,7 @@ def solve(
         raise ValueError(f"dt: expected a time > 0 ms, got {dt}")
     if real not in (np.float32, np.float64):
         raise ValueError(f"real: expected np.float32 or np.float64, got {real!r}")
-    stimuli = [stimuli] if isinstance(stimuli, Stimulus) else list(stimuli)
-    if not stimuli:
+    if not (stimuli := _listed(stimuli)):
         raise ValueError("stimuli: expected at least one Stimulus, got none")
     if not isinstance(fk, FKParams):
         raise ValueError(f"fk: expected FKParams, such as FK_CAF, got {fk!r}")
@@ -148,8 +153,9 @@ def simulate(
     Returns
     -------
     V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, of the first beat, from the full grid and every step,
-    NaN where a cell was never activated or has not recovered; D, conductive; with fibers D_across and fiber_angle; with electrodes phi_e
-    (lead, time_ecg) and electrodes (lead, xyz). With ``stop_at_rest`` the time axes end where the sheet came to rest.
+    NaN where a cell was never activated or has not recovered; D, conductive; with fibers D_across and fiber_angle; with
+    electrodes phi_e (lead, time_ecg) and electrodes (lead, xyz). With ``stop_at_rest`` the time axes end where the sheet
+    came to rest.
     """
     n_y, n_x = tissue.D.shape
     if electrodes is not None and not isinstance(electrodes, Electrodes):
@@ -170,7 +176,7 @@ def simulate(
     )
     frames, phi_e, block = [], [], np.zeros((ECG_BLOCK, n_y, n_x))
     every = ecg_interval if electrodes else frame_interval
-    stimuli = [stimuli] if isinstance(stimuli, Stimulus) else list(stimuli)
+    stimuli = _listed(stimuli)  # read twice: by the solver and for the record
     started = spoke = monotonic()
     run = dict(every=every, fk=fk, dt=dt, calibrated=calibrated, real=real, stop_at_rest=stop_at_rest)
     for n, state in enumerate(solve(tissue, stimuli, t_end=t_end, **run)):
@@ -186,13 +192,13 @@ def simulate(
             frames.append(state.u.reshape(n_y // pool, pool, n_x // pool, pool).mean(axis=(1, 3)))
     ds = xr.Dataset(
         {
-            "V_m": (("time", "y_map", "x_map"), V_REST + V_SPAN * np.array(frames), {"units": "mV", "long_name": "transmembrane voltage"}),
-            "lat": (("y", "x"), np.where(state.lat < 0, np.nan, state.lat), {"units": "ms", "long_name": "local activation time of the first beat"}),
-            "recovery": (("y", "x"), np.where(state.recovery < 0, np.nan, state.recovery), {"units": "ms", "long_name": "first fall of u below 0.1"}),
-            "D": (("y", "x"), tissue.D, {"units": "mm2 ms-1", "long_name": "physical diffusivity"}),
-            "conductive": (("y", "x"), tissue.conductive, {"units": "1", "long_name": "conducts"}),
+            "V_m": labeled("V_m", V_REST + V_SPAN * np.array(frames)),
+            "lat": labeled("lat", np.where(state.lat < 0, np.nan, state.lat)),
+            "recovery": labeled("recovery", np.where(state.recovery < 0, np.nan, state.recovery)),
+            "D": labeled("D", tissue.D),
+            "conductive": labeled("conductive", tissue.conductive),
         },
-        coords={"time": ("time", np.arange(len(frames)) * frame_interval, {"units": "ms", "long_name": "time"})},
+        coords={"time": labeled("time", np.arange(len(frames)) * frame_interval)},
         attrs={
             "dx": tissue.dx, "dx_map": tissue.dx * pool, "dt": dt, "condition": tissue.condition, "texture": tissue.texture,
             "stimuli": str([(s.start, s.duration, s.amplitude, int(s.mask.sum())) for s in stimuli]),  # ms, ms, 1/ms, cells
@@ -201,23 +207,13 @@ def simulate(
         },
     )  # fmt: skip
     if tissue.fiber_angle is not None:
-        ds["D_across"] = (
-            ("y", "x"),
-            tissue.D_across,
-            {"units": "mm2 ms-1", "long_name": "diffusivity across the fibers"},
-        )
-        ds["fiber_angle"] = (
-            ("y", "x"),
-            tissue.fiber_angle,
-            {"units": "rad", "long_name": "fiber direction from the x axis"},
-        )
+        ds["D_across"] = labeled("D_across", tissue.D_across)
+        ds["fiber_angle"] = labeled("fiber_angle", tissue.fiber_angle)
     if electrodes:
         rest = (n + 1) % ECG_BLOCK
         phi_e.append(field @ block[:rest].reshape(rest, n_y * n_x).T)
         ds = ds.assign_coords(lead=list(electrodes.names), xyz=list("xyz"))
         ds["phi_e"] = (("lead", "time_ecg"), np.concatenate(phi_e, axis=1), phi_e_attrs(conductor))
-        ds["electrodes"] = (("lead", "xyz"), electrodes.positions, {"units": "mm", "long_name": "electrode positions"})
-        ds = ds.assign_coords(
-            time_ecg=("time_ecg", np.arange(ds.sizes["time_ecg"]) * ecg_interval, {"units": "ms", "long_name": "time"})
-        )
+        ds["electrodes"] = labeled("electrodes", electrodes.positions)
+        ds = ds.assign_coords(time_ecg=labeled("time_ecg", np.arange(ds.sizes["time_ecg"]) * ecg_interval))
     return ds

@@ -11,7 +11,6 @@ import shutil
 import time
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from inspect import getsource
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,12 +19,13 @@ import xarray as xr
 import zarr
 
 from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.dataset import CONDITION_CYCLE, STIMULI, Recipe, draw_tissue, simulate_one
-from forwardecg.paths import CACHE, code_hash, code_text, progress
+from forwardecg.paths import CACHE, code_hash, progress
+from forwardecg.recipe import STIMULI, Recipe, simulate_one
 from forwardecg.tissue import CONDITIONS, TEXTURES
 
 SIMULATES = (  # the modules that a simulated tissue rests on
-    "calibration", "cell", "diffusion", "ecg", "electrodes", "kernel", "march", "solver", "stimulus", "tissue", "torso",
+    "calibration", "cell", "contract", "diffusion", "ecg", "electrodes", "kernel", "march", "recipe", "solver", "stimulus",
+    "tissue", "torso",
 )  # fmt: skip
 KINDS = {"V_m": "float16", "lat": "float32", "D": "float32", "conductive": "bool", "phi_e": "float64"}
 TISSUE_COLUMNS = {  # per tissue: type, and the meanings of its codes where it is a word
@@ -40,9 +40,7 @@ TISSUE_COLUMNS = {  # per tissue: type, and the meanings of its codes where it i
 
 def store_path(recipe: Recipe) -> Path:
     """Folder of the recipe's store, named by the hash of the recipe and of the code that simulates."""
-    drawing = "".join(code_text(getsource(function)) for function in (draw_tissue, simulate_one))
-    key = json.dumps([asdict(recipe), CONDITION_CYCLE, STIMULI, KINDS, TISSUE_COLUMNS], sort_keys=True)
-    key += code_hash(*SIMULATES) + drawing
+    key = json.dumps([asdict(recipe), KINDS, TISSUE_COLUMNS], sort_keys=True) + code_hash(*SIMULATES)
     return CACHE / "datasets" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.zarr"
 
 

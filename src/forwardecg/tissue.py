@@ -11,6 +11,11 @@ from scipy.ndimage import distance_transform_edt
 
 CONDITIONS = ("healthy", "gap_junction", "fibrotic", "combined")
 TEXTURES = ("diffuse", "patchy", "compact", "interstitial")
+SHARES = {  # ranges of the share of fibrotic cells
+    "usual": {"diffuse": (0.05, 0.28), "patchy": (0.08, 0.35), "interstitial": (0.05, 0.25)},
+    "dense": {"diffuse": (0.28, 0.36), "patchy": (0.35, 0.45), "interstitial": (0.25, 0.35)},
+}
+ELLIPSES = {"usual": (1, 4), "dense": (5, 7)}  # fewest and most scars of compact fibrosis
 RIM_MM = 2.0  # distance over which D recovers around fibrosis
 
 
@@ -126,23 +131,27 @@ def gap_junction(tissue: Tissue, rng: np.random.Generator) -> Tissue:
     return replace(tissue, **_scaled(tissue, factor), condition="gap_junction", gj_scale=gj_scale)
 
 
-def fibrotic(tissue: Tissue, rng: np.random.Generator, texture: str | None = None) -> Tissue:
+def fibrotic(
+    tissue: Tissue, rng: np.random.Generator, texture: str | None = None, dense: bool = False
+) -> Tissue:
     """Fibrosis: non-conductive cells in one of four textures, and D lowered by up to one half around them.
 
-    diffuse 5-28 % single cells; patchy 8-35 % blobs of 1.5-4 mm; compact 1-4 noisy ellipses; interstitial 5-25 % strands.
+    diffuse: single cells; patchy: blobs of 1.5-4 mm; compact: `ELLIPSES` with noisy rims; interstitial: strands. Their
+    shares are drawn from `SHARES`; ``dense`` takes the ranges above those of the usual fibrosis.
     """
     shape, dx = tissue.D.shape, tissue.dx
-    texture = texture or str(rng.choice(TEXTURES))
+    texture, amount = texture or str(rng.choice(TEXTURES)), "dense" if dense else "usual"
+    share = SHARES[amount].get(texture)
     if texture == "diffuse":
-        fibrosis = rng.random(shape) < rng.uniform(0.05, 0.28)
+        fibrosis = rng.random(shape) < rng.uniform(*share)
     elif texture == "patchy":
         length = rng.uniform(1.5, 4.0)
-        fibrosis = smooth_noise(shape, dx, rng, length, length) < rng.uniform(0.08, 0.35)
+        fibrosis = smooth_noise(shape, dx, rng, length, length) < rng.uniform(*share)
     elif texture == "compact":
-        fibrosis = _ellipses(shape, dx, rng)
+        fibrosis = _ellipses(shape, dx, rng, *ELLIPSES[amount])
     elif texture == "interstitial":
         strands = smooth_noise(shape, dx, rng, 5.0, 0.5, rng.uniform(0, np.pi))
-        fibrosis = strands < rng.uniform(0.05, 0.25)
+        fibrosis = strands < rng.uniform(*share)
     else:
         raise ValueError(f"texture: expected one of {TEXTURES}, got {texture!r}")
     lowering = rng.uniform(0, 0.5) * np.exp(-distance_transform_edt(~fibrosis, sampling=dx) / RIM_MM)
@@ -154,12 +163,12 @@ def combined(tissue: Tissue, rng: np.random.Generator) -> Tissue:
     return replace(fibrotic(gap_junction(tissue, rng), rng), condition="combined")
 
 
-def _ellipses(shape: tuple[int, int], dx: float, rng: np.random.Generator) -> np.ndarray:
-    """One to four ellipses with half-axes 8-30 mm and a noisy rim."""
+def _ellipses(shape: tuple[int, int], dx: float, rng: np.random.Generator, fewest: int, most: int) -> np.ndarray:
+    """Ellipses with half-axes of 4 to 15 % of the longer side and a noisy rim."""
     y, x = np.meshgrid(*((np.arange(n) + 0.5) * dx for n in shape), indexing="ij")
     inside = np.zeros(shape, bool)
     rim = 0.6 * (smooth_noise(shape, dx, rng, 3.0, 3.0) - 0.5)
-    for _ in range(rng.integers(1, 5)):
+    for _ in range(rng.integers(fewest, most + 1)):
         center_y, center_x = rng.uniform(0.1, 0.9, 2) * np.array(shape) * dx
         angle, half_axes = rng.uniform(0, np.pi), rng.uniform(0.04, 0.15, 2) * max(shape) * dx
         along = (x - center_x) * np.cos(angle) + (y - center_y) * np.sin(angle)

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from forwardecg.dataset import Sequences, network_maps
-from forwardecg.ecg import PHI_E_ATTRS
+from forwardecg.ecg import phi_e_attrs
 from forwardecg.losses import entropy_weight, hybrid
 from forwardecg.metrics import r2
 from forwardecg.model import ModelConfig, Seq2Seq
@@ -221,5 +221,5 @@ def predict(model: Seq2Seq, card: dict, V_m: xr.DataArray) -> xr.DataArray:
     with torch.no_grad():
         ecg, _ = model(u[None].float(), torch.tensor(card["time"]))
     return xr.DataArray(
-        card["scale"] * ecg[0].numpy(), dims="time", coords={"time": V_m.time}, name="phi_e", attrs=PHI_E_ATTRS
+        card["scale"] * ecg[0].numpy(), dims="time", coords={"time": V_m.time}, name="phi_e", attrs=phi_e_attrs()
     )
