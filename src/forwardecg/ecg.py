@@ -16,6 +16,7 @@ from forwardecg.electrodes import Electrodes
 from forwardecg.tissue import Tissue
 from forwardecg.torso import Disc, Sphere
 
+
 def phi_e_attrs(conductor: Disc | Sphere | None = None) -> dict[str, str]:
     """Unit, name and scale of phi_e in the given conductor; None: unbounded."""
     if conductor is None:

@@ -120,7 +120,9 @@ def symmetry_permutations(positions: np.ndarray, size: float) -> np.ndarray:
         x, y = offset.T * ([[-1], [1]] if n >= 4 else [[1], [1]])  # undo the mirror, then the turns
         for _ in range(n % 4):
             x, y = -y, x
-        gaps = np.abs(np.stack([x, y, positions[:, 2]], 1)[:, None] - np.column_stack([offset, positions[:, 2]])).max(-1)
+        gaps = np.abs(np.stack([x, y, positions[:, 2]], 1)[:, None] - np.column_stack([offset, positions[:, 2]])).max(
+            -1
+        )
         found.append(gaps.argmin(1))
         if gaps.min(1).max() > 1e-6 * size:
             k = int(gaps.min(1).argmax())

@@ -17,7 +17,7 @@ from forwardecg.cell import FK_CAF, V_REST, FKParams
 from forwardecg.electrodes import Electrodes, bank_electrodes, center_electrode
 from forwardecg.solver import simulate
 from forwardecg.stimulus import Stimulus, edge_stimulus, focal_stimulus
-from forwardecg.tissue import CONDITIONS, Tissue, combined, fibrotic, gap_junction, healthy
+from forwardecg.tissue import CONDITIONS, Tissue, fibrotic, gap_junction, healthy
 
 CONDITION_CYCLE = (
     "healthy",
@@ -182,7 +182,8 @@ def _draw_s1_s2(tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
     turned = {"left": mask, "right": mask[:, ::-1], "bottom": mask.T, "top": mask.T[::-1]}[side]
     if rng.random() < 0.5:  # the other half of the edge
         turned = turned[::-1] if side in ("left", "right") else turned[:, ::-1]
-    velocity = 0.65 * np.sqrt(np.median(tissue.D[tissue.conductive]) / 0.1)  # mm/ms, of FK_CAF: only the timing rests on it
+    # mm/ms, of FK_CAF: only the timing rests on it
+    velocity = 0.65 * np.sqrt(np.median(tissue.D[tissue.conductive]) / 0.1)
     tail = 105.0 + rng.uniform(0.2, 0.9) * depth * dx / velocity
     s2 = Stimulus(mask=np.ascontiguousarray(turned), start=float(np.round(tail)))
     return [edge_stimulus(shape, dx, side), s2]

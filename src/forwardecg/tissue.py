@@ -131,9 +131,7 @@ def gap_junction(tissue: Tissue, rng: np.random.Generator) -> Tissue:
     return replace(tissue, **_scaled(tissue, factor), condition="gap_junction", gj_scale=gj_scale)
 
 
-def fibrotic(
-    tissue: Tissue, rng: np.random.Generator, texture: str | None = None, dense: bool = False
-) -> Tissue:
+def fibrotic(tissue: Tissue, rng: np.random.Generator, texture: str | None = None, dense: bool = False) -> Tissue:
     """Fibrosis: non-conductive cells in one of four textures, and D lowered by up to one half around them.
 
     diffuse: single cells; patchy: blobs of 1.5-4 mm; compact: `ELLIPSES` with noisy rims; interstitial: strands. Their
