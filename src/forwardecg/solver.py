@@ -25,7 +25,7 @@ from forwardecg.stimulus import Stimulus
 from forwardecg.tissue import Tissue
 from forwardecg.torso import Disc, Sphere
 
-ECG_BLOCK = 16  # ECG samples per matrix product
+ECG_BLOCK = 32  # ECG samples per matrix product
 PROGRESS_S = 10.0  # s between lines of progress of a run that takes that long
 AT_REST = 1e-4  # u below which a sheet counts as repolarized: 0.01 mV above rest
 
