@@ -17,7 +17,7 @@
 # **Question.** Where does the paper's architecture stand between a method that knows nothing of the tissue and one that
 # knows everything?
 #
-# **Scale of this edition:** 150 tissues, half of the paper's 300; one split with 30 test tissues; three seeds of the network.
+# **Scale of this edition:** the paper's 300 tissues; one split of 80/10/10, so 30 test tissues; three seeds of the network.
 #
 # Needs {doc}`06_dataset` and {doc}`08_training`; a few minutes on two cores, most of them to simulate the
 # test tissues once more. With other values: `make run NB=16_results SET="n_again=4"`. What each rung of the ladder may know
@@ -32,15 +32,15 @@ import xarray as xr
 from forwardecg import plot
 from forwardecg.baselines import blind_diffusivity, lead_field_on_maps, mean_ecg, pooled_diffusivity, ridge
 from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.dataset import Sequences, draw_tissue, read_recipe
+from forwardecg.dataset import Sequences, load_or_simulate
 from forwardecg.diffusion import face_diffusivity, net_flux
 from forwardecg.ecg import distances
 from forwardecg.electrodes import center_electrode
 from forwardecg.metrics import scores, summary
 from forwardecg.paths import RESULTS, progress, result_file
+from forwardecg.recipe import draw_tissue, read_recipe
 from forwardecg.record import provenance, save_headline
 from forwardecg.solver import solve
-from forwardecg.store import load_or_simulate
 
 plot.set_style()
 
@@ -55,7 +55,7 @@ recipe = read_recipe(RESULTS / "06_dataset.json")
 tissues = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
 trained = xr.load_dataset(RESULTS / "08_training_ecg.nc", engine="scipy")
 members = {part: tissues.query("part == @part").index.to_numpy() for part in ("train", "val", "test")}
-electrode = center_electrode((recipe.n_cells, recipe.n_cells), recipe.dx, recipe.z_mm)
+electrode = center_electrode(recipe.shape, recipe.dx, recipe.z_mm)
 dx_maps = recipe.n_cells * recipe.dx / pixels  # mm
 
 # %% tags=["hide-output", "nbval-ignore-output"]
@@ -117,7 +117,7 @@ ecg["true D, pooled maps"] = np.stack([
 # %% tags=["nbval-ignore-output"]
 def source_over_distance(sim):
     """ECG (T,) of one tissue, simulated anew, as the plain sum of div(D grad V_m) / r over all cells."""
-    tissue, stimuli = draw_tissue(recipe, sim, int(ds.attempt[sim]))
+    tissue, stimuli = draw_tissue(recipe, sim, int(ds.attempt[sim]))[:2]
     faces, r = face_diffusivity(tissue.D, tissue.conductive), distances(tissue, electrode)[0]
     every = recipe.frame_interval
     states = solve(tissue, stimuli, t_end=recipe.t_end, every=every, fk=recipe.fk, dt=recipe.dt)

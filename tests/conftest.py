@@ -6,7 +6,7 @@ import xarray as xr
 
 from forwardecg.cell import V_REST, V_SPAN
 
-SIDE, TIMES = 20, np.arange(0.0, 100.0, 5.0)  # stored pixels, ms
+SIDE, TIMES = 20, np.arange(0.0, 100.0, 5.0)  # stored pixels of 2 mm, ms
 
 
 @pytest.fixture
@@ -44,8 +44,9 @@ def toy_dataset():
             {
                 "V_m": (("sim", "time", "y_map", "x_map"), V_REST + V_SPAN * u, {"units": "mV"}),
                 "phi_e": (("sim", "lead", "time_ecg"), np.array([[np.interp(fine, TIMES, trace)] for trace in ecg])),
+                "electrodes": (("lead", "xyz"), np.array([[SIDE, SIDE, 12.0]])),
             },
-            coords={"time": TIMES, "time_ecg": fine},
+            coords={"time": TIMES, "time_ecg": fine, "lead": ["center"]},
         )
 
     return make

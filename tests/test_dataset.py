@@ -1,4 +1,4 @@
-"""The recipe, its seeded tissues, splits by tissue, and what the networks are given to read."""
+"""The named sets, splits by tissue, and what the networks are given to read: maps, ECGs, batches, turned exactly."""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,86 +9,91 @@ import torch
 import xarray as xr
 
 from forwardecg import dataset
-from forwardecg.dataset import Recipe, Sequences, check_maps, draw_tissue, network_maps, simulate_one, split_by_tissue
-from forwardecg.tissue import CONDITIONS
+from forwardecg.cell import V_REST, V_SPAN
+from forwardecg.dataset import (
+    HELD_OUT,
+    Sequences,
+    check_disjoint,
+    check_maps,
+    collection,
+    fingerprint,
+    loader,
+    network_maps,
+    normalization,
+    split_by_tissue,
+    symmetry,
+)
+from forwardecg.ecg import lead_field, pseudo_ecg
+from forwardecg.electrodes import bank_electrodes, center_electrode
+from forwardecg.recipe import Recipe, draw_tissue
+from forwardecg.tissue import CONDITIONS, Tissue, fibrotic, healthy
 
 RECIPE = Recipe(n_sim=30, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20)
-CONDITION = [draw_tissue(RECIPE, sim)[0].condition for sim in range(60)]
+CONDITION = [RECIPE.conditions[sim % 5] for sim in range(60)]
 
 
-def test_a_tissue_is_the_same_whenever_it_is_drawn_and_others_differ():
-    def drawn(recipe, sim, attempt=0):
-        tissue, (stimulus,) = draw_tissue(recipe, sim, attempt)
-        return np.stack([np.where(tissue.conductive, tissue.D, 0), stimulus.mask])
-
-    a = drawn(RECIPE, 3)
-    assert np.array_equal(a, drawn(RECIPE, 3))
-    assert np.array_equal(a, drawn(replace(RECIPE, n_sim=4), 3)), "a larger data set begins with the smaller one"
-    assert not np.array_equal(a, drawn(RECIPE, 8))
-    assert not np.array_equal(a, drawn(RECIPE, 3, attempt=1))
-    assert not np.array_equal(a, drawn(replace(RECIPE, seed=1), 3))
-
-
-def test_conditions_come_one_one_two_one():
-    assert Counter(CONDITION) == {"healthy": 12, "gap_junction": 12, "fibrotic": 24, "combined": 12}
-    assert set(CONDITION[:5]) == set(CONDITIONS), "also in the first five"
-
-
-def test_diffusivity_and_stimulus_vary_within_their_ranges():
-    sheets = [draw_tissue(RECIPE, 5 * k) for k in range(40)]  # healthy ones
-    D0 = [tissue.D[0, 0] for tissue, _ in sheets]
-    assert RECIPE.D0_low <= min(D0) < 0.11 and 0.15 < max(D0) <= RECIPE.D0_high
-    assert len({stimuli[0].mask.tobytes() for _, stimuli in sheets}) > 10, "a fixed site would give the condition away"
-    corners = {where for _, (s,) in sheets for where in ((0, 0), (0, -1), (-1, 0), (-1, -1)) if s.mask[where]}
-    assert len(corners) == 4
+def test_the_named_sets_are_what_they_are_called():
+    base = Recipe(n_sim=300, seed=7)
+    sets = collection(base)
+    assert list(sets) == ["calibration", "test", *HELD_OUT] and len(HELD_OUT) == 8
+    seeds = [base.seed, *(recipe.seed for recipe in sets.values())]
+    assert len(set(seeds)) == 11 and seeds[:3] == [7, 8, 9]
+    for name in ("calibration", "test"):
+        assert replace(sets[name], seed=7) == base
+    assert {name: recipe.n_sim for name, recipe in sets.items() if name in HELD_OUT} == {
+        name: 16 if name == "reentry" else 20 for name in HELD_OUT
+    }
+    longer = {"reentry": 1200, "unseen_D_low": 1300, "partial_fibrosis": 1300, "dense_fibrosis": 1300}
+    assert {name: recipe.t_end for name, recipe in sets.items()} == {name: longer.get(name, 900) for name in sets}
+    assert sets["unseen_D_low"].D0_high < base.D0_low and base.D0_high < sets["unseen_D_high"].D0_low
+    assert len({base.fk, sets["unseen_cell"].fk, sets["unseen_cell_mbr"].fk}) == 3
+    with pytest.raises(TypeError):
+        HELD_OUT["two_foci"] = {}
 
 
-def test_a_draw_that_hardly_conducts_is_drawn_again():
-    """The tissue kept is the first attempt over the bar, and says which attempt it was."""
-    activated = [float(np.isfinite(simulate_one(replace(RECIPE, t_end=30), sim).lat).mean()) for sim in (0, 5, 10, 15)]
-    bar = (min(activated) + max(activated)) / 2
-    sims = dict(zip((0, 5, 10, 15), activated, strict=True))
-    for sim, share in sims.items():
-        ds = simulate_one(replace(RECIPE, t_end=30, min_activated=bar), sim)
-        assert (ds.attempt == 0) == (share >= bar)
-        assert ds.activated >= bar
-        assert np.array_equal(ds.D, draw_tissue(RECIPE, sim, ds.attempt)[0].D)
+def test_the_named_sets_of_a_small_recipe_are_small():
+    for recipe in collection(replace(RECIPE, n_sim=3, t_end=95)).values():
+        assert recipe.n_sim == 3 and recipe.t_end % recipe.frame_interval == 0 and 95 <= recipe.t_end <= 140
 
 
-def test_a_recipe_that_no_draw_can_meet_ends(monkeypatch):
-    calls = []
-    dead = xr.Dataset({"lat": (("y", "x"), np.full((40, 40), np.nan))})
-    monkeypatch.setattr(dataset, "simulate", lambda *_, **__: calls.append(1) or dead)
-    with pytest.raises(RuntimeError, match="tissue 0: no draw in 20 activated at least 5%"):
-        simulate_one(RECIPE, 0)
-    assert len(calls) == 20
+def test_no_tissue_is_in_two_of_the_named_sets():
+    sets = {"base": RECIPE, **collection(RECIPE)}
+    prints = {}
+    for name, recipe in sets.items():
+        tissues = [draw_tissue(recipe, sim).tissue for sim in range(10)]
+        prints[name] = [fingerprint(tissue.D, tissue.conductive) for tissue in tissues]
+    check_disjoint(prints)
+    assert len({one for part in prints.values() for one in part}) == 110
+    copy = draw_tissue(RECIPE, 4).tissue
+    prints["test"][6] = fingerprint(copy.D[::-1].T, copy.conductive[::-1].T)
+    with pytest.raises(ValueError, match="in one part only, got tissue 4 of 'base' again, as tissue 6 of 'test'"):
+        check_disjoint(prints)
 
 
-@pytest.mark.parametrize(
-    ("change", "name"),
-    [
-        ({"n_sim": 0}, "n_sim"),
-        ({"D0_low": 0.0}, "D0_low"),
-        ({"D0_low": 0.2}, "D0_low"),
-        ({"pool": 3}, "pool"),
-        ({"pool": 0}, "pool"),
-        ({"n_cells": 80.0}, "n_cells"),
-        ({"dt": 0.0}, "dt"),
-        ({"dx": float("nan")}, "dx"),
-        ({"t_end": -1.0}, "t_end"),
-        ({"frame_interval": 0.0}, "frame_interval"),
-        ({"min_activated": 1.5}, "min_activated"),
-    ],
-)
-def test_bad_recipe_is_refused(change, name):
-    with pytest.raises(ValueError, match=f"{name}.*: expected"):
-        replace(RECIPE, **change)
+def test_a_fingerprint_is_that_of_the_eight_copies_and_of_no_other_tissue():
+    tissue = fibrotic(healthy((24, 24), 0.5, 0.12), np.random.default_rng(5), "patchy")
+    D, conductive = torch.from_numpy(tissue.D), torch.from_numpy(tissue.conductive)
+    own = fingerprint(tissue.D, tissue.conductive)
+    for n in range(8):
+        assert fingerprint(symmetry(D, n).numpy(), symmetry(conductive, n).numpy()) == own
+    assert fingerprint(tissue.D.astype(np.float32), tissue.conductive) == own, "as stored"
+    assert fingerprint(np.where(tissue.conductive, tissue.D, 0.7), tissue.conductive) == own, (
+        "D of dead cells is nothing"
+    )
+    other = tissue.D.copy()
+    y, x = np.argwhere(tissue.conductive)[0]
+    other[y, x] *= 1.001
+    assert fingerprint(other, tissue.conductive) != own
+    assert fingerprint(tissue.D * 1.001, tissue.conductive) != own
+    assert fingerprint(np.roll(tissue.D, 1, 0), np.roll(tissue.conductive, 1, 0)) != own, "a shift is another tissue"
+    with pytest.raises(ValueError, match="D, conductive: expected one shape"):
+        fingerprint(tissue.D, tissue.conductive[:5])
 
 
-@pytest.mark.parametrize("change", [{"t_end": 62.0}, {"dt": 3.0}, {"ecg_interval": 2.0}, {"z_mm": 0.0}])
-def test_recipe_that_cannot_be_simulated_is_refused(change):
-    with pytest.raises(ValueError, match="expected"):
-        simulate_one(replace(RECIPE, **change), 0)
+def test_a_tissue_twice_in_one_part_is_no_leak():
+    check_disjoint({"train": ["a", "b", "a"], "val": ["c"], "test": []})
+    with pytest.raises(ValueError, match="tissue 1 of 'train' again, as tissue 0 of 'val'"):
+        check_disjoint({"train": ["a", "b"], "val": ["b"]})
 
 
 def test_split_has_every_tissue_once():
@@ -167,3 +172,220 @@ def test_sequences_pair_each_map_with_the_ecg_of_its_tissue_and_time(toy_dataset
     assert torch.equal(u, network_maps(ds.V_m[3], 10))
     assert np.allclose(ecg, ds.phi_e[3, 0, ::5])  # maps come every 5 ms, the ECG every 1 ms
     assert np.array_equal(sequences.t, ds.time)
+
+
+SIDE, PIXELS, DX = 40.0, 20, 2.0  # mm, cells and pixels along a side, mm
+BANK = bank_electrodes((PIXELS, PIXELS), DX, 20.0)
+
+
+def tissue_and_maps(seed: int) -> tuple[Tissue, np.ndarray]:
+    """Patchy fibrosis, and random maps u (time, y, x) that float16 holds exactly."""
+    rng = np.random.default_rng(seed)
+    tissue = fibrotic(healthy((PIXELS, PIXELS), DX, rng.uniform(0.1, 0.16)), rng, "patchy")
+    return tissue, rng.integers(0, 1024, (9, PIXELS, PIXELS)) / 1024
+
+
+def potentials(tissue: Tissue, u: np.ndarray) -> np.ndarray:
+    """The ECG (lead, time) of the whole bank."""
+    return V_SPAN * np.tensordot(lead_field(tissue, BANK), u, ((1, 2), (1, 2)))
+
+
+@pytest.fixture(scope="module")
+def bank():
+    """A data set of six tissues whose ECGs at all 37 electrodes are those of their lead fields."""
+    both = [tissue_and_maps(seed) for seed in range(6)]
+    time = np.arange(9) * 5.0
+    return xr.Dataset(
+        {
+            "V_m": (("sim", "time", "y_map", "x_map"), V_REST + V_SPAN * np.array([u for _, u in both])),
+            "phi_e": (("sim", "lead", "time_ecg"), np.array([potentials(*one) for one in both])),
+            "electrodes": (("lead", "xyz"), BANK.positions),
+        },
+        {"time": time, "time_ecg": time, "lead": list(BANK.names)},
+        {"store": "toy.zarr"},
+    )
+
+
+def test_one_lead_by_name_has_no_dim_and_several_have_one_in_the_order_asked_for(bank):
+    center, train3 = (Sequences(bank, [4, 0], 10, leads=name) for name in ("center", "train3"))
+    both = Sequences(bank, [4, 0], 10, leads=("train3", "center"))
+    every = Sequences(bank, [4, 0], 10, leads="all")
+    assert center.ecg.shape == (2, 9) and both.ecg.shape == (2, 2, 9) and every.ecg.shape == (2, 37, 9)
+    assert torch.equal(both.ecg, torch.stack([train3.ecg, center.ecg], 1))
+    assert np.allclose(every.ecg, bank.phi_e[[4, 0]], rtol=1e-6) and np.array_equal(every.electrodes, BANK.positions)
+    assert np.array_equal(both.electrodes, BANK.positions[[3, 0]]) and center.electrodes.tolist() == [[20, 20, 20]]
+    assert every.size == SIDE
+    assert torch.equal(Sequences(bank, [4, 0], 10).ecg, center.ecg)
+
+
+@pytest.mark.parametrize("interval, step", [(None, 1), (5.0, 1), (10, 2), (20.0, 4)])
+def test_frames_are_thinned_and_ecgs_taken_at_the_same_times(bank, interval, step):
+    whole, thin = Sequences(bank, [1, 2], 10), Sequences(bank, [1, 2], 10, frame_interval=interval)
+    assert torch.equal(thin.t, whole.t[::step]) and len(thin.t) == len(range(0, 9, step))
+    assert torch.equal(thin.u, whole.u[:, ::step]) and torch.equal(thin.ecg, whole.ecg[:, ::step])
+
+
+def test_maps_from_the_disk_equal_those_in_memory_and_are_written_once(bank, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "CACHE", tmp_path)
+    ram, disk = (Sequences(bank, [2, 5, 0], 10, memory_gb=gb) for gb in (1, 0))
+    assert torch.equal(ram.u, disk.u) and torch.equal(ram.ecg, disk.ecg) and disk.u.dtype == torch.float16
+    assert torch.equal(ram.u[[2, 0]], disk[[2, 0]][0])
+    (file,) = (tmp_path / "sequences").iterdir()
+    assert file.suffix == ".npy" and file.stat().st_size > 2 * disk.u.numel()
+    disk.u[0] = 0  # is not written through
+    monkeypatch.setattr(dataset, "network_maps", None)  # must not be needed
+    assert torch.equal(Sequences(bank, [2, 5, 0], 10, memory_gb=0).u, ram.u)
+    monkeypatch.undo()
+    monkeypatch.setattr(dataset, "CACHE", tmp_path)
+    files = {file}
+    for ds, *other in (
+        (bank, [2, 0, 5], 10, None),
+        (bank, [2, 5, 0], 5, None),
+        (bank, [2, 5, 0], 10, 10.0),
+        (bank.assign_attrs(store="other.zarr"), [2, 5, 0], 10, None),
+    ):
+        assert torch.equal(Sequences(ds, *other, memory_gb=0).u, Sequences(ds, *other).u)
+        assert len(new := {*(tmp_path / "sequences").iterdir()}) == len(files) + 1
+        files = new
+
+
+def test_maps_that_fail_half_way_leave_no_file(bank, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "CACHE", tmp_path)
+    spoilt = bank.copy(deep=True)
+    spoilt.V_m[5, 3, 2, 2] = np.nan
+    with pytest.raises(ValueError, match="V_m: expected finite"):
+        Sequences(spoilt, [2, 5], 10, memory_gb=0)
+    assert list((tmp_path / "sequences").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sims": [0, 6]}, r"sims: expected distinct ones of range\(0, 6\), got \[6\]"),
+        ({"sims": [-1]}, r"sims: expected .* got \[-1\]"),
+        ({"sims": [3, 3]}, r"sims: expected distinct ones .* got \[3, 3\]"),
+        ({"sims": []}, "sims: expected .* got none"),
+        ({"pixels": 3}, "pixels: expected a divisor of the 20 stored ones, got 3"),
+        ({"pixels": 40}, "pixels: expected a divisor"),
+        ({"pixels": 0}, "pixels: expected a divisor"),
+        ({"pixels": 10.0}, "pixels: expected a divisor"),
+        ({"frame_interval": 7.5}, "frame_interval: expected a multiple of the stored 5 ms, got 7.5"),
+        ({"frame_interval": 0.0}, "frame_interval: expected"),
+        ({"frame_interval": 50.0}, "frame_interval: expected"),
+        ({"frame_interval": float("nan")}, "frame_interval: expected"),
+        ({"leads": "V1"}, r"leads: expected distinct ones of \['center', .*, got \['V1'\]"),
+        ({"leads": ["center", "train25"]}, r"leads: expected .* got \['train25'\]"),
+        ({"leads": ["center", "center"]}, r"leads: expected distinct"),
+        ({"leads": []}, "leads: expected .* got none"),
+    ],
+)
+def test_what_a_data_set_does_not_hold_is_refused(bank, change, message):
+    with pytest.raises(ValueError, match=message):
+        Sequences(**{"ds": bank, "sims": [0, 1], "pixels": 10} | change)
+
+
+def test_maps_for_the_disk_need_the_name_of_a_store(toy_dataset):
+    with pytest.raises(ValueError, match="ds: expected the attribute store"):
+        Sequences(toy_dataset(2), [0], 10, memory_gb=0)
+
+
+def test_normalization_is_of_the_tissues_it_is_given_and_refuses_flat_ones(bank):
+    train = Sequences(bank, range(4), 10)
+    assert normalization(train) == pytest.approx(bank.phi_e[:4, 0].values.std(ddof=1), rel=1e-6)
+    louder = bank.copy(deep=True)
+    louder.phi_e[4:] *= 100
+    assert normalization(Sequences(louder, range(4), 10)) == normalization(train)
+    for value in (1.0, np.nan):
+        train.ecg[1] = value
+        with pytest.raises(ValueError, match="train: expected ECGs that vary"):
+            normalization(train)
+
+
+def batches(sequences, seed, **settings):
+    return list(loader(sequences, 4, torch.Generator().manual_seed(seed), **settings))
+
+
+def test_batches_hold_every_tissue_once_with_its_own_ecg(bank):
+    sequences = Sequences(bank, range(6), 20, leads="all")
+    orders = set()
+    for seed in range(5):
+        members = torch.cat([members for _, _, members in batches(sequences, seed)])
+        assert sorted(members.tolist()) == list(range(6))
+        orders.add(tuple(members.tolist()))
+        for u, ecg, members in batches(sequences, seed):
+            assert u.dtype == torch.float32 and len(u) in (4, 2)
+            assert torch.equal(u, sequences.u[members].float()) and torch.equal(ecg, sequences.ecg[members])
+    assert len(orders) > 1
+    assert torch.cat([members for _, _, members in batches(sequences, 0, shuffle=False)]).tolist() == list(range(6))
+
+
+def test_batches_depend_on_the_generator_alone(bank):
+    sequences, before = Sequences(bank, range(6), 10), torch.get_rng_state()
+    a, b, other = (batches(sequences, seed, augment=True) for seed in (1, 1, 2))
+    assert all(torch.equal(x, y) for one, two in zip(a, b, strict=True) for x, y in zip(one, two, strict=True))
+    assert not torch.equal(a[0][0], other[0][0])
+    assert torch.equal(torch.get_rng_state(), before), "the global one is left alone"
+
+
+def test_augmentation_is_exact_at_all_electrodes(bank):
+    """Each tissue is turned into one of its eight copies, and its ECGs are those of the turned sheet, newly computed."""
+    sequences, seen = Sequences(bank, range(6), 20, leads="all"), set()
+    for seed in range(6):
+        for u, ecg, members in batches(sequences, seed, augment=True):
+            for maps, traces, sim in zip(u, ecg, members.tolist(), strict=True):
+                tissue, _ = tissue_and_maps(sim)
+                (n,) = (n for n in range(8) if torch.equal(symmetry(sequences.u[sim].float(), n), maps))
+                D, conductive = (symmetry(torch.from_numpy(z), n).numpy() for z in (tissue.D, tissue.conductive))
+                turned = potentials(Tissue(D=D.copy(), conductive=conductive.copy(), dx=DX), maps.double().numpy())
+                assert np.allclose(traces, turned, rtol=0, atol=1e-6 * np.abs(turned).max())
+                seen.add(n)
+                if n:
+                    assert not np.allclose(traces, sequences.ecg[sim], rtol=0.1), "the electrodes did move"
+    assert seen == set(range(8))
+
+
+def test_augmentation_leaves_the_ecg_above_the_center_as_it_is(bank):
+    for leads in ("center", ("center",)):
+        sequences = Sequences(bank, range(6), 10, leads=leads)
+        for u, ecg, members in batches(sequences, 0, augment=True):
+            assert torch.equal(ecg, sequences.ecg[members]) and not torch.equal(u, sequences.u[members].float())
+
+
+@pytest.mark.parametrize("leads", ["train1", ("center", "train1"), ("near1", "near2", "near3")])
+def test_leads_that_no_symmetry_maps_onto_each_other_cannot_be_augmented(bank, leads):
+    sequences = Sequences(bank, range(6), 10, leads=leads)
+    assert len(batches(sequences, 0)) == 2
+    with pytest.raises(ValueError, match="electrodes: expected places that the symmetries"):
+        batches(sequences, 0, augment=True)
+
+
+def test_the_eight_symmetries_form_a_group():
+    """Distinct, the identity among them, closed under composition, each with an inverse: the dihedral group of order 8."""
+    square = torch.arange(9).reshape(3, 3)
+    images = {symmetry(square, n).numpy().tobytes(): n for n in range(8)}
+    assert len(images) == 8 and torch.equal(symmetry(square, 0), square)
+    table = [[images[symmetry(symmetry(square, a), b).numpy().tobytes()] for b in range(8)] for a in range(8)]
+    assert all(sorted(row) == list(range(8)) for row in table)
+    assert any(table[a][b] != table[b][a] for a in range(8) for b in range(8)), "turns and mirrors do not commute"
+
+
+def test_symmetries_move_maps_and_never_times():
+    u = torch.rand(5, 4, 4)
+    for n in range(8):
+        assert torch.equal(symmetry(u, n), torch.stack([symmetry(one, n) for one in u]))
+        assert torch.allclose(symmetry(u, n).sum((1, 2)), u.sum((1, 2)))
+
+
+def test_ecg_above_the_center_is_invariant_under_all_eight():
+    """The augmentation is exact: turning the tissue and its maps together leaves the ECG of a centered electrode."""
+    tissue = fibrotic(healthy((24, 24), 0.5, 0.12), np.random.default_rng(5))
+    V_m = -85 + 100 * torch.rand(3, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    at = center_electrode((24, 24), 0.5, 10.0)
+    ecg = pseudo_ecg(V_m.numpy(), tissue, at)
+    for n in range(8):
+        D, conductive = (symmetry(torch.from_numpy(z), n).numpy().copy() for z in (tissue.D, tissue.conductive))
+        turned = pseudo_ecg(symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), at)
+        assert np.allclose(turned, ecg, rtol=1e-9, atol=1e-9 * np.abs(ecg).max())
+        aside = replace(at, positions=at.positions + [2.0, 1.0, 0])
+        moved = pseudo_ecg(symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), aside)
+        assert np.allclose(moved, pseudo_ecg(V_m.numpy(), tissue, aside)) == (n == 0), "only there"

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from forwardecg.ecg import lead_field
 from forwardecg.electrodes import (
     TWELVE,
     Electrodes,
+    bank_electrodes,
     bipolar,
     center_electrode,
     combine,
@@ -14,8 +16,10 @@ from forwardecg.electrodes import (
     lead_matrix,
     ring_electrodes,
     standard_electrodes,
+    symmetry_permutations,
     twelve_leads,
 )
+from forwardecg.tissue import Tissue, fibrotic, healthy
 
 SHAPE, DX = (40, 50), 0.5
 NINE = standard_electrodes(SHAPE, DX)
@@ -104,6 +108,62 @@ def test_standard_electrodes_lie_as_documented():
     assert (np.diff(chest[:, 0]) > 0).all() and (np.diff(chest[:, 1]) <= 0).all()  # toward the side, never upward
     assert (chest[:, :2] > 0).all() and (chest[:, :2] < [25, 20]).all()
     assert (standard_electrodes(SHAPE, DX, z=7.0).positions[:, 2] == 7).all()
+
+
+@pytest.mark.parametrize("n, dx, seed", [(400, 0.5, 0), (40, 5.0, 1)])
+def test_the_bank_holds_its_roles_over_the_sheet_and_at_their_heights(n, dx, seed):
+    bank = bank_electrodes((n, n), dx, z=30.0, seed=seed)
+    roles = [name.rstrip("0123456789") for name in bank.names]
+    assert roles == ["center"] + ["train"] * 24 + ["unseen"] * 8 + ["near"] * 4
+    assert bank.names[:2] == ("center", "train1") and bank.names[-1] == "near4"
+    assert bank.positions[0].tolist() == [100, 100, 30]
+    assert (bank.positions[:, :2] > 0).all() and (bank.positions[:, :2] < 200).all()
+    heights = {role: bank.positions[[r == role for r in roles], 2] for role in ("train", "unseen", "near")}
+    for role, (low, high) in {"train": (12, 96), "unseen": (12, 96), "near": (5, 8)}.items():
+        assert low <= heights[role].min() <= heights[role].max() <= high
+    assert heights["train"].min() < 21 and heights["train"].max() > 57, "spread over the range"
+
+
+def test_the_bank_is_seeded_and_no_two_of_its_electrodes_coincide():
+    a, b, other = (bank_electrodes((40, 40), 5.0, seed=seed).positions for seed in (0, 0, 1))
+    assert np.array_equal(a, b) and not np.allclose(a[1:], other[1:])
+    gaps = np.linalg.norm(a[:, None] - a, axis=-1) + 1e9 * np.eye(37)
+    assert gaps.min() > 1.0, "mm: also no unseen one is a train one"
+    with pytest.raises(ValueError, match="shape: expected a square sheet, got 40 x 50 cells"):
+        bank_electrodes((40, 50), 5.0)
+
+
+def turned(a, n):
+    a = np.rot90(a, n % 4, (-2, -1))
+    return np.flip(a, -1) if n >= 4 else a
+
+
+def test_a_turned_sheet_gives_the_permuted_ecgs_of_the_bank():
+    """For all eight symmetries, with the lead field computed anew for the turned tissue."""
+    bank, rng = bank_electrodes((40, 40), 2.0), np.random.default_rng(0)
+    tissue, V_m = fibrotic(healthy((40, 40), 2.0, 0.1), rng, "patchy"), rng.random((40, 40))
+    phi_e = np.tensordot(lead_field(tissue, bank), V_m, 2)
+    permutations = symmetry_permutations(bank.positions, 80.0)
+    assert permutations.shape == (8, 37) and permutations[0].tolist() == list(range(37))
+    assert len({tuple(permutation) for permutation in permutations}) == 8
+    for n, permutation in enumerate(permutations):
+        assert sorted(permutation) == list(range(37))
+        assert all(bank.names[k][:3] == bank.names[m][:3] for k, m in enumerate(permutation)), "within its role"
+        copy = Tissue(D=turned(tissue.D, n).copy(), conductive=turned(tissue.conductive, n).copy(), dx=2.0)
+        anew = np.tensordot(lead_field(copy, bank), turned(V_m, n), 2)
+        assert np.abs(anew - phi_e[permutation]).max() < 1e-12 * np.abs(phi_e).max()
+
+
+def test_electrodes_that_the_symmetries_do_not_map_onto_each_other_are_refused():
+    bank = bank_electrodes((40, 40), 2.0)
+    assert symmetry_permutations(bank.positions[:1], 80.0).tolist() == [[0]] * 8
+    for positions in (bank.positions[:-1], bank.positions[1:2], bank.positions + [1.0, 0, 0]):
+        with pytest.raises(ValueError, match="electrodes: expected places that the symmetries of the sheet map"):
+            symmetry_permutations(positions, 80.0)
+    lifted = bank.positions.copy()
+    lifted[7, 2] += 1.0  # mm
+    with pytest.raises(ValueError, match="with no partner under symmetry"):
+        symmetry_permutations(lifted, 80.0)
 
 
 def test_bad_input_is_refused(phi_e):

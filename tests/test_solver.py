@@ -188,7 +188,7 @@ def test_a_sheet_at_rest_ends_the_run_early():
     assert np.array_equal(short.lat, full.lat, equal_nan=True) and np.array_equal(
         short.recovery, full.recovery, equal_nan=True
     )
-    assert float(np.abs(full.V_m[n:] + 85).max()) < 0.11 and float(np.abs(short.V_m[-2] + 85).max()) > 0.1
+    assert float(np.abs(full.V_m[n:] + 85).max()) < 0.011 and float(np.abs(short.V_m[-2] + 85).max()) > 0.01
 
 
 def test_the_ecg_may_be_sampled_at_every_time_step():

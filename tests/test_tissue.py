@@ -5,7 +5,7 @@ import pytest
 
 from forwardecg.diffusion import face_diffusivity
 from forwardecg.stimulus import Stimulus, edge_stimulus, focal_stimulus
-from forwardecg.tissue import TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy, with_fibers
+from forwardecg.tissue import SHARES, TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy, with_fibers
 
 SHAPE, DX = (120, 100), 0.5
 
@@ -37,6 +37,22 @@ def test_fibrosis_is_seeded_and_within_its_range(texture):
         assert low - 0.03 < a.fibrosis_density < high + 0.03
         assert 0.049 < a.D.min() <= a.D.max() <= 0.1
         assert a.condition == "fibrotic" and a.texture == texture
+
+
+@pytest.mark.parametrize("texture", TEXTURES)
+def test_dense_fibrosis_is_within_its_range_above_the_usual_one(texture):
+    def densities(dense):
+        sheet, seeds = healthy(SHAPE, DX, 0.1), range(10)
+        return [fibrotic(sheet, np.random.default_rng(seed), texture, dense).fibrosis_density for seed in seeds]
+
+    dense = densities(True)
+    if texture == "compact":
+        assert np.mean(dense) > 2 * np.mean(densities(False)), "more scars, of the same sizes"
+    else:
+        low, high = SHARES["dense"][texture]
+        assert low - 0.02 < min(dense) <= max(dense) < high + 0.02
+        assert max(dense) - min(dense) > 0.3 * (high - low), "drawn, not fixed"
+        assert SHARES["usual"][texture][1] <= low
 
 
 def test_gap_junction_lowers_D_and_combined_does_both():

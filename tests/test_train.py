@@ -1,4 +1,4 @@
-"""Training: symmetry, determinism, going on from a checkpoint bit for bit, and prediction on one's own maps."""
+"""Training: determinism, going on from a checkpoint bit for bit, and prediction on one's own maps."""
 
 import math
 from dataclasses import replace
@@ -9,11 +9,8 @@ import torch
 
 from forwardecg import train as module
 from forwardecg.dataset import Sequences
-from forwardecg.ecg import pseudo_ecg
-from forwardecg.electrodes import center_electrode
 from forwardecg.model import ModelConfig, Seq2Seq, load_model, save_model
-from forwardecg.tissue import Tissue, fibrotic, healthy
-from forwardecg.train import TrainConfig, evaluate, fit, learning_rate, load_or_fit, predict, symmetry
+from forwardecg.train import TrainConfig, evaluate, fit, learning_rate, load_or_fit, predict
 
 TINY = ModelConfig(pixels=10, channels=(4, 8), width=16, heads=2)
 SHORT = TrainConfig(epochs=4, batch=4, lr=3e-3)
@@ -38,38 +35,6 @@ def untimed(history):
     return history.drop(columns="seconds")
 
 
-def test_the_eight_symmetries_form_a_group():
-    """Distinct, the identity among them, closed under composition, each with an inverse: the dihedral group of order 8."""
-    square = torch.arange(9).reshape(3, 3)
-    images = {symmetry(square, n).numpy().tobytes(): n for n in range(8)}
-    assert len(images) == 8 and torch.equal(symmetry(square, 0), square)
-    table = [[images[symmetry(symmetry(square, a), b).numpy().tobytes()] for b in range(8)] for a in range(8)]
-    assert all(sorted(row) == list(range(8)) for row in table)
-    assert any(table[a][b] != table[b][a] for a in range(8) for b in range(8)), "turns and mirrors do not commute"
-
-
-def test_symmetries_move_maps_and_never_times():
-    u = torch.rand(5, 4, 4)
-    for n in range(8):
-        assert torch.equal(symmetry(u, n), torch.stack([symmetry(one, n) for one in u]))
-        assert torch.allclose(symmetry(u, n).sum((1, 2)), u.sum((1, 2)))
-
-
-def test_ecg_above_the_center_is_invariant_under_all_eight():
-    """The augmentation is exact: turning the tissue and its maps together leaves the ECG of a centered electrode."""
-    tissue = fibrotic(healthy((24, 24), 0.5, 0.12), np.random.default_rng(5))
-    V_m = -85 + 100 * torch.rand(3, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    at = center_electrode((24, 24), 0.5, 10.0)
-    ecg = pseudo_ecg(V_m.numpy(), tissue, at)
-    for n in range(8):
-        D, conductive = (symmetry(torch.from_numpy(z), n).numpy().copy() for z in (tissue.D, tissue.conductive))
-        turned = pseudo_ecg(symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), at)
-        assert np.allclose(turned, ecg, rtol=1e-9, atol=1e-9 * np.abs(ecg).max())
-        aside = replace(at, positions=at.positions + [2.0, 1.0, 0])
-        moved = pseudo_ecg(symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), aside)
-        assert np.allclose(moved, pseudo_ecg(V_m.numpy(), tissue, aside)) == (n == 0), "only there"
-
-
 def test_learning_rate_warms_up_and_ends_at_zero():
     config = TrainConfig(lr=2.0)
     assert learning_rate(config, 0.05) == pytest.approx(1.0) and learning_rate(config, 0.1) == pytest.approx(2.0)
@@ -77,10 +42,8 @@ def test_learning_rate_warms_up_and_ends_at_zero():
     assert learning_rate(config, 1.0) == pytest.approx(0, abs=1e-15)
 
 
-def test_one_batch_is_overfitted(data):
-    train, _ = data
-    four = Sequences.__new__(Sequences)
-    four.u, four.ecg, four.t = train.u[:4], train.ecg[:4], train.t
+def test_one_batch_is_overfitted(toy_dataset):
+    four = Sequences(toy_dataset(10), range(4), 10)
     config = TrainConfig(epochs=150, batch=4, lr=1e-2, lambda_se=0.0, augment=False, weight_decay=0.0)
     _, _, history = fit(TINY, four, four, config)
     assert history.val_r2.max() > 0.99
@@ -195,6 +158,23 @@ def test_training_data_that_cannot_train_are_refused(data):
         train.ecg[2] = value
         with pytest.raises(ValueError, match="train: expected ECGs that vary"):
             fit(TINY, train, val, SHORT)
+
+
+def test_ecgs_of_several_leads_are_refused_also_where_there_is_but_one(data, toy_dataset):
+    """Their shape would broadcast against that of the prediction."""
+    train, val = data
+    many = Sequences(toy_dataset(4), range(4), 10, leads=("center",))
+    for name, parts in (("train", (many, val)), ("val", (train, many))):
+        with pytest.raises(ValueError, match=rf"{name}: expected ECGs \(n, T\) of one lead, got shape \(4, 1, 20\)"):
+            fit(TINY, *parts, SHORT)
+
+
+def test_the_scale_is_that_of_the_training_tissues_alone(data):
+    train, val = data
+    _, card, _ = fit(TINY, train, val, replace(SHORT, epochs=1))
+    val.ecg *= 100
+    _, card_again, _ = fit(TINY, train, val, replace(SHORT, epochs=1))
+    assert card["scale"] == card_again["scale"] == float(train.ecg.std())
 
 
 def test_a_flat_validation_ecg_is_left_out_of_the_score(data):

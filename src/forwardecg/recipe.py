@@ -204,7 +204,8 @@ def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
     """Simulate tissue ``sim``, redrawn until at least ``min_activated`` of its conductive cells are activated.
 
     Returns the Dataset of `simulate` on the whole time axis of the recipe. The run itself ends as soon as the sheet is at
-    rest (`solver.AT_REST`); rest and a potential of zero are filled in from there on.
+    rest (`solver.AT_REST`); rest and a potential of zero are filled in from there on. Its attributes say what was drawn and
+    rejected, and in ms the last activation and recovery of the first beat, its median duration and the time of rest.
     """
     rejected = dict.fromkeys(REJECTIONS, 0)
     for attempt in range(recipe.max_draws):
@@ -232,9 +233,12 @@ def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
             f"{', '.join(map(str, rejected.values()))}"
         )
     mild = draw.fibrosis_density < recipe.mild_density and draw.tissue.texture != "interstitial"
+    apd = (ds.recovery - ds.lat).values
+    apd = apd[np.isfinite(apd)]
     return _to_the_end(ds, recipe).assign_attrs(
         stimulus=draw.stimulus, attempt=attempt, activated=activated, D0=draw.D0, gj_scale=draw.tissue.gj_scale,
         fibrosis_density=draw.fibrosis_density, mild=int(mild), **{f"rejected_{why}": n for why, n in rejected.items()},
+        last_activation=float(ds.lat.max()), last_recovery=float(ds.recovery.max()), apd=float(np.median(apd)) if apd.size else np.nan,
         rest_time=np.nan if _ran_out(ds, recipe) else float(ds.time_ecg[-1]),
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ import xarray as xr
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from forwardecg.dataset import Sequences, network_maps
+from forwardecg.dataset import Sequences, loader, network_maps, normalization
 from forwardecg.ecg import phi_e_attrs
 from forwardecg.losses import entropy_weight, hybrid
 from forwardecg.metrics import r2
@@ -34,7 +34,7 @@ class TrainConfig:
     weight_decay: float = 1e-2
     delta: float = 1.0  # Huber, in standard deviations of a tissue's ECG
     lambda_se: float = 0.1
-    augment: bool = True  # the eight symmetries of the square: exact for an electrode over the center
+    augment: bool = True  # the eight symmetries of the square, exact for the electrode over its center
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -46,12 +46,6 @@ class TrainConfig:
             value, positive = getattr(self, name), name == "delta"
             if not (math.isfinite(value) and (value > 0 or not positive and value == 0)):
                 raise ValueError(f"{name}: expected a finite number {'>' if positive else '>='} 0, got {value}")
-
-
-def symmetry(u: torch.Tensor, n: int) -> torch.Tensor:
-    """One of the eight rotations and reflections of maps (..., H, W): n = 0..7, 0 the identity."""
-    u = torch.rot90(u, n % 4, (-2, -1))
-    return u.flip(-1) if n >= 4 else u
 
 
 def learning_rate(config: TrainConfig, done: float) -> float:
@@ -87,10 +81,12 @@ def fit(
         torch.manual_seed(config.seed)
         model = Seq2Seq(model_config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    scale, sd = train.ecg.std(), train.ecg.std(-1, keepdim=True)
-    if not (sd.isfinite() & (sd > 0)).all():
-        raise ValueError("train: expected ECGs that vary and are finite, got a flat trace or NaN")
-    n, best, history = len(train), model.state_dict(), []
+    for name, sequences in (("train", train), ("val", val)):
+        if sequences.ecg.ndim != 2:
+            raise ValueError(f"{name}: expected ECGs (n, T) of one lead, got shape {tuple(sequences.ecg.shape)}")
+    scale, sd = normalization(train), train.ecg.std(-1, keepdim=True)
+    batches = loader(train, config.batch, generator, config.augment)
+    best, history = model.state_dict(), []
     if checkpoint is not None and checkpoint.exists():
         try:
             best, history = _restore(checkpoint, model, optimizer, generator)
@@ -98,19 +94,14 @@ def fit(
             raise ValueError(
                 f"checkpoint {checkpoint.name}: expected the state of a training of {model_config}: {error}"
             ) from None
-    per_epoch = math.ceil(n / config.batch)
     for epoch in range(len(history), config.epochs):
         model.train()
         started = time.monotonic()
         weight, total = entropy_weight(config.lambda_se, epoch, config.epochs), 0.0
-        for k, members in enumerate(torch.randperm(n, generator=generator).split(config.batch)):
-            u, ecg = train[members]
-            if config.augment:
-                turns = torch.randint(8, (len(members),), generator=generator)
-                u = torch.stack([symmetry(maps, int(turn)) for maps, turn in zip(u, turns, strict=True)])
+        for k, (u, ecg, members) in enumerate(batches):
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, (epoch + (k + 1) / per_epoch) / config.epochs)
-            ecg_pred, _ = model(u.float(), train.t)
+                group["lr"] = learning_rate(config, (epoch + (k + 1) / len(batches)) / config.epochs)
+            ecg_pred, _ = model(u, train.t)
             loss = hybrid(ecg_pred * scale / sd[members], ecg / sd[members], delta=config.delta, weight=weight).mean()
             optimizer.zero_grad()
             loss.backward()
@@ -119,22 +110,18 @@ def fit(
             total += loss.item() * len(members)
         if not math.isfinite(total):
             raise FloatingPointError(f"loss: expected finite values, got {total} in epoch {epoch} (lr {config.lr})")
-        val_r2 = float(np.nanmean(r2(val.ecg.numpy(), evaluate(model, val, float(scale)))))
+        val_r2 = float(np.nanmean(r2(val.ecg.numpy(), evaluate(model, val, scale))))
         if not history or val_r2 > max(row["val_r2"] for row in history):
             best = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        seconds = time.monotonic() - started
-        history.append({"epoch": epoch, "loss": total / n, "val_r2": val_r2, "weight": weight, "seconds": seconds})
+        row = {"epoch": epoch, "loss": total / len(train), "val_r2": val_r2, "weight": weight}
+        history.append(row | {"seconds": time.monotonic() - started})
         if checkpoint is not None:
             _save(checkpoint, model, optimizer, generator, best, history)
         on_epoch(history[-1])
     model.load_state_dict(best)
     table = pd.DataFrame(history)
-    card = {
-        "scale": float(scale),
-        "time": train.t.tolist(),
-        "best_epoch": int(table.val_r2.idxmax()),
-        "train": asdict(config),
-    }
+    best_epoch = int(table.val_r2.idxmax())
+    card = {"scale": scale, "time": train.t.tolist(), "best_epoch": best_epoch, "train": asdict(config)}
     return model.eval(), card, table
 
 
@@ -180,10 +167,10 @@ def load_or_fit(
 ) -> tuple[Seq2Seq, dict, pd.DataFrame]:
     """`fit`, found in the cache by the hash of configs, data and code: finished it is loaded, partial it is resumed."""
     key = hashlib.sha256(json.dumps([asdict(model_config), asdict(config), torch.get_num_threads()]).encode())
-    key.update(code_hash("model", "losses", "train", "metrics").encode())
+    key.update(code_hash("dataset", "losses", "metrics", "model", "train").encode())
     for sequences in (train, val):
-        key.update(sequences.u.numpy().tobytes())
-        key.update(sequences.ecg.numpy().tobytes())
+        for part in (sequences.u, sequences.ecg, sequences.t):
+            key.update(part.numpy().ravel())  # 0.6 s a GB
     folder = CACHE / "training"
     folder.mkdir(parents=True, exist_ok=True)
 
