@@ -36,12 +36,11 @@ import torch
 from scipy.spatial.distance import cdist
 
 from forwardecg import plot
-from forwardecg.dataset import (
-    Sequences, check_disjoint, collection, fingerprint, load_or_simulate, loader, split_by_tissue, symmetry,
-)  # fmt: skip
+from forwardecg.dataset import check_disjoint, collection, fingerprint, load_or_simulate, split_by_tissue
 from forwardecg.paths import result_file
 from forwardecg.recipe import REJECTIONS, Recipe, write_recipe
 from forwardecg.record import provenance, save_headline
+from forwardecg.sequences import Sequences, loader, symmetry
 from forwardecg.store import stored_bytes
 
 plot.set_style()

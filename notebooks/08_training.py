@@ -32,13 +32,14 @@ import torch
 import xarray as xr
 
 from forwardecg import plot
-from forwardecg.dataset import Sequences, load_or_simulate
+from forwardecg.dataset import load_or_simulate
 from forwardecg.losses import entropy_weight
 from forwardecg.metrics import scores, summary
 from forwardecg.model import ModelConfig, save_model
 from forwardecg.paths import RESULTS, model_file, result_file
 from forwardecg.recipe import read_recipe
 from forwardecg.record import provenance, save_headline
+from forwardecg.sequences import Sequences
 from forwardecg.train import TrainConfig, evaluate, load_or_fit, predict
 
 plot.set_style()
@@ -100,7 +101,9 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
 for seed, table in history.groupby("seed"):
     _ = left.semilogy(table.epoch, table.loss, lw=1.2, label=f"seed {seed}")
     _ = right.plot(table.epoch, table.val_r2, lw=1.2)
-_ = left.plot(range(epochs), [entropy_weight(lambda_se, e, epochs) for e in range(epochs)], "k:", lw=1, label="entropy weight")
+_ = left.plot(
+    range(epochs), [entropy_weight(lambda_se, e, epochs) for e in range(epochs)], "k:", lw=1, label="entropy weight"
+)
 _ = left.set(xlabel="epoch", ylabel="training loss (dimensionless)", ylim=(1e-3, None))
 _ = right.set(xlabel="epoch", ylabel=r"mean $R^2$ on validation tissues", ylim=(0, 1.02))
 _ = left.legend(frameon=False, fontsize="small")
@@ -132,7 +135,9 @@ result = pd.concat(
 result["condition"] = tissues.condition[result.sim].to_numpy()
 result.round(6).to_csv(result_file("08_training.csv"), index=False)
 by_condition = result.groupby("condition").r2.apply(summary).unstack()
-by_condition.loc[[name for name in plot.COLORS if name in by_condition.index], ["mean", "sd", "median", "worst"]].round(2)
+by_condition.loc[[name for name in plot.COLORS if name in by_condition.index], ["mean", "sd", "median", "worst"]].round(
+    2
+)
 
 # %% [markdown]
 # All seeds together, by condition. The mean of the fibrotic and combined tissues lies below the healthy ones: their ECGs are weak, and what
@@ -149,7 +154,9 @@ fig, axes = plt.subplots(1, 4, figsize=(13, 2.9), sharex=True)
 for ax, sim, rank in zip(axes, picks, ("worst", "lower quartile", "median", "best"), strict=True):
     k = int(np.flatnonzero(members["test"] == sim)[0])
     title = f"{rank}: tissue {sim}, {plot.LABELS[tissues.condition[sim]]}"
-    plot.ecg_traces(ax, test.t, ecg_true[k], {f"seed {s}": ecg for s, ecg in zip(seeds, ecg_pred[:, k], strict=True)}, title)
+    plot.ecg_traces(
+        ax, test.t, ecg_true[k], {f"seed {s}": ecg for s, ecg in zip(seeds, ecg_pred[:, k], strict=True)}, title
+    )
 _ = axes[0].legend(frameon=False, fontsize="small")
 
 # %% [markdown]

@@ -32,7 +32,7 @@ import xarray as xr
 from forwardecg import plot
 from forwardecg.baselines import blind_diffusivity, lead_field_on_maps, mean_ecg, pooled_diffusivity, ridge
 from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.dataset import Sequences, load_or_simulate
+from forwardecg.dataset import load_or_simulate
 from forwardecg.diffusion import face_diffusivity, net_flux
 from forwardecg.ecg import distances
 from forwardecg.electrodes import center_electrode
@@ -40,6 +40,7 @@ from forwardecg.metrics import scores, summary
 from forwardecg.paths import RESULTS, progress, result_file
 from forwardecg.recipe import draw_tissue, read_recipe
 from forwardecg.record import provenance, save_headline
+from forwardecg.sequences import Sequences
 from forwardecg.solver import solve
 
 plot.set_style()
@@ -114,6 +115,7 @@ ecg["true D, pooled maps"] = np.stack([
 # take that on trust: the test tissues are drawn and simulated once more, and the potential is summed as sources over
 # distance, without the lead field that made the data set.
 
+
 # %% tags=["nbval-ignore-output"]
 def source_over_distance(sim):
     """ECG (T,) of one tissue, simulated anew, as the plain sum of div(D grad V_m) / r over all cells."""
@@ -164,11 +166,17 @@ table.round(2)
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(12, 4.2), width_ratios=(1.25, 1))
 plot.ladder(axes[0], per_tissue, order)
-seq2seq = per_tissue.query("method == \"paper's seq2seq\"").set_index("sim").r2
+seq2seq = per_tissue.query('method == "paper\'s seq2seq"').set_index("sim").r2
 k = int(np.flatnonzero(members["test"] == seq2seq.sort_values().index[len(seq2seq) // 2])[0])
 sim = members["test"][k]
-shown = {"blind lead field": ecg["blind lead field"][k], "ridge": ecg["ridge"][k], "paper's seq2seq": by_seed[min(by_seed)][k]}
-plot.ecg_traces(axes[1], test.t, ecg_true[k], shown, f"median tissue of the network: {plot.LABELS[tissues.condition[sim]]}")
+shown = {
+    "blind lead field": ecg["blind lead field"][k],
+    "ridge": ecg["ridge"][k],
+    "paper's seq2seq": by_seed[min(by_seed)][k],
+}
+plot.ecg_traces(
+    axes[1], test.t, ecg_true[k], shown, f"median tissue of the network: {plot.LABELS[tissues.condition[sim]]}"
+)
 _ = axes[1].legend(frameon=False, fontsize="small")
 fig.savefig(result_file("16_results.png"), dpi=160, metadata={"Software": None})
 
@@ -191,7 +199,10 @@ assert mean["true D, full resolution"] > 0.99999
 # %%
 scale = f"{len(tissues)} tissues, {len(test)} of them for testing, one split"
 keys = {"blind_leadfield_r2_mean": "blind lead field", "ridge_r2_mean": "ridge"}
-keys |= {"true_d_pooled_leadfield_r2_mean": "true D, pooled maps", "true_d_leadfield_r2_mean": "true D, full resolution"}
+keys |= {
+    "true_d_pooled_leadfield_r2_mean": "true D, pooled maps",
+    "true_d_leadfield_r2_mean": "true D, full resolution",
+}
 save_headline("16_results", {
     key: {"value": mean[name], "unit": "1", "tolerance": 0.005, "scale": scale} for key, name in keys.items()
 })  # fmt: skip

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from forwardecg.baselines import blind_diffusivity, lead_field_on_maps, mean_ecg, pooled_diffusivity, ridge
-from forwardecg.dataset import Sequences
 from forwardecg.ecg import pseudo_ecg
 from forwardecg.electrodes import Electrodes, center_electrode
 from forwardecg.metrics import r2
+from forwardecg.sequences import Sequences
 from forwardecg.tissue import Tissue
 
 DX = 2.0

@@ -8,12 +8,12 @@ from inspect import getsource
 
 import pytest
 
-from forwardecg import dataset, paths
+from forwardecg import paths, recipe
 from forwardecg.paths import code_hash, code_text, progress
 
 ASK = """
 import json
-from forwardecg import paths
+from forwardecg import paths, recipe
 names = {name: str(getattr(paths, name)) for name in ("ROOT", "DATA", "RESULTS", "MODELS", "CACHE")}
 print(json.dumps(names | {"result": str(paths.result_file("a.csv")), "model": str(paths.model_file("a.json"))}))
 """
@@ -110,8 +110,8 @@ def test_code_hash_is_of_the_named_modules_in_any_order(package):
 
 
 def test_code_text_takes_an_indented_function():
-    assert "simulate(" in code_text(getsource(dataset.simulate_one))
-    assert "redrawn" not in code_text(getsource(dataset.simulate_one))
+    assert "simulate(" in code_text(getsource(recipe.simulate_one))
+    assert "redrawn" not in code_text(getsource(recipe.simulate_one))
 
 
 def test_progress_goes_to_the_listener_where_there_is_one(tmp_path, monkeypatch, capsys):

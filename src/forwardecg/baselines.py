@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from forwardecg.cell import V_SPAN
-from forwardecg.dataset import Sequences
 from forwardecg.ecg import lead_field
 from forwardecg.electrodes import Electrodes
 from forwardecg.metrics import r2
+from forwardecg.sequences import Sequences
 from forwardecg.tissue import Tissue
 
 ALPHAS = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)  # ridge penalties to choose from

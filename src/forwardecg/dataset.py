@@ -1,21 +1,16 @@
-"""The named data sets, splits by tissue, and the sequences that the networks read: maps, ECGs, batches."""
+"""The named data sets, the tissues that may be in one part only, and splits by tissue."""
 
 import hashlib
-import json
-import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 import torch
-import xarray as xr
 
-from forwardecg.cell import FK_MBR, FK_MLR1, V_REST, V_SPAN
-from forwardecg.electrodes import symmetry_permutations
-from forwardecg.paths import CACHE, code_hash
+from forwardecg.cell import FK_MBR, FK_MLR1
 from forwardecg.recipe import Recipe
+from forwardecg.sequences import symmetry
 from forwardecg.store import load_or_simulate as load_or_simulate
 
 LONGER = 13 / 9  # of the base's t_end, for slow waves: 1300 ms at paper scale
@@ -47,12 +42,6 @@ def collection(base: Recipe) -> dict[str, Recipe]:
         t_end = base.frame_interval * round(change.get("t_end", 1) * base.t_end / base.frame_interval)
         sets[name] = replace(base, **change | {"seed": base.seed + k, "n_sim": min(most, base.n_sim), "t_end": t_end})
     return sets
-
-
-def symmetry(u: torch.Tensor, n: int) -> torch.Tensor:
-    """One of the eight rotations and reflections of maps (..., H, W): n = 0..7, 0 the identity."""
-    u = torch.rot90(u, n % 4, (-2, -1))
-    return u.flip(-1) if n >= 4 else u
 
 
 def fingerprint(D: np.ndarray, conductive: np.ndarray) -> str:
@@ -104,164 +93,3 @@ def split_by_tissue(
         parts["val"] += members[n_test : n_test + n_val].tolist()
         parts["train"] += members[n_test + n_val :].tolist()
     return {name: np.sort(np.array(indices)) for name, indices in parts.items()}
-
-
-def check_maps(V_m: xr.DataArray, pixels: int) -> None:
-    """Raise ValueError unless V_m has dims time, y_map, x_map, is finite, in mV, and pools evenly to ``pixels``."""
-    if V_m.dims != ("time", "y_map", "x_map"):
-        raise ValueError(f"V_m: expected dims (time, y_map, x_map), got {V_m.dims}")
-    n_y, n_x = V_m.shape[-2:]
-    if n_y != n_x or n_y % pixels:
-        raise ValueError(f"V_m: expected square maps whose side is a multiple of {pixels} pixels, got {n_y} x {n_x}")
-    if not np.isfinite(V_m.values).all():
-        raise ValueError("V_m: expected finite values in mV, got NaN or infinity")
-    if V_m.min() > -50 or V_m.min() < -200 or V_m.max() > 200:
-        raise ValueError(
-            f"V_m: expected mV with rest near {V_REST}, got values from {float(V_m.min()):.3g} to {float(V_m.max()):.3g}"
-        )
-
-
-def network_maps(V_m: xr.DataArray, pixels: int) -> torch.Tensor:
-    """Maps for the networks, u in 0..1 as float16 (time, pixels, pixels), from V_m (time, y_map, x_map) in mV."""
-    check_maps(V_m, pixels)
-    n_t, n_y, _ = V_m.shape
-    u = (V_m.values - V_REST) / V_SPAN
-    return torch.from_numpy(
-        u.reshape(n_t, pixels, n_y // pixels, pixels, n_y // pixels).mean((2, 4)).astype(np.float16)
-    )
-
-
-class Sequences(torch.utils.data.Dataset):
-    """Tissues as the networks read them: maps u (n, T, H, W) float16 and their ECG at the times ``t`` (T,) of the maps.
-
-    Parameters
-    ----------
-    ds : data set of `load_or_simulate`
-    sims : distinct indices of its tissues
-    pixels : side of the maps, a divisor of the stored one
-    frame_interval : ms between maps, a multiple of the stored interval; None: that one
-    leads : the name of one lead: ``ecg`` is (n, T); several names, or "all": ``ecg`` is (n, lead, T)
-    memory_gb : maps larger than this are kept in a file of the cache and read from there when needed
-
-    Attributes ``electrodes`` (lead, xyz) in mm, of the leads chosen, and ``size``, the side of the sheet in mm.
-
-    Raises
-    ------
-    ValueError
-        Tissues or leads that are not there or there twice, maps that do not pool or are not in mV, other times.
-    """
-
-    def __init__(
-        self,
-        ds: xr.Dataset,
-        sims: Sequence[int],
-        pixels: int,
-        frame_interval: float | None = None,
-        leads: str | Sequence[str] = "center",
-        memory_gb: float = 2.0,
-    ):
-        sims, side, names = [int(sim) for sim in sims], ds.sizes["x_map"], ds.lead.values.tolist()
-        one = isinstance(leads, str) and leads != "all"
-        self.leads = names if leads == "all" else [leads] if one else list(leads)
-        _distinct("sims", sims, range(ds.sizes["sim"]))
-        _distinct("leads", self.leads, names)
-        if not isinstance(pixels, int | np.integer) or pixels < 1 or side % pixels:
-            raise ValueError(f"pixels: expected a divisor of the {side} stored ones, got {pixels!r}")
-        stored = float(ds.time[1] - ds.time[0])
-        step = 1.0 if frame_interval is None else frame_interval / stored
-        if not (1 <= step < ds.sizes["time"] and abs(step - round(step)) < 1e-9):
-            raise ValueError(f"frame_interval: expected a multiple of the stored {stored:g} ms, got {frame_interval}")
-        ds = ds.isel(time=slice(None, None, round(step)))
-        phi_e = ds.phi_e.isel(sim=sims).sel(lead=self.leads[0] if one else self.leads)
-        ecg = phi_e.sel(time_ecg=ds.time.values, method="nearest", tolerance=1e-6)
-        self.ecg = torch.from_numpy(ecg.values).float()
-        self.t = torch.tensor(ds.time.values).float()
-        self.electrodes = ds.electrodes.sel(lead=self.leads).values
-        self.size = 2 * float(ds.electrodes.sel(lead="center")[0])  # every recipe has it, above the middle of the sheet
-        maps = (network_maps(ds.V_m.isel(sim=sim).load(), pixels) for sim in sims)
-        shape = (len(sims), ds.sizes["time"], pixels, pixels)
-        if 2 * math.prod(shape) > memory_gb * 1e9:
-            if "store" not in ds.attrs:
-                raise ValueError(f"ds: expected the attribute store, to cache maps > {memory_gb} GB under, got none")
-            self.u = _on_disk(maps, shape, [ds.store, sims, int(pixels), round(step)])
-        else:
-            self.u = torch.empty(shape, dtype=torch.float16)
-            for k, u in enumerate(maps):
-                self.u[k] = u
-
-    def __len__(self) -> int:
-        return len(self.ecg)
-
-    def __getitem__(self, n) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.u[n], self.ecg[n]
-
-
-def _distinct(name: str, chosen: Sequence, allowed: Sequence) -> None:
-    wrong = [one for one in chosen if one not in allowed or list(chosen).count(one) > 1]
-    if wrong or not chosen:
-        raise ValueError(f"{name}: expected distinct ones of {allowed}, got {wrong or 'none'}")
-
-
-def _on_disk(maps: Iterator[torch.Tensor], shape: tuple[int, ...], key: list) -> torch.Tensor:
-    """The maps in a file of the cache, named by the key and the code above; written one by one if it is not there."""
-    name = hashlib.sha256((json.dumps(key) + code_hash("dataset")).encode()).hexdigest()[:16]
-    path = CACHE / "sequences" / f"{name}.npy"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
-            with open(scratch, "wb") as out:  # not through a memory map: a full disk has to be an error
-                header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(out, header)
-                for u in maps:
-                    out.write(u.numpy().tobytes())
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
-    return torch.from_numpy(np.load(path, mmap_mode="c"))  # copy on write: the file stays as it is
-
-
-def normalization(train: Sequences) -> float:
-    """SD (mV mm/ms) of the ECGs of the training tissues: what the network's output is multiplied by, for any tissue.
-
-    Raises
-    ------
-    ValueError
-        An ECG that is flat or not finite.
-    """
-    sd = train.ecg.std(-1)
-    if not (sd.isfinite() & (sd > 0)).all():
-        raise ValueError("train: expected ECGs that vary and are finite, got a flat trace or NaN")
-    return float(train.ecg.std())
-
-
-def loader(
-    sequences: Sequences, batch: int, generator: torch.Generator, augment: bool = False, shuffle: bool = True
-) -> torch.utils.data.DataLoader:
-    """Batches (maps (B, T, H, W) float32, ECGs, indices (B,) of the tissues), all of their chance from ``generator``.
-
-    Parameters
-    ----------
-    augment : turn and mirror each tissue by one of the eight symmetries at random, its electrodes permuted with it:
-        exact, nothing is interpolated
-
-    Raises
-    ------
-    ValueError
-        To be augmented, but a symmetry takes an electrode to a place where there is none.
-    """
-    if augment:
-        permutations = torch.from_numpy(symmetry_permutations(sequences.electrodes, sequences.size))
-
-    def assemble(members: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        u, ecg = sequences[members]
-        if augment:
-            turns = torch.randint(8, (len(members),), generator=generator).tolist()
-            u = torch.stack([symmetry(maps, turn) for maps, turn in zip(u, turns, strict=True)])
-            if ecg.ndim == 3:
-                ecg = torch.stack([traces[permutations[turn]] for traces, turn in zip(ecg, turns, strict=True)])
-        return u.float(), ecg, torch.tensor(members)
-
-    return torch.utils.data.DataLoader(
-        range(len(sequences)), batch, shuffle=shuffle, generator=generator, collate_fn=assemble
-    )

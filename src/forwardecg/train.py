@@ -16,12 +16,12 @@ import xarray as xr
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from forwardecg.dataset import Sequences, loader, network_maps, normalization
 from forwardecg.ecg import phi_e_attrs
 from forwardecg.losses import entropy_weight, hybrid
 from forwardecg.metrics import r2
 from forwardecg.model import ModelConfig, Seq2Seq
 from forwardecg.paths import CACHE, code_hash, progress
+from forwardecg.sequences import Sequences, loader, network_maps, normalization
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,7 +167,7 @@ def load_or_fit(
 ) -> tuple[Seq2Seq, dict, pd.DataFrame]:
     """`fit`, found in the cache by the hash of configs, data and code: finished it is loaded, partial it is resumed."""
     key = hashlib.sha256(json.dumps([asdict(model_config), asdict(config), torch.get_num_threads()]).encode())
-    key.update(code_hash("dataset", "losses", "metrics", "model", "train").encode())
+    key.update(code_hash("losses", "metrics", "model", "sequences", "train").encode())
     for sequences in (train, val):
         for part in (sequences.u, sequences.ecg, sequences.t):
             key.update(part.numpy().ravel())  # 0.6 s a GB
