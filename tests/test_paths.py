@@ -13,7 +13,7 @@ from forwardecg.paths import code_hash, code_text, progress
 
 ASK = """
 import json
-from forwardecg import paths, recipe
+from forwardecg import paths
 names = {name: str(getattr(paths, name)) for name in ("ROOT", "DATA", "RESULTS", "MODELS", "CACHE")}
 print(json.dumps(names | {"result": str(paths.result_file("a.csv")), "model": str(paths.model_file("a.json"))}))
 """

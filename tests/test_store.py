@@ -1,39 +1,75 @@
-"""The store: what is in it is what was simulated, and an interrupted build goes on where it stopped."""
+"""The store: what is in it is what was simulated, whatever happened while it was built or to its files since."""
 
+import errno
+import itertools
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
-from types import SimpleNamespace
+from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
 
-from forwardecg import dataset, paths, store
+from forwardecg import integrity, paths, store
 from forwardecg.cell import FK_MLR1
-from forwardecg.dataset import Recipe, simulate_one
-from forwardecg.store import load_or_simulate, store_path
+from forwardecg.recipe import Recipe, simulate_one
+from forwardecg.store import load_or_simulate, store_path, stored_bytes
 
 RECIPE = Recipe(n_sim=6, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20)
 
 BUILD = """
-import sys, time
+import multiprocessing, os, signal, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from forwardecg import store
-from forwardecg.dataset import Recipe
-store.CACHE = Path(sys.argv[1])
-write = store._write
-def slow_write(path, sim, ds):
-    write(path, sim, ds)
-    print("wrote", sim, flush=True)
-    time.sleep(60 if sim == 2 else 0)
-store._write = slow_write
-store.load_or_simulate(Recipe(n_sim=6, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20), ThreadPoolExecutor(1))
+import zarr
+from forwardecg import integrity, store
+from forwardecg.recipe import Recipe
+
+if __name__ == "__main__":
+    store.CACHE, how, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    executor = ThreadPoolExecutor(1)
+
+    def counted(f):
+        def call(*args, **kwargs):
+            global count
+            count -= 1
+            if count < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return f(*args, **kwargs)
+        return call
+
+    simulate_one, as_completed = store.simulate_one, store.as_completed
+    def slow(recipe, sim):
+        print("simulates", sim, flush=True)
+        time.sleep(0.2)
+        return simulate_one(recipe, sim)
+    def telling(running):
+        for n, future in enumerate(as_completed(running)):
+            if n == 0:
+                print("workers", *[child.pid for child in multiprocessing.active_children()], flush=True)
+            yield future
+
+    if how == "in the skeleton":
+        integrity.os = type("os", (), {**vars(os), "replace": counted(os.replace)})
+    elif how == "between chunks":
+        zarr.Array.__setitem__ = counted(zarr.Array.__setitem__)
+    elif how == "in a chunk":
+        Path.replace = counted(Path.replace)
+    elif how == "slow":
+        store.simulate_one = slow
+    elif how == "pool":
+        executor, store.os.cpu_count, store.as_completed = None, lambda: 2, telling
+    store.load_or_simulate(Recipe(n_sim=count if how == "pool" else 6, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20), executor)
 """
 
 
@@ -46,32 +82,65 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def simulated(monkeypatch):
     """The numbers of the tissues that were simulated, in order."""
-    sims, draw_tissue = [], dataset.draw_tissue
-
-    def counting(recipe, sim, attempt=0):
-        if not attempt:
-            sims.append(sim)
-        return draw_tissue(recipe, sim, attempt)
-
-    monkeypatch.setattr(dataset, "draw_tissue", counting)  # not in `store`, whose path holds the text of its own
+    sims = []
+    monkeypatch.setattr(store, "simulate_one", lambda recipe, sim: sims.append(sim) or simulate_one(recipe, sim))
     return sims
 
 
-def build(recipe=RECIPE) -> xr.Dataset:
-    """The data set, without the time that it took."""
+@pytest.fixture
+def told(monkeypatch):
+    """The lines of progress."""
+    lines = []
+    monkeypatch.setattr(store, "progress", lines.append)
+    return lines
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The folder of a build by one thread, not to be changed, and all files of its store."""
+    folder = tmp_path_factory.mktemp("plain")
+    build(folder=folder)
+    return folder, files(folder)
+
+
+@pytest.fixture
+def copy(plain, cache):
+    """A copy of the plain build, as the store that `build` finds."""
+    shutil.copytree(plain[0], cache / "datasets", dirs_exist_ok=True)
+    return store_path(RECIPE)
+
+
+def build(recipe=RECIPE, **options) -> xr.Dataset:
     with ThreadPoolExecutor(1) as executor:
-        return without_time(load_or_simulate(recipe, executor))
+        return load_or_simulate(recipe, executor, **options)
 
 
-def without_time(ds: xr.Dataset) -> xr.Dataset:
-    return (
-        ds.load().drop_attrs(deep=False).assign_attrs({name: ds.attrs[name] for name in ds.attrs if name != "seconds"})
-    )
+def files(folder: Path | None = None) -> dict[str, bytes]:
+    """The content of every file of the store but the group's attributes, which hold the time it took."""
+    location = store_path(RECIPE, folder)
+    names = sorted(str(file.relative_to(location)) for file in location.rglob("*") if file.is_file())
+    return {name: (location / name).read_bytes() for name in names if name != "zarr.json"}
 
 
-def test_what_is_read_is_what_was_simulated():
+def start(cache, how, count=0):
+    script = cache / "build.py"
+    script.write_text(BUILD)
+    command = [sys.executable, str(script), str(cache), how, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def unfinished(recipe=RECIPE) -> dict[int, bool]:
+    location = store_path(recipe)
+    return integrity.unfinished(location, integrity.listing(location), [*map(store._chunks, range(recipe.n_sim))], True)
+
+
+def finished() -> list[int]:
+    return sorted({*range(6)} - {*unfinished()})
+
+
+def test_what_is_read_is_what_was_simulated(plain):
     """V_m to float16 of u, which is 5e-4 of the 100 mV span at most; phi_e exactly; the rest in single precision."""
-    ds, one = build(), simulate_one(RECIPE, 3)
+    ds, one = build(folder=plain[0]), simulate_one(RECIPE, 3)
     stored = ds.isel(sim=3)
     u = ((one.V_m + 85) / 100).astype(np.float16).astype(float)
     assert np.allclose(stored.V_m, -85 + 100 * u, atol=1e-4)
@@ -79,118 +148,340 @@ def test_what_is_read_is_what_was_simulated():
     assert np.array_equal(stored.phi_e, one.phi_e)
     assert np.array_equal(stored.lat, one.lat.astype(np.float32), equal_nan=True)
     assert np.array_equal(stored.D, one.D.astype(np.float32)) and np.array_equal(stored.conductive, one.conductive)
-    for name in ("time", "time_ecg", "electrodes"):
+    for name in ("time", "time_ecg", "electrodes", "lead", "xyz"):
         assert np.array_equal(stored[name], one[name])
+    for name in (*store.KINDS, "time", "time_ecg", "electrodes"):
+        assert stored[name].attrs == one[name].attrs and stored[name].dims == one[name].dims
     for name in store.TISSUE_COLUMNS:
-        assert stored[name] == one.attrs[name]
+        np.testing.assert_equal(stored[name].item(), one.attrs[name])
+    assert np.array_equal(ds.phi_e.sel(lead="center")[3], one.phi_e[0])
 
 
-def test_stored_data_set_keeps_the_contract():
-    ds = build()
+def test_stored_data_set_keeps_the_contract(plain):
+    ds = build(folder=plain[0])
     assert ds.V_m.dims == ("sim", "time", "y_map", "x_map") and ds.phi_e.dims == ("sim", "lead", "time_ecg")
     assert ds.lat.dims == ds.D.dims == ds.conductive.dims == ("sim", "y", "x") and ds.conductive.dtype == bool
-    assert all(
-        "units" in ds[name].attrs and "long_name" in ds[name].attrs
-        for name in ("V_m", "lat", "D", "conductive", "phi_e", "electrodes")
-    )
+    assert ds.mild.dtype == bool and set(ds.stimulus.values) <= {"edge", "corner", "focal"}
     assert ds.V_m.attrs["units"] == "mV" and float(ds.V_m.min()) < -80 and ds.lat.isnull().any()
-    assert {"recipe", "forwardecg", "store"} <= {*ds.attrs}
+    assert json.loads(ds.recipe)["n_sim"] == 6 and ds.license == "CC-BY-4.0" and "zarr" in ds.made_with
+    assert ds.workers == 1 and ds.seconds > 0 and ds.store == store_path(RECIPE).name
 
 
-def test_a_finished_store_is_opened_and_not_simulated(simulated):
-    first = build()
-    simulated.clear()
-    assert build().identical(first) and not simulated
+def test_it_is_read_when_it_is_used(plain, monkeypatch):
+    reads, get = [], zarr.storage.LocalStore.get
+    monkeypatch.setattr(zarr.storage.LocalStore, "get", lambda *a, **k: reads.append(a[1]) or get(*a, **k))
+    ds = build(folder=plain[0])
+    assert not [name for name in reads if name.startswith(("V_m/c", "phi_e/c"))]
+    ds.V_m[4].load()
+    assert [name for name in reads if name.startswith("V_m/c")] == ["V_m/c/4/0/0/0"]
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, ValueError])
-def test_a_build_that_stops_is_continued_and_equals_an_uninterrupted_one(kind, simulated, monkeypatch, tmp_path):
-    class Stopping(ThreadPoolExecutor):
-        """Runs each task at once, and stops at the fourth."""
-
-        def submit(self, task, recipe, sim):
-            future = super().submit(task, recipe, sim)
-            future.result()
-            return future
-
-    write = store._write
-
-    def stop_at_three(path, sim, ds):
-        if sim == 3:
-            raise kind
-        write(path, sim, ds)
-
-    monkeypatch.setattr(store, "_write", stop_at_three)
-    monkeypatch.setattr(store, "as_completed", lambda running: list(running))
-    with Stopping(1) as executor, pytest.raises(kind):
-        load_or_simulate(RECIPE, executor)
-    monkeypatch.setattr(store, "_write", write)
-    assert zarr.open_group(store_path(RECIPE), mode="r")["done"][:].tolist() == [True] * 3 + [False] * 3
-    simulated.clear()
-    resumed = build()
-    assert simulated == [3, 4, 5], "what was done is not simulated again"
-    monkeypatch.setattr(store, "CACHE", tmp_path / "other")
-    assert resumed.identical(build())
+def test_every_chunk_ends_with_its_checksum_and_is_there_even_if_it_is_all_zeros(plain):
+    chunks = [name for name in plain[1] if "/c/" in name]
+    expected = {name for sim in range(6) for name in store._chunks(sim)} | {
+        "time/c/0",
+        "time_ecg/c/0",
+        "electrodes/c/0/0",
+    }
+    assert set(chunks) == expected and not build(folder=plain[0]).rejected_site.any()
+    assert integrity.intact(store_path(RECIPE, plain[0]), chunks)
 
 
-def test_a_tissue_half_written_is_simulated_again(simulated):
-    whole = build()
-    group = zarr.open_group(store_path(RECIPE), mode="r+")
-    group["V_m"][4] = 0
-    group["done"][4] = False
-    simulated.clear()
-    assert build().identical(whole) and simulated == [4]
+def test_size_of_the_store(plain, tmp_path):
+    held = sum(map(len, plain[1].values())) + (store_path(RECIPE, plain[0]) / "zarr.json").stat().st_size
+    assert stored_bytes(RECIPE, plain[0]) == held and stored_bytes(RECIPE, tmp_path / "none") == 0
 
 
-def test_done_is_written_last(monkeypatch):
-    """A kill between two arrays of a tissue must leave it undone."""
-    written = []
-    set_item = zarr.Array.__setitem__
-    monkeypatch.setattr(
-        zarr.Array, "__setitem__", lambda array, *at: written.append(array.basename) or set_item(array, *at)
-    )
-    build(replace(RECIPE, n_sim=1))
-    assert written[-1] == "done" and set(written) >= {"V_m", "phi_e", "lat", "D", "conductive", *store.TISSUE_COLUMNS}
+def test_a_finished_store_is_opened_and_not_changed(copy, simulated, told):
+    before = {file: file.stat().st_mtime_ns for file in copy.parent.rglob("*")}
+    assert build().identical(build(verify=False)) and not simulated and not told
+    assert {file: file.stat().st_mtime_ns for file in copy.parent.rglob("*")} == before
 
 
-def test_a_killed_build_is_completed_by_the_next_call(cache, simulated, monkeypatch, tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", BUILD, str(cache)], stdout=subprocess.PIPE, text=True)
+def test_killed_three_times_and_resumed_is_the_same_bit_for_bit(cache, plain, simulated):
+    """By the skeleton, between two chunks of tissue 1, in the middle of a file of tissue 2, and of a pool of processes."""
+    n = len(store.KINDS) + len(store.TISSUE_COLUMNS)
+    for how, count, done in (("in the skeleton", 0, []), ("between chunks", n + 3, [0]), ("in a chunk", n, [0, 1])):
+        assert start(cache, how, count).wait(60) == -signal.SIGKILL
+        assert store_path(RECIPE).exists() == (how != "in the skeleton")
+        assert finished() == done
+    assert [name for name in files() if "partial" in name] and simulated == []
+    build()
+    assert simulated == [2, 3, 4, 5], "what was finished is not simulated again"
+    assert files() == plain[1], "nothing half-written is left, all bytes are the same"
+    assert not list(cache.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_build_leaves_no_process(kind, cache, plain):
+    """Its finished tissues are those of the one thread, although two processes made them, in a larger set."""
+    process = start(cache, "pool", 400)
     try:
-        for line in process.stdout:
-            if line == "wrote 2\n":
-                break
-        os.kill(process.pid, signal.SIGKILL)
-        assert process.wait(10) == -signal.SIGKILL
+        line = next(line for line in process.stdout if line.startswith("workers"))
     finally:
-        process.kill()
+        process.send_signal(kind)
+        process.wait(30)
         process.stdout.close()
-    assert zarr.open_group(store_path(RECIPE), mode="r")["done"][:].tolist() == [True] * 3 + [False] * 3
-    resumed = build()
-    assert simulated == [3, 4, 5]
-    monkeypatch.setattr(store, "CACHE", tmp_path / "other")
-    assert resumed.identical(build())
+    workers, until = [int(pid) for pid in line.split()[1:]], time.monotonic() + 10
+    while any(map(alive, workers)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(workers) == 2 and not any(map(alive, workers)) and process.returncode != 0
+    large = replace(RECIPE, n_sim=400)
+    done = sorted({*range(400)} - {*unfinished(large)})
+    assert {0, 1} & {*done} and len(done) < 400
+    for name in [name for sim in done if sim < 6 for name in store._chunks(sim)]:
+        assert (store_path(large) / name).read_bytes() == plain[1][name]
 
 
-def test_a_build_killed_before_its_first_tissue_leaves_no_store(simulated, monkeypatch):
-    """The empty store comes into place in one move."""
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
-    def interrupt(*_):
-        raise KeyboardInterrupt
+
+def test_two_local_processes_give_what_a_thread_gives(plain, monkeypatch):
+    monkeypatch.setattr(store.os, "cpu_count", lambda: 2)
+    ds = load_or_simulate(RECIPE)
+    assert files() == plain[1] and ds.workers == 2
+
+
+DAMAGE = {
+    "one bit": lambda file: file.write_bytes(flipped(file.read_bytes())),
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:-7]),
+    "empty": lambda file: file.write_bytes(b""),
+    "missing": lambda file: file.unlink(),
+    "zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)),
+}
+
+
+def flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *itertools.product((*store.KINDS, "mild", "rest_time"), ["one bit"]),
+        *itertools.product(("V_m", "condition"), [*DAMAGE][1:]),
+    ],
+)
+def test_a_damaged_tissue_is_found_and_only_that_one_is_simulated_again(name, damage, copy, plain, simulated, told):
+    [chunk] = [chunk for chunk in store._chunks(4) if chunk.startswith(f"{name}/")]
+    DAMAGE[damage](copy / chunk)
+    assert files() != plain[1]
+    build()
+    assert simulated == [4] and files() == plain[1]
+    assert told[0].endswith("simulated again: 4") and "5 of 6 tissues are there" in told[1]
+
+
+def test_a_lost_tissue_is_simulated_again(copy, plain, simulated):
+    for chunk in store._chunks(2):
+        (copy / chunk).unlink()
+    build(verify=False)
+    assert simulated == [2] and files() == plain[1]
+
+
+def test_an_unchecked_damage_is_an_error_and_not_a_wrong_number(copy, simulated):
+    for name in ("V_m/c/4/0/0/0", "rest_time/c/4"):
+        DAMAGE["one bit"](copy / name)
+    ds = build(verify=False)
+    assert not simulated and ds.V_m[3].notnull().all()
+    for values in (ds.V_m, ds.rest_time):
+        with pytest.raises(ValueError, match="checksum"):
+            values.load()
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", ["zarr.json", "V_m/zarr.json", "electrodes/zarr.json", "time/c/0", "electrodes/c/0/0"])
+def test_a_damaged_description_is_written_again_and_no_tissue_lost(name, damage, copy, plain, simulated, told):
+    expected = (copy / name).read_bytes()
+    DAMAGE[damage](copy / name)
+    build(verify=False).load()
+    assert not simulated and files() == plain[1] and len(told) == 1 and "description" in told[0]
+    assert name == "zarr.json" or (copy / name).read_bytes() == expected
+
+
+def test_an_edited_shape_is_seen(copy, simulated):
+    file = copy / "lat" / "zarr.json"
+    file.write_text(file.read_text().replace("40", "80"))
+    assert build().lat.shape == (6, 40, 40) and not simulated
+
+
+def test_two_builds_at_a_time_share_the_work(cache, plain, monkeypatch):
+    other, sims = start(cache, "slow"), []
+
+    def slow(recipe, sim):
+        sims.append(sim)
+        time.sleep(0.2)
+        return simulate_one(recipe, sim)
+
+    monkeypatch.setattr(store, "simulate_one", slow)
+    try:
+        lines = [next(line for line in other.stdout if line.startswith("simulates"))]
+        build()
+        lines += [line for line in other.stdout if line.startswith("simulates")]
+        assert other.wait(30) == 0
+    finally:
+        other.kill()
+        other.stdout.close()
+    theirs = [int(line.split()[1]) for line in lines]
+    assert sims and theirs and sorted(sims + theirs) == [0, 1, 2, 3, 4, 5], "each tissue is simulated once"
+    assert files() == plain[1]
+
+
+def test_a_tissue_that_another_has_in_work_comes_last_and_is_waited_for(simulated, plain, monkeypatch):
+    location, held, go = store_path(RECIPE), threading.Event(), threading.Event()
+
+    def hold():
+        with integrity.locked(location, "2"):
+            held.set()
+            assert go.wait(30)
+
+    monkeypatch.setattr(
+        store, "_write", lambda *args, write=store._write: (write(*args), go.set() if args[1] == 5 else None)
+    )
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(10)
+    build()
+    other.join()
+    assert simulated == [0, 1, 3, 4, 5, 2] and files() == plain[1]
+
+
+def test_many_that_create_a_store_at_once_do_not_collide(plain):
+    location, skeleton = store_path(RECIPE), store._skeleton(RECIPE)
+    with ThreadPoolExecutor(8) as several:
+        assert sum(map(bool, several.map(lambda _: integrity.restore(location, skeleton), range(16)))) == 1
+    assert {name: data for name, data in plain[1].items() if name in skeleton} == files()
+    assert not list(location.parent.glob("*.tmp"))
+
+
+def test_leftovers_go_but_not_those_of_a_tissue_in_work(copy, plain):
+    for name in ("V_m/c/1/0/0/0", "lat/c/3/0/0", "mild/c/1", "zarr"):
+        (copy / f"{name}.0123.partial").write_text("half")
+    with integrity.locked(copy, "3"):
+        build()
+    assert files() == plain[1] | {"lat/c/3/0/0.0123.partial": b"half"}
+    build()
+    assert files() == plain[1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_disk_ends_the_build_and_keeps_what_is_finished(plain, simulated, monkeypatch):
+    opened = Path.open
+
+    def full(path, *args, **kwargs):
+        inside = str(path).endswith(".partial") and "/lat/c/3/" in str(path)
+        return opened(Path("/dev/full") if inside else path, *args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "os", SimpleNamespace(replace=interrupt, getpid=os.getpid))
-        with pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "open", full)
+        with pytest.raises(OSError, match=f"no space left.* of 6 .* in {store_path(RECIPE)}") as caught:
             build()
-    assert not store_path(RECIPE).exists()
-    assert build().sizes["sim"] == 6
+    done = finished()  # the thread may have begun the next one meanwhile
+    assert caught.value.errno == errno.ENOSPC and f"{len(done)} of 6 tissues are finished" in str(caught.value)
+    assert done[:3] == [0, 1, 2] and 3 not in done and not [name for name in files() if "partial" in name]
+    simulated.clear()
+    build()
+    assert simulated == [sim for sim in range(6) if sim not in done] and files() == plain[1]
 
 
-def test_local_processes_give_what_a_thread_gives(monkeypatch, tmp_path):
-    recipe = replace(RECIPE, n_sim=2)
-    monkeypatch.setattr(store.os, "cpu_count", lambda: 1)
-    by_process = without_time(load_or_simulate(recipe))
-    monkeypatch.setattr(store, "CACHE", tmp_path / "other")
-    assert by_process.identical(build(recipe))
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(errno.EDQUOT, "quota"), "no space left.*[2-5] of 6"),
+        (OSError(errno.EACCES, "denied"), "denied"),
+        (ValueError("a bad tissue"), "a bad tissue"),
+        (KeyboardInterrupt("stop"), "stop"),
+    ],
+)
+def test_a_build_that_stops_keeps_what_is_finished(error, message, plain, simulated, monkeypatch):
+    def stop(location, sim, ds, write=store._write):
+        if sim == 2:
+            raise error
+        write(location, sim, ds)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_write", stop)
+        with ThreadPoolExecutor(1) as executor, pytest.raises(type(error), match=message):
+            load_or_simulate(RECIPE, executor)
+    done, seconds = finished(), zarr.open_group(store_path(RECIPE)).attrs["seconds"]
+    assert done[:2] == [0, 1] and 2 not in done and seconds > 0
+    simulated.clear()
+    assert build().seconds > seconds
+    assert simulated == [sim for sim in range(6) if sim not in done] and files() == plain[1]
+
+
+def dies_at_three():
+    """In a worker: the tissue 3 kills it."""
+
+    def deadly(recipe, sim):
+        if sim == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return simulate_one(recipe, sim)
+
+    store.simulate_one = deadly
+
+
+def test_a_dead_worker_is_one_clear_error(plain, simulated):
+    with (
+        ProcessPoolExecutor(1, get_context("spawn"), dies_at_three) as executor,
+        pytest.raises(RuntimeError, match="worker process died.*3 of 6 tissues are finished"),
+    ):
+        load_or_simulate(RECIPE, executor)
+    build()
+    assert simulated == [3, 4, 5] and files() == plain[1]
+
+
+def test_a_url_gives_the_same_and_is_resumed(plain, tmp_path, simulated):
+    fs, root = store.url_to_fs(url := f"memory://{tmp_path.name}/sets")
+    with ThreadPoolExecutor(2) as executor:
+        ds = load_or_simulate(RECIPE, executor, folder=url)
+    there = build(folder=plain[0])
+    assert ds.drop_attrs(deep=False).identical(there.drop_attrs(deep=False)) and sorted(simulated) == [*range(6)]
+    assert store_path(RECIPE, url) == f"{url}/{there.store}" and ds.store == there.store and ds.seconds > 0
+    assert stored_bytes(RECIPE, url) == pytest.approx(stored_bytes(RECIPE, plain[0]), abs=100)
+    simulated.clear()
+    fs.pipe_file(f"{root}/{ds.store}/V_m/c/1/0/0/0", b"half")
+    fs.rm_file(f"{root}/{ds.store}/mild/c/5")
+    fs.pipe_file(f"{root}/{ds.store}/D/zarr.json", b"{")
+    build(folder=url)
+    assert simulated == [1, 5]
+    for name, data in plain[1].items():
+        assert fs.cat_file(f"{root}/{ds.store}/{name}") == data
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"t_end": 62}, "t_end: expected a positive multiple of frame_interval = 5 ms, got 62 ms"),
+        ({"frame_interval": 2.5}, "frame_interval: expected a positive multiple of ecg_interval"),
+        ({"ecg_interval": 0.25, "frame_interval": 5}, "every: expected a positive multiple of dt"),
+        ({"D0_high": 3.0}, "dt: expected at most the stability limit"),
+    ],
+)
+def test_a_recipe_that_cannot_be_simulated_leaves_nothing(change, message, cache):
+    with pytest.raises(ValueError, match=message):
+        build(replace(RECIPE, **change))
+    assert not list(cache.iterdir())
+
+
+def test_progress_is_told_by_the_clock(told, monkeypatch):
+    build(replace(RECIPE, n_sim=3))
+    first, last = told
+    assert first == "data set: 0 of 3 tissues are there, simulating 3" and last.startswith("data set: all 3 tissues")
+    told.clear()
+    monkeypatch.setattr(store, "PROGRESS_S", 0.0)
+    ds = build(replace(RECIPE, n_sim=4))
+    assert len(told) == 6 and told[2].startswith("data set: 2 of 4 tissues, ") and "per minute, about" in told[2]
+    assert 0 < ds.seconds < 30, "what was counted at a line is not counted again"
+
+
+def test_workers_load_no_torch():
+    subprocess.run([sys.executable, "-c", "import forwardecg.store, sys; sys.exit('torch' in sys.modules)"], check=True)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +495,7 @@ def test_local_processes_give_what_a_thread_gives(monkeypatch, tmp_path):
         {"fk": FK_MLR1},
         {"z_mm": 21},
         {"min_activated": 0.1},
+        {"bank": False},
     ],
 )
 def test_another_recipe_is_another_store(change):
@@ -217,7 +509,7 @@ def test_an_edit_of_the_solver_is_another_store_and_one_of_a_comment_is_not(tmp_
         (tmp_path / file.name).write_text(file.read_text())
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     assert store_path(RECIPE) == before
-    for name in ("cell", "kernel", "solver", "tissue", "ecg"):
+    for name in ("cell", "kernel", "solver", "tissue", "ecg", "recipe"):
         text = (paths.PACKAGE / f"{name}.py").read_text()
         (tmp_path / f"{name}.py").write_text(text + "\n# an afterthought\n")
         assert store_path(RECIPE) == before
@@ -228,11 +520,7 @@ def test_an_edit_of_the_solver_is_another_store_and_one_of_a_comment_is_not(tmp_
     assert store_path(RECIPE) == before, "an edit of the plots never simulates"
 
 
-def test_an_edit_of_the_drawing_is_another_store(monkeypatch):
+def test_another_compression_is_another_store(monkeypatch):
     before = store_path(RECIPE)
-
-    def draw_tissue(recipe, sim, attempt=0):
-        return dataset.draw_tissue(recipe, sim, attempt)
-
-    monkeypatch.setattr(store, "draw_tissue", draw_tissue)
+    monkeypatch.setitem(store.COMPRESSION, "clevel", 6)
     assert store_path(RECIPE) != before
