@@ -38,8 +38,9 @@ from forwardecg.ecg import distances
 from forwardecg.electrodes import center_electrode
 from forwardecg.metrics import scores, summary
 from forwardecg.paths import RESULTS, progress, result_file
-from forwardecg.recipe import draw_tissue, read_recipe
+from forwardecg.recipe import read_recipe
 from forwardecg.record import provenance, save_headline
+from forwardecg.sampling import draw_tissue
 from forwardecg.sequences import Sequences
 from forwardecg.solver import solve
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from forwardecg.dataset import HELD_OUT, check_disjoint, collection, fingerprint, split_by_tissue
-from forwardecg.recipe import Recipe, draw_tissue
+from forwardecg.recipe import Recipe
+from forwardecg.sampling import draw_tissue
 from forwardecg.sequences import symmetry
 from forwardecg.tissue import CONDITIONS, fibrotic, healthy
 

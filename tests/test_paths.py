@@ -8,7 +8,7 @@ from inspect import getsource
 
 import pytest
 
-from forwardecg import paths, recipe
+from forwardecg import paths, sampling
 from forwardecg.paths import code_hash, code_text, progress
 
 ASK = """
@@ -110,8 +110,8 @@ def test_code_hash_is_of_the_named_modules_in_any_order(package):
 
 
 def test_code_text_takes_an_indented_function():
-    assert "simulate(" in code_text(getsource(recipe.simulate_one))
-    assert "redrawn" not in code_text(getsource(recipe.simulate_one))
+    assert "simulate(" in code_text(getsource(sampling.simulate_one))
+    assert "redrawn" not in code_text(getsource(sampling.simulate_one))
 
 
 def test_progress_goes_to_the_listener_where_there_is_one(tmp_path, monkeypatch, capsys):

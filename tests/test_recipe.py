@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from forwardecg import recipe as module
+from forwardecg import sampling as module
 from forwardecg.cell import FK_MBR, V_REST
-from forwardecg.recipe import PROTOCOLS, Recipe, draw_tissue, read_recipe, simulate_one, sustained, write_recipe
+from forwardecg.recipe import PROTOCOLS, Recipe, read_recipe, write_recipe
+from forwardecg.sampling import draw_tissue, simulate_one, sustained
 from forwardecg.solver import simulate
 from forwardecg.tissue import CONDITIONS, SHARES
 

@@ -22,7 +22,8 @@ import zarr
 
 from forwardecg import integrity, paths, store
 from forwardecg.cell import FK_MLR1
-from forwardecg.recipe import Recipe, simulate_one
+from forwardecg.recipe import Recipe
+from forwardecg.sampling import simulate_one
 from forwardecg.store import load_or_simulate, store_path, stored_bytes
 
 RECIPE = Recipe(n_sim=6, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20)

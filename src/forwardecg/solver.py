@@ -30,7 +30,7 @@ PROGRESS_S = 10.0  # s between lines of progress of a run that takes that long
 AT_REST = 1e-4  # u below which a sheet counts as repolarized: 0.01 mV above rest
 
 
-def _steps(name: str, time: float, step: float, unit: str = "dt") -> int:
+def whole_steps(name: str, time: float, step: float, unit: str = "dt") -> int:
     """``time`` as a count of ``step``, both in ms."""
     n = round(time / step) if np.isfinite(time) else 0
     if n < 1 or abs(n * step - time) > 1e-9 * max(time, 1):
@@ -51,8 +51,8 @@ def _pulses(stimuli: Sequence[Stimulus], conducting: np.ndarray, dt: float, t_en
             raise ValueError(f"stimulus mask: expected shape {conducting.shape}, got {stimulus.mask.shape}")
         if not (cells := stimulus.mask & conducting).any():
             raise ValueError("stimulus mask: expected at least one conductive cell under it, got none")
-        on = _steps("stimulus start", stimulus.start, dt) if stimulus.start else 0
-        off = on + _steps("stimulus duration", stimulus.duration, dt)
+        on = whole_steps("stimulus start", stimulus.start, dt) if stimulus.start else 0
+        off = on + whole_steps("stimulus duration", stimulus.duration, dt)
         pulses.append(Pulse(cells, on, off, dt * stimulus.amplitude))
     return pulses
 
@@ -109,8 +109,8 @@ def solve(
         raise ValueError("stimuli: expected at least one Stimulus, got none")
     if not isinstance(fk, FKParams):
         raise ValueError(f"fk: expected FKParams, such as FK_CAF, got {fk!r}")
-    n_every = _steps("every", every, dt)
-    n_end = n_every * _steps("t_end", t_end, every, "every")
+    n_every = whole_steps("every", every, dt)
+    n_end = n_every * whole_steps("t_end", t_end, every, "every")
     g = couplings(_calibrated(tissue, dt, fk) if calibrated else tissue)
     if dt > (limit := stable_step(g, tissue.dx)) * (1 + 1e-12):
         raise ValueError(
@@ -167,8 +167,8 @@ def simulate(
     for name, interval in (("frame_interval", frame_interval), ("ecg_interval", ecg_interval)):
         if not (np.isfinite(interval) and interval > 0):
             raise ValueError(f"{name}: expected a time > 0 ms, got {interval}")
-    per_frame = _steps("frame_interval", frame_interval, ecg_interval, "ecg_interval") if electrodes else 1
-    _steps("t_end", t_end, frame_interval, "frame_interval")
+    per_frame = whole_steps("frame_interval", frame_interval, ecg_interval, "ecg_interval") if electrodes else 1
+    whole_steps("t_end", t_end, frame_interval, "frame_interval")
     field = (
         V_SPAN * lead_field(tissue, electrodes, conductor).reshape(-1, n_y * n_x)
         if electrodes

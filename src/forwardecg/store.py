@@ -34,14 +34,15 @@ from forwardecg.contract import labeled
 from forwardecg.ecg import phi_e_attrs
 from forwardecg.integrity import intact, listing, locked, restore, sweep, unfinished
 from forwardecg.paths import CACHE, code_hash, progress
-from forwardecg.recipe import REJECTIONS, STIMULI, Recipe, simulate_one
-from forwardecg.solver import _steps, solve
+from forwardecg.recipe import REJECTIONS, STIMULI, Recipe
+from forwardecg.sampling import simulate_one
+from forwardecg.solver import solve, whole_steps
 from forwardecg.stimulus import edge_stimulus
 from forwardecg.tissue import CONDITIONS, TEXTURES, healthy
 
 SIMULATES = (  # the modules that a simulated tissue rests on
-    "calibration", "cell", "contract", "diffusion", "ecg", "electrodes", "kernel", "march", "recipe", "solver", "stimulus",
-    "tissue", "torso",
+    "calibration", "cell", "contract", "diffusion", "ecg", "electrodes", "kernel", "march", "recipe", "sampling", "solver",
+    "stimulus", "tissue", "torso",
 )  # fmt: skip
 KINDS = {"V_m": "float16", "lat": "float32", "D": "float32", "conductive": "bool", "phi_e": "float64"}
 TISSUE_COLUMNS = {  # per tissue: type, and the meanings of its codes where it is a word
@@ -147,10 +148,10 @@ def _check(recipe: Recipe) -> None:
 def _skeleton(recipe: Recipe) -> dict[str, bytes]:
     """All files of the empty store by name: metadata, time axes, electrodes. Nothing is simulated."""
     ecg, frame = recipe.ecg_interval, recipe.frame_interval
-    _steps("frame_interval", frame, ecg, "ecg_interval")
+    whole_steps("frame_interval", frame, ecg, "ecg_interval")
     axes = {
-        "time": frame * np.arange(_steps("t_end", recipe.t_end, frame, "frame_interval") + 1),
-        "time_ecg": ecg * np.arange(_steps("t_end", recipe.t_end, ecg, "ecg_interval") + 1),
+        "time": frame * np.arange(whole_steps("t_end", recipe.t_end, frame, "frame_interval") + 1),
+        "time_ecg": ecg * np.arange(whole_steps("t_end", recipe.t_end, ecg, "ecg_interval") + 1),
         "electrodes": recipe.electrodes.positions,
     }
     sizes = {"time": len(axes["time"]), "time_ecg": len(axes["time_ecg"]), "lead": len(axes["electrodes"])}
