@@ -278,9 +278,9 @@ for name, one in tables.items():
         "activated": one.activated.mean(), "fibrosis, most": one.fibrosis_density.max(), "apd": one.apd.median(),
         "repolarized": one.repolarized.mean(), "ecg_sd": one.ecg_sd.mean(),
     }  # fmt: skip
-sets_table = pd.DataFrame(rows).T
+sets_table = pd.DataFrame.from_dict(rows, orient="index")
 sets_table.to_csv(result_file("06_dataset_sets.csv"), index_label="set")
-sets_table.style.format(precision=2)
+sets_table.round(2)
 
 # %% [markdown]
 # One row a set: means over its tissues, the share that is repolarized at the end, and the mean standard deviation of the ECG. Only

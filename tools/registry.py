@@ -43,7 +43,10 @@ NOTEBOOKS = [
         makes=("results/04_verification.csv", "results/04_verification_grids.csv"),
     ),
     Notebook("18_cost", needs=INPUTS),
-    Notebook("06_dataset", makes=("results/06_dataset.csv", "results/06_dataset.json")),
+    Notebook(
+        "06_dataset",
+        makes=("results/06_dataset.csv", "results/06_dataset.json", "results/06_dataset_sets.csv"),
+    ),
     Notebook(
         "08_training",
         needs=("results/06_dataset.csv", "results/06_dataset.json"),
