@@ -6,16 +6,15 @@ What comes in is checked once, here. No unit and no order of axes is guessed: it
 import json
 import os
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import xarray as xr
-from zarr.storage import ZipStore
 
 from forwardecg import paths
 from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.contract import CONTRACT, labeled
 from forwardecg.features import V_THRESHOLD
+from forwardecg.sources import opened
 
 MAP_DIMS = CONTRACT["V_m"][0]
 AXES = {"time": "time", "t": "time", "y": "y_map", "y_map": "y_map", "x": "x_map", "x_map": "x_map"}
@@ -92,7 +91,7 @@ def import_maps(
     ValueError
         Anything missing, contradictory, not finite, or not plausible in its unit.
     """
-    ds = _opened(source)
+    ds = opened(source)
     name = _chosen(ds, variable)
     V_m, given = ds[name], ds.attrs | ds[name].attrs
     if V_m.dtype.kind not in "fiu" or V_m.ndim != 3:
@@ -127,7 +126,7 @@ def load_small() -> xr.Dataset:
     path = (paths.ROOT / "data" if paths.ROOT else paths.DATA) / "small" / SMALL
     if not path.is_file():
         raise FileNotFoundError(f"{SMALL}: expected in data/small of the repository, which the package alone lacks")
-    ds = _opened(path)
+    ds = opened(path)
     for name in [name for name in ds.variables if "flag_meanings" in ds[name].attrs]:
         ds[name] = ds[name].dims, np.array(ds[name].attrs["flag_meanings"].split())[ds[name].values]
     return ds
@@ -214,55 +213,3 @@ def _chosen(ds: xr.Dataset, variable: str | None) -> str:
     if len(chosen) != 1:
         raise ValueError(f"variable: expected the name of the maps, one of {[*ds.data_vars]}, got {variable}")
     return chosen[0]
-
-
-def _opened(source) -> xr.Dataset:
-    """Whatever holds the maps as a Dataset."""
-    if isinstance(source, xr.Dataset | xr.DataArray):
-        return source if isinstance(source, xr.Dataset) else source.to_dataset(name=source.name or "V_m")
-    if not isinstance(source, str | os.PathLike):
-        return _unnamed({"V_m": np.asarray(source)})
-    path = Path(source)
-    read = READERS.get("folder" if path.is_dir() else path.suffix.lower())
-    if not path.exists() or read is None:
-        wanted = f"a file ending in {', '.join(READERS)}" if path.exists() else "a file or folder that is there"
-        raise ValueError(f"source: expected {wanted}, got {path.name}")
-    try:
-        return read(path)
-    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
-        raise ValueError(f"source: expected a readable file, got {path.name}: {error}") from None
-
-
-def _unnamed(arrays: dict[str, np.ndarray]) -> xr.Dataset:
-    """Arrays as variables; their axes are called name/time, name/y, name/x, for several may differ in size."""
-    axes = {3: ("time", "y", "x")}
-    named = {
-        name: ([f"{name}/{axis}" for axis in axes.get(values.ndim, range(values.ndim))], values)
-        for name, values in arrays.items()
-    }
-    return xr.Dataset(named)
-
-
-def _read_npz(path: Path) -> xr.Dataset:
-    """Single numbers and words are attributes; names of the contract have its dims and units, but V_m its own unit."""
-    with np.load(path, allow_pickle=False) as file:
-        entries = {name: file[name] for name in file.files}
-    attributes = {name: entries.pop(name).item() for name in [*entries] if entries[name].ndim == 0}
-    known = {name: labeled(name, entries.pop(name)) for name in CONTRACT if name in entries and name != "V_m"}
-    return _unnamed(entries).assign(known).assign_attrs(attributes)
-
-
-def _read_zip(path: Path) -> xr.Dataset:
-    store = ZipStore(path, mode="r")  # no `with`: a store that could not be opened cannot be closed
-    ds = xr.open_zarr(store, chunks=None, consolidated=False, decode_times=False).load()
-    store.close()
-    return ds
-
-
-READERS = {  # times stay the numbers that they are
-    ".nc": lambda path: xr.load_dataset(path, decode_times=False),
-    ".npy": lambda path: _unnamed({"V_m": np.load(path, allow_pickle=False)}),
-    ".npz": _read_npz,
-    ".zip": _read_zip,
-    "folder": lambda path: xr.open_zarr(path, chunks=None, consolidated=False, decode_times=False),
-}
