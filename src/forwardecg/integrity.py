@@ -45,7 +45,7 @@ def locked(location: Path | str, name: str, wait: bool = True) -> Iterator[None]
 def listing(location: Path | str) -> set[str]:
     """Names of all files under a folder; none where there is no folder."""
     fs, root = url_to_fs(str(location))
-    fs.invalidate_cache()
+    fs.invalidate_cache()  # of listings, which some places keep
     return {file.removeprefix(f"{root}/") for file in fs.find(root)}
 
 
@@ -112,7 +112,6 @@ def restore(location: Path | str, skeleton: Mapping[str, bytes]) -> list[str]:
     with locked(location, "store"):
         lost = _lost(location, skeleton)  # another process may have been faster
         scratch = location.with_name(f"{location.name}.tmp")
-        shutil.rmtree(scratch, ignore_errors=True)
         try:
             for name in lost:
                 (scratch / name).parent.mkdir(parents=True, exist_ok=True)
