@@ -21,7 +21,7 @@ HELD_OUT = MappingProxyType(
         "two_foci": {"protocol": "two_foci"},
         "reentry": {"protocol": "reentry", "n_sim": 16, "t_end": 4 / 3, "max_draws": 60},
         "unseen_cell": {"fk": FK_MLR1},
-        "unseen_cell_mbr": {"fk": FK_MBR},
+        "unseen_cell_mbr": {"fk": FK_MBR, "t_end": LONGER},
         "unseen_D_high": {"D0_low": 0.18, "D0_high": 0.26},
         "unseen_D_low": {"D0_low": 0.05, "D0_high": 0.08, "t_end": LONGER},
         "partial_fibrosis": {"fibrosis": "partial", **FIBROTIC},

@@ -53,11 +53,15 @@ def draw_tissue(recipe: Recipe, sim: int, attempt: int = 0) -> Draw:
 def _draw_stimuli(kind: str, tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
     shape, dx = tissue.D.shape, tissue.dx
     length = shape[0] * dx
-    if kind == "edge":
-        return [edge_stimulus(shape, dx, str(rng.choice(SIDES)))]
-    if kind == "corner":
-        x, y = rng.choice([0, length], 2)
-        return [focal_stimulus(shape, dx, x, y, radius=8.0)]
+    if kind == "edge":  # a part of it: from the whole edge healthy waves would differ in D0 alone
+        side, strip = str(rng.choice(SIDES)), edge_stimulus(shape, dx, "left")
+        along = (np.arange(shape[0]) + 0.5) / shape[0]
+        strip = strip.mask & (along > rng.uniform(0, 0.35))[:, None] & (along < rng.uniform(0.65, 1))[:, None]
+        return [Stimulus(mask=_beside(strip, side))]
+    if kind == "corner":  # near it, on the rim
+        disc = focal_stimulus(shape, dx, 0.0, rng.uniform(0, 0.2 * length), radius=8.0).mask
+        disc = disc[::-1] if rng.random() < 0.5 else disc
+        return [Stimulus(mask=_beside(disc, str(rng.choice(SIDES))))]
     if kind == "s1_s2":
         return _draw_s1_s2(tissue, rng)
     x, y = rng.uniform(0.1 * length, 0.9 * length, 2)
@@ -71,6 +75,12 @@ def _draw_stimuli(kind: str, tissue: Tissue, rng: np.random.Generator) -> list[S
     return [first, focal_stimulus(shape, dx, *far, radius=5.0, start=start)]
 
 
+def _beside(mask: np.ndarray, side: str) -> np.ndarray:
+    """A mask (y, x) drawn beside the left edge, turned to another side of the square sheet."""
+    turned = {"left": mask, "right": mask[:, ::-1], "bottom": mask.T, "top": mask.T[::-1]}[side]
+    return np.ascontiguousarray(turned)
+
+
 def _draw_s1_s2(tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
     """S1 along an edge, S2 over a corner region of it while the tail of S1 passes there: half of its front is blocked."""
     shape, dx = tissue.D.shape, tissue.dx
@@ -78,13 +88,11 @@ def _draw_s1_s2(tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
     depth, part = round(rng.uniform(0.3, 0.6) * shape[0]), round(rng.uniform(0.4, 0.6) * shape[0])
     mask = np.zeros(shape, bool)
     mask[:part, :depth] = True  # beside the left edge
-    turned = {"left": mask, "right": mask[:, ::-1], "bottom": mask.T, "top": mask.T[::-1]}[side]
-    if rng.random() < 0.5:  # the other half of the edge
-        turned = turned[::-1] if side in ("left", "right") else turned[:, ::-1]
+    turned = _beside(mask[::-1] if rng.random() < 0.5 else mask, side)  # at one or the other end of the edge
     # mm/ms, of FK_CAF: only the timing rests on it
     velocity = 0.65 * np.sqrt(np.median(tissue.D[tissue.conductive]) / 0.1)
     tail = 105.0 + rng.uniform(0.2, 0.9) * depth * dx / velocity
-    s2 = Stimulus(mask=np.ascontiguousarray(turned), start=float(np.round(tail)))
+    s2 = Stimulus(mask=turned, start=float(np.round(tail)))
     return [edge_stimulus(shape, dx, side), s2]
 
 
