@@ -28,7 +28,9 @@ def test_the_named_sets_are_what_they_are_called():
     assert {name: recipe.n_sim for name, recipe in sets.items() if name in HELD_OUT} == {
         name: 16 if name == "reentry" else 20 for name in HELD_OUT
     }
-    longer = {"reentry": 1200, "unseen_D_low": 1300, "partial_fibrosis": 1300, "dense_fibrosis": 1300}
+    longer = {"reentry": 1200} | dict.fromkeys(
+        ("unseen_cell_mbr", "unseen_D_low", "partial_fibrosis", "dense_fibrosis"), 1300
+    )
     assert {name: recipe.t_end for name, recipe in sets.items()} == {name: longer.get(name, 900) for name in sets}
     assert sets["unseen_D_low"].D0_high < base.D0_low and base.D0_high < sets["unseen_D_high"].D0_low
     assert len({base.fk, sets["unseen_cell"].fk, sets["unseen_cell_mbr"].fk}) == 3

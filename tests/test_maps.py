@@ -16,9 +16,10 @@ from forwardecg import maps, paths
 from forwardecg.contract import CONTRACT, labeled
 from forwardecg.ecg import pseudo_ecg
 from forwardecg.electrodes import bank_electrodes, center_electrode
+from forwardecg.layout import TISSUE_COLUMNS
 from forwardecg.maps import export_tissue, import_maps, load_small
 from forwardecg.sampling import simulate_one
-from forwardecg.store import TISSUE_COLUMNS, load_or_simulate
+from forwardecg.store import load_or_simulate
 from forwardecg.tissue import CONDITIONS, Tissue
 
 U = toy_maps(1)[0].astype(float)

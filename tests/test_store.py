@@ -21,7 +21,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from forwardecg import integrity, paths, store
+from forwardecg import integrity, layout, paths, store
 from forwardecg.cell import FK_MLR1
 from forwardecg.recipe import Recipe
 from forwardecg.sampling import simulate_one
@@ -143,7 +143,7 @@ def start(cache, how, count=0):
 
 def unfinished(recipe=RECIPE) -> dict[int, bool]:
     location = store_path(recipe)
-    return integrity.unfinished(location, integrity.listing(location), [*map(store._chunks, range(recipe.n_sim))], True)
+    return integrity.unfinished(location, integrity.listing(location), [*map(layout.chunks, range(recipe.n_sim))], True)
 
 
 def finished() -> list[int]:
@@ -162,9 +162,9 @@ def test_what_is_read_is_what_was_simulated(plain):
     assert np.array_equal(stored.D, one.D.astype(np.float32)) and np.array_equal(stored.conductive, one.conductive)
     for name in ("time", "time_ecg", "electrodes", "lead", "xyz"):
         assert np.array_equal(stored[name], one[name])
-    for name in (*store.KINDS, "time", "time_ecg", "electrodes"):
+    for name in (*layout.KINDS, "time", "time_ecg", "electrodes"):
         assert stored[name].attrs == one[name].attrs and stored[name].dims == one[name].dims
-    for name in store.TISSUE_COLUMNS:
+    for name in layout.TISSUE_COLUMNS:
         np.testing.assert_equal(stored[name].item(), one.attrs[name])
     assert np.array_equal(ds.phi_e.sel(lead="center")[3], one.phi_e[0])
 
@@ -190,7 +190,7 @@ def test_it_is_read_when_it_is_used(plain, monkeypatch):
 
 def test_every_chunk_ends_with_its_checksum_and_is_there_even_if_it_is_all_zeros(plain):
     chunks = [name for name in plain[1] if "/c/" in name]
-    expected = {name for sim in range(6) for name in store._chunks(sim)} | {
+    expected = {name for sim in range(6) for name in layout.chunks(sim)} | {
         "time/c/0",
         "time_ecg/c/0",
         "electrodes/c/0/0",
@@ -212,7 +212,7 @@ def test_a_finished_store_is_opened_and_not_changed(copy, simulated, told):
 
 def test_killed_three_times_and_resumed_is_the_same_bit_for_bit(cache, plain, simulated):
     """As the empty store is put in place, between two chunks of tissue 1, and in the middle of a file of tissue 2."""
-    n = len(store.KINDS) + len(store.TISSUE_COLUMNS)
+    n = len(layout.KINDS) + len(layout.TISSUE_COLUMNS)
     for how, count, done in (("in the skeleton", 0, []), ("between chunks", n + 3, [0]), ("in a chunk", n, [0, 1])):
         with start(cache, how, count) as process:
             assert process.wait(60) == -signal.SIGKILL
@@ -243,7 +243,7 @@ def test_a_stopped_build_leaves_no_process(kind, cache, plain):
     location = store_path(large)
     done = sorted({*range(400)} - {*unfinished(large)})
     assert {0, 1} & {*done} and len(done) < 400
-    for name in [name for sim in done if sim < 6 for name in store._chunks(sim)]:
+    for name in [name for sim in done if sim < 6 for name in layout.chunks(sim)]:
         assert (location / name).read_bytes() == plain[1][name]
 
 
@@ -278,12 +278,12 @@ def flipped(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        *itertools.product((*store.KINDS, "mild", "rest_time"), ["one bit"]),
+        *itertools.product((*layout.KINDS, "mild", "rest_time"), ["one bit"]),
         *itertools.product(("V_m", "condition"), [*DAMAGE][1:]),
     ],
 )
 def test_a_damaged_tissue_is_found_and_only_that_one_is_simulated_again(name, damage, copy, plain, simulated, told):
-    [chunk] = [chunk for chunk in store._chunks(4) if chunk.startswith(f"{name}/")]
+    [chunk] = [chunk for chunk in layout.chunks(4) if chunk.startswith(f"{name}/")]
     DAMAGE[damage](copy / chunk)
     assert files() != plain[1]
     build()
@@ -292,7 +292,7 @@ def test_a_damaged_tissue_is_found_and_only_that_one_is_simulated_again(name, da
 
 
 def test_a_lost_tissue_is_simulated_again(copy, plain, simulated):
-    for chunk in store._chunks(2):
+    for chunk in layout.chunks(2):
         (copy / chunk).unlink()
     build(verify=False)
     assert simulated == [2] and files() == plain[1]
@@ -367,7 +367,9 @@ def test_a_tissue_that_another_has_in_work_comes_last_and_is_waited_for(simulate
             assert go.wait(30)
 
     monkeypatch.setattr(
-        store, "_write", lambda *args, write=store._write: (write(*args), go.set() if args[1] == 5 else None)
+        store,
+        "write_tissue",
+        lambda *args, write=store.write_tissue: (write(*args), go.set() if args[1] == 5 else None),
     )
     other = threading.Thread(target=hold)
     other.start()
@@ -378,7 +380,7 @@ def test_a_tissue_that_another_has_in_work_comes_last_and_is_waited_for(simulate
 
 
 def test_many_that_create_a_store_at_once_do_not_collide(plain):
-    location, skeleton = store_path(RECIPE), store._skeleton(RECIPE)
+    location, skeleton = store_path(RECIPE), layout.skeleton(RECIPE)
     with ThreadPoolExecutor(8) as several:
         assert sum(map(bool, several.map(lambda _: integrity.restore(location, skeleton), range(16)))) == 1
     assert {name: data for name, data in plain[1].items() if name in skeleton} == files()
@@ -425,13 +427,13 @@ def test_a_full_disk_ends_the_build_and_keeps_what_is_finished(plain, simulated,
     ],
 )
 def test_a_build_that_stops_keeps_what_is_finished(error, message, plain, simulated, monkeypatch):
-    def stop(location, sim, ds, write=store._write):
+    def stop(location, sim, ds, write=store.write_tissue):
         if sim == 2:
             raise error
         write(location, sim, ds)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_write", stop)
+        patch.setattr(store, "write_tissue", stop)
         with ThreadPoolExecutor(1) as executor, pytest.raises(type(error), match=message):
             load_or_simulate(RECIPE, executor)
     done, seconds = finished(), zarr.open_group(store_path(RECIPE)).attrs["seconds"]
@@ -552,5 +554,5 @@ def test_an_edit_of_the_solver_is_another_store_and_one_of_a_comment_is_not(tmp_
 
 def test_another_compression_is_another_store(monkeypatch):
     before = store_path(RECIPE)
-    monkeypatch.setitem(store.COMPRESSION, "clevel", 6)
+    monkeypatch.setitem(layout.COMPRESSION, "clevel", 6)
     assert store_path(RECIPE) != before

@@ -15,11 +15,11 @@ import numpy as np
 import xarray as xr
 from zarr.codecs import BloscCodec, TransposeCodec
 
+from forwardecg.layout import TISSUE_COLUMNS
 from forwardecg.maps import SMALL
 from forwardecg.paths import ROOT, progress
 from forwardecg.recipe import Recipe
 from forwardecg.sampling import simulate_one
-from forwardecg.store import TISSUE_COLUMNS
 
 RECIPE, SIMS = Recipe(n_sim=300), (0, 1, 2, 4)  # healthy, gap_junction, fibrotic (patchy), combined
 SHARED = ("dx", "dx_map", "dt", "calibrated", "precision", "forwardecg")  # what all tissues have alike

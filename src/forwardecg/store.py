@@ -9,7 +9,6 @@ import errno
 import hashlib
 import json
 import os
-import platform
 import time
 import uuid
 from collections.abc import Collection
@@ -19,45 +18,20 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
 
-import numba
-import numpy as np
 import xarray as xr
 import zarr
 from filelock import Timeout
 from fsspec.core import url_to_fs
-from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.storage import MemoryStore
 
-from forwardecg import __version__
-from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.contract import labeled
-from forwardecg.ecg import phi_e_attrs
 from forwardecg.integrity import intact, listing, locked, restore, sweep, unfinished
+from forwardecg.layout import COMPRESSION, KINDS, SIMULATES, TISSUE_COLUMNS, chunks, opened, skeleton, write_tissue
 from forwardecg.paths import CACHE, code_hash, progress
-from forwardecg.recipe import REJECTIONS, STIMULI, Recipe
+from forwardecg.recipe import Recipe
 from forwardecg.sampling import simulate_one
-from forwardecg.solver import solve, whole_steps
+from forwardecg.solver import solve
 from forwardecg.stimulus import edge_stimulus
-from forwardecg.tissue import CONDITIONS, TEXTURES, healthy
+from forwardecg.tissue import healthy
 
-SIMULATES = (  # the modules that a simulated tissue rests on
-    "calibration", "cell", "contract", "diffusion", "ecg", "electrodes", "kernel", "march", "recipe", "sampling", "solver",
-    "stimulus", "tissue", "torso",
-)  # fmt: skip
-KINDS = {"V_m": "float16", "lat": "float32", "D": "float32", "conductive": "bool", "phi_e": "float64"}
-TISSUE_COLUMNS = {  # per tissue: type, and the meanings of its codes where it is a word
-    "condition": ("int8", CONDITIONS),
-    "texture": ("int8", ("none", *TEXTURES)),
-    "stimulus": ("int8", STIMULI),
-    "attempt": ("int16", ()),
-    **{f"rejected_{why}": ("int16", ()) for why in REJECTIONS},
-    "mild": ("bool", ()),
-    **dict.fromkeys(("activated", "fibrosis_density", "gj_scale", "D0"), ("float64", ())),
-    **dict.fromkeys(("last_activation", "last_recovery", "apd", "rest_time"), ("float64", ())),  # ms
-}
-# Level 9 saves another 8 % in 20 times the time. Bytes are shuffled, which is better here than bits; of bool, bits.
-COMPRESSION = {"cname": "zstd", "clevel": 5}
-EVERY_CHUNK = {"write_empty_chunks": True}  # also one that holds nothing but the fill value: all are counted
 PROGRESS_S = 10.0  # s between lines of progress
 
 
@@ -105,11 +79,11 @@ def load_or_simulate(
         The disk is full, or a worker died. What is finished is kept, and the next call goes on.
     """
     location = store_path(recipe, folder)
-    skeleton = _skeleton(recipe)
-    tissues = [_chunks(sim) for sim in range(recipe.n_sim)]
+    empty = skeleton(recipe)
+    tissues = [chunks(sim) for sim in range(recipe.n_sim)]
     if not (there := listing(location)):
         _check(recipe)
-    if (lost := restore(location, skeleton)) and there:
+    if (lost := restore(location, empty)) and there:
         progress(f"data set: {len(lost)} missing or altered files of its description were written again")
     sweep(location, there)
     missing = unfinished(location, there, tissues, verify)
@@ -130,13 +104,7 @@ def load_or_simulate(
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(error.errno, f"data set: no space left on the disk, free some. {kept()}") from error
-    return _opened(location)
-
-
-def _chunks(sim: int) -> list[str]:
-    """Names of the chunks of one tissue."""
-    maps = [f"{name}/c/{sim}" + "/0" * len(labeled(name, None)[0]) for name in KINDS]
-    return maps + [f"{name}/c/{sim}" for name in TISSUE_COLUMNS]
+    return opened(location)
 
 
 def _check(recipe: Recipe) -> None:
@@ -145,69 +113,12 @@ def _check(recipe: Recipe) -> None:
     next(solve(sheet, [edge], t_end=recipe.t_end, every=recipe.ecg_interval, fk=recipe.fk, dt=recipe.dt))
 
 
-def _skeleton(recipe: Recipe) -> dict[str, bytes]:
-    """All files of the empty store by name: metadata, time axes, electrodes. Nothing is simulated."""
-    ecg, frame = recipe.ecg_interval, recipe.frame_interval
-    whole_steps("frame_interval", frame, ecg, "ecg_interval")
-    axes = {
-        "time": frame * np.arange(whole_steps("t_end", recipe.t_end, frame, "frame_interval") + 1),
-        "time_ecg": ecg * np.arange(whole_steps("t_end", recipe.t_end, ecg, "ecg_interval") + 1),
-        "electrodes": recipe.electrodes.positions,
-    }
-    sizes = {"time": len(axes["time"]), "time_ecg": len(axes["time_ecg"]), "lead": len(axes["electrodes"])}
-    sizes |= dict.fromkeys("yx", recipe.n_cells) | dict.fromkeys(("y_map", "x_map"), recipe.n_cells // recipe.pool)
-    more = {
-        "V_m": {"scale_factor": V_SPAN, "add_offset": V_REST},  # as u: float16 of mV near -85 has steps of 0.06 mV
-        "phi_e": phi_e_attrs(),
-        "electrodes": {"lead": list(recipe.electrodes.names)},
-    }
-    versions = f"numpy {np.__version__}, numba {numba.__version__}, zarr {zarr.__version__}"
-    attributes = {
-        "title": "Simulated cardiac tissue: maps of the transmembrane voltage, and ECGs", "license": "CC-BY-4.0",
-        "recipe": json.dumps(asdict(recipe)), "code": code_hash(*SIMULATES), "forwardecg": __version__,
-        "made_with": f"Python {platform.python_version()}, {versions}, {platform.machine()}",
-    }  # fmt: skip
-    files = {}
-    group = zarr.create_group(MemoryStore(files), attributes=attributes)
-    columns = {name: ((), kind, _flags(meanings)) for name, (kind, meanings) in TISSUE_COLUMNS.items()}
-    maps = {name: (labeled(name, None)[0], kind, labeled(name, None)[2]) for name, kind in KINDS.items()}
-    for name, (dims, kind, attributes) in (maps | columns).items():
-        shape = tuple(sizes[dim] for dim in dims)
-        group.create_array(
-            name, shape=(recipe.n_sim, *shape), chunks=(1, *shape), dtype=kind, dimension_names=("sim", *dims),
-            fill_value=np.nan if kind.startswith("float") else 0, attributes=attributes | more.get(name, {}),
-            compressors=(BloscCodec(**COMPRESSION), Crc32cCodec()),
-        )  # fmt: skip
-    for name, values in axes.items():
-        dims, _, attributes = labeled(name, None)
-        group.create_array(
-            name, data=values, chunks=values.shape, dimension_names=dims, attributes=attributes | more.get(name, {}),
-            compressors=(Crc32cCodec(),),
-        )  # fmt: skip
-    return {name: buffer.to_bytes() for name, buffer in files.items()}
-
-
-def _flags(meanings: tuple[str, ...]) -> dict:
-    return {"flag_values": list(range(len(meanings))), "flag_meanings": " ".join(meanings)} if meanings else {}
-
-
-def _write(location: Path | str, sim: int, ds: xr.Dataset) -> None:
-    """One tissue into its own chunks."""
-    group = zarr.open_group(location, mode="r+")
-    values = {name: ds[name].values for name in KINDS} | {"V_m": (ds.V_m.values - V_REST) / V_SPAN}
-    for name, (_, meanings) in TISSUE_COLUMNS.items():
-        values[name] = meanings.index(ds.attrs[name]) if meanings else ds.attrs[name]
-    for name, value in values.items():
-        array = group[name].with_config(EVERY_CHUNK)
-        array[sim] = np.asarray(value, array.dtype)
-
-
 def _simulate_into(location: Path | str, recipe: Recipe, sim: int, patient: bool, call: str) -> bool:
     """Simulate one tissue and write it, unless it is finished by now; False if another process is at it, and not ``patient``."""
     try:
         with locked(location, str(sim), patient):
-            if not intact(location, _chunks(sim)):
-                _write(location, sim, simulate_one(recipe, sim))
+            if not intact(location, chunks(sim)):
+                write_tissue(location, sim, simulate_one(recipe, sim))
     except Timeout:
         return False
     return True
@@ -260,14 +171,3 @@ def _count_seconds(location: Path | str, seconds: float, pool: Executor) -> None
         group = zarr.open_group(location, mode="r+")
         seconds += group.attrs.get("seconds", 0.0)
         group.update_attributes({"seconds": seconds} | ({"workers": workers} if workers else {}))
-
-
-def _opened(location: Path | str) -> xr.Dataset:
-    """The store as a data set, words and names in place of codes and numbers."""
-    ds = xr.open_zarr(str(location), chunks=None, consolidated=False)
-    ds = ds.assign_attrs(store=str(location).rsplit("/", 1)[-1])
-    ds = ds.assign_coords(lead=ds.variables["electrodes"].attrs.pop("lead"), xyz=list("xyz"))
-    for name, (_, meanings) in TISSUE_COLUMNS.items():
-        if meanings:
-            ds[name] = ("sim", np.array(meanings)[ds[name].values])
-    return ds
