@@ -154,6 +154,7 @@ labeled = table.assign(condition=table.condition.map(plot.LABELS))
 colors = {plot.LABELS[name]: plot.COLORS[name] for name in names}
 shared = dict(hue="condition", palette=colors, multiple="stack", bins=24, linewidth=0.3)
 sns.histplot(labeled, x="D0", ax=axes[0, 0], **shared)
+sns.move_legend(axes[0, 0], "lower center", bbox_to_anchor=(0.5, 1), ncols=4, title=None, frameon=False)
 _ = axes[0, 0].set(xlabel=r"healthy diffusivity $D_0$ (mm$^2$ ms$^{-1}$)", ylabel="tissues")
 sns.histplot(labeled.query("fibrosis_density > 0"), x="fibrosis_density", ax=axes[0, 1], legend=False, **shared)
 _ = axes[0, 1].set(xlabel="share of fibrotic cells, where there are any", ylabel="tissues")
@@ -174,7 +175,7 @@ _ = axes[1, 1].set(xlabel="every cell at rest (ms)", ylabel="tissues")
 # %%
 def gallery(ds, sims, titles):
     """Diffusivity, activation times, one map of voltage and the ECG of some tissues, a column each."""
-    fig, axes = plt.subplots(4, len(sims), figsize=(1.95 * len(sims), 7.2), layout="constrained", sharey="row")
+    fig, axes = plt.subplots(4, len(sims), figsize=(1.95 * len(sims), 7.2), dpi=70, layout="constrained", sharey="row")
     late = float(ds.lat[sims].max())
     for column, (sim, title) in enumerate(zip(sims, titles, strict=True)):
         one = ds.isel(sim=sim)
@@ -215,7 +216,7 @@ gallery(ds, [int(table.query("texture == @name and condition == 'fibrotic'").ind
 # ## The ECGs
 
 # %%
-fig, axes = plt.subplots(1, len(names), figsize=(3.1 * len(names), 2.8), sharex=True, sharey=True)
+fig, axes = plt.subplots(1, len(names), figsize=(3.1 * len(names), 2.8), dpi=75, sharex=True, sharey=True)
 for ax, name in zip(axes, names, strict=True):
     members = table.query("condition == @name").index
     _ = ax.plot(ds.time_ecg, ds.phi_e.sel(lead="center")[members].values.T, color=plot.COLORS[name], lw=0.4, alpha=0.5)
@@ -242,9 +243,11 @@ _ = axes[1].set(xlabel="height $z$ (mm)", ylabel=f"median peak |{plot.PHI_E_LABE
 _ = axes[1].legend(frameon=False)
 at_center = labeled.assign(amplitude=amplitude[:, 0])
 sns.histplot(
-    at_center, x="amplitude", hue="condition", palette=colors, multiple="stack", log_scale=True, ax=axes[2], bins=30
+    at_center, x="amplitude", hue="condition", multiple="stack", log_scale=True, ax=axes[2], bins=30, palette=colors
 )
-_ = axes[2].set(xlabel=f"peak |{plot.PHI_E_LABEL}|, center", ylabel="tissues")
+_ = axes[2].set(xlabel=f"peak |{plot.PHI_E_LABEL}|, center", ylabel="tissues", xticks=(0.05, 0.1, 0.2, 0.4, 0.8))
+_ = axes[2].set_xticks([], minor=True)
+axes[2].xaxis.set_major_formatter("{x:g}")
 
 # %% [markdown]
 # Left: the 37 electrodes from above. Those of the bank come in whole orbits of the eight symmetries of the square, so that a turned or mirrored tissue only
@@ -301,7 +304,7 @@ if "reentry" in sets:
 
 # %%
 others = [name for name in sets if name not in ("train, val, test", "calibration", "test")]
-fig, axes = plt.subplots(2, len(others), figsize=(1.6 * len(others), 3.6), layout="constrained", squeeze=False)
+fig, axes = plt.subplots(2, len(others), figsize=(1.6 * len(others), 3.6), dpi=75, layout="constrained", squeeze=False)
 for (upper, lower), name in zip(axes.T, others, strict=True):
     one = sets[name].isel(sim=0)
     t = (
