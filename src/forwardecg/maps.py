@@ -99,6 +99,9 @@ def import_maps(
     axes = [AXES.get(str(axis).rpartition("/")[2]) for axis in (dims or V_m.dims)]
     if sorted(map(str, axes)) != sorted(MAP_DIMS):
         raise ValueError(f"dims: expected the words time, y and x in the order of the axes {V_m.dims}, got {dims}")
+    for label, axis in zip(V_m.dims, axes, strict=True):
+        if AXES.get(str(label), axis) != axis:
+            raise ValueError(f"dims: expected an order that agrees with the names of the axes {V_m.dims}, got {dims}")
     V_m = V_m.drop_vars([label for label in V_m.coords if label not in V_m.dims])
     V_m = V_m.rename(dict(zip(V_m.dims, axes, strict=True))).transpose(*MAP_DIMS)
     if "time" not in V_m.coords and "time" in ds.variables and ds["time"].ndim == 1:
@@ -191,6 +194,11 @@ def _spacing(coordinate: xr.DataArray, argument: str) -> float | None:
 def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
     """Another variable of the source, if it fits the contract and the maps."""
     dims, units, _ = CONTRACT[name]
+    spacing = {
+        AXES[dim][0]: _spacing(values[dim], "dx")
+        for dim in values.dims
+        if dim in values.coords and AXES.get(dim) in MAP_DIMS[1:]
+    }
     values = values.drop_vars([label for label in values.coords if label not in ("lead", "xyz", "time_ecg")])
     if values.dims == MAP_DIMS[1:] and dims == ("y", "x"):
         values = values.rename(y_map="y", x_map="x")
@@ -199,10 +207,14 @@ def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
     if values.dims != dims or came != units or not finite:
         raise ValueError(f"{name}: expected finite {dims} in {units}, got {values.dims} in {came}, finite: {finite}")
     for dim in dims if dims == ("y", "x") else ():
-        covered = values.sizes[dim] * maps.attrs.setdefault("dx", maps.dx_map)
+        covered = values.sizes[dim] * (spacing.get(dim) or maps.attrs.setdefault("dx", maps.dx_map))
         size = maps.sizes[f"{dim}_map"] * maps.dx_map
         if not np.isclose(covered, size, rtol=1e-3):
             raise ValueError(f"{name}: expected {dim} to cover the {size:g} mm of the maps, got {covered:g} mm")
+    if name == "conductive" and not np.isin(values, (0, 1)).all():
+        raise ValueError("conductive: expected 0 or 1 in every cell, got other numbers")
+    if name in ("D", "D_across") and (values < 0).any():
+        raise ValueError(f"{name}: expected values >= 0 mm^2/ms, got a minimum of {float(values.min()):.4g}")
     return values.astype(bool) if name == "conductive" else values
 
 

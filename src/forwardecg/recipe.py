@@ -34,7 +34,8 @@ class Recipe:
     ----------
     n_sim : tissues; a larger set begins with the tissues of a smaller one
     conditions : repeated in this order along the set
-    fibrosis : usual; dense, more than the usual set ever has; or partial, whose cells conduct at 5-30 % of D
+    fibrosis : usual; dense, above the usual shares of its texture, or with more scars; or partial, whose cells conduct at
+        5-30 % of D
     protocol : single, one stimulus along part of an edge, near a corner or at a point; two_foci; or reentry, S1-S2, kept if it lasts
     z_mm : height of the electrode above the center; bank adds the 36 of `bank_electrodes`
     min_activated : a draw that activates less of its conductive cells is drawn again, ``max_draws`` times at most

@@ -1,10 +1,8 @@
 """The sequences that the networks read: maps, ECGs, and batches of them, turned and mirrored where that is exact."""
 
-import hashlib
-import json
 import math
-import os
 from collections.abc import Iterator, Sequence
+from tempfile import TemporaryFile
 
 import numpy as np
 import torch
@@ -12,7 +10,7 @@ import xarray as xr
 
 from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.electrodes import symmetry_permutations
-from forwardecg.paths import CACHE, code_hash
+from forwardecg.paths import CACHE
 
 
 def symmetry(u: torch.Tensor, n: int) -> torch.Tensor:
@@ -52,7 +50,7 @@ class Sequences(torch.utils.data.Dataset):
     pixels : side of the maps, a divisor of the stored one
     frame_interval : ms between maps, a multiple of the stored interval; None: that one
     leads : the name of one lead: ``ecg`` is (n, T); several names, or "all": ``ecg`` is (n, lead, T)
-    memory_gb : maps larger than this are kept in a file of the cache and read from there when needed
+    memory_gb : maps larger than this are kept in a temporary file of the cache and read from there when needed
 
     Attributes ``electrodes`` (lead, xyz) in mm, of the leads chosen, and ``size``, the side of the sheet in mm.
 
@@ -71,6 +69,10 @@ class Sequences(torch.utils.data.Dataset):
         leads: str | Sequence[str] = "center",
         memory_gb: float = 2.0,
     ):
+        if "sim" not in ds.dims or "center" not in ds.lead:
+            raise ValueError(f"ds: expected a data set with the dim sim and the lead center, got dims {[*ds.dims]}")
+        if not all(isinstance(sim, int | np.integer) and not isinstance(sim, bool) for sim in sims):
+            raise ValueError(f"sims: expected whole numbers, got {[*sims]}")
         sims, side, names = [int(sim) for sim in sims], ds.sizes["x_map"], ds.lead.values.tolist()
         one = isinstance(leads, str) and leads != "all"
         self.leads = names if leads == "all" else [leads] if one else list(leads)
@@ -92,9 +94,7 @@ class Sequences(torch.utils.data.Dataset):
         maps = (network_maps(ds.V_m.isel(sim=sim).load(), pixels) for sim in sims)
         shape = (len(sims), ds.sizes["time"], pixels, pixels)
         if 2 * math.prod(shape) > memory_gb * 1e9:
-            if "store" not in ds.attrs:
-                raise ValueError(f"ds: expected the attribute store, to cache maps > {memory_gb} GB under, got none")
-            self.u = _on_disk(maps, shape, [ds.store, sims, int(pixels), round(step)])
+            self.u = _on_disk(maps, shape)
         else:
             self.u = torch.empty(shape, dtype=torch.float16)
             for k, u in enumerate(maps):
@@ -113,23 +113,14 @@ def _distinct(name: str, chosen: Sequence, allowed: Sequence) -> None:
         raise ValueError(f"{name}: expected distinct ones of {allowed}, got {wrong or 'none'}")
 
 
-def _on_disk(maps: Iterator[torch.Tensor], shape: tuple[int, ...], key: list) -> torch.Tensor:
-    """The maps in a file of the cache, named by the key and the code above; written one by one if it is not there."""
-    name = hashlib.sha256((json.dumps(key) + code_hash("sequences")).encode()).hexdigest()[:16]
-    path = CACHE / "sequences" / f"{name}.npy"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        try:
-            with open(scratch, "wb") as out:  # not through a memory map: a full disk has to be an error
-                header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(out, header)
-                for u in maps:
-                    out.write(u.numpy().tobytes())
-            os.replace(scratch, path)
-        finally:
-            scratch.unlink(missing_ok=True)
-    return torch.from_numpy(np.load(path, mmap_mode="c"))  # copy on write: the file stays as it is
+def _on_disk(maps: Iterator[torch.Tensor], shape: tuple[int, ...]) -> torch.Tensor:
+    """The maps in a nameless file of the cache, which is gone with the last who reads it: nothing old can be read."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=CACHE) as file:
+        for u in maps:  # not through a memory map: a full disk has to be an error
+            file.write(u.numpy().tobytes())
+        file.flush()
+        return torch.from_numpy(np.memmap(file, np.float16, "c", shape=shape))  # copy on write
 
 
 def normalization(train: Sequences) -> float:

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Collection
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed, wait
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -22,14 +22,15 @@ import xarray as xr
 import zarr
 from filelock import Timeout
 from fsspec.core import url_to_fs
+from zarr.errors import BaseZarrError
 
+from forwardecg.ecg import distances
 from forwardecg.integrity import intact, listing, locked, restore, sweep, unfinished
 from forwardecg.layout import COMPRESSION, KINDS, SIMULATES, TISSUE_COLUMNS, chunks, opened, skeleton, write_tissue
 from forwardecg.paths import CACHE, code_hash, progress
 from forwardecg.recipe import Recipe
-from forwardecg.sampling import simulate_one
+from forwardecg.sampling import draw_tissue, simulate_one
 from forwardecg.solver import solve
-from forwardecg.stimulus import edge_stimulus
 from forwardecg.tissue import healthy
 
 PROGRESS_S = 10.0  # s between lines of progress
@@ -37,12 +38,16 @@ PROGRESS_S = 10.0  # s between lines of progress
 
 def store_path(recipe: Recipe, folder: Path | str | None = None) -> Path | str:
     """Where the recipe's store is in ``folder`` (see `load_or_simulate`): a path, or a URL as a string."""
-    key = json.dumps([asdict(recipe), KINDS, TISSUE_COLUMNS, COMPRESSION], sort_keys=True) + code_hash(*SIMULATES)
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"recipe: expected a Recipe, got {type(recipe).__name__}")
+    values = asdict(recipe)
+    values |= {field.name: float(values[field.name]) for field in fields(recipe) if field.type is float}  # 60 is 60.0
+    key = json.dumps([values, KINDS, TISSUE_COLUMNS, COMPRESSION], sort_keys=True) + code_hash(*SIMULATES)
     name = f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.zarr"
     if folder is None:
         return CACHE / "datasets" / name
     place = str(folder).removeprefix("file://")
-    return f"{place.removesuffix('/')}/{name}" if "://" in place else Path(place) / name
+    return f"{place.removesuffix('/')}/{name}" if "://" in place else Path(place).expanduser() / name
 
 
 def stored_bytes(recipe: Recipe, folder: Path | str | None = None) -> int:
@@ -99,29 +104,46 @@ def load_or_simulate(
         if missing:
             _build(location, recipe, [*missing], executor)
     except BrokenExecutor as error:
-        raise RuntimeError(f"data set: a worker process died, killed or out of memory. {kept()}") from error
+        raise RuntimeError(
+            f'data set: a worker process died: killed, out of memory, or started by a script without if __name__ == "__main__". {kept()}'
+        ) from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(error.errno, f"data set: no space left on the disk, free some. {kept()}") from error
+    if lost := unfinished(location, listing(location), tissues, False):
+        raise OSError(
+            f"data set: expected the workers to write to {location}, which lacks {len(lost)} tissues: do they reach it?"
+        )
     return opened(location)
 
 
 def _check(recipe: Recipe) -> None:
-    """ValueError from the solver if it does not run this recipe, asked with the sheet that conducts best."""
-    sheet, edge = healthy(recipe.shape, recipe.dx, recipe.D0_high), edge_stimulus(recipe.shape, recipe.dx, "left")
-    next(solve(sheet, [edge], t_end=recipe.t_end, every=recipe.ecg_interval, fk=recipe.fk, dt=recipe.dt))
+    """ValueError if the solver does not run this recipe or the electrodes touch, asked with the sheet that conducts best."""
+    sheet, stimuli = healthy(recipe.shape, recipe.dx, recipe.D0_high), draw_tissue(recipe, 0).stimuli
+    distances(sheet, recipe.electrodes)
+    next(solve(sheet, stimuli, t_end=recipe.t_end, every=recipe.ecg_interval, fk=recipe.fk, dt=recipe.dt))
 
 
 def _simulate_into(location: Path | str, recipe: Recipe, sim: int, patient: bool, call: str) -> bool:
     """Simulate one tissue and write it, unless it is finished by now; False if another process is at it, and not ``patient``."""
+    problem = None
     try:
         with locked(location, str(sim), patient):
             if not intact(location, chunks(sim)):
                 write_tissue(location, sim, simulate_one(recipe, sim))
     except Timeout:
         return False
+    except BaseZarrError as error:
+        problem = str(error)
+    if problem:  # raised here, since the error of zarr, as its context, would not survive the way to another process
+        raise OSError(f"data set: expected the store at {location}, where a worker found none: {problem}")
     return True
+
+
+def _cores() -> int:
+    """Cores that this process may use: fewer than there are, on a shared machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _end_with_parent() -> None:
@@ -135,7 +157,7 @@ def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor
     total, n, running = len(sims), 0, {}
     call = uuid.uuid4().hex  # Dask answers a call like an earlier one from memory, though its chunks may be gone
     progress(f"data set: {recipe.n_sim - total} of {recipe.n_sim} tissues are there, simulating {total}")
-    pool = executor or ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), _end_with_parent)
+    pool = executor or ProcessPoolExecutor(_cores(), get_context("spawn"), _end_with_parent)
     try:
         for patient in (False, True):  # what another process has in work comes again after all others
             for sim in sims:
@@ -170,4 +192,5 @@ def _count_seconds(location: Path | str, seconds: float, pool: Executor) -> None
     with locked(location, "store"):
         group = zarr.open_group(location, mode="r+")
         seconds += group.attrs.get("seconds", 0.0)
+        workers = max(workers or 0, group.attrs.get("workers", 0))  # a repair with fewer says nothing of the build
         group.update_attributes({"seconds": seconds} | ({"workers": workers} if workers else {}))
