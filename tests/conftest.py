@@ -30,23 +30,23 @@ def toy_maps(n: int, seed: int = 0) -> np.ndarray:
     return (1 / (1 + np.exp(-np.clip(after / 2, -50, 50))) * np.exp(-np.clip(after, 0, None) / 60)).astype(np.float16)
 
 
+def make_toy_dataset(n: int, seed: int = 0) -> xr.Dataset:
+    """A data set of the contract; phi_e = sum of weights x u over the map + 0.5, in 1 ms steps."""
+    u = toy_maps(n, seed).astype(float)
+    weights = np.random.default_rng(99).standard_normal((SIDE // 2, SIDE // 2))
+    pooled = u.reshape(n, len(TIMES), SIDE // 2, 2, SIDE // 2, 2).mean((3, 5)).astype(np.float16).astype(float)
+    ecg = np.einsum("ntyx,yx->nt", pooled, weights) + 0.5
+    fine = np.arange(TIMES[-1] + 1)
+    return xr.Dataset(
+        {
+            "V_m": (("sim", "time", "y_map", "x_map"), V_REST + V_SPAN * u, {"units": "mV"}),
+            "phi_e": (("sim", "lead", "time_ecg"), np.array([[np.interp(fine, TIMES, trace)] for trace in ecg])),
+            "electrodes": (("lead", "xyz"), np.array([[SIDE, SIDE, 12.0]])),
+        },
+        coords={"time": TIMES, "time_ecg": fine, "lead": ["center"]},
+    )
+
+
 @pytest.fixture
 def toy_dataset():
-    """A function (n, seed) -> data set of the contract; phi_e = sum of weights x u over the map + 0.5, in 1 ms steps."""
-
-    def make(n: int, seed: int = 0) -> xr.Dataset:
-        u = toy_maps(n, seed).astype(float)
-        weights = np.random.default_rng(99).standard_normal((SIDE // 2, SIDE // 2))
-        pooled = u.reshape(n, len(TIMES), SIDE // 2, 2, SIDE // 2, 2).mean((3, 5)).astype(np.float16).astype(float)
-        ecg = np.einsum("ntyx,yx->nt", pooled, weights) + 0.5
-        fine = np.arange(TIMES[-1] + 1)
-        return xr.Dataset(
-            {
-                "V_m": (("sim", "time", "y_map", "x_map"), V_REST + V_SPAN * u, {"units": "mV"}),
-                "phi_e": (("sim", "lead", "time_ecg"), np.array([[np.interp(fine, TIMES, trace)] for trace in ecg])),
-                "electrodes": (("lead", "xyz"), np.array([[SIDE, SIDE, 12.0]])),
-            },
-            coords={"time": TIMES, "time_ecg": fine, "lead": ["center"]},
-        )
-
-    return make
+    return make_toy_dataset

@@ -4,12 +4,24 @@ import numpy as np
 import pytest
 import torch
 
-from forwardecg.baselines import blind_diffusivity, lead_field_on_maps, mean_ecg, pooled_diffusivity, ridge
+from forwardecg.baselines import (
+    PLATEAU,
+    blind_diffusivity,
+    fit_kappa,
+    lead_field_on_maps,
+    mean_ecg,
+    pooled_diffusivity,
+    ridge,
+    training_free_conductivity,
+    training_free_ecg,
+    true_conductivity_on_maps,
+)
 from forwardecg.ecg import pseudo_ecg
-from forwardecg.electrodes import Electrodes, center_electrode
+from forwardecg.electrodes import Electrodes, center_electrode, grid_electrodes
 from forwardecg.metrics import r2
 from forwardecg.sequences import Sequences
-from forwardecg.tissue import Tissue
+from forwardecg.tissue import Tissue, fibrotic, healthy
+from forwardecg.upscale import conducting_share
 
 DX = 2.0
 AT = center_electrode((10, 10), DX, 12.0)
@@ -148,3 +160,109 @@ def test_bad_input_is_refused():
         pooled_diffusivity(D, D > 0, 3)
     with pytest.raises(ValueError, match="conductive: expected"):
         pooled_diffusivity(D, np.ones((1, 10), bool), 2)
+
+
+def plane_wave(n: int = 40, dx: float = 2.0, dt: float = 5.0, speed: float = 0.6, angle: float = 0.4) -> torch.Tensor:
+    """Maps (T, n, n) of a plane wave at ``speed`` mm/ms with an upstroke of 1 ms, blurred over a pixel, and 100 ms of plateau."""
+    y, x = np.meshgrid(*[(np.arange(n) + 0.5) * dx] * 2, indexing="ij")
+    t = np.arange(0, n * dx * 1.5 / speed + 160, dt)[:, None, None]
+    after = t - 10 - (np.cos(angle) * x + np.sin(angle) * y) / speed
+    return torch.tensor(PLATEAU / (1 + np.exp(-after)) / (1 + np.exp((after - 100) / 3)))
+
+
+def test_true_conductivity_on_maps_is_the_lead_field_of_the_cells_for_tissue_without_structure():
+    rng = np.random.default_rng(0)
+    y, x = np.meshgrid(*[(np.arange(80) + 0.5) * 0.5] * 2, indexing="ij")
+    V = np.stack([0.5 - 0.5 * np.tanh((np.hypot(x - 21, y - 18) - r) / 2) for r in rng.uniform(4, 12, 6)])
+    leads = grid_electrodes((80, 80), 0.5, 2, 2, 12.0)
+    maps = V.reshape(6, 20, 4, 20, 4).mean((2, 4))
+    ecg = true_conductivity_on_maps(maps, np.full((80, 80), 0.1), np.ones((80, 80), bool), 4, 2.0, leads)
+    full = pseudo_ecg(-85 + 100 * V, healthy((80, 80), 0.5, 0.1), leads)
+    assert ecg.shape == (4, 6)
+    assert np.abs(ecg - full).max() < 0.01 * np.abs(full).max()
+
+
+def test_true_conductivity_on_maps_gives_nothing_for_resting_scars_in_tissue_at_one_voltage():
+    sheet = fibrotic(healthy((40, 40), 0.5, 0.1), np.random.default_rng(0), "patchy")
+    maps = 0.9 * conducting_share(sheet.conductive, 4)[None]
+    leads = grid_electrodes((40, 40), 0.5, 2, 2, 6.0)
+    ecg = true_conductivity_on_maps(maps, sheet.D, sheet.conductive, 4, 2.0, leads)
+    plain = lead_field_on_maps(
+        maps, pooled_diffusivity(sheet.D, sheet.conductive, 4), 2.0, center_electrode((40, 40), 0.5, 6.0)
+    )
+    assert np.abs(ecg).max() < 1e-12 and np.abs(plain).max() > 1e-2, "which the plain mean of D does not"
+
+
+@pytest.mark.parametrize("speed", [0.35, 0.6])
+def test_training_free_conductivity_of_a_plane_wave_is_kappa_speed_squared(speed):
+    D_x, D_y, share = training_free_conductivity(plane_wave(speed=speed), DX, 5.0, 0.23)
+    assert D_x.shape == (40, 41) and D_y.shape == (41, 40) and share.shape == (40, 40)
+    assert np.allclose(share, 1, atol=0.02)
+    assert not D_x[:, [0, -1]].any() and not D_y[[0, -1]].any()
+    for D in (D_x[:, 1:-1], D_y[1:-1]):
+        assert np.median(D) == pytest.approx(0.23 * speed**2, rel=0.02)
+        assert np.allclose(D, 0.23 * speed**2, rtol=0.1)
+
+
+def test_training_free_conductivity_reads_the_share_from_the_amplitude():
+    """Pixels of which one half conducts reach half of the voltage: D and the share are halved, what they say is their own."""
+    u, half = plane_wave(), torch.ones(40, 40)
+    half[10:30, 10:20] = 0.5
+    half[20, 15] = 0.03  # less than one cell of sixteen
+    D_x, _, share = training_free_conductivity(u * half, DX, 5.0, 0.23)
+    full_x, _, full = training_free_conductivity(u, DX, 5.0, 0.23)
+    assert np.allclose(share[12:19, 12:18], full[12:19, 12:18] / 2, rtol=0.01) and share[20, 15] == 0
+    assert np.allclose(D_x[12:17, 12:18], full_x[12:17, 12:18] / 2, rtol=0.05)
+    assert not D_x[20, 15:17].any()
+    ecg = training_free_ecg(u * half, DX, 5.0, 0.23, center_electrode((40, 40), DX, 30.0))
+    half[20, 15] = 0.0
+    assert np.allclose(training_free_ecg(u * half, DX, 5.0, 0.23, center_electrode((40, 40), DX, 30.0)), ecg)
+
+
+def test_training_free_conductivity_fills_what_no_front_passed_and_what_is_flat():
+    u = plane_wave()
+    u[:, :6, :6] = 0.0  # scar
+    u[:, 10:36, 10:36] = u[:, 22:23, 22:23].clone()  # all at once
+    D_x, _, share = training_free_conductivity(u, DX, 5.0, 0.23)
+    assert not share[:6, :6].any() and not D_x[:6, :6].any()
+    assert np.isfinite(D_x).all() and D_x.max() < 4 * 0.23 * 0.36
+    filled = D_x[20:26, 20:26]
+    assert np.allclose(filled, filled[0, 0]) and filled[0, 0] == pytest.approx(0.23 * 0.36, rel=0.1), "the median"
+
+
+def test_training_free_maps_of_any_kind_give_the_same(one_thread):
+    u = plane_wave()
+    for a, b in zip(
+        training_free_conductivity(u.float().numpy(), DX, 5.0, 0.23),
+        training_free_conductivity(u, DX, 5.0, 0.23),
+        strict=True,
+    ):
+        assert np.array_equal(a, b)
+
+
+def test_fit_kappa_recovers_the_constant_of_the_cell_and_the_ecg_is_linear_in_it():
+    maps, at = torch.stack([plane_wave(angle=a)[:60] for a in (0.2, 0.7)]), center_electrode((40, 40), DX, 30.0)
+    train = Sequences.__new__(Sequences)
+    train.u, train.t = maps.half(), torch.arange(60) * 5.0
+    ecg = np.stack([training_free_ecg(u, DX, 5.0, 0.25, at)[0] for u in train.u])
+    train.ecg = torch.tensor(ecg)
+    assert fit_kappa(train, DX, at) == pytest.approx(0.25, rel=1e-9)
+    assert np.allclose(training_free_ecg(train.u[0], DX, 5.0, 0.5, at)[0], 2 * ecg[0], rtol=1e-12)
+
+
+def test_bad_maps_are_refused_by_the_rungs_that_read_fronts():
+    u = plane_wave()
+    for bad in (u[0], torch.full_like(u, torch.nan)):
+        with pytest.raises(ValueError, match=r"u: expected maps \(T, H, W\), all finite"):
+            training_free_conductivity(bad, DX, 5.0, 0.23)
+    for kappa in (0.0, -1.0, np.nan):
+        with pytest.raises(ValueError, match="kappa: expected a time > 0 ms"):
+            training_free_conductivity(u, DX, 5.0, kappa)
+    for silent in (torch.zeros_like(u), u[:, :1, :1].expand(-1, 40, 40).clone()):
+        with pytest.raises(ValueError, match="u: expected a front that passes"):
+            training_free_conductivity(silent, DX, 5.0, 0.23)
+    D = np.full((40, 40), 0.1)
+    with pytest.raises(ValueError, match=r"u: expected maps \(T, H, W\) with \(H, W\) = \(10, 10\)"):
+        true_conductivity_on_maps(np.zeros((3, 20, 20)), D, D > 0, 4, DX, AT)
+    with pytest.raises(ValueError, match="u: expected maps .* finite"):
+        true_conductivity_on_maps(np.full((3, 10, 10), np.inf), D, D > 0, 4, DX, AT)

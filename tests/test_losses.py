@@ -94,7 +94,7 @@ def test_silence_has_the_entropy_of_a_flat_spectrum():
 
 
 def test_entropy_weight_falls_as_a_cosine_from_lambda_to_zero():
-    weights = [entropy_weight(0.4, epoch, 20) for epoch in range(21)]
+    weights = [entropy_weight(0.4, epoch / 20) for epoch in range(21)]
     assert weights[0] == 0.4 and weights[10] == pytest.approx(0.2) and weights[20] == pytest.approx(0, abs=1e-15)
     assert weights[5] == pytest.approx(0.4 * (1 + math.sqrt(0.5)) / 2)
     assert all(a > b for a, b in zip(weights[:-1], weights[1:], strict=True))

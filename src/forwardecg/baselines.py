@@ -1,18 +1,30 @@
-"""The ladder below and above the networks: what the mean, a linear map, a blind and a knowing lead field achieve.
+"""The ladder below and above the networks: what the mean, a linear map, a blind, a front-reading, a knowing lead field achieve.
 
-Each returns ECGs (n, T) in mV mm/ms for tissues given as maps u (n, T, H, W) in 0..1.
+Each returns ECGs in mV mm/ms for tissues given as maps u in 0..1. Training-free, the conductivity is read off the passing fronts:
+
+    phi = amplitude / plateau,   c^2 = 1 / |grad tau|^2,   D = kappa phi c^2
+
+of a sheet that conducts with D and charges the share phi of its area; kappa = D / c^2 of the cell model, c ~ sqrt(D).
 """
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 
 from forwardecg.cell import V_SPAN
 from forwardecg.ecg import lead_field
 from forwardecg.electrodes import Electrodes
+from forwardecg.fronts import fronts
 from forwardecg.metrics import r2
 from forwardecg.sequences import Sequences
 from forwardecg.tissue import Tissue
+from forwardecg.upscale import conducting_share, map_lead_field, upscaled_faces
 
+PLATEAU = 0.986  # mean of u behind a front of FK_CAF, as `fronts` takes it, in tissue without fibrosis
+LEAST_SHARE = 0.06  # about one cell of sixteen: a pixel that reaches less is no tissue
+FLAT = 0.01  # ms^2/mm^2: |grad tau|^2 of 10 mm/ms, which is no propagation
+UPWARD_5X5 = 1  # kind of slowness in `Fronts`
+SMOOTHING = 1.0  # pixels, SD of the local mean of the slowness
 ALPHAS = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)  # ridge penalties to choose from
 
 
@@ -66,3 +78,85 @@ def pooled_diffusivity(D: np.ndarray, conductive: np.ndarray, pool: int) -> np.n
     if conductive.shape != D.shape:
         raise ValueError(f"conductive: expected the shape {D.shape} of D, got {conductive.shape}")
     return np.where(conductive, D, 0.0).reshape(n_y // pool, pool, n_x // pool, pool).mean((1, 3))
+
+
+def true_conductivity_on_maps(
+    u: np.ndarray, D: np.ndarray, conductive: np.ndarray, pool: int, dx_map: float, electrodes: Electrodes
+) -> np.ndarray:
+    """ECGs (lead, T) of maps by the true D, upscaled to their pixels: what is lost by the maps and not by ignorance.
+
+    Parameters
+    ----------
+    u : (T, H, W) maps, each pixel the mean over pool x pool cells
+    D, conductive : (y, x) of the cells, in mm^2/ms and bool
+    pool, dx_map : cells along the side of a pixel, and that side in mm
+
+    Raises
+    ------
+    ValueError
+        Maps of another shape than the pooled grid or not finite; see `upscaled_faces` and `map_lead_field`.
+    """
+    D_x, D_y, *_ = upscaled_faces(D, conductive, pool)
+    return _ecg_on_maps(u, D_x, D_y, conducting_share(conductive, pool), dx_map, electrodes)
+
+
+def training_free_conductivity(u, dx: float, dt: float, kappa: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Conductances of the faces and conducting shares of the pixels, from the fronts in the maps: the module's equations.
+
+    1/c^2 is the local mean, by a Gaussian of `SMOOTHING` pixels, of |grad tau|^2 over pixels that a front passed and where it
+    is not flat; the median of those where there is none near. Faces are harmonic means of D.
+
+    Parameters
+    ----------
+    u : (T, H, W) maps in 0..1, array or tensor, fronts of any number of beats; dx in mm, dt in ms between frames
+    kappa : ms, D / c^2 of the cell model: `fit_kappa`, or D / CV^2 of a cable (`calibration.converged_cv`)
+
+    Returns
+    -------
+    D_x (H, W + 1), D_y (H + 1, W) in mm^2/ms, 0 at the outer edge and beside pixels without tissue; share (H, W) in 0..1.
+
+    Raises
+    ------
+    ValueError
+        Maps of another shape or not finite, no front in any of them, kappa not above 0.
+    """
+    if not (np.isfinite(kappa) and kappa > 0):
+        raise ValueError(f"kappa: expected a time > 0 ms, got {kappa}")
+    u = torch.as_tensor(u).float()
+    if u.ndim != 3 or not u.isfinite().all():
+        raise ValueError(f"u: expected maps (T, H, W), all finite, got shape {tuple(u.shape)}")
+    seen = fronts(u, dx, dt)
+    slowness = seen.slowness[UPWARD_5X5, :2].sum(0).double().numpy()  # 1/c^2
+    share = np.minimum(seen.amplitude.double().numpy() / PLATEAU, 1.0)
+    share = np.where(share >= LEAST_SHARE, share, 0.0)
+    passed = (seen.count.numpy() > 0) & (slowness > FLAT) & (share > 0)
+    if not passed.any():
+        raise ValueError("u: expected a front that passes from pixel to pixel, found none")
+    weight, total = (gaussian_filter(z, SMOOTHING) for z in (passed * 1.0, passed * slowness))
+    slowness = np.where(weight > 1e-6, total / np.maximum(weight, 1e-6), np.median(slowness[passed]))
+    D = np.pad(kappa * share / slowness, 1)
+    D_x, D_y = (
+        np.divide(2 * a * b, a + b, out=np.zeros(a.shape), where=a * b > 0)
+        for a, b in ((D[1:-1, :-1], D[1:-1, 1:]), (D[:-1, 1:-1], D[1:, 1:-1]))
+    )
+    return D_x, D_y, share
+
+
+def training_free_ecg(u, dx: float, dt: float, kappa: float, electrodes: Electrodes) -> np.ndarray:
+    """ECGs (lead, T) of maps u (T, H, W) by `training_free_conductivity`; kappa is all that is known of other tissues."""
+    return _ecg_on_maps(u, *training_free_conductivity(u, dx, dt, kappa), dx, electrodes)
+
+
+def fit_kappa(train: Sequences, dx: float, electrodes: Electrodes) -> float:
+    """The one kappa (ms) whose training-free ECGs fit those of the training tissues best: least squares for a scalar."""
+    dt = float(train.t[1] - train.t[0])
+    unit = np.stack([training_free_ecg(u, dx, dt, 1.0, electrodes)[0] for u in train.u])
+    return float((unit * train.ecg.numpy()).sum() / np.square(unit).sum())
+
+
+def _ecg_on_maps(u, D_x, D_y, share, dx: float, electrodes: Electrodes) -> np.ndarray:
+    """ECGs (lead, T): V_SPAN times the weights of `map_lead_field` over the maps u (T, H, W)."""
+    if np.ndim(u) != 3 or np.shape(u)[1:] != share.shape or not np.isfinite(np.asarray(u)).all():
+        raise ValueError(f"u: expected maps (T, H, W) with (H, W) = {share.shape}, all finite, got shape {np.shape(u)}")
+    weights = map_lead_field(D_x, D_y, share, dx, electrodes)
+    return V_SPAN * np.tensordot(weights, np.asarray(u, float), axes=((1, 2), (1, 2)))

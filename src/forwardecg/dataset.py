@@ -1,4 +1,4 @@
-"""The named data sets, the tissues that may be in one part only, and splits by tissue."""
+"""The named data sets, the tissues that may be in one part only, splits and folds by tissue."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -108,3 +108,32 @@ def split_by_tissue(
         parts["val"] += members[n_test : n_test + n_val].tolist()
         parts["train"] += members[n_test + n_val :].tolist()
     return {name: np.sort(np.array(indices)) for name, indices in parts.items()}
+
+
+def folds_by_tissue(condition: Sequence[str], seed: int = 0, n_folds: int = 5) -> list[dict[str, np.ndarray]]:
+    """Train, val and test indices of each fold of a cross-validation: every tissue is tested once, conditions in proportion.
+
+    Fold k tests the k-th part of each condition, and validates on every second tissue of the next part.
+
+    Raises
+    ------
+    ValueError
+        Fewer than 3 folds, or a condition with fewer than two tissues for each of them.
+    """
+    condition, rng = np.asarray(condition), np.random.default_rng([seed, n_folds])
+    fewest = min(np.unique(condition, return_counts=True)[1], default=0)
+    if n_folds < 3 or fewest < 2 * n_folds:
+        raise ValueError(
+            f"n_folds: expected at least 3, and two tissues of each condition for each, got {n_folds} for {fewest} tissues"
+        )
+    parts = [[] for _ in range(n_folds)]
+    for name in np.unique(condition):
+        members = rng.permutation(np.flatnonzero(condition == name))
+        for part, some in zip(parts, np.array_split(members, n_folds), strict=True):
+            part.append(some)
+    folds = []
+    for k in range(n_folds):
+        test, val = np.concatenate(parts[k]), np.concatenate([some[::2] for some in parts[(k + 1) % n_folds]])
+        train = np.setdiff1d(np.arange(condition.size), np.concatenate([test, val]))
+        folds.append({"train": train, "val": np.sort(val), "test": np.sort(test)})
+    return folds

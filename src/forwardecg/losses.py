@@ -39,9 +39,9 @@ def entropy_mismatch(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
     return (spectral_entropy(ecg_pred) - spectral_entropy(ecg_true)).abs()
 
 
-def entropy_weight(lambda_se: float, epoch: int, epochs: int) -> float:
-    """Cosine-decayed weight of the entropy term: lambda_se (1 + cos(pi epoch / epochs)) / 2."""
-    return lambda_se * (1 + math.cos(math.pi * epoch / epochs)) / 2
+def entropy_weight(lambda_se: float, done: float) -> float:
+    """Cosine-decayed weight of the entropy term at the share ``done`` of the training: lambda_se (1 + cos(pi done)) / 2."""
+    return lambda_se * (1 + math.cos(math.pi * done)) / 2
 
 
 def hybrid(ecg_pred: Tensor, ecg_true: Tensor, *, delta: float, weight: float) -> Tensor:

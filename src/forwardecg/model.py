@@ -6,15 +6,11 @@ Towards Deep Learning Surrogate for the Forward Problem in Electrocardiology (ar
 sizes are our choice. Every part is a flag of `ModelConfig`. Dims: B batch, T time, C channels, H, W map.
 """
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 
@@ -24,6 +20,7 @@ class ModelConfig:
 
     pixels: int = 50  # side of the input maps
     encoder: str = "conv"  # conv | linear
+    norm: bool = False  # group norm in the encoder, which divides each frame by its own amplitude
     time: bool = True  # time embedding
     attention: bool = True
     decoder: str = "lstm"  # lstm | tcn | linear
@@ -84,7 +81,8 @@ class Seq2Seq(nn.Module):
             layers, side = [], config.pixels
             for n, (c_in, c_out) in enumerate(pairwise((1, *config.channels))):
                 kernel, stride = (3, 2) if n else (5, 4)  # the first layer holds most of the cost: a wide stride there
-                layers += [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2), nn.GroupNorm(4, c_out), nn.GELU()]
+                norm = [nn.GroupNorm(4, c_out)] if config.norm else []
+                layers += [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2), *norm, nn.GELU()]
                 side = (side - 1) // stride + 1
             # Flattened, not pooled: 1/r weighs by position.
             self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(config.channels[-1] * side**2, config.width))
@@ -120,30 +118,3 @@ class Seq2Seq(nn.Module):
         z = self.decoder(z)  # (B, T, C)
         z = z[0] if isinstance(z, tuple) else z
         return self.head(z).squeeze(-1), weights  # (B, T)
-
-
-def save_model(model: Seq2Seq, path: Path, **card) -> None:
-    """Write weights as ``path`` (safetensors) and, beside it, the card (.json): config, scales, and what made it."""
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    text = json.dumps({"config": asdict(model.config), **card}, indent=1) + "\n"
-    parts = [(file.with_name(file.name + ".tmp"), file) for file in (path, path.with_suffix(".json"))]
-    save_file(weights, parts[0][0])
-    parts[1][0].write_text(text)
-    for scratch, file in parts:  # both are complete before either takes its place
-        scratch.replace(file)
-
-
-def load_model(path: Path) -> tuple[Seq2Seq, dict]:
-    """Read a network and its card; ValueError if the weights do not fit the card's config."""
-    try:
-        card = json.loads(path.with_suffix(".json").read_text())
-        model = Seq2Seq(ModelConfig(**card["config"] | {"channels": tuple(card["config"]["channels"])}))
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path.stem}.json: expected a card with the fields of ModelConfig: {error!r}") from None
-    try:
-        model.load_state_dict(load_file(path))
-    except (RuntimeError, SafetensorError) as error:
-        raise ValueError(
-            f"checkpoint {path.name}: expected weights for {card['config']}, got others: {error}"
-        ) from None
-    return model.eval(), card

@@ -137,6 +137,24 @@ def normalization(train: Sequences) -> float:
     return float(train.ecg.std())
 
 
+def batch_of(
+    sequences: Sequences, members: Sequence[int], generator: torch.Generator, permutations: np.ndarray | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Maps (B, T, H, W) in float32 and ECGs of some tissues, turned and mirrored at random where ``permutations`` are given.
+
+    Parameters
+    ----------
+    permutations : `electrodes.symmetry_permutations` of the leads
+    """
+    u, ecg = sequences[members]
+    if permutations is not None:
+        turns = torch.randint(8, (len(members),), generator=generator).tolist()
+        u = torch.stack([symmetry(maps, turn) for maps, turn in zip(u, turns, strict=True)])
+        if ecg.ndim == 3:
+            ecg = torch.stack([traces[permutations[turn]] for traces, turn in zip(ecg, turns, strict=True)])
+    return u.float(), ecg
+
+
 def loader(
     sequences: Sequences, batch: int, generator: torch.Generator, augment: bool = False, shuffle: bool = True
 ) -> torch.utils.data.DataLoader:
@@ -152,17 +170,10 @@ def loader(
     ValueError
         To be augmented, but a symmetry takes an electrode to a place where there is none.
     """
-    if augment:
-        permutations = torch.from_numpy(symmetry_permutations(sequences.electrodes, sequences.size))
+    permutations = symmetry_permutations(sequences.electrodes, sequences.size) if augment else None
 
     def assemble(members: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        u, ecg = sequences[members]
-        if augment:
-            turns = torch.randint(8, (len(members),), generator=generator).tolist()
-            u = torch.stack([symmetry(maps, turn) for maps, turn in zip(u, turns, strict=True)])
-            if ecg.ndim == 3:
-                ecg = torch.stack([traces[permutations[turn]] for traces, turn in zip(ecg, turns, strict=True)])
-        return u.float(), ecg, torch.tensor(members)
+        return *batch_of(sequences, members, generator, permutations), torch.tensor(members)
 
     return torch.utils.data.DataLoader(
         range(len(sequences)), batch, shuffle=shuffle, generator=generator, collate_fn=assemble

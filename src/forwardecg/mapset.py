@@ -1,0 +1,96 @@
+"""Sets of tissues as the structured surrogate is trained on them: maps, ECGs of all electrodes, fronts in several views, labels."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+from torch.nn import functional as F
+
+from forwardecg.cell import V_REST, V_SPAN
+from forwardecg.fronts import filled, fronts
+from forwardecg.structured import Inputs, inputs
+from forwardecg.upscale import conducting_share, upscaled_faces
+
+
+class View(NamedTuple):
+    """How the maps of a tissue are seen in training: pixels averaged in squares of ``pool``, every ``stride``-th frame,
+    Gaussian noise of SD up to ``noise`` (of the action potential), up to a share ``lost`` of the pixels filled in."""
+
+    pool: int = 1
+    stride: int = 1
+    noise: float = 0.0
+    lost: float = 0.0
+
+
+VIEWS = {View(): 0.55, View(pool=2): 0.15, View(stride=2): 0.15, View(noise=0.03, lost=0.05): 0.15}  # shares of the batches
+
+
+def pooled(u: Tensor, pool: int) -> Tensor:
+    """Plain means over squares of pixels of maps (..., y, x)."""
+    return u if pool == 1 else F.avg_pool2d(u.flatten(0, -3), pool).reshape(*u.shape[:-2], u.shape[-2] // pool, -1)
+
+
+def degraded(u: Tensor, view: View, rng: np.random.Generator) -> Tensor:
+    """Maps with noise and lost pixels, their amounts drawn from 0 to those of the view."""
+    if not (view.noise or view.lost):
+        return u
+    noise = rng.uniform(0, view.noise) * rng.standard_normal(u.shape, np.float32)
+    lost = torch.from_numpy(rng.random(u.shape[1:]) < rng.uniform(0, view.lost))
+    return filled(u + torch.from_numpy(noise), lost)
+
+
+class MapSet:
+    """Tissues for the structured surrogate: maps u (n, time, y, x) float16, ECGs (n, lead, time) in units of V_SPAN, and
+    for each view the `Inputs` of all tissues.
+
+    Parameters
+    ----------
+    ds : data set of `load_or_simulate`
+    sims : indices of its tissues
+    views : see `View`
+    seed : of noise and lost pixels
+    """
+
+    def __init__(self, ds: xr.Dataset, sims: Sequence[int], views: Sequence[View] = (View(),), seed: int = 0):
+        self.sims, self.leads, self.views = [int(sim) for sim in sims], ds.lead.values.tolist(), tuple(views)
+        self.positions, self.dt = ds.electrodes.values, float(ds.time[1] - ds.time[0])
+        self.dx = 2 * float(ds.electrodes.sel(lead="center")[0]) / ds.sizes["x_map"]
+        ecg = ds.phi_e.isel(sim=self.sims).sel(time_ecg=ds.time.values, method="nearest", tolerance=1e-6)
+        self.ecg = torch.from_numpy(ecg.values / V_SPAN).float()
+        fine = ds.sizes["x"] // ds.sizes["x_map"]
+        self.u = torch.empty(len(self.sims), *(ds.sizes[d] for d in ("time", "y_map", "x_map")), dtype=torch.float16)
+        kept, truth = [None] * len(self.sims), {pool: [None] * len(self.sims) for pool in {v.pool for v in views}}
+
+        def prepare(k: int) -> None:
+            sim = self.sims[k]
+            u = torch.from_numpy((ds.V_m[sim].values.astype(np.float32) - V_REST) / V_SPAN)
+            self.u[k] = u
+            kept[k] = [self._seen(u, view, np.random.default_rng([seed, sim])) for view in self.views]
+            D, conductive = ds.D[sim].values.astype(float), ds.conductive[sim].values
+            for pool in truth:
+                g = upscaled_faces(D, conductive, fine * pool)
+                known = (g.D_x[:, 1:-1], g.D_y[1:-1], conducting_share(conductive, fine * pool))
+                truth[pool][k] = [torch.from_numpy(z).float() for z in known]
+
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            list(pool.map(prepare, range(len(self.sims))))
+        self.inputs = [Inputs(*map(torch.stack, zip(*seen, strict=True))) for seen in zip(*kept, strict=True)]
+        self.truth = {pool: [torch.stack(z) for z in zip(*known, strict=True)] for pool, known in truth.items()}
+
+    def _seen(self, u: Tensor, view: View, rng: np.random.Generator) -> Inputs:
+        u = degraded(pooled(u, view.pool)[:: view.stride], view, rng)
+        dx, dt = self.dx * view.pool, self.dt * view.stride
+        return inputs(fronts(u, dx, dt), dx, dt)
+
+    def subset(self, sims: Sequence[int]) -> "MapSet":
+        """Some of the tissues, by their number in the data set; nothing is computed again."""
+        at = torch.tensor([self.sims.index(int(sim)) for sim in sims])
+        part = object.__new__(MapSet)
+        part.__dict__ |= self.__dict__ | {"sims": [int(sim) for sim in sims], "u": self.u[at], "ecg": self.ecg[at]}
+        part.inputs = [Inputs(*(z[at] for z in seen)) for seen in self.inputs]
+        part.truth = {pool: [z[at] for z in known] for pool, known in self.truth.items()}
+        return part

@@ -1,0 +1,136 @@
+"""The structured surrogate: voltage maps -> conductivity -> the exact discrete operator -> any electrode.
+
+    fronts of the maps -> prior  D = kappa phi c^2  -> a small network corrects D (along x and along y) and phi, pixel by pixel
+    phi_e(t; r_e) = - sum over faces of D_f G_f (V_j - V_i),   V = u / phi the voltage of the tissue of a pixel
+
+phi is the share of a pixel that conducts, c the speed of the front, kappa = D / c^2 a constant of the cell model, and G_f
+the integral of the normal derivative of 1/r over a face (`upscale`). D is that of the homogenized sheet: the network learns
+what a pixel conducts as a whole, not what its cells do. Whatever it says, phi_e is linear in V, zero where the voltage of
+the tissue is constant, and right for any electrode; the network turns with the sheet (`symmetric`). All of it is ours.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from forwardecg.electrodes import Electrodes
+from forwardecg.fronts import Fronts
+from forwardecg.symmetric import GroupConv, Lifting, Pooling
+from forwardecg.upscale import face_gradients
+
+PLATEAU = 0.986  # mean of u over `fronts.BEHIND` behind a front of FK_CAF in tissue without fibrosis
+KAPPA = 0.224  # ms, D / c^2 of FK_CAF as `fronts` reads it off maps of 2 mm
+LEAST_SHARE = 0.06  # about one cell of sixteen: a pixel with less says nothing
+N_SCALAR, N_TENSOR = 13, 4  # input fields
+MOST_D, MOST_SHARE, MOST_ANISOTROPY = 2.0, 0.3, 2.0  # bounds of the corrections: of log D, log phi, half the log ratio of D
+
+
+@dataclass(frozen=True, kw_only=True)
+class StructuredConfig:
+    """Sizes of the network."""
+
+    width: int = 4  # channels for each of the eight symmetries
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1)  # of the convolutions after the first one
+
+    def __post_init__(self) -> None:
+        for name, values in (("width", (self.width,)), ("dilations", self.dilations)):
+            if not values or not all(isinstance(value, int) and value >= 1 for value in values):
+                raise ValueError(f"{name}: expected whole numbers of at least 1, got {getattr(self, name)}")
+
+
+class Inputs(NamedTuple):
+    """What the network sees: ``fields`` (..., channel, y, x), ``prior`` (..., y, x) log of kappa c^2, ``share`` (..., y, x)."""
+
+    fields: Tensor
+    prior: Tensor
+    share: Tensor
+
+
+class Conductivity(NamedTuple):
+    """Effective diffusivities (B, y, x) of the pixels along x and y in mm^2/ms, > 0; ``share`` of each that conducts."""
+
+    D_xx: Tensor
+    D_yy: Tensor
+    share: Tensor
+
+
+def inputs(f: Fronts, dx: float, dt: float) -> Inputs:
+    """`Inputs` from the fronts of one movie; speeds relative to their median, so that slow tissue looks like fast."""
+    xx, yy, xy = f.slowness.unbind(1)  # (kind, y, x)
+    trace = xx + yy  # 1/c^2
+    seen = trace > 1e-6
+    trace = trace.clamp(min=1e-6)
+    speed = -torch.where(seen, trace, torch.nan).log()
+    median = speed.flatten(1).nanmedian(1).values
+    median = torch.where(median.isfinite(), median, -2.0)
+    relative = torch.where(seen, speed - median[:, None, None], 0.0).clamp(-2, 2)
+    # where a recording ends before the downward crossings, the upward ones have to do
+    end = len(seen) // 2
+    relative = torch.cat([relative[:end], torch.where(seen[end:], relative[end:], relative[:end])])
+    tensors = torch.stack([(xx - yy) / trace, 2 * xy / trace], 1) * seen[:, None]
+    share = (f.amplitude / PLATEAU).clamp(LEAST_SHARE / 2, 1.0)
+    lasted = f.duration > 0
+    duration = torch.where(lasted, f.duration - f.duration[lasted].nanmedian() if lasted.any() else 0.0, 0.0)
+    grid = [torch.full_like(share, math.log2(value)) for value in (dx / 2, dt / 5)]
+    scalars = [share, share.log(), (duration / 5).clamp(-3, 3), f.steepness, (f.count > 0).to(share.dtype), *grid]
+    scalars += [*relative, *torch.log1p(f.residual[1::2].clamp(max=20))]
+    prior = math.log(KAPPA) + median[-1] + relative[-1]
+    return Inputs(torch.cat([torch.stack(scalars), tensors.flatten(0, 1)]), prior, share)
+
+
+class Structured(nn.Module):
+    """The network that corrects the prior: `GroupConv` layers with residuals; it starts as the prior itself."""
+
+    def __init__(self, config: StructuredConfig):
+        super().__init__()
+        self.config = config
+        self.lifting = Lifting(N_SCALAR, N_TENSOR, config.width)
+        self.layers = nn.ModuleList(GroupConv(config.width, dilation) for dilation in config.dilations)
+        self.gates = nn.Parameter(torch.full((len(config.dilations),), 0.5))
+        self.pooling = Pooling(config.width, 2, 1)
+
+    def forward(self, x: Inputs) -> Conductivity:
+        """Conductivity of a batch of inputs, in float32."""
+        z = F.gelu(self.lifting(x.fields.contiguous(memory_format=torch.channels_last)))
+        for gate, layer in zip(self.gates, self.layers, strict=True):
+            z = z + gate * F.gelu(layer(z))
+        z = self.pooling(z)
+        with torch.autocast(z.device.type, enabled=False):
+            log_D, log_share, q, r = z.float().unbind(1)
+            share = (x.share * torch.exp(MOST_SHARE * torch.tanh(log_share))).clamp(LEAST_SHARE / 2, 1.0)
+            D = torch.exp(x.prior + x.share.log() + MOST_D * torch.tanh(log_D))
+            size = torch.sqrt(q * q + r * r + 1e-8)
+            ratio = MOST_ANISOTROPY * torch.tanh(size / MOST_ANISOTROPY)
+            even, odd = D * torch.cosh(ratio), D * torch.sinh(ratio) / size  # D times the matrix exponential of the deviator
+            return Conductivity(even + odd * q, even - odd * q, share)
+
+
+def harmonic(a: Tensor, b: Tensor) -> Tensor:
+    """Harmonic mean of two diffusivities, that of two halves in series."""
+    return 2 * a * b / (a + b + 1e-12)
+
+
+def faces(D: Conductivity) -> tuple[Tensor, Tensor]:
+    """Conductances of the inner faces: D_x (B, y, x-1), D_y (B, y-1, x) in mm^2/ms."""
+    return harmonic(D.D_xx[..., 1:], D.D_xx[..., :-1]), harmonic(D.D_yy[..., 1:, :], D.D_yy[..., :-1, :])
+
+
+def inner_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) -> tuple[Tensor, Tensor]:
+    """`upscale.face_gradients` of the inner faces, G_x (lead, y, x-1) and G_y (lead, y-1, x), in float32."""
+    G_x, G_y = face_gradients(shape, dx, electrodes)
+    return torch.from_numpy(G_x[:, :, 1:-1]).float(), torch.from_numpy(G_y[:, 1:-1]).float()
+
+
+def lead_field(D: Conductivity, G_x: Tensor, G_y: Tensor) -> Tensor:
+    """Weights (B, lead, y, x) of the pixels: phi_e = V_SPAN sum over pixels of weight u, in mV mm/ms.
+
+    The sum over faces of the module's text, read from its other end. G_x (lead, y, x-1), G_y (lead, y-1, x): inner faces.
+    """
+    D_x, D_y = faces(D)
+    flux_x, flux_y = D_x[:, None] * G_x, D_y[:, None] * G_y
+    L = F.pad(flux_x, (0, 1)) - F.pad(flux_x, (1, 0)) + F.pad(flux_y, (0, 0, 0, 1)) - F.pad(flux_y, (0, 0, 1, 0))
+    return L / D.share.clamp(min=LEAST_SHARE)[:, None]
