@@ -197,7 +197,7 @@ def test_true_conductivity_on_maps_gives_nothing_for_resting_scars_in_tissue_at_
 def test_training_free_conductivity_of_a_plane_wave_is_kappa_speed_squared(speed):
     D_x, D_y, share = training_free_conductivity(plane_wave(speed=speed), DX, 5.0, 0.23)
     assert D_x.shape == (40, 41) and D_y.shape == (41, 40) and share.shape == (40, 40)
-    assert np.allclose(share, 1, atol=0.02)
+    assert np.allclose(share, 1, atol=0.01)
     assert not D_x[:, [0, -1]].any() and not D_y[[0, -1]].any()
     for D in (D_x[:, 1:-1], D_y[1:-1]):
         assert np.median(D) == pytest.approx(0.23 * speed**2, rel=0.02)
@@ -225,7 +225,7 @@ def test_training_free_conductivity_fills_what_no_front_passed_and_what_is_flat(
     u[:, 10:36, 10:36] = u[:, 22:23, 22:23].clone()  # all at once
     D_x, _, share = training_free_conductivity(u, DX, 5.0, 0.23)
     assert not share[:6, :6].any() and not D_x[:6, :6].any()
-    assert np.isfinite(D_x).all() and D_x.max() < 4 * 0.23 * 0.36
+    assert np.isfinite(D_x).all() and D_x.max() < 10 * 0.23 * 0.36
     filled = D_x[20:26, 20:26]
     assert np.allclose(filled, filled[0, 0]) and filled[0, 0] == pytest.approx(0.23 * 0.36, rel=0.1), "the median"
 

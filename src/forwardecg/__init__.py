@@ -1,7 +1,15 @@
 """From cardiac voltage to the ECG: simulate tissue, compute its pseudo-ECG, learn the map between them.
 
-Nothing is re-exported here: import from the module that holds the mathematics, for example
-``from forwardecg.solver import simulate``. Units everywhere: mm, ms, mm^2/ms; array order (time, y, x).
+Import from the module that holds the mathematics, for example ``from forwardecg.solver import simulate``; only the way to
+the trained networks, ``forwardecg.load_surrogate``, is here too. Units everywhere: mm, ms, mm^2/ms; array order (time, y, x).
 """
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    if name == "load_surrogate":  # when it is asked for: torch is slow to import
+        from forwardecg.surrogate import load_surrogate
+
+        return load_surrogate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

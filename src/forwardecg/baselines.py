@@ -9,22 +9,16 @@ of a sheet that conducts with D and charges the share phi of its area; kappa = D
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 
 from forwardecg.cell import V_SPAN
 from forwardecg.ecg import lead_field
 from forwardecg.electrodes import Electrodes
-from forwardecg.fronts import fronts
+from forwardecg.fronts import LEAST_SHARE, PLATEAU, fronts, local_slowness
 from forwardecg.metrics import r2
 from forwardecg.sequences import Sequences
 from forwardecg.tissue import Tissue
 from forwardecg.upscale import conducting_share, map_lead_field, upscaled_faces
 
-PLATEAU = 0.986  # mean of u behind a front of FK_CAF, as `fronts` takes it, in tissue without fibrosis
-LEAST_SHARE = 0.06  # about one cell of sixteen: a pixel that reaches less is no tissue
-FLAT = 0.01  # ms^2/mm^2: |grad tau|^2 of 10 mm/ms, which is no propagation
-UPWARD_5X5 = 1  # kind of slowness in `Fronts`
-SMOOTHING = 1.0  # pixels, SD of the local mean of the slowness
 ALPHAS = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)  # ridge penalties to choose from
 
 
@@ -103,8 +97,7 @@ def true_conductivity_on_maps(
 def training_free_conductivity(u, dx: float, dt: float, kappa: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Conductances of the faces and conducting shares of the pixels, from the fronts in the maps: the module's equations.
 
-    1/c^2 is the local mean, by a Gaussian of `SMOOTHING` pixels, of |grad tau|^2 over pixels that a front passed and where it
-    is not flat; the median of those where there is none near. Faces are harmonic means of D.
+    1/c^2 is `fronts.local_slowness`. Faces are harmonic means of D.
 
     Parameters
     ----------
@@ -126,14 +119,11 @@ def training_free_conductivity(u, dx: float, dt: float, kappa: float) -> tuple[n
     if u.ndim != 3 or not u.isfinite().all():
         raise ValueError(f"u: expected maps (T, H, W), all finite, got shape {tuple(u.shape)}")
     seen = fronts(u, dx, dt)
-    slowness = seen.slowness[UPWARD_5X5, :2].sum(0).double().numpy()  # 1/c^2
+    slowness = local_slowness(seen).double().numpy()
+    if not np.isfinite(slowness).all():
+        raise ValueError("u: expected a front that passes from pixel to pixel, found none")
     share = np.minimum(seen.amplitude.double().numpy() / PLATEAU, 1.0)
     share = np.where(share >= LEAST_SHARE, share, 0.0)
-    passed = (seen.count.numpy() > 0) & (slowness > FLAT) & (share > 0)
-    if not passed.any():
-        raise ValueError("u: expected a front that passes from pixel to pixel, found none")
-    weight, total = (gaussian_filter(z, SMOOTHING) for z in (passed * 1.0, passed * slowness))
-    slowness = np.where(weight > 1e-6, total / np.maximum(weight, 1e-6), np.median(slowness[passed]))
     D = np.pad(kappa * share / slowness, 1)
     D_x, D_y = (
         np.divide(2 * a * b, a + b, out=np.zeros(a.shape), where=a * b > 0)

@@ -16,6 +16,8 @@ from torch.nn import functional as F
 
 SLOWEST = 0.1  # mm/ms: neighbors that differ by more than their distance over this are not of one front
 BEHIND = 20.0  # ms behind a crossing over which the amplitude is taken
+PLATEAU = 0.986  # that amplitude in tissue of FK_CAF without fibrosis
+LEAST_SHARE = 0.06  # about one cell of sixteen: a pixel that reaches less says nothing
 QUIET = 0.03  # amplitude of u below which a pixel is no tissue
 # Of FK_CAF: ms of rest before a front, and its speed and amplitude relative to those after long rest (09_structured measures them)
 RESTITUTION = torch.tensor([
@@ -23,6 +25,8 @@ RESTITUTION = torch.tensor([
     [0.70, 0.718, 0.793, 0.828, 0.853, 0.869, 0.887, 0.914, 0.940, 0.975, 0.991, 1.0],
     [0.955, 0.961, 0.978, 0.981, 0.985, 0.988, 0.988, 0.993, 0.994, 0.996, 0.998, 1.0],
 ])  # fmt: skip
+FLAT = 0.1  # of the median of |p|^2
+NEAR = 0.05  # total weight of neighbors below which they are far
 REACHES = (1, 2)  # pixels: the plane through crossing times is fitted to 3 x 3 and to 5 x 5 of them
 
 
@@ -79,6 +83,22 @@ def restitution(rest: Tensor) -> tuple[Tensor, Tensor]:
     k = torch.searchsorted(table[0].contiguous(), t.contiguous()).clamp(1, table.shape[1] - 1)
     w = (t - table[0, k - 1]) / (table[0, k] - table[0, k - 1])
     return tuple((1 - w) * row[k - 1] + w * row[k] for row in table[1:])
+
+
+def local_slowness(f: Fronts) -> Tensor:
+    """1/c^2 (y, x) in ms^2/mm^2 around each pixel: mean of |p|^2 of upward 5 x 5 planes with Gaussian weights of SD 1 pixel.
+
+    Left out: pixels that no front passed, and those where crossing times are `FLAT`, at stimuli and collisions, where |p| says
+    nothing of the speed. Far from all others: the median of the tissue; NaN if there is none at all.
+    """
+    square = f.slowness[1, :2].sum(0)
+    passed = (f.count > 0) & (square > 1e-6)
+    median = torch.where(passed, square, torch.nan).nanmedian()
+    kept = (passed & (square > FLAT * median)).to(square.dtype)
+    kernel = torch.exp(-0.5 * torch.arange(-4.0, 5.0, dtype=square.dtype, device=square.device) ** 2)
+    kernel = (kernel[:, None] * kernel / kernel.sum() ** 2)[None, None]
+    total, weight = (F.conv2d(z[None, None], kernel, padding=4)[0, 0] for z in (kept * square, kept))
+    return torch.where(weight > NEAR, total / weight.clamp(min=NEAR), median)
 
 
 def filled(u: Tensor, lost: Tensor) -> Tensor:

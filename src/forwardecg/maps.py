@@ -8,12 +8,14 @@ import os
 from pathlib import Path
 
 import numpy as np
+import torch
 import xarray as xr
 
 from forwardecg import paths
 from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.contract import CONTRACT, labeled
 from forwardecg.features import V_THRESHOLD
+from forwardecg.fronts import filled
 from forwardecg.sources import opened
 
 MAP_DIMS = CONTRACT["V_m"][0]
@@ -30,6 +32,7 @@ STEPS = {  # argument: unit, sane range, attribute of the same meaning, coordina
 }
 # V_m in exported files, in steps of 0.01 mV; the halves of the store have steps of up to 0.05 mV
 PACKED = {"dtype": "int16", "scale_factor": np.float32(0.01), "_FillValue": np.int16(-32768)}
+MOST_LOST = 0.2  # share of the pixels
 SMALL = "tissues.zarr.zip"
 
 
@@ -67,7 +70,7 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
 
 def import_maps(
     source, *, dx: float | None = None, dt: float | None = None, unit: str | None = None, variable: str | None = None,
-    dims: tuple[str, str, str] | None = None,
+    dims: tuple[str, str, str] | None = None, fill: bool = False,
 ) -> xr.Dataset:  # fmt: skip
     """One's own maps in the data contract: V_m (time, y_map, x_map) in mV, its times in ms, and ``dx_map``.
 
@@ -80,6 +83,8 @@ def import_maps(
     variable : name of the maps; needed where several could be meant and none is called V_m
     dims : the words time, y, x in the order of the axes; needed where the axes are named otherwise. Axes without names
         are time, y, x.
+    fill : pixels in which any value is missing (NaN) take the mean of their neighbors, if no more than `MOST_LOST` of all;
+        False: they are an error
 
     Returns
     -------
@@ -106,7 +111,8 @@ def import_maps(
     V_m = V_m.rename(dict(zip(V_m.dims, axes, strict=True))).transpose(*MAP_DIMS)
     if "time" not in V_m.coords and "time" in ds.variables and ds["time"].ndim == 1:
         V_m["time"] = ("time", ds["time"].values, ds["time"].attrs)  # of an .npz, or of an axis of another name
-    mv = _millivolts(name, V_m.values, unit, given.get("units"))
+    values = _filled(name, V_m.values) if fill else V_m.values
+    mv = _millivolts(name, values, unit, given.get("units"))
     step = {argument: _step(argument, value, V_m, given) for argument, value in (("dx", dx), ("dt", dt))}
     time = step["dt"] * np.arange(len(V_m))
     if "time" in V_m.coords and (own := V_m["time"].attrs.get("units")):
@@ -163,6 +169,14 @@ def _millivolts(name: str, values: np.ndarray, unit: str | None, own: str | None
         )
     factor, offset = TO_MV[words[0]]
     return factor * values + offset
+
+
+def _filled(name: str, values: np.ndarray) -> np.ndarray:
+    """Values (time, y, x) with lost pixels replaced by the mean of their neighbors."""
+    lost = ~np.isfinite(values).all(0)
+    if lost.mean() > MOST_LOST:
+        raise ValueError(f"{name}: expected at most {MOST_LOST:.0%} of the pixels to be lost, got {lost.mean():.0%}")
+    return filled(torch.from_numpy(values.astype(np.float32)), torch.from_numpy(lost)).numpy()
 
 
 def _step(argument: str, value: float | None, V_m: xr.DataArray, given: dict) -> float:

@@ -18,14 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from forwardecg.electrodes import Electrodes
-from forwardecg.fronts import Fronts
+from forwardecg.fronts import LEAST_SHARE, PLATEAU, Fronts, local_slowness
 from forwardecg.symmetric import GroupConv, Lifting, Pooling
 from forwardecg.upscale import face_gradients
 
-PLATEAU = 0.986  # mean of u over `fronts.BEHIND` behind a front of FK_CAF in tissue without fibrosis
-KAPPA = 0.224  # ms, D / c^2 of FK_CAF as `fronts` reads it off maps of 2 mm
-LEAST_SHARE = 0.06  # about one cell of sixteen: a pixel with less says nothing
-N_SCALAR, N_TENSOR = 13, 4  # input fields
+KAPPA = 0.226  # ms, D / c^2 of FK_CAF as `fronts` reads it off maps of 2 mm
+N_SCALAR, N_TENSOR = 14, 4  # input fields
 MOST_D, MOST_SHARE, MOST_ANISOTROPY = 2.0, 0.3, 2.0  # bounds of the corrections: of log D, log phi, half the log ratio of D
 
 
@@ -78,7 +76,9 @@ def inputs(f: Fronts, dx: float, dt: float) -> Inputs:
     grid = [torch.full_like(share, math.log2(value)) for value in (dx / 2, dt / 5)]
     scalars = [share, share.log(), (duration / 5).clamp(-3, 3), f.steepness, (f.count > 0).to(share.dtype), *grid]
     scalars += [*relative, *torch.log1p(f.residual[1::2].clamp(max=20))]
-    prior = math.log(KAPPA) + median[-1] + relative[-1]
+    slowness = local_slowness(f)
+    prior = math.log(KAPPA) - torch.where(slowness.isfinite(), slowness, 7.4).log()  # 7.4: of no consequence, no front passed
+    scalars.append((prior - prior.median()).clamp(-2, 2))
     return Inputs(torch.cat([torch.stack(scalars), tensors.flatten(0, 1)]), prior, share)
 
 

@@ -4,9 +4,8 @@
 
 f runs over the inner faces of the pixels, i and j on its two sides. V is the voltage of the tissue of a pixel, above rest: a map is
 the mean u over a pixel, of which only the share phi conducts, so that V = 100 mV u / phi. D_f is what the cells between
-two pixels conduct together, G_f the integral of the normal derivative of 1/r over the face. No D of cells is asked for twice:
-on pixels of one cell D_f is `diffusion.face_diffusivity`. Upscaling by columns in series: Renard and de Marsily,
-Advances in Water Resources 20:253 (1997); the rest is ours.
+two pixels conduct together, on pixels of one cell `diffusion.face_diffusivity`; G_f is the integral of the normal derivative
+of 1/r over the face. Local flow problems: Renard and de Marsily, Advances in Water Resources 20:253 (1997); the rest is ours.
 """
 
 import numpy as np
@@ -14,6 +13,8 @@ import numpy as np
 from forwardecg.diffusion import Couplings, face_diffusivity
 from forwardecg.electrodes import Electrodes
 
+MARGIN = 2  # cells by which the local problem of a face is wider than the face, on either side
+ALMOST_NOTHING = 1e-12  # mm^2/ms, conducted by what does not conduct, so that a matrix can be inverted
 LEAST_SHARE = 0.01  # shares of a pixel are taken to be at least this: fewer than one cell of 10 x 10
 
 
@@ -23,15 +24,15 @@ def conducting_share(conductive: np.ndarray, pool: int) -> np.ndarray:
 
 
 def upscaled_faces(D: np.ndarray, conductive: np.ndarray, pool: int) -> Couplings:
-    """What the cells between neighboring pixels conduct: faces side by side in parallel, their columns in series.
+    """What the cells between neighboring pixels conduct: the flow through their face from a local problem, one a face.
 
-    1 / D_f = sum_k w_k / <D_k>,  <D_k> the mean of the ``pool`` cell faces across column k, w_k the length of column k
-    between the centers of the two pixels over their distance. Exact for layers along and across; an upper bound else.
+    The potential is 0 on the center line of one pixel and 1 on that of the other; lateral borders are closed, `MARGIN` cells
+    beyond the pixel, so that the flow may go around what blocks its way. D_f is the flow through the face itself.
 
     Parameters
     ----------
     D, conductive : (y, x) in mm^2/ms, and bool
-    pool : cells along the side of a pixel
+    pool : cells along the side of a pixel; 1 gives `diffusion.face_diffusivity`
 
     Returns
     -------
@@ -43,30 +44,58 @@ def upscaled_faces(D: np.ndarray, conductive: np.ndarray, pool: int) -> Coupling
         pool no divisor of the grid; D negative or of another shape than conductive.
     """
     g = face_diffusivity(D, conductive)
-    return Couplings(_in_series(g.D_x, pool), _in_series(g.D_y.T, pool).T)
+    _blocks(np.asarray(D), pool)
+    if pool == 1:
+        return g
+    return Couplings(_local_flow(g.D_x, g.D_y, pool), _local_flow(g.D_y.T, g.D_x.T, pool).T)
 
 
-def _in_series(g: np.ndarray, pool: int) -> np.ndarray:
-    """`upscaled_faces` along x, of cell faces g (y, x + 1)."""
-    columns = _blocks(g[:, 1:], pool, pool_x=1).mean((1, 3))  # (y_map, x): the face east of each cell
-    n = columns.shape[1] // pool
-    if columns.shape[1] % pool:
-        raise ValueError(f"pool: expected a divisor of the {columns.shape[1]} cells of the grid, got {pool}")
-    # faces from center to center: for an even pool the first and the last one belong to two neighbors, half each
-    weights = np.ones(pool + 1 - pool % 2)
-    weights[[0, -1]] -= 0.0 if pool % 2 else 0.5
-    first = pool - 1 - pool // 2 + np.arange(n - 1) * pool
-    resistance = np.divide(1.0, columns, out=np.full(columns.shape, np.inf), where=columns > 0)
-    total = resistance[:, first[:, None] + np.arange(weights.size)] @ weights
-    return np.pad(pool / total, ((0, 0), (1, 1)))
+def _local_flow(g_x: np.ndarray, g_y: np.ndarray, pool: int) -> np.ndarray:
+    """`upscaled_faces` along x of cell faces g_x (y, x + 1), g_y (y + 1, x).
+
+    Column by column the admittance Y (rows, rows) of what lies behind is passed on: Y + L with L the Laplacian of the faces
+    along the column, then H - H (Y + L + H)^-1 H through the faces H to the next one.
+    """
+    rows_in, n_y, n_x = pool + 2 * MARGIN, (g_y.shape[0] - 1) // pool, g_y.shape[1] // pool
+    g_x, g_y = np.pad(g_x, ((MARGIN, MARGIN), (0, 0))), np.pad(g_y, ((MARGIN, MARGIN), (0, 0)))
+    rows, first = np.arange(n_y)[:, None] * pool + np.arange(rows_in), (pool + 1) // 2 + np.arange(n_x - 1) * pool
+    eye, k = np.eye(rows_in), np.arange(rows_in - 1)
+    half = {0, pool} if pool % 2 == 0 else set()  # faces on the center lines: what is left of them is twice as good
+    n_faces, middle = pool + 1 - pool % 2, pool // 2
+
+    def faces(j: int) -> np.ndarray:
+        return g_x[rows][:, :, first + j].transpose(0, 2, 1) * (2 if j in half else 1)  # (y_map, window, row)
+
+    def column(j: int) -> np.ndarray:
+        g = g_y[rows[:, 1:]][:, :, first + j].transpose(0, 2, 1)
+        L = np.zeros((*g.shape[:2], rows_in, rows_in))
+        L[..., k, k] += g
+        L[..., k + 1, k + 1] += g
+        L[..., k, k + 1] -= g
+        L[..., k + 1, k] -= g
+        return L
+
+    def behind(faces_in_order: list[int], columns: list[int]) -> np.ndarray:
+        Y = faces(faces_in_order[0])[..., None] * eye
+        for j, c in zip(faces_in_order[1:], columns, strict=True):
+            h = faces(j)
+            inverse = np.linalg.inv(Y + column(c) + h[..., None] * eye + ALMOST_NOTHING * eye)
+            Y = h[..., None] * eye - h[..., :, None] * inverse * h[..., None, :]
+        return Y
+
+    left = behind([*range(middle + 1)], [*range(middle)])
+    right = behind([*range(n_faces - 1, middle, -1)], [*range(n_faces - 2, middle, -1)])
+    here = left + right + column(middle) + ALMOST_NOTHING * eye  # the column behind the face
+    flow = left @ np.linalg.solve(here, right.sum(-1)[..., None])
+    total = flow[..., MARGIN : rows_in - MARGIN, 0].sum(-1)
+    return np.pad(np.where(total > 1e3 * ALMOST_NOTHING, total, 0.0), ((0, 0), (1, 1)))
 
 
-def _blocks(a: np.ndarray, pool: int, pool_x: int | None = None) -> np.ndarray:
-    pool_x = pool if pool_x is None else pool_x
+def _blocks(a: np.ndarray, pool: int) -> np.ndarray:
     n_y, n_x = a.shape
-    if pool < 1 or n_y % pool or n_x % pool_x:
+    if pool < 1 or n_y % pool or n_x % pool:
         raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
-    return a.reshape(n_y // pool, pool, n_x // pool_x, pool_x)
+    return a.reshape(n_y // pool, pool, n_x // pool, pool)
 
 
 def face_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,139 @@
+"""How far a prediction may be off: conformal bands around an ensemble, their coverage, and a measure of the unusual.
+
+Tissues are the units throughout: samples of one trace are not independent, traces of different tissues are exchangeable.
+
+    band        ecg_mean(t) +- q sigma(t),   sigma^2 = sd(t)^2 + (floor rms(ecg_mean))^2
+    pointwise   q smallest with  n/(n+1) mean_i(share of trace i outside) + 1/(n+1) <= 1 - coverage
+    whole trace q the ceil((n+1) coverage)-th smallest of max_t |error| / sigma
+
+The first is conformal risk control (Angelopoulos et al., ICLR 2024), the second split conformal prediction (Vovk et al.,
+Algorithmic Learning in a Random World, 2005; Lei et al., JASA 113:1094, 2018).
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.stats import binomtest, bootstrap
+
+N_BOOTSTRAP = 2000
+
+
+def _ratios(error: np.ndarray, sigma: np.ndarray, coverage: float) -> np.ndarray:
+    error, sigma = np.asarray(error, float), np.asarray(sigma, float)
+    if error.ndim != 2 or error.shape != sigma.shape or not error.size:
+        raise ValueError(f"error, sigma: expected one shape (n, T), got {error.shape} and {sigma.shape}")
+    if not (np.isfinite(error).all() and np.isfinite(sigma).all() and (error >= 0).all() and (sigma > 0).all()):
+        raise ValueError("error, sigma: expected finite values, error >= 0 and sigma > 0, got others")
+    if not 0 < coverage < 1:
+        raise ValueError(f"coverage: expected a share between 0 and 1, got {coverage}")
+    return error / sigma
+
+
+def half_width(sd: np.ndarray, ecg_mean: np.ndarray, floor: float) -> np.ndarray:
+    """sigma (..., T) of the module's text: the spread of the ensemble, and a floor relative to the trace."""
+    return np.hypot(sd, floor * np.sqrt(np.square(ecg_mean).mean(-1, keepdims=True)))
+
+
+def pointwise_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> float:
+    """The q of the pointwise band, from the calibration tissues' |ecg_true - ecg_mean| and sigma, both (n, T).
+
+    Raises
+    ------
+    ValueError
+        Too few tissues for this coverage; shapes or values that are no errors.
+    """
+    ratios = _ratios(error, sigma, coverage)
+    n, n_t = ratios.shape
+    allowed = math.floor(((n + 1) * (1 - coverage) - 1) * n_t * (1 + 1e-12) + 1e-9)  # samples outside, of n n_t
+    if allowed < 0:
+        raise ValueError(f"error: expected at least {math.ceil(1 / (1 - coverage) - 1e-9) - 1} tissues for {coverage}, got {n}")
+    return float(np.sort(ratios, axis=None)[ratios.size - 1 - min(allowed, ratios.size - 1)])
+
+
+def whole_trace_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> float:
+    """The q of the band that holds whole traces; arguments and errors as in `pointwise_factor`."""
+    return conformal_quantile(_ratios(error, sigma, coverage).max(1), coverage)
+
+
+def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
+    """The ceil((n + 1) coverage)-th smallest of n scores: a new exchangeable one stays below with at least this probability."""
+    rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
+    if rank > len(scores):
+        raise ValueError(f"scores: expected at least {math.ceil(coverage / (1 - coverage) - 1e-9)} for {coverage}, got {len(scores)}")
+    return float(np.sort(scores)[rank - 1])
+
+
+def pointwise_coverage(error: np.ndarray, sigma: np.ndarray, factor: float, seed: int = 0) -> tuple[float, float, float]:
+    """Share of the samples inside the band, mean over tissues, and its 95 % bootstrap interval by tissue."""
+    return interval((_ratios(error, sigma, 0.5) <= factor).mean(1), seed)
+
+
+def whole_trace_coverage(error: np.ndarray, sigma: np.ndarray, factor: float) -> tuple[float, float, float]:
+    """Share of the tissues whose whole trace is inside the band, and its 95 % Clopper-Pearson interval."""
+    inside = (_ratios(error, sigma, 0.5) <= factor).all(1)
+    limits = binomtest(int(inside.sum()), inside.size).proportion_ci(0.95, "exact")
+    return float(inside.mean()), float(limits.low), float(limits.high)
+
+
+def interval(values: np.ndarray, seed: int = 0, level: float = 0.95, statistic=np.mean) -> tuple[float, float, float]:
+    """A statistic of values (n,), one a tissue, and its bootstrap percentile interval over the tissues."""
+    values = np.asarray(values, float)
+    if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
+        raise ValueError(f"values: expected at least 2 finite ones, one a tissue, got shape {values.shape}")
+    estimate = float(statistic(values))
+    if np.ptp(values) == 0:
+        return estimate, estimate, estimate
+    rng = np.random.default_rng(seed)
+    found = bootstrap((values,), statistic, confidence_level=level, n_resamples=N_BOOTSTRAP, method="percentile", rng=rng)
+    return estimate, float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
+def paired_difference(a: np.ndarray, b: np.ndarray, seed: int = 0, level: float = 0.95) -> tuple[float, float, float, float]:
+    """Mean of a - b, scores (seed, n) of the same tissues: estimate, bootstrap interval over seeds and tissues, two-sided p."""
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    if a.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(f"a, b: expected scores (seed, n) of the same n tissues, got {a.shape} and {b.shape}")
+    rng, means = np.random.default_rng(seed), np.empty(N_BOOTSTRAP)
+    for k in range(N_BOOTSTRAP):
+        at = rng.integers(a.shape[1], size=a.shape[1])
+        rows = (z[rng.integers(len(z), size=len(z))].mean(0) for z in (a, b))
+        means[k] = np.subtract(*rows)[at].mean()
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    p = 2 * min((means <= 0).mean(), (means >= 0).mean())
+    return float(a.mean() - b.mean()), float(low), float(high), float(min(max(p, 1 / N_BOOTSTRAP), 1.0))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the training looks like: ``mean`` (k,) and ``whitening`` (k, k) of its features; ``threshold`` of the unusual."""
+
+    mean: list[float]
+    whitening: list[list[float]]
+    threshold: float
+
+    def to_card(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_card(cls, card: dict) -> "Reference":
+        return cls(**card)
+
+
+def fit_reference(features: np.ndarray, calibration: np.ndarray, share: float = 0.99) -> Reference:
+    """Reference from features (n, k) of training tissues; threshold: `conformal_quantile` of calibration tissues (m, k).
+
+    The covariance of the standardized features is shrunk by a tenth toward the identity: a little noise is no direction.
+    """
+    mean, sd = features.mean(0), features.std(0) + 1e-6
+    covariance = np.atleast_2d(np.cov((features - mean) / sd, rowvar=False))
+    values, vectors = np.linalg.eigh(0.9 * covariance + 0.1 * np.eye(len(mean)))
+    whitening = (vectors / np.sqrt(values)).T / sd
+    free = Reference(mean.tolist(), whitening.tolist(), math.inf)
+    return Reference(free.mean, free.whitening, conformal_quantile(unusualness(free, calibration), share))
+
+
+def unusualness(reference: Reference, features: np.ndarray) -> np.ndarray:
+    """Mahalanobis distance (n,) of features (n, k) from the training, over the square root of k: about 1 for usual ones."""
+    z = (np.asarray(features, float) - np.array(reference.mean)) @ np.array(reference.whitening).T
+    return np.sqrt(np.square(z).mean(-1))
