@@ -8,7 +8,15 @@ import torch
 from forwardecg.model import ModelConfig, Seq2Seq
 
 TINY = ModelConfig(pixels=10, channels=(4, 8), width=16, heads=2)
-PARTS = [{}, {"norm": True}, {"encoder": "linear"}, {"time": False}, {"attention": False}, {"decoder": "tcn"}, {"decoder": "linear"}]
+PARTS = [
+    {},
+    {"norm": True},
+    {"encoder": "linear"},
+    {"time": False},
+    {"attention": False},
+    {"decoder": "tcn"},
+    {"decoder": "linear"},
+]
 T = 7
 
 

@@ -16,8 +16,8 @@ from safetensors import safe_open
 from forwardecg import train as module
 from forwardecg.metrics import r2
 from forwardecg.model import ModelConfig, Seq2Seq
+from forwardecg.sequence_task import SequenceLoss, SequenceTask, evaluate
 from forwardecg.sequences import Sequences
-from forwardecg.tasks import SequenceLoss, SequenceTask, evaluate
 from forwardecg.train import TrainConfig, learning_rate, seeded
 from forwardecg.train import fit as fit_task
 from forwardecg.train import load_or_fit as load_or_fit_task
@@ -35,7 +35,8 @@ def fit(net, train, val, config, checkpoint=None, on_epoch=lambda row: None, los
 
 def load_or_fit(net, train, val, config):
     model = seeded(lambda: Seq2Seq(net), config.seed)
-    return model, load_or_fit_task(model, SequenceTask(train, val, LOSS), config, "tasks", "model")
+    return model, load_or_fit_task(model, SequenceTask(train, val, LOSS), config)
+
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -309,7 +310,7 @@ from conftest import make_toy_dataset
 from test_train import LOSS, SHORT, TINY
 from forwardecg.model import Seq2Seq
 from forwardecg.sequences import Sequences
-from forwardecg.tasks import SequenceTask
+from forwardecg.sequence_task import SequenceTask
 from forwardecg.train import fit, seeded
 from safetensors.torch import save_file
 
@@ -328,7 +329,11 @@ def test_two_processes_of_torchrun_train_the_same_network_as_one(tmp_path):
     """Every process draws the same batch and takes its share: gradients differ by rounding alone."""
     script = tmp_path / "train.py"
     script.write_text(PROCESS)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("src", "tests", "tools")), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("src", "tests", "tools")),
+        "OMP_NUM_THREADS": "1",
+    }
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--rdzv-backend=c10d",
                 "--rdzv-endpoint=localhost:0"]  # fmt: skip
     for command in ([*torchrun, str(script)], [sys.executable, str(script)]):

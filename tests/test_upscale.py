@@ -1,6 +1,5 @@
 """The operator on the pixels of maps: closed forms, limits, symmetries, and the operator of the cells that it stands for."""
 
-
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -100,7 +99,12 @@ def test_the_flow_solves_the_local_problem():
     at = {cell: k for k, cell in enumerate(cells)}
     A, b = 1e-13 * np.eye(len(cells)), np.zeros(len(cells))
     for (y, x), k in at.items():
-        for dy, dx, face in ((0, 1, g.D_x[y, x + 1]), (0, -1, g.D_x[y, x]), (1, 0, g.D_y[y + 1, x]), (-1, 0, g.D_y[y, x])):
+        for dy, dx, face in (
+            (0, 1, g.D_x[y, x + 1]),
+            (0, -1, g.D_x[y, x]),
+            (1, 0, g.D_y[y + 1, x]),
+            (-1, 0, g.D_y[y, x]),
+        ):
             neighbor = at.get((y + dy, x + dx))
             if neighbor is not None:
                 A[k, k] += face

@@ -25,24 +25,23 @@ from forwardecg.metrics import r2, scores
 from forwardecg.model import ModelConfig, Seq2Seq
 from forwardecg.paths import RESULTS, progress
 from forwardecg.recipe import read_recipe
+from forwardecg.sequence_task import SequenceLoss, SequenceTask, evaluate
 from forwardecg.sequences import Sequences
 from forwardecg.structured import Structured, StructuredConfig
-from forwardecg.tasks import SequenceLoss, SequenceTask, StructuredLoss, StructuredTask, evaluate, predicted
+from forwardecg.structured_task import StructuredLoss, StructuredTask, predicted
 from forwardecg.train import TrainConfig, load_or_fit, seeded
 
 RUNS = RESULTS / "runs"
 FOLD_SEED = 0
-STRUCTURED = TrainConfig(epochs=12, lr=8e-3, weight_decay=1e-3, ema=0.98, precision="bfloat16")
-MODULES = {
-    "structured": ("fronts", "mapset", "metrics", "structured", "symmetric", "tasks", "upscale"),
-    "seq2seq": ("losses", "metrics", "model", "sequences", "tasks"),
-}
+PLAIN = View()
+STRUCTURED = TrainConfig(epochs=30, lr=8e-3, weight_decay=1e-3, ema=0.98, precision="bfloat16")
+STRUCTURED_NET, STRUCTURED_LOSS = StructuredConfig(), StructuredLoss()
 
 
 @functools.cache
 def base():
     """The 300 tissues and their table."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # two experiments side by side are faster than one with two threads
     ds = load_or_simulate(read_recipe(RESULTS / "06_dataset.json"))
     return ds, pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
 
@@ -65,19 +64,21 @@ def folds() -> list[dict[str, np.ndarray]]:
     return folds_by_tissue(base()[1].condition, FOLD_SEED)
 
 
-def structured(parts: dict, seed: int, config=STRUCTURED, net=StructuredConfig(), loss=StructuredLoss()):
+def structured(parts: dict, seed: int, config=STRUCTURED, net=STRUCTURED_NET, loss=STRUCTURED_LOSS):
     """One training of the structured surrogate: the network and its history."""
     task = StructuredTask(maps().subset(parts["train"]), maps().subset(parts["val"]), loss)
     model, config = seeded(lambda: Structured(net), seed), replace(config, seed=seed)
-    return model, load_or_fit(model, task, config, *MODULES["structured"])
+    return model, load_or_fit(model, task, config)
 
 
-def scored(model: Structured, sims, view: View = View()) -> pd.DataFrame:
+def scored(model: Structured, sims, view: View = PLAIN) -> pd.DataFrame:
     """Scores of the central ECG of the tissues, and the mean R2 over electrodes that are not in training."""
     part = maps().subset(sims)
     leads = np.array(part.leads)
     kept = np.flatnonzero((leads == "center") | np.char.startswith(leads, "unseen") | np.char.startswith(leads, "near"))
-    ecg_true, ecg_pred = (z.double().numpy() for z in (part.ecg[:, kept], predicted(model, part, kept, view=part.views.index(view))))
+    ecg_true, ecg_pred = (
+        z.double().numpy() for z in (part.ecg[:, kept], predicted(model, part, kept, view=part.views.index(view)))
+    )
     table = scores(ecg_true[:, 0], ecg_pred[:, 0]).assign(sim=sims)
     for role in ("unseen", "near"):
         at = np.flatnonzero(np.char.startswith(leads[kept], role))
@@ -119,7 +120,7 @@ def structured_data(shares=(0.125, 0.5), seeds=(0,)) -> Rows:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-SEQ2SEQ, NET = TrainConfig(epochs=80, lr=1.5e-3, weight_decay=1e-2), ModelConfig()
+SEQ2SEQ, NET, LOSS = TrainConfig(epochs=80, lr=1.5e-3, weight_decay=1e-2), ModelConfig(), SequenceLoss()
 
 
 @functools.cache
@@ -127,7 +128,7 @@ def sequences(pixels: int, frame_interval: float, sims: tuple[int, ...]) -> Sequ
     return Sequences(base()[0], sims, pixels, frame_interval)
 
 
-def seq2seq(parts: dict, seed: int, config=SEQ2SEQ, net=NET, loss=SequenceLoss(), frame_interval=5.0):
+def seq2seq(parts: dict, seed: int, config=SEQ2SEQ, net=NET, loss=LOSS, frame_interval=5.0):
     """One training of the paper's architecture: the network, its history, and how to score it on tissues."""
 
     def of(sims) -> Sequences:
@@ -135,7 +136,7 @@ def seq2seq(parts: dict, seed: int, config=SEQ2SEQ, net=NET, loss=SequenceLoss()
 
     task = SequenceTask(of(parts["train"]), of(parts["val"]), loss)
     model = seeded(lambda: Seq2Seq(net), seed)
-    history = load_or_fit(model, task, replace(config, seed=seed), *MODULES["seq2seq"])
+    history = load_or_fit(model, task, replace(config, seed=seed))
 
     def score(sims) -> pd.DataFrame:
         return scores(of(sims).ecg.numpy(), evaluate(model, of(sims), task.scale)).assign(sim=sims)
@@ -162,7 +163,10 @@ def seq2seq_search(seeds=(0,)) -> Rows:
     parts = split()
     for name, change in SEARCH.items():
         for seed in seeds:
-            changed = {key: replace(now, **change.get(key, {})) for key, now in (("config", SEQ2SEQ), ("net", NET), ("loss", SequenceLoss()))}
+            changed = {
+                key: replace(now, **change.get(key, {}))
+                for key, now in (("config", SEQ2SEQ), ("net", NET), ("loss", LOSS))
+            }
             some = {**parts, "train": parts["train"][: change.get("tissues")]}
             score, history = seq2seq(some, seed, **changed, frame_interval=change.get("frame_interval", 5.0))
             yield score(parts["val"]), {"variant": name, "seed": seed}, history

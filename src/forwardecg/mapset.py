@@ -1,17 +1,22 @@
 """Sets of tissues as the structured surrogate is trained on them: maps, ECGs of all electrodes, fronts in several views, labels."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from time import monotonic
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import xarray as xr
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.fronts import filled, fronts
+from forwardecg.paths import CACHE, code_hash, progress
 from forwardecg.structured import Inputs, inputs
 from forwardecg.upscale import conducting_share, upscaled_faces
 
@@ -26,7 +31,15 @@ class View(NamedTuple):
     lost: float = 0.0
 
 
-VIEWS = {View(): 0.55, View(pool=2): 0.15, View(stride=2): 0.15, View(noise=0.03, lost=0.05): 0.15}  # shares of the batches
+VIEWS = {
+    View(): 0.55,
+    View(pool=2): 0.15,
+    View(stride=2): 0.15,
+    View(noise=0.03, lost=0.05): 0.15,
+}  # shares of the batches
+
+
+LABELS = ("D_x", "D_y", "share")  # of inner faces and of pixels, upscaled from the cells
 
 
 def pooled(u: Tensor, pool: int) -> Tensor:
@@ -61,25 +74,47 @@ class MapSet:
         self.dx = 2 * float(ds.electrodes.sel(lead="center")[0]) / ds.sizes["x_map"]
         ecg = ds.phi_e.isel(sim=self.sims).sel(time_ecg=ds.time.values, method="nearest", tolerance=1e-6)
         self.ecg = torch.from_numpy(ecg.values / V_SPAN).float()
-        fine = ds.sizes["x"] // ds.sizes["x_map"]
         self.u = torch.empty(len(self.sims), *(ds.sizes[d] for d in ("time", "y_map", "x_map")), dtype=torch.float16)
-        kept, truth = [None] * len(self.sims), {pool: [None] * len(self.sims) for pool in {v.pool for v in views}}
+        for k, sim in enumerate(self.sims):
+            self.u[k] = torch.from_numpy((ds.V_m[sim].values.astype(np.float32) - V_REST) / V_SPAN)
+        prepared = self._load_or_prepare(ds, seed)
+        self.inputs = [Inputs(*(prepared[f"{view}.{name}"] for name in Inputs._fields)) for view in self.views]
+        self.truth = {v.pool: [prepared[f"{v.pool}.{name}"] for name in LABELS] for v in self.views}
+
+    def _load_or_prepare(self, ds: xr.Dataset, seed: int) -> dict[str, Tensor]:
+        """Inputs and labels of all tissues, from the cache where this set was prepared by this code before."""
+        key = repr((ds.attrs.get("store"), self.sims, self.views, seed)) + code_hash(
+            "fronts", "mapset", "structured", "upscale"
+        )
+        path = CACHE / "fronts" / f"{sha256(key.encode()).hexdigest()[:16]}.safetensors"
+        if "store" in ds.attrs and path.exists():
+            return load_file(path)
+        n, fine, rows = len(self.sims), ds.sizes["x"] // ds.sizes["x_map"], [None] * len(self.sims)
+        started = spoke = monotonic()
 
         def prepare(k: int) -> None:
-            sim = self.sims[k]
-            u = torch.from_numpy((ds.V_m[sim].values.astype(np.float32) - V_REST) / V_SPAN)
-            self.u[k] = u
-            kept[k] = [self._seen(u, view, np.random.default_rng([seed, sim])) for view in self.views]
-            D, conductive = ds.D[sim].values.astype(float), ds.conductive[sim].values
-            for pool in truth:
+            u, row = self.u[k].float(), {}
+            for view in self.views:
+                seen = self._seen(u, view, np.random.default_rng([seed, self.sims[k]]))
+                row |= {f"{view}.{name}": z for name, z in zip(Inputs._fields, seen, strict=True)}
+            D, conductive = ds.D[self.sims[k]].values.astype(float), ds.conductive[self.sims[k]].values
+            for pool in {view.pool for view in self.views}:
                 g = upscaled_faces(D, conductive, fine * pool)
                 known = (g.D_x[:, 1:-1], g.D_y[1:-1], conducting_share(conductive, fine * pool))
-                truth[pool][k] = [torch.from_numpy(z).float() for z in known]
+                row |= {f"{pool}.{name}": torch.from_numpy(z).float() for name, z in zip(LABELS, known, strict=True)}
+            rows[k] = row
 
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            list(pool.map(prepare, range(len(self.sims))))
-        self.inputs = [Inputs(*map(torch.stack, zip(*seen, strict=True))) for seen in zip(*kept, strict=True)]
-        self.truth = {pool: [torch.stack(z) for z in zip(*known, strict=True)] for pool, known in truth.items()}
+            for k, _ in enumerate(pool.map(prepare, range(n)), 1):
+                if monotonic() - spoke > 10:
+                    spoke = monotonic()
+                    progress(f"fronts: {k} of {n} tissues, about {(spoke - started) * (n - k) / k:.0f} s left")
+        prepared = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+        if "store" in ds.attrs:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(prepared, part := path.with_suffix(f".{os.getpid()}.part"))
+            os.replace(part, path)
+        return prepared
 
     def _seen(self, u: Tensor, view: View, rng: np.random.Generator) -> Inputs:
         u = degraded(pooled(u, view.pool)[:: view.stride], view, rng)

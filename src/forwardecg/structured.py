@@ -24,7 +24,11 @@ from forwardecg.upscale import face_gradients
 
 KAPPA = 0.226  # ms, D / c^2 of FK_CAF as `fronts` reads it off maps of 2 mm
 N_SCALAR, N_TENSOR = 14, 4  # input fields
-MOST_D, MOST_SHARE, MOST_ANISOTROPY = 2.0, 0.3, 2.0  # bounds of the corrections: of log D, log phi, half the log ratio of D
+MOST_D, MOST_SHARE, MOST_ANISOTROPY = (
+    2.0,
+    0.3,
+    2.0,
+)  # bounds of the corrections: of log D, log phi, half the log ratio of D
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +81,9 @@ def inputs(f: Fronts, dx: float, dt: float) -> Inputs:
     scalars = [share, share.log(), (duration / 5).clamp(-3, 3), f.steepness, (f.count > 0).to(share.dtype), *grid]
     scalars += [*relative, *torch.log1p(f.residual[1::2].clamp(max=20))]
     slowness = local_slowness(f)
-    prior = math.log(KAPPA) - torch.where(slowness.isfinite(), slowness, 7.4).log()  # 7.4: of no consequence, no front passed
+    prior = (
+        math.log(KAPPA) - torch.where(slowness.isfinite(), slowness, 7.4).log()
+    )  # 7.4: of no consequence, no front passed
     scalars.append((prior - prior.median()).clamp(-2, 2))
     return Inputs(torch.cat([torch.stack(scalars), tensors.flatten(0, 1)]), prior, share)
 
@@ -94,18 +100,21 @@ class Structured(nn.Module):
         self.pooling = Pooling(config.width, 2, 1)
 
     def forward(self, x: Inputs) -> Conductivity:
-        """Conductivity of a batch of inputs, in float32."""
+        """Conductivity of a batch of inputs, in their precision."""
         z = F.gelu(self.lifting(x.fields.contiguous(memory_format=torch.channels_last)))
         for gate, layer in zip(self.gates, self.layers, strict=True):
             z = z + gate * F.gelu(layer(z))
         z = self.pooling(z)
         with torch.autocast(z.device.type, enabled=False):
-            log_D, log_share, q, r = z.float().unbind(1)
+            log_D, log_share, q, r = z.to(x.prior.dtype).unbind(1)
             share = (x.share * torch.exp(MOST_SHARE * torch.tanh(log_share))).clamp(LEAST_SHARE / 2, 1.0)
             D = torch.exp(x.prior + x.share.log() + MOST_D * torch.tanh(log_D))
             size = torch.sqrt(q * q + r * r + 1e-8)
             ratio = MOST_ANISOTROPY * torch.tanh(size / MOST_ANISOTROPY)
-            even, odd = D * torch.cosh(ratio), D * torch.sinh(ratio) / size  # D times the matrix exponential of the deviator
+            even, odd = (
+                D * torch.cosh(ratio),
+                D * torch.sinh(ratio) / size,
+            )  # D times the matrix exponential of the deviator
             return Conductivity(even + odd * q, even - odd * q, share)
 
 

@@ -87,7 +87,10 @@ class Surrogate:
         mean, sd = ecg.mean(0), ecg.std(0)
         half = self.bands["phi_e"]["factor"] * half_width(sd, mean, self.bands["phi_e"]["floor"])
         D_half = self.bands["D"]["factor"] * np.hypot(D.std(0), self.bands["D"]["floor"] * np.median(D.mean(0)))
-        unusual = float(unusualness(self._reference(), summary(seen.inputs, seen.fronts)[None])[0]) / self.bands["reference"]["threshold"]
+        unusual = (
+            float(unusualness(self._reference(), summary(seen.inputs, seen.fronts)[None])[0])
+            / self.bands["reference"]["threshold"]
+        )
         flags = seen.flags + self._flags(seen, unusual)
         unit_D = {"units": "mm2 ms-1"}
         return xr.Dataset(
@@ -113,7 +116,9 @@ class Surrogate:
         low, high = self.card["speed_range"]
         flags = [f"unlike the training: {unusual:.1f} times the threshold"] if unusual > 1 else []
         if not low <= speed <= high:
-            flags.append(f"fronts of {speed:.2f} mm/ms, trained on {low:.2f} .. {high:.2f}: check dx = {seen.dx:g} mm and the times")
+            flags.append(
+                f"fronts of {speed:.2f} mm/ms, trained on {low:.2f} .. {high:.2f}: check dx = {seen.dx:g} mm and the times"
+            )
         return flags
 
 
@@ -125,9 +130,13 @@ def pixel_diffusivity(D: Conductivity) -> Tensor:
 def mean_of_faces(D_x: Tensor, D_y: Tensor) -> Tensor:
     """The same of inner faces D_x (..., y, x-1), D_y (..., y-1, x)."""
     pad = torch.nn.functional.pad
-    total = sum(pad(D_x, side) for side in ((0, 1), (1, 0))) + sum(pad(D_y, side) for side in ((0, 0, 0, 1), (0, 0, 1, 0)))
+    total = sum(pad(D_x, side) for side in ((0, 1), (1, 0))) + sum(
+        pad(D_y, side) for side in ((0, 0, 0, 1), (0, 0, 1, 0))
+    )
     one_x, one_y = torch.ones_like(D_x), torch.ones_like(D_y)
-    n = sum(pad(one_x, side) for side in ((0, 1), (1, 0))) + sum(pad(one_y, side) for side in ((0, 0, 0, 1), (0, 0, 1, 0)))
+    n = sum(pad(one_x, side) for side in ((0, 1), (1, 0))) + sum(
+        pad(one_y, side) for side in ((0, 0, 0, 1), (0, 0, 1, 0))
+    )
     return total / n
 
 
@@ -144,7 +153,9 @@ def _seen(maps: xr.Dataset) -> Seen:
     dx, dt = maps.attrs["dx_map"], float(maps.time[1] - maps.time[0])
     for name, value, unit, (low, high) in (("dx", dx, "mm", DX_RANGE), ("dt", dt, "ms", DT_RANGE)):
         if not low <= value <= high:
-            raise ValueError(f"{name}: expected {low:g} .. {high:g} {unit}, which the networks are made for, got {value:g}")
+            raise ValueError(
+                f"{name}: expected {low:g} .. {high:g} {unit}, which the networks are made for, got {value:g}"
+            )
     u, flags = torch.from_numpy((maps.V_m.values.astype(np.float32) - V_REST) / V_SPAN), []
     pool, stride = max(round(2 / dx), 1), max(math.ceil(5 / dt - 1e-9), 1)
     n_y, n_x = (n // pool * pool for n in u.shape[1:])

@@ -1,6 +1,7 @@
 """Training as one flat loop for every network here: checkpoints to go on from, any device, any number of processes.
 
-A task says what is learned. It has ``n_train`` tissues, ``fingerprint()`` (bytes that name its data and settings), and
+A task says what is learned. It has ``n_train`` tissues, ``fingerprint()`` (bytes that name its data and settings), the names of
+the ``modules`` of this package that it rests on, and
 
     draw(members, generator)               chance and data of a batch of tissues, whatever the task makes of them
     loss(model, drawn, rows, done)         losses (len(rows),) of these rows of it; ``done``: the finished share of the training
@@ -35,7 +36,9 @@ class TrainConfig:
     batch: int = 8  # tissues
     lr: float = 1.5e-3  # peak; linear warm-up over the first tenth, then a half cosine to zero
     weight_decay: float = 1e-2
-    ema: float = 0.0  # the weights that are scored and kept: a moving average with this memory of one step; 0: the last ones
+    ema: float = (
+        0.0  # the weights that are scored and kept: a moving average with this memory of one step; 0: the last ones
+    )
     patience: int | None = None  # epochs without a better validation score after which training stops; None: never
     precision: str = "float32"  # or bfloat16, mixed: weights and losses stay float32
     seed: int = 0
@@ -169,7 +172,9 @@ def _save(path, model, optimizer, generator, live, best, history) -> None:
         tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
     tensors["generator"] = generator.get_state()
     scratch = path.with_name(path.name + ".tmp")
-    plain = {name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()}
+    plain = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+    }
     save_file(plain, scratch, {"history": json.dumps(history)})
     os.replace(scratch, path)
 
@@ -191,16 +196,13 @@ def _restore(path, model, optimizer, generator) -> tuple[dict, dict, list]:
     return part("live."), part("best."), history
 
 
-def load_or_fit(model: nn.Module, task, config: TrainConfig, *modules: str) -> pd.DataFrame:
-    """`fit`, found in the cache by the hash of network, task, settings and code: finished it is loaded, partial resumed.
-
-    Parameters
-    ----------
-    modules : names of the modules of this package that the task rests on, beside this one
-    """
+def load_or_fit(model: nn.Module, task, config: TrainConfig) -> pd.DataFrame:
+    """`fit`, found in the cache by the hash of network, task, settings and code: finished it is loaded, partial resumed."""
     device = next(model.parameters()).device
-    key = hashlib.sha256(json.dumps([asdict(model.config), asdict(config), torch.get_num_threads(), device.type]).encode())
-    key.update(code_hash("train", *modules).encode())
+    key = hashlib.sha256(
+        json.dumps([asdict(model.config), asdict(config), torch.get_num_threads(), device.type]).encode()
+    )
+    key.update(code_hash("train", *task.modules).encode())
     key.update(task.fingerprint())
     folder = CACHE / "training"
     folder.mkdir(parents=True, exist_ok=True)

@@ -47,7 +47,9 @@ def pointwise_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> f
     n, n_t = ratios.shape
     allowed = math.floor(((n + 1) * (1 - coverage) - 1) * n_t * (1 + 1e-12) + 1e-9)  # samples outside, of n n_t
     if allowed < 0:
-        raise ValueError(f"error: expected at least {math.ceil(1 / (1 - coverage) - 1e-9) - 1} tissues for {coverage}, got {n}")
+        raise ValueError(
+            f"error: expected at least {math.ceil(1 / (1 - coverage) - 1e-9) - 1} tissues for {coverage}, got {n}"
+        )
     return float(np.sort(ratios, axis=None)[ratios.size - 1 - min(allowed, ratios.size - 1)])
 
 
@@ -60,11 +62,15 @@ def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
     """The ceil((n + 1) coverage)-th smallest of n scores: a new exchangeable one stays below with at least this probability."""
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
     if rank > len(scores):
-        raise ValueError(f"scores: expected at least {math.ceil(coverage / (1 - coverage) - 1e-9)} for {coverage}, got {len(scores)}")
+        raise ValueError(
+            f"scores: expected at least {math.ceil(coverage / (1 - coverage) - 1e-9)} for {coverage}, got {len(scores)}"
+        )
     return float(np.sort(scores)[rank - 1])
 
 
-def pointwise_coverage(error: np.ndarray, sigma: np.ndarray, factor: float, seed: int = 0) -> tuple[float, float, float]:
+def pointwise_coverage(
+    error: np.ndarray, sigma: np.ndarray, factor: float, seed: int = 0
+) -> tuple[float, float, float]:
     """Share of the samples inside the band, mean over tissues, and its 95 % bootstrap interval by tissue."""
     return interval((_ratios(error, sigma, 0.5) <= factor).mean(1), seed)
 
@@ -85,11 +91,15 @@ def interval(values: np.ndarray, seed: int = 0, level: float = 0.95, statistic=n
     if np.ptp(values) == 0:
         return estimate, estimate, estimate
     rng = np.random.default_rng(seed)
-    found = bootstrap((values,), statistic, confidence_level=level, n_resamples=N_BOOTSTRAP, method="percentile", rng=rng)
+    found = bootstrap(
+        (values,), statistic, confidence_level=level, n_resamples=N_BOOTSTRAP, method="percentile", rng=rng
+    )
     return estimate, float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 
-def paired_difference(a: np.ndarray, b: np.ndarray, seed: int = 0, level: float = 0.95) -> tuple[float, float, float, float]:
+def paired_difference(
+    a: np.ndarray, b: np.ndarray, seed: int = 0, level: float = 0.95
+) -> tuple[float, float, float, float]:
     """Mean of a - b, scores (seed, n) of the same tissues: estimate, bootstrap interval over seeds and tissues, two-sided p."""
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.ndim != 2 or a.shape[1] != b.shape[1]:

@@ -40,7 +40,9 @@ def save_models(models: list[nn.Module], path: Path, **card) -> None:
     save_file(tensors, parts[0][0])
     text = {"kind": kind, "members": len(models), "config": asdict(models[0].config)}
     text |= {"sha256": _sha256(parts[0][0]), "parameters": sum(p.numel() for p in models[0].parameters())}
-    text |= {"versions": f"forwardecg {__version__}, torch {torch.__version__.partition('+')[0]}, Python {platform.python_version()}"}
+    text |= {
+        "versions": f"forwardecg {__version__}, torch {torch.__version__.partition('+')[0]}, Python {platform.python_version()}"
+    }
     parts[1][0].write_text(json.dumps(text | card, indent=1) + "\n", encoding="utf-8", newline="\n")
     for scratch, file in parts:  # both are complete before either takes its place
         os.replace(scratch, file)
@@ -72,7 +74,9 @@ def load_models(path: Path) -> tuple[list[nn.Module], dict]:
     try:
         tensors = load_file(path)
     except SafetensorError as error:
-        raise ValueError(f"weights {path.name}: expected a whole safetensors file, got a truncated or foreign one: {error}") from None
+        raise ValueError(
+            f"weights {path.name}: expected a whole safetensors file, got a truncated or foreign one: {error}"
+        ) from None
     if (came := _sha256(path)) != checksum:
         raise ValueError(
             f"weights {path.name}: expected those that {path.stem}.json was written for (sha256 {checksum[:12]}...), "
@@ -81,7 +85,9 @@ def load_models(path: Path) -> tuple[list[nn.Module], dict]:
     try:
         for k, model in enumerate(models):
             prefix = f"{k}."
-            model.load_state_dict({name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)})
+            model.load_state_dict(
+                {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+            )
             model.eval()
     except RuntimeError as error:
         raise ValueError(f"weights {path.name}: expected weights for {card['config']}, got others: {error}") from None

@@ -1,4 +1,4 @@
-"""What the networks learn, for `train.fit`: ECGs from maps, or the conductivity that explains the ECGs of many electrodes."""
+"""What the structured surrogate learns, for `train.fit`: the conductivity that explains the ECGs of many electrodes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,11 @@ from hashlib import sha256
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from forwardecg.electrodes import Electrodes, symmetry_permutations
-from forwardecg.losses import entropy_weight, hybrid
+from forwardecg.electrodes import Electrodes
 from forwardecg.mapset import VIEWS, MapSet, pooled
 from forwardecg.metrics import r2
-from forwardecg.sequences import Sequences, batch_of, normalization
 from forwardecg.structured import Conductivity, Inputs, Structured, faces, inner_gradients, lead_field
 
 
@@ -21,12 +19,16 @@ class StructuredLoss:
     """Loss of a tissue: squared errors of ECGs over their own variance, plus ``labels`` times those of D and phi."""
 
     frames: int = 50  # drawn at random for each batch
-    labels: float = 1.0  # first weight of (D_f / median D)^2, and ten times it of phi^2; falls to zero: ECGs have the last word
+    labels: float = (
+        1.0  # first weight of (D_f / median D)^2, and ten times it of phi^2; falls to zero: ECGs have the last word
+    )
     leads: tuple[str, ...] = ("center", *(f"train{k + 1}" for k in range(24)))
 
 
 class StructuredTask:
     """Conductivity from maps, learned from the ECGs of many electrodes and from the upscaled truth of simulated tissue."""
+
+    modules = ("fronts", "mapset", "structured", "structured_task", "symmetric", "upscale")
 
     def __init__(self, train: MapSet, val: MapSet, config: StructuredLoss = StructuredLoss(), device: str = "cpu"):
         self.train, self.val, self.config, self.n_train, self.device = train, val, config, len(train.sims), device
@@ -79,7 +81,10 @@ def gradients(maps: MapSet, pool: int, leads: Sequence[int], device: str = "cpu"
 @torch.no_grad()
 def conductivities(model: Structured, maps: MapSet, view: int = 0, device: str = "cpu", batch: int = 8) -> Conductivity:
     """Inferred `Conductivity` (n, y, x) of all tissues of a set, as seen in one of its views."""
-    parts = [model(Inputs(*(z[at].to(device) for z in maps.inputs[view]))) for at in torch.arange(len(maps.sims)).split(batch)]
+    parts = [
+        model(Inputs(*(z[at].to(device) for z in maps.inputs[view])))
+        for at in torch.arange(len(maps.sims)).split(batch)
+    ]
     return Conductivity(*(torch.cat(z).cpu() for z in zip(*parts, strict=True)))
 
 
@@ -92,64 +97,3 @@ def predicted(model: Structured, maps: MapSet, leads: Sequence[int], device: str
         L = lead_field(Conductivity(*(z[at] for z in D)), *G)
         parts.append(torch.einsum("beyx,btyx->bet", L, pooled(maps.u[at].float(), pool)))
     return torch.cat(parts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SequenceLoss:
-    """The paper's loss and our augmentation; the numbers are our choice, since the paper does not state them."""
-
-    delta: float = 1.0  # Huber, in standard deviations of a tissue's ECG
-    lambda_se: float = 0.1
-    augment: bool = True  # the eight symmetries of the square, exact for electrodes in whole orbits of them
-
-    def __post_init__(self) -> None:
-        for name in ("delta", "lambda_se"):
-            value, positive = getattr(self, name), name == "delta"
-            if not (np.isfinite(value) and (value > 0 or not positive and value == 0)):
-                raise ValueError(f"{name}: expected a finite number {'>' if positive else '>='} 0, got {value}")
-
-
-class SequenceTask:
-    """ECGs from maps, one value a map, by the paper's loss; several leads share the network, the first one is scored.
-
-    The network predicts ECG / scale, scale the SD of the training ECGs; the loss of a trace is taken on it divided by its own
-    SD, so that weak ECGs count as much as strong ones. Neither is known of a validation or test tissue, nor needed there.
-    """
-
-    def __init__(self, train: Sequences, val: Sequences, config: SequenceLoss = SequenceLoss(), device: str = "cpu"):
-        if train.leads != val.leads:
-            raise ValueError(f"val: expected the leads {train.leads} of train, got {val.leads}")
-        self.train, self.val, self.config, self.n_train, self.device = train, val, config, len(train), device
-        self.scale, self.sd = normalization(train), train.ecg.std(-1, keepdim=True)
-        self.permutations = symmetry_permutations(train.electrodes, train.size) if config.augment else None
-
-    def fingerprint(self) -> bytes:
-        key = sha256(repr((self.config, self.train.leads)).encode())
-        for sequences in (self.train, self.val):
-            for part in (sequences.u, sequences.ecg, sequences.t):
-                key.update(part.numpy().ravel())  # 0.6 s a GB
-        return key.digest()
-
-    def draw(self, members: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        return *batch_of(self.train, members, generator, self.permutations), members
-
-    def loss(self, model: nn.Module, drawn, rows: Tensor, done: float) -> Tensor:
-        u, ecg, members = (part[rows] for part in drawn)
-        ecg_pred, _ = model(u.to(self.device), self.train.t.to(self.device))
-        sd, weight = self.sd[members].to(self.device), entropy_weight(self.config.lambda_se, done)
-        pair = ecg_pred.float() * self.scale / sd, ecg.to(self.device) / sd
-        loss = hybrid(*(z.reshape(-1, z.shape[-1]) for z in pair), delta=self.config.delta, weight=weight)
-        return loss.reshape(len(rows), -1).mean(1)
-
-    def score(self, model: nn.Module) -> float:
-        ecg = evaluate(model, self.val, self.scale)
-        first = (lambda z: z[:, 0] if z.ndim == 3 else z)  # noqa: E731
-        return float(np.nanmean(r2(first(self.val.ecg.numpy()), first(ecg))))
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, sequences: Sequences, scale: float, batch: int = 8) -> np.ndarray:
-    """Predicted ECGs, (n, T) or (n, lead, T), in the units of phi_e."""
-    device = next(model.parameters()).device
-    parts = [model(u.to(device).float(), sequences.t.to(device))[0] for u in sequences.u.split(batch)]
-    return scale * torch.cat(parts).cpu().numpy()
