@@ -15,13 +15,14 @@
 # # Training the paper's architecture
 #
 # **Question.** Can a sequence-to-sequence network that sees voltage maps, and no conductivity, predict the ECG of tissues it
-# has never seen - and has its training converged?
+# has never seen - and what limits it?
 #
-# **Scale of this edition:** the 300 tissues of {doc}`06_dataset`, the paper's number, in one split of 80/10/10; three seeds.
+# **Scale:** five-fold cross-validation over the 300 tissues of {doc}`06_dataset`; a small search on validation tissues; and on this
+# page one training on the paper's own split of 80/10/10, which is published.
 #
-# Needs the data set; some minutes a seed on two cores the first time, seconds afterward (finished trainings are cached,
-# interrupted ones go on from their last epoch). With other values:
-# `make run NB=08_training SET="epochs=20 attention=false seeds=[0]"`. The parts of the network and the loss are explained
+# Needs the data set and the tables of `make experiments`; some minutes on two cores the first time, seconds afterward (finished
+# trainings are cached, interrupted ones go on from their last epoch). With other values:
+# `make run NB=08_training SET="epochs=20 attention=false"`. The parts of the network and the loss are explained
 # in {ref}`architecture` and {ref}`loss`; sizes and training settings are ours ({ref}`choices-network`).
 
 # %%
@@ -35,31 +36,36 @@ from forwardecg import plot
 from forwardecg.dataset import load_or_simulate
 from forwardecg.losses import entropy_weight
 from forwardecg.metrics import scores, summary
-from forwardecg.model import ModelConfig, save_model
+from forwardecg.model import ModelConfig, Seq2Seq
 from forwardecg.paths import RESULTS, model_file, result_file
 from forwardecg.recipe import read_recipe
 from forwardecg.record import provenance, save_headline
+from forwardecg.sequence_task import SequenceLoss, SequenceTask, evaluate
 from forwardecg.sequences import Sequences
-from forwardecg.train import TrainConfig, evaluate, load_or_fit, predict
+from forwardecg.train import TrainConfig, load_or_fit, seeded
+from forwardecg.weights import load_models, save_models
 
 plot.set_style()
 
 # %% tags=["parameters"]
-seeds = [0, 1, 2]  # of weights, order and augmentation; one training each
+seed = 0  # of weights, order and augmentation
 pixels = 50  # side of the input maps
 encoder = "conv"  # conv or linear
+norm = False  # group norm in the encoder
 time = True  # time embedding on or off
 attention = True  # on or off
-decoder = "lstm"  # lstm, tcn or linear
+decoder = "bilstm"  # bilstm, lstm, tcn or linear
 epochs = 60
 batch = 8  # tissues
 lr = 1.5e-3  # peak of the learning rate
 weight_decay = 1.0e-2
+ema = 0.0  # memory of a moving average of the weights; 0: none
 delta = 1.0  # Huber, in standard deviations of a tissue's ECG
 lambda_se = 0.1  # weight of the entropy term at the first epoch
 augment = True  # mirror images and turns
 threads = 2  # of the CPU
-claim_r2_min = 0.8  # mean R2 on the test tissues, each seed
+claim_r2_min = 0.9  # mean R2 on the test tissues of the split
+claim_folds_min = 0.94  # mean R2 in the cross-validation
 
 # %% [markdown]
 # ## What goes in, what comes out
@@ -71,9 +77,8 @@ claim_r2_min = 0.8  # mean R2 on the test tissues, each seed
 torch.set_num_threads(threads)
 recipe = read_recipe(RESULTS / "06_dataset.json")
 tissues = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
-model_config = ModelConfig(pixels=pixels, encoder=encoder, time=time, attention=attention, decoder=decoder)
-settings = {"epochs": epochs, "batch": batch, "lr": lr, "weight_decay": weight_decay, "delta": delta}
-settings |= {"lambda_se": lambda_se, "augment": augment}
+model_config = ModelConfig(pixels=pixels, encoder=encoder, norm=norm, time=time, attention=attention, decoder=decoder)
+config = TrainConfig(epochs=epochs, batch=batch, lr=lr, weight_decay=weight_decay, ema=ema, seed=seed)
 
 # %% tags=["hide-output", "nbval-ignore-output"]
 ds = load_or_simulate(recipe)
@@ -86,93 +91,110 @@ print(f"train, val, test: {len(train)}, {len(val)}, {len(test)} tissues; maps {t
 # %% [markdown]
 # ## Train
 #
-# One flat loop, the same for every seed. Progress is shown while it runs and is no part of this page. After every epoch the
+# One flat loop. Progress is shown while it runs and is no part of this page. After every epoch the
 # mean $R^2$ over the validation tissues is taken, and the weights of the best epoch are kept; test tissues play no part.
 
 # %%
-fits = {seed: load_or_fit(model_config, train, val, TrainConfig(seed=seed, **settings)) for seed in seeds}
-history = pd.concat({seed: table for seed, (_, _, table) in fits.items()}, names=["seed"]).reset_index("seed")
-history.drop(columns="seconds").round(6).to_csv(result_file("08_training_history.csv"), index=False)
-n_parameters = sum(p.numel() for p in fits[seeds[0]][0].parameters())
-print(f"{n_parameters} parameters, {epochs} epochs, seeds {seeds}")
+task = SequenceTask(train, val, SequenceLoss(delta=delta, lambda_se=lambda_se, augment=augment))
+model = seeded(lambda: Seq2Seq(model_config), seed)
+history = load_or_fit(model, task, config)
+n_parameters = sum(p.numel() for p in model.parameters())
+print(f"{n_parameters} parameters, {epochs} epochs, seed {seed}")
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
-for seed, table in history.groupby("seed"):
-    _ = left.semilogy(table.epoch, table.loss, lw=1.2, label=f"seed {seed}")
-    _ = right.plot(table.epoch, table.val_r2, lw=1.2)
-_ = left.plot(
-    range(epochs), [entropy_weight(lambda_se, e, epochs) for e in range(epochs)], "k:", lw=1, label="entropy weight"
-)
+_ = left.semilogy(history.epoch, history.loss, lw=1.2, label="loss")
+weight = [entropy_weight(lambda_se, e / epochs) for e in range(epochs)]
+_ = left.plot(range(epochs), weight, "k:", lw=1, label="entropy weight")
+_ = right.plot(history.epoch, history.val_r2, lw=1.2)
 _ = left.set(xlabel="epoch", ylabel="training loss (dimensionless)", ylim=(1e-3, None))
 _ = right.set(xlabel="epoch", ylabel=r"mean $R^2$ on validation tissues", ylim=(0, 1.02))
 _ = left.legend(frameon=False, fontsize="small")
 
 # %% [markdown]
-# Left: the loss on the training tissues falls, not at every epoch but on the whole, and flattens as the learning rate goes to zero. Right: validation $R^2$
-# levels off. The gap between the two is what more tissues would close; with few of them the network fits its own tissues far
-# better than new ones. The curves do not show the test tissues, and the validation curve is slightly optimistic
+# Left: the loss on the training tissues falls on the whole and flattens as the learning rate goes to zero. Right: validation $R^2$
+# levels off. The gap between the two is what more tissues would close. The curves do not show the test tissues, and the validation curve is slightly optimistic
 # at its best epoch, since that epoch was chosen by it.
-
-# %% [markdown]
-# **Claim: converged.** Over the last tenth of the epochs the validation $R^2$ changes by less than 0.02 in every seed.
+#
+# **Claim: converged.** Over the last tenth of the epochs the validation $R^2$ changes by less than 0.02.
 
 # %%
-last = history[history.epoch >= 0.9 * epochs].groupby("seed").val_r2
-assert (last.max() - last.min() < 0.02).all(), last.max() - last.min()
+last = history[history.epoch >= 0.9 * epochs].val_r2
+assert last.max() - last.min() < 0.02, last.max() - last.min()
 
 # %% [markdown]
 # ## Test
 #
-# Each test tissue gets an $R^2$ of its raw ECG from each seed.
+# Each test tissue of the split gets an $R^2$ of its raw ECG; by condition:
 
 # %%
-ecg_true = test.ecg.numpy()
-ecg_pred = np.stack([evaluate(model, test, card["scale"]) for model, card, _ in fits.values()])
-result = pd.concat(
-    [scores(ecg_true, ecg).assign(seed=seed, sim=members["test"]) for seed, ecg in zip(seeds, ecg_pred, strict=True)]
-)
-result["condition"] = tissues.condition[result.sim].to_numpy()
+ecg_true, ecg_pred = test.ecg.numpy(), evaluate(model, test, task.scale)
+result = scores(ecg_true, ecg_pred).assign(sim=members["test"], condition=tissues.condition[members["test"]].to_numpy())
 result.round(6).to_csv(result_file("08_training.csv"), index=False)
+assert result.r2.mean() >= claim_r2_min, result.r2.mean()
 by_condition = result.groupby("condition").r2.apply(summary).unstack()
-by_condition.loc[[name for name in plot.COLORS if name in by_condition.index], ["mean", "sd", "median", "worst"]].round(
-    2
-)
-
-# %% [markdown]
-# All seeds together, by condition. The mean of the fibrotic and combined tissues lies below the healthy ones: their ECGs are weak, and what
-# the network must infer is fine-grained. With this few tissues a condition, differences of a few hundredths mean little.
+by_condition.loc[[c for c in plot.COLORS if c in by_condition.index], ["mean", "sd", "median", "worst"]].round(2)
 
 # %%
-r2_by_seed = result.groupby("seed").r2.mean()
-assert (r2_by_seed >= claim_r2_min).all(), f"mean R2 by seed {r2_by_seed.round(3).to_dict()}, claimed {claim_r2_min}"
-
-# %%
-mean_r2 = result.groupby("sim").r2.mean().loc[members["test"]]
-picks = [members["test"][k] for k in np.argsort(mean_r2.to_numpy())[[0, len(mean_r2) // 4, len(mean_r2) // 2, -1]]]
+order = np.argsort(result.r2.to_numpy())
 fig, axes = plt.subplots(1, 4, figsize=(13, 2.9), sharex=True)
-for ax, sim, rank in zip(axes, picks, ("worst", "lower quartile", "median", "best"), strict=True):
-    k = int(np.flatnonzero(members["test"] == sim)[0])
-    title = f"{rank}: tissue {sim}, {plot.LABELS[tissues.condition[sim]]}"
-    plot.ecg_traces(
-        ax, test.t, ecg_true[k], {f"seed {s}": ecg for s, ecg in zip(seeds, ecg_pred[:, k], strict=True)}, title
-    )
+picks = dict(
+    zip(("worst", "lower quartile", "median", "best"), order[[0, len(order) // 4, len(order) // 2, -1]], strict=True)
+)
+for ax, (rank, k) in zip(axes, picks.items(), strict=True):
+    title = f"{rank}: tissue {members['test'][k]}, {plot.LABELS[result.condition[k]]}"
+    plot.ecg_traces(ax, test.t, ecg_true[k], {"network": ecg_pred[k]}, title)
 _ = axes[0].legend(frameon=False, fontsize="small")
 
 # %% [markdown]
-# Predicted over true ECGs for four test tissues, picked by rank. Mind the scales: each panel has its own. The worst tissue has a weak
-# ECG, and the seeds miss it in the same way, so the miss is not chance in the weights. The figure does not show how sure
-# the network is; nothing in this edition does.
+# Predicted over true ECGs for four test tissues, picked by rank. Mind the scales: each panel has its own. The network misses sizes more than
+# shapes. The figure does not show how sure it is; for that see {doc}`11_uncertainty`.
+#
+# ## Cross-validation
+#
+# The split has 30 test tissues, and a few weak ECGs decide their mean. In five folds every one of the 300 tissues is tested once. *Mild* tissue has
+# less than 20 % fibrosis and none of it interstitial.
+
+# %%
+folds = pd.read_csv(RESULTS / "runs" / "seq2seq_cv.csv")
+per_tissue = folds.groupby("sim").agg(
+    r2=("r2", "mean"), r2_normalized=("r2_normalized", "mean"), mild=("mild", "first")
+)
+cv = pd.DataFrame({"all": summary(per_tissue.r2), "mild": summary(per_tissue.r2[per_tissue.mild])}).T
+cv["mean, normalized ECGs"] = [per_tissue.r2_normalized.mean(), per_tissue.r2_normalized[per_tissue.mild].mean()]
+assert cv["mean"]["all"] >= claim_folds_min
+cv.drop(columns="flat").round(3)
 
 # %% [markdown]
+# Mean, SD, median and worst $R^2$ over tissues. The paper reports a mean of 0.99 ± 0.01; our mild tissue comes near it, and the rest does not: the mean is
+# set by how hard the fibrosis is. The table does not show which fibrosis the paper had.
+#
+# ## What limits it
+#
+# What the paper leaves open was searched on **validation** tissues of the split, one change at a time from the first row, with maps every
+# 10 ms and fewer epochs to make it affordable. Nothing was tried on test tissues.
+
+# %%
+search = pd.read_csv(RESULTS / "runs" / "seq2seq_search.csv")
+minutes = pd.read_csv(RESULTS / "runs" / "seq2seq_search_trainings.csv").groupby("variant").minutes.mean()
+found = search.groupby("variant", sort=False).r2.apply(summary).unstack()[["mean", "median", "worst"]]
+found["mild"] = search[search.mild].groupby("variant").r2.mean()
+found["minutes, one thread"] = minutes
+found.round({"mean": 3, "median": 3, "worst": 2, "mild": 3, "minutes, one thread": 1})
+
+# %% [markdown]
+# Mean, median and worst $R^2$ over 30 validation tissues, one seed each, and the mean over the mild ones. Differences of about 0.01 are within what
+# another seed would do. What stands out: group norm divides each frame by its own amplitude, which carries the share of conducting tissue; a decoder that looks
+# both ways in time helps; mirror images and scaled losses help; fewer tissues hurt. More pixels hardly matter here. The structured surrogate
+# ({doc}`09_structured`) gains far more than any of these, by not having to learn the operator.
+#
 # ## Where attention looks
 #
 # Attention mixes the codes of all instants before the LSTM reads them in order. The map shows, for the median tissue, how
 # much of each instant (rows) is taken from each other one (columns), averaged over the heads.
 
 # %%
-model, card, _ = fits[seeds[0]]
-k = int(np.flatnonzero(members["test"] == picks[2])[0])
+k = picks["median"]
 if model.config.attention:
     with torch.no_grad():
         weights = model(test.u[k : k + 1].float(), test.t)[1][0]
@@ -185,30 +207,36 @@ if model.config.attention:
 # %% [markdown]
 # Each row sums to one. Bright columns are instants that many others consult. The picture shows what the layer mixes, not what the
 # prediction depends on; whether attention helps at all is a question for an ablation, which this edition does not hold.
-
-# %% [markdown]
+#
 # ## Save
 #
-# The weights of the first seed are published with a card that says what they expect. Reading them back and predicting from the
-# millivolt maps of one tissue gives the same ECG, which closes the loop for a user.
+# The weights are published with a card that says what they expect. Reading them back gives the same ECG, which closes the loop for a user.
 
 # %%
-card |= {"data": recipe.__dict__ | {"fk": recipe.fk.name}, "test_r2_mean": round(float(r2_by_seed[seeds[0]]), 4)}
-save_model(model, model_file("seq2seq.safetensors"), **card)
-again = predict(model, card, ds.V_m[int(picks[2])])
-assert np.allclose(again, ecg_pred[0, k], atol=1e-5)
+save_models(
+    [model], model_file("seq2seq.safetensors"), scale=task.scale, time=train.t.tolist(), seeds=[seed], train=config.__dict__,
+    loss=task.config.__dict__, data=recipe.__dict__ | {"fk": recipe.fk.name}, split="80/10/10 of 06_dataset",
+    best_epoch=int(history.val_r2.idxmax()), test_r2_mean=round(float(result.r2.mean()), 4),
+)  # fmt: skip
+(again,), card = load_models(model_file("seq2seq.safetensors"))
+assert np.allclose(evaluate(again, test, card["scale"]), ecg_pred, atol=1e-6)
 
 # %%
 xr.Dataset(
-    {"ecg_true": (("sim", "time"), ecg_true), "ecg_pred": (("seed", "sim", "time"), ecg_pred)},
-    coords={"sim": members["test"], "seed": seeds, "time": test.t.numpy()},
+    {"ecg_true": (("sim", "time"), ecg_true), "ecg_pred": (("sim", "time"), ecg_pred)},
+    coords={"sim": members["test"], "time": test.t.numpy()},
 ).astype("float32").to_netcdf(result_file("08_training_ecg.nc"), engine="scipy")
-scale = f"{len(tissues)} tissues, {len(test)} of them for testing, one split, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-minutes = history.groupby("seed").seconds.sum().mean() / 60
+history.drop(columns="seconds").round(6).to_csv(result_file("08_training_history.csv"), index=False)
+scale = f"{len(per_tissue)} tissues, {folds.fold.nunique()} folds, {folds.seed.nunique()} seed{'s' if folds.seed.nunique() > 1 else ''}"
+numbers = {
+    "seq2seq_r2_mean": (cv["mean"]["all"], 0.01, scale), "seq2seq_r2_sd": (cv["sd"]["all"], 0.02, scale + ", SD over tissues"),
+    "seq2seq_r2_median": (cv["median"]["all"], 0.01, scale), "seq2seq_r2_mean_mild": (cv["mean"]["mild"], 0.01, scale + ", mild"),
+    "seq2seq_r2_sd_mild": (cv["sd"]["mild"], 0.01, scale + ", mild, SD over tissues"),
+    "seq2seq_r2_split": (result.r2.mean(), 0.02, f"{len(result)} test tissues of the split, 1 seed"),
+    "train_minutes": (history.seconds.sum() / 60, None, f"one seed, {threads} threads"),
+}  # fmt: skip
 save_headline("08_training", {
-    "seq2seq_r2_mean": {"value": result.r2.mean(), "unit": "1", "tolerance": 0.03, "scale": scale},
-    "seq2seq_r2_sd": {"value": mean_r2.std(), "unit": "1", "tolerance": 0.05, "scale": scale + ", SD over tissues"},
-    "seq2seq_r2_median": {"value": mean_r2.median(), "unit": "1", "tolerance": 0.02, "scale": scale},
-    "train_minutes": {"value": minutes, "unit": "min", "tolerance": None, "scale": f"one seed, {threads} threads"},
+    key: {"value": value, "unit": "min" if "minutes" in key else "1", "tolerance": tolerance, "scale": words}
+    for key, (value, tolerance, words) in numbers.items()
 })  # fmt: skip
 print(provenance("08_training"))

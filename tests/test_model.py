@@ -70,7 +70,8 @@ def test_parameter_counts_by_hand():
     assert count(norm=True) - count() == 2 * (4 + 8)
     assert count() - count(time=False) == C * C + C
     assert count() - count(attention=False) == 4 * (C * C + C) + 2 * C  # q, k, v, output, and the norm
-    assert count() - count(decoder="linear") == 4 * (2 * C * C + 2 * C)
+    assert count(decoder="lstm") - count(decoder="linear") == 4 * (2 * C * C + 2 * C)
+    assert count() - count(decoder="linear") == 2 * 4 * (2 * C * C + 2 * C) + C  # both ways, and a head twice as wide
     assert count(decoder="tcn") - count(decoder="linear") == 4 * (3 * C * C + C)
     assert count(encoder="linear", time=False, attention=False, decoder="linear") == 100 * C + C + C + 1
 
@@ -97,10 +98,11 @@ def reach(u, t, **change):
 
 
 def test_each_part_looks_as_far_as_it_should(maps):
-    """The LSTM looks back only; the convolutions look both ways; without them and attention a frame stands alone."""
+    """An LSTM looks back only, or both ways; the convolutions look both ways; without them and attention a frame stands alone."""
     assert reach(*maps).all()
     only_last = [False] * (T - 1) + [True]
-    assert reach(*maps, attention=False).tolist() == only_last
+    assert reach(*maps, attention=False, decoder="lstm").tolist() == only_last
+    assert reach(*maps, attention=False).all()
     assert reach(*maps, attention=False, decoder="linear").tolist() == only_last
     assert reach(*maps, attention=False, decoder="tcn").all()
 

@@ -97,7 +97,7 @@ def test_another_seed_or_setting_gives_another_training(data, change):
     assert a.loss.iloc[-1] != b.loss.iloc[-1]
 
 
-@pytest.mark.parametrize("change", [{"augment": False}, {"lambda_se": 0.0}, {"delta": 0.2}])
+@pytest.mark.parametrize("change", [{"augment": False}, {"lambda_se": 0.0}, {"delta": 0.2}, {"scaled": False}])
 def test_another_loss_gives_another_training(data, change):
     _, _, a = fit(TINY, *data, SHORT)
     _, _, b = fit(TINY, *data, SHORT, loss=replace(LOSS, **change))

@@ -23,14 +23,14 @@ class ModelConfig:
     norm: bool = False  # group norm in the encoder, which divides each frame by its own amplitude
     time: bool = True  # time embedding
     attention: bool = True
-    decoder: str = "lstm"  # lstm | tcn | linear
+    decoder: str = "bilstm"  # bilstm (both ways in time) | lstm | tcn | linear
     channels: tuple[int, ...] = (16, 32, 64)
     width: int = 128  # of a frame's code
     heads: int = 4
     t_scale: float = 1000.0  # ms, unit of time inside the embedding
 
     def __post_init__(self) -> None:
-        for name, allowed in (("encoder", ("conv", "linear")), ("decoder", ("lstm", "tcn", "linear"))):
+        for name, allowed in (("encoder", ("conv", "linear")), ("decoder", ("bilstm", "lstm", "tcn", "linear"))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
         if not self.channels or any(c < 4 or c % 4 for c in self.channels):
@@ -92,13 +92,14 @@ class Seq2Seq(nn.Module):
         if config.attention:
             self.norm = nn.LayerNorm(config.width)
             self.attention = nn.MultiheadAttention(config.width, config.heads, batch_first=True)
-        if config.decoder == "lstm":
-            self.decoder = nn.LSTM(config.width, config.width, batch_first=True)
+        both = config.decoder == "bilstm"
+        if config.decoder in ("lstm", "bilstm"):
+            self.decoder = nn.LSTM(config.width, config.width, batch_first=True, bidirectional=both)
         elif config.decoder == "tcn":
             self.decoder = TCN(config.width)
         else:
             self.decoder = nn.Identity()
-        self.head = nn.Linear(config.width, 1)
+        self.head = nn.Linear((1 + both) * config.width, 1)
 
     def forward(self, u: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
         """Maps u (B, T, H, W) in 0..1 at times t (T,) in ms -> ECG (B, T) and attention weights (B, T, T) or None."""

@@ -19,6 +19,7 @@ class SequenceLoss:
 
     delta: float = 1.0  # Huber, in standard deviations of a tissue's ECG
     lambda_se: float = 0.1
+    scaled: bool = True  # errors over the SD of the tissue's ECG; False: over that of all training ECGs
     augment: bool = True  # the eight symmetries of the square, exact for electrodes in whole orbits of them
 
     def __post_init__(self) -> None:
@@ -42,6 +43,8 @@ class SequenceTask:
             raise ValueError(f"val: expected the leads {train.leads} of train, got {val.leads}")
         self.train, self.val, self.config, self.n_train, self.device = train, val, config, len(train), device
         self.scale, self.sd = normalization(train), train.ecg.std(-1, keepdim=True)
+        if not config.scaled:
+            self.sd = torch.full_like(self.sd, self.scale)
         self.permutations = symmetry_permutations(train.electrodes, train.size) if config.augment else None
 
     def fingerprint(self) -> bytes:
