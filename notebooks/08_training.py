@@ -50,12 +50,13 @@ plot.set_style()
 # %% tags=["parameters"]
 seed = 0  # of weights, order and augmentation
 pixels = 50  # side of the input maps
+frame_interval = 10.0  # ms between maps
 encoder = "conv"  # conv or linear
 norm = False  # group norm in the encoder
 time = True  # time embedding on or off
 attention = True  # on or off
 decoder = "bilstm"  # bilstm, lstm, tcn or linear
-epochs = 60
+epochs = 40
 batch = 8  # tissues
 lr = 1.5e-3  # peak of the learning rate
 weight_decay = 1.0e-2
@@ -85,7 +86,7 @@ ds = load_or_simulate(recipe)
 
 # %%
 members = {part: tissues.query("part == @part").index.to_numpy() for part in ("train", "val", "test")}
-train, val, test = (Sequences(ds, sims, pixels) for sims in members.values())
+train, val, test = (Sequences(ds, sims, pixels, frame_interval) for sims in members.values())
 print(f"train, val, test: {len(train)}, {len(val)}, {len(test)} tissues; maps {tuple(train.u.shape[1:])}")
 
 # %% [markdown]
@@ -157,22 +158,24 @@ _ = axes[0].legend(frameon=False, fontsize="small")
 
 # %%
 folds = pd.read_csv(RESULTS / "runs" / "seq2seq_cv.csv")
-per_tissue = folds.groupby("sim").agg(
-    r2=("r2", "mean"), r2_normalized=("r2_normalized", "mean"), mild=("mild", "first")
-)
-cv = pd.DataFrame({"all": summary(per_tissue.r2), "mild": summary(per_tissue.r2[per_tissue.mild])}).T
-cv["mean, normalized ECGs"] = [per_tissue.r2_normalized.mean(), per_tissue.r2_normalized[per_tissue.mild].mean()]
-assert cv["mean"]["all"] >= claim_folds_min
-cv.drop(columns="flat").round(3)
+per_tissue = folds.groupby(["decoder", "sim"])[["r2", "r2_normalized", "mild"]].mean().reset_index()
+rows = {}
+for name, some in per_tissue.groupby("decoder"):
+    for kind, chosen in {"all": some, "mild": some[some.mild > 0]}.items():
+        rows[name, kind] = summary(chosen.r2) | {"mean, normalized ECGs": chosen.r2_normalized.mean()}
+cv = pd.DataFrame(rows).T.drop(columns="flat")
+assert cv["mean"]["bilstm", "all"] >= claim_folds_min
+cv.round(3)
 
 # %% [markdown]
-# Mean, SD, median and worst $R^2$ over tissues. The paper reports a mean of 0.99 ± 0.01; our mild tissue comes near it, and the rest does not: the mean is
+# Mean, SD, median and worst $R^2$ over tissues, with the LSTM decoder (both ways in time) and with dilated convolutions in its place, which are not in the
+# paper. Traces are scored every 5 ms, linear between the network's samples. The paper reports a mean of 0.99 ± 0.01; our mild tissue comes near it, and the rest does not: the mean is
 # set by how hard the fibrosis is. The table does not show which fibrosis the paper had.
 #
 # ## What limits it
 #
-# What the paper leaves open was searched on **validation** tissues of the split, one change at a time from the first row, with maps every
-# 10 ms and fewer epochs to make it affordable. Nothing was tried on test tissues.
+# What the paper leaves open was searched on **validation** tissues of the split, one change at a time from the first row, with fewer epochs
+# to make it affordable. Nothing was tried on test tissues.
 
 # %%
 search = pd.read_csv(RESULTS / "runs" / "seq2seq_search.csv")
@@ -227,11 +230,13 @@ xr.Dataset(
     coords={"sim": members["test"], "time": test.t.numpy()},
 ).astype("float32").to_netcdf(result_file("08_training_ecg.nc"), engine="scipy")
 history.drop(columns="seconds").round(6).to_csv(result_file("08_training_history.csv"), index=False)
-scale = f"{len(per_tissue)} tissues, {folds.fold.nunique()} folds, {folds.seed.nunique()} seed{'s' if folds.seed.nunique() > 1 else ''}"
+scale = f"{folds.sim.nunique()} tissues, {folds.fold.nunique()} folds, {folds.seed.nunique()} seed{'s' if folds.seed.nunique() > 1 else ''}"
 numbers = {
-    "seq2seq_r2_mean": (cv["mean"]["all"], 0.01, scale), "seq2seq_r2_sd": (cv["sd"]["all"], 0.02, scale + ", SD over tissues"),
-    "seq2seq_r2_median": (cv["median"]["all"], 0.01, scale), "seq2seq_r2_mean_mild": (cv["mean"]["mild"], 0.01, scale + ", mild"),
-    "seq2seq_r2_sd_mild": (cv["sd"]["mild"], 0.01, scale + ", mild, SD over tissues"),
+    "seq2seq_r2_mean": (cv["mean"]["bilstm", "all"], 0.01, scale), "seq2seq_r2_sd": (cv["sd"]["bilstm", "all"], 0.02, scale + ", SD over tissues"),
+    "seq2seq_r2_median": (cv["median"]["bilstm", "all"], 0.01, scale), "seq2seq_r2_mean_mild": (cv["mean"]["bilstm", "mild"], 0.01, scale + ", mild"),
+    "seq2seq_r2_sd_mild": (cv["sd"]["bilstm", "mild"], 0.01, scale + ", mild, SD over tissues"),
+    "seq2seq_tcn_r2_mean": (cv["mean"]["tcn", "all"], 0.01, scale + ", convolutions in place of the LSTM"),
+    "seq2seq_tcn_r2_mean_mild": (cv["mean"]["tcn", "mild"], 0.01, scale + ", mild, convolutions in place of the LSTM"),
     "seq2seq_r2_split": (result.r2.mean(), 0.02, f"{len(result)} test tissues of the split, 1 seed"),
     "train_minutes": (history.seconds.sum() / 60, None, f"one seed, {threads} threads"),
 }  # fmt: skip

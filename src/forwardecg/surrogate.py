@@ -16,7 +16,7 @@ from torch import Tensor
 from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.ecg import phi_e_attrs
 from forwardecg.electrodes import Electrodes, center_electrode
-from forwardecg.fronts import Fronts, fronts
+from forwardecg.fronts import Fronts, fronts, local_slowness
 from forwardecg.maps import import_maps
 from forwardecg.paths import MODELS
 from forwardecg.structured import KAPPA, Conductivity, Inputs, Structured, faces, inner_gradients, inputs, lead_field
@@ -167,15 +167,19 @@ def _seen(maps: xr.Dataset) -> Seen:
     if (n := math.ceil(len(u) / stride)) < MIN_FRAMES:
         raise ValueError(f"maps: expected at least {MIN_FRAMES} frames every {stride * dt:g} ms, got {n}")
     f = fronts(u[::stride], pool * dx, stride * dt)
-    if (passed := float((f.count > 0).float().mean())) < MIN_PASSED:
+    passed = float((f.count > 0).float().mean()) if local_slowness(f).isfinite().all() else 0.0
+    if passed < MIN_PASSED:
         raise ValueError(f"maps: expected a front that passes {MIN_PASSED:.0%} of the pixels or more, got {passed:.1%}")
     return Seen(u, pool * dx, inputs(f, pool * dx, stride * dt), f, flags)
 
 
 def load_surrogate(name: str = "structured") -> Surrogate:
-    """The published networks of this name; ValueError if there are none, or their files are damaged."""
+    """The published structured networks of this name and their bands; ValueError if their files are missing or damaged."""
     models, card = load_models(MODELS / f"{name}.safetensors")
     path = MODELS / f"{name}_bands.json"
     if card["kind"] != "structured" or not path.is_file():
         raise ValueError(f"name: expected a structured surrogate with calibrated bands, got {name!r}")
-    return Surrogate(tuple(models), card, json.loads(path.read_text(encoding="utf-8")))
+    bands = json.loads(path.read_text(encoding="utf-8"))
+    if bands.get("weights") != card["sha256"]:
+        raise ValueError(f"{path.name}: expected bands that were calibrated for these weights, got those of others")
+    return Surrogate(tuple(models), card, bands)

@@ -1,0 +1,181 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Baselines
+#
+# **Question.** How far does one get without learning from sequences: with no tissue at all, with one tissue for all, with a linear map,
+# with single frames, with physics alone, and with the truth itself on the pixels of the maps?
+#
+# **Scale:** five-fold cross-validation over the 300 tissues; each method meets the same test tissues as the networks of the next pages.
+#
+# Needs {doc}`06_dataset` and the tables of `make experiments`; a minute. With other values:
+# `make run NB=07_baselines SET="pixels=25"`. What each rung of the ladder may know is defined in {ref}`ladder`.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from forwardecg import plot
+from forwardecg.baselines import (
+    blind_diffusivity,
+    fit_kappa,
+    lead_field_on_maps,
+    pooled_diffusivity,
+    ridge,
+    training_free_conductivity,
+    training_free_ecg,
+    true_conductivity_on_maps,
+)
+from forwardecg.calibration import D_REFERENCE, converged_cv
+from forwardecg.cell import V_REST, V_SPAN
+from forwardecg.dataset import load_or_simulate
+from forwardecg.electrodes import center_electrode
+from forwardecg.metrics import r2, summary
+from forwardecg.paths import RESULTS, result_file
+from forwardecg.recipe import read_recipe
+from forwardecg.record import provenance, save_headline
+from forwardecg.sequences import Sequences
+from forwardecg.upscale import conducting_share, upscaled_faces
+
+plot.set_style()
+
+# %% tags=["parameters"]
+pixels = 50  # side of the maps that ridge and the blind lead field see
+n_fit = 60  # training tissues that ridge, blind and training-free are fitted on, on this page
+shown = "interstitial"  # texture of the test tissue that is shown
+claim_above_blind = 0.1  # mean R2 by which the training-free estimate exceeds the blind lead field, in the folds
+
+# %% [markdown]
+# ## One tissue, method by method
+#
+# On this page each method is fitted on a part of the training tissues and shown on one test tissue; the table further down is from
+# the full folds.
+
+# %%
+recipe = read_recipe(RESULTS / "06_dataset.json")
+tissues = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
+members = {part: tissues.query("part == @part").index.to_numpy() for part in ("train", "val", "test")}
+electrode = center_electrode(recipe.shape, recipe.dx, recipe.z_mm)
+dx_coarse, dx_map = recipe.n_cells * recipe.dx / pixels, recipe.dx * recipe.pool  # mm
+of_kind = [sim for sim in members["test"] if tissues.texture[sim] == shown]
+sim = int(of_kind[0] if of_kind else members["test"][-1])
+
+# %% tags=["hide-output", "nbval-ignore-output"]
+ds = load_or_simulate(recipe)
+
+# %%
+train, val, test = (Sequences(ds, some, pixels) for some in (members["train"][:n_fit], members["val"], [sim]))
+u = (ds.V_m[sim].values - V_REST) / V_SPAN
+D, conductive = ds.D[sim].values.astype(float), ds.conductive[sim].values
+D_blind, kappa = blind_diffusivity(train, dx_coarse, electrode), fit_kappa(train, dx_coarse, electrode)
+kappa_cable = D_REFERENCE / converged_cv(recipe.fk) ** 2
+print(f"blind diffusivity {D_blind:.2f} mm^2/ms; kappa {kappa:.2f} ms fitted, {kappa_cable:.2f} ms from a cable")
+
+# %% [markdown]
+# The **blind lead field** knows the voltage and takes one diffusivity for all tissue. **Ridge** drops physics and learns a weight a pixel. The
+# **training-free** estimate reads $D = \kappa\varphi c^2$ off the passing front: its one constant is a property of the cell, and the value fitted to
+# ECGs agrees with that of a cable to a few percent. The **true D** is given twice: as the plain mean over the cells of a pixel, and upscaled
+# to what those cells conduct together.
+
+# %%
+ecg = {
+    "blind lead field": lead_field_on_maps(test.u[0].numpy(), np.full((pixels, pixels), D_blind), dx_coarse, electrode),
+    "ridge": ridge(train, val, test)[0][0],
+    "training-free D": training_free_ecg(u, dx_map, recipe.frame_interval, kappa, electrode)[0],
+    "true D, pooled maps": lead_field_on_maps(u, pooled_diffusivity(D, conductive, recipe.pool), dx_map, electrode),
+    "true D, upscaled maps": true_conductivity_on_maps(u, D, conductive, recipe.pool, dx_map, electrode)[0],
+}
+true = test.ecg.numpy()
+fig, axes = plt.subplots(1, 2, figsize=(11, 3.2), sharex=True, sharey=True)
+for ax, names in zip(
+    axes,
+    (["blind lead field", "ridge", "training-free D"], ["true D, pooled maps", "true D, upscaled maps"]),
+    strict=True,
+):
+    plot.ecg_traces(ax, test.t, true[0], {name: ecg[name] for name in names})
+    _ = ax.legend(frameon=False, fontsize="small")
+_ = fig.suptitle(f"test tissue {sim}: {tissues.texture[sim]} fibrosis, {tissues.fibrosis_density[sim]:.0%}")
+
+# %% [markdown]
+# Left: what is known without the tissue, and what the front tells. Right: the true diffusivity, averaged in two ways. Strands thinner than a pixel
+# conduct far less across than their mean says: an average of $D$ is not what a pixel conducts. The figure shows one tissue, chosen
+# by its texture.
+#
+# ## What is read off the front
+
+# %%
+D_x, D_y, share = training_free_conductivity(u, dx_map, recipe.frame_interval, kappa)
+known = upscaled_faces(D, conductive, recipe.pool)
+true_share = conducting_share(conductive, recipe.pool)
+fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.6))
+_ = axes[0].plot(true_share.ravel(), share.ravel(), ".", ms=2, alpha=0.3)
+_ = axes[0].set(xlabel="true share that conducts", ylabel="share read off the amplitude")
+_ = axes[1].plot(known.D_x[:, 1:-1].ravel(), D_x[:, 1:-1].ravel(), ".", ms=2, alpha=0.3, label="along x")
+_ = axes[1].plot(known.D_y[1:-1].ravel(), D_y[1:-1].ravel(), ".", ms=2, alpha=0.3, label="along y")
+_ = axes[1].set(xlabel="upscaled D of a face (mm$^2$/ms)", ylabel="D read off the front")
+_ = axes[1].legend(frameon=False, markerscale=4)
+for ax in axes:
+    _ = ax.axline((0, 0), slope=1, color="black", lw=0.8)
+
+# %% [markdown]
+# One point a pixel, or a face. The share is read almost perfectly: what does not conduct stays at rest. The speed of the front gives one number a
+# pixel, not two, and averages over neighbors; where strands make the tissue anisotropic the points spread. This spread is what a network can
+# still learn.
+#
+# ## All tissues
+
+# %%
+folds = pd.read_csv(RESULTS / "runs" / "baselines_cv.csv")
+cnn = pd.read_csv(RESULTS / "runs" / "frame_cnn_cv.csv").assign(method="per-frame CNN")
+per_tissue = (
+    pd.concat([folds, cnn])
+    .groupby(["method", "sim"])
+    .agg({"r2": "mean", "r2_normalized": "mean", "mild": "first"})
+    .reset_index()
+)
+order = [
+    "mean ECG",
+    "blind lead field",
+    "ridge",
+    "per-frame CNN",
+    "training-free D",
+    "true D, pooled maps",
+    "true D, upscaled maps",
+]
+table = per_tissue.groupby("method").r2.apply(summary).unstack().loc[order, ["mean", "sd", "median", "worst"]]
+table["mild"] = per_tissue[per_tissue.mild].groupby("method").r2.mean()
+table["mean, normalized ECGs"] = per_tissue.groupby("method").r2_normalized.mean()
+per_tissue.round(6).to_csv(result_file("07_baselines.csv"), index=False)
+table.round(3)
+
+# %% [markdown]
+# Mean, SD, median and worst $R^2$ of raw ECGs over 300 test tissues, the mean of the mild ones, and the mean of ECGs divided by their own size. The estimate
+# that learns nothing but one constant is far above everything that learns weights: the front knows the conductivity. The last row is what the
+# pixels themselves cost, and no upper bound: a network may learn better pixels than a local flow problem gives.
+
+# %%
+mean = table["mean"]
+assert mean["training-free D"] > mean["blind lead field"] + claim_above_blind
+assert abs(kappa / kappa_cable - 1) < 0.15, (kappa, kappa_cable)
+shown_r2 = {name: float(r2(true, trace[None])[0]) for name, trace in ecg.items()}
+scale = f"{per_tissue.sim.nunique()} tissues, {folds.fold.nunique()} folds"
+keys = {"blind_leadfield_r2_mean": "blind lead field", "ridge_r2_mean": "ridge", "frame_cnn_r2_mean": "per-frame CNN"}
+keys |= {"training_free_r2_mean": "training-free D", "true_d_pooled_leadfield_r2_mean": "true D, pooled maps"}
+keys |= {"true_d_upscaled_leadfield_r2_mean": "true D, upscaled maps"}
+save_headline("07_baselines", {
+    **{key: {"value": mean[name], "unit": "1", "tolerance": 0.005, "scale": scale} for key, name in keys.items()},
+    "kappa_fitted_over_cable": {"value": kappa / kappa_cable, "unit": "1", "tolerance": 0.03, "scale": f"{n_fit} training tissues"},
+})  # fmt: skip
+print(provenance("07_baselines"))
