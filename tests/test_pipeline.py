@@ -239,12 +239,10 @@ def test_smoke_claims_still_refute_a_constant_prediction():
     for values in driver.overrides(ROOT / "notebooks" / "smoke.yaml").values():
         for name, value in values.items():
             if name.startswith("claim_"):
-                if name == "claim_beaten":  # the mean ECG is the best prediction that ignores the tissue
-                    assert "mean ECG" in value
-                else:
-                    # a wave that runs off does not turn at all
-                    least = ("r2_min" in name or "rotations_min" in name) and value > 0
-                    assert least or ("rrmse_max" in name and value < 1), name
+                # a wave that runs off does not turn at all; a band of no width covers nothing, and is off by 0.9
+                least = ("r2_min" in name or "rotations_min" in name) and value > 0
+                most = ("rrmse_max" in name and value < 1) or ("coverage_error_max" in name and value < 0.9)
+                assert least or most, name
 
 
 def test_tracked_tree_is_small():

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-INPUTS = ("results/bench_speed.csv", "results/bench_nversion.csv")  # made by `make bench`, on a quiet machine
+RUNS = (  # made by `make experiments`: every fold and seed, hours of training
+    "results/runs/baselines_cv.csv", "results/runs/frame_cnn_cv.csv", "results/runs/seq2seq_cv.csv",
+    "results/runs/seq2seq_search.csv", "results/runs/seq2seq_search_trainings.csv", "results/runs/structured_cv.csv",
+    "results/runs/structured_cv_trainings.csv", "results/runs/structured_left_out.csv", "results/runs/structured_data.csv",
+    "results/runs/cost.csv",
+)  # fmt: skip
+INPUTS = ("results/bench_speed.csv", "results/bench_nversion.csv", *RUNS)  # the first two by `make bench`, on a quiet machine
+DATASET = ("results/06_dataset.csv", "results/06_dataset.json")
 
 
 @dataclass(frozen=True)
@@ -42,14 +49,18 @@ NOTEBOOKS = [
         needs=("results/05_reentry.headline.json", "results/bench_nversion.csv"),
         makes=("results/04_verification.csv", "results/04_verification_grids.csv"),
     ),
-    Notebook("18_cost", needs=INPUTS),
     Notebook(
         "06_dataset",
         makes=("results/06_dataset.csv", "results/06_dataset.json", "results/06_dataset_sets.csv"),
     ),
     Notebook(
+        "07_baselines",
+        needs=(*DATASET, "results/runs/baselines_cv.csv", "results/runs/frame_cnn_cv.csv"),
+        makes=("results/07_baselines.csv",),
+    ),
+    Notebook(
         "08_training",
-        needs=("results/06_dataset.csv", "results/06_dataset.json"),
+        needs=(*DATASET, *(f"results/runs/{name}.csv" for name in ("seq2seq_cv", "seq2seq_search", "seq2seq_search_trainings"))),
         makes=(
             "results/08_training.csv",
             "results/08_training_history.csv",
@@ -59,13 +70,44 @@ NOTEBOOKS = [
         ),
     ),
     Notebook(
+        "09_structured",
+        needs=(
+            *DATASET,
+            *(f"results/runs/structured_{name}.csv" for name in ("cv", "cv_trainings", "left_out", "data")),
+        ),
+        makes=("results/09_structured_history.csv", "models/structured.safetensors", "models/structured.json"),
+    ),
+    Notebook(
+        "10_generality",
+        needs=(*DATASET, "models/structured.safetensors", "models/structured.json"),
+        makes=("results/10_generality.csv", "results/10_generality_maps.csv"),
+    ),
+    Notebook(
+        "11_uncertainty",
+        needs=(*DATASET, "models/structured.safetensors", "models/structured.json"),
+        makes=("results/11_uncertainty.csv", "models/structured_bands.json"),
+    ),
+    Notebook(
         "16_results",
         needs=(
-            "results/06_dataset.csv",
-            "results/06_dataset.json",
-            "results/08_training_ecg.nc",
+            *DATASET,
+            *(f"results/runs/{name}.csv" for name in ("baselines_cv", "frame_cnn_cv", "seq2seq_cv", "structured_cv")),
         ),
         makes=("results/16_results.csv", "results/16_results_table.csv", "results/16_results.png"),
+    ),
+    Notebook(
+        "18_cost",
+        needs=(
+            "results/bench_speed.csv",
+            "results/bench_nversion.csv",
+            "results/runs/cost.csv",
+            "results/08_training.headline.json",
+            "results/09_structured.headline.json",
+        ),
+    ),
+    Notebook(
+        "19_your_own_maps",
+        needs=("models/structured.safetensors", "models/structured.json", "models/structured_bands.json"),
     ),
 ]
 BY_NAME = {notebook.name: notebook for notebook in NOTEBOOKS}

@@ -1,4 +1,5 @@
-"""Write data/small: four tissues of the paper-scale recipe, one of each condition, as one zipped Zarr store below 2 MB.
+"""Write data/small: four tissues of the paper-scale recipe, one of each condition, as one zipped Zarr store below 2 MB;
+and the fibrotic one as files that a user may have.
 
 The same code on the same kind of processor writes the same bytes.
 """
@@ -15,8 +16,9 @@ import numpy as np
 import xarray as xr
 from zarr.codecs import BloscCodec, TransposeCodec
 
+from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.layout import TISSUE_COLUMNS
-from forwardecg.maps import SMALL
+from forwardecg.maps import SMALL, load_small
 from forwardecg.paths import ROOT, progress
 from forwardecg.recipe import Recipe
 from forwardecg.sampling import simulate_one
@@ -85,6 +87,35 @@ def main() -> None:
     path.parent.mkdir(exist_ok=True)
     write(assembled(tissues, SIMS, RECIPE), path)
     progress(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB")
+    as_users_have_them(path.parent)
+
+
+def as_users_have_them(folder: Path) -> None:
+    """The fibrotic one of the four as files that a user may have: NetCDF with names and units, and a bare array."""
+    ds = load_small()
+    sim = SIMS.index(2)
+    one = ds.isel(time=slice(None, 121))
+    u = (one.V_m[sim].values - V_REST) / V_SPAN  # 600 ms, until it is at rest
+    coarse = u.reshape(len(u), u.shape[1] // 2, 2, u.shape[2] // 2, 2).mean((2, 4))
+    part = folder / "maps.part.npy"
+    np.save(part, coarse[::2].astype(np.float16))  # every 10 ms
+    os.replace(part, folder / "maps.npy")
+    V_m = ("time", "y", "x"), (V_REST + V_SPAN * coarse).astype(np.float32), {"units": "mV"}
+    length = {"units": "mm"}
+    places = ds.electrodes.isel(lead=slice(0, 9))
+    out = xr.Dataset(
+        {"V_m": V_m, "phi_e": (("lead", "time_ecg"), ds.phi_e[sim, :9, :601:5].values.astype(np.float32), {"units": "mV mm ms-1"}),
+         "electrodes": (("lead", "xyz"), places.values, length)},
+        {"time": ("time", one.time.values, {"units": "ms"}), "time_ecg": ("time_ecg", one.time.values, {"units": "ms"}),
+         "y": ("y", 2.0 + 4.0 * np.arange(50), length), "x": ("x", 2.0 + 4.0 * np.arange(50), length)},
+        {"title": "Maps of a fibrotic sheet, simulated", "license": "CC-BY-4.0"},
+    )  # fmt: skip
+    packed = {"dtype": "int16", "scale_factor": np.float32(0.05), "_FillValue": np.int16(-32768), "zlib": True}
+    part = folder / "maps.part.nc"
+    out.to_netcdf(part, engine="h5netcdf", encoding={"V_m": packed})
+    os.replace(part, folder / "maps.nc")
+    for name in ("maps.nc", "maps.npy"):
+        progress(f"data/small/{name}: {(folder / name).stat().st_size / 1e3:.0f} kB")
 
 
 if __name__ == "__main__":
