@@ -7,12 +7,13 @@ READY := $(VENV)/.ready
 BENCH := .venv-bench
 export NB SET
 
-.PHONY: help book test reproduce run lab bench serve clean
+.PHONY: help book test reproduce experiments run lab bench serve clean
 
 help:
 	@echo "make book       execute what has changed, render the book to _build/html/index.html"
 	@echo "make test       unit and physics tests, every notebook at a small scale, the book"
 	@echo "make reproduce  execute everything from nothing in a copy, compare the headline numbers"
+	@echo "make experiments  all folds, seeds and searches behind the tables: hours, found in the cache where they are done"
 	@echo "make run        one notebook with other parameters: make run NB=03_ecg SET=\"dx=0.25 z_mm=20\""
 	@echo "make lab        JupyterLab with the notebooks"
 	@echo "make bench      speed beside Finitewave and the hardware limit, in an environment of its own (5 minutes)"
@@ -31,6 +32,10 @@ test: $(READY)
 
 reproduce: $(READY)
 	@$(BIN)/python -u tools/reproduce.py
+
+experiments: $(READY)
+	@$(BIN)/python -u tools/experiments.py $(NAMES)
+	@$(BIN)/python -u tools/cost.py
 
 run: $(READY)
 	@$(BIN)/python -u tools/run.py "$$NB" "$$SET"

@@ -162,15 +162,15 @@ per_tissue = folds.groupby(["decoder", "sim"])[["r2", "r2_normalized", "mild"]].
 rows = {}
 for name, some in per_tissue.groupby("decoder"):
     for kind, chosen in {"all": some, "mild": some[some.mild > 0]}.items():
-        rows[name, kind] = summary(chosen.r2) | {"mean, normalized ECGs": chosen.r2_normalized.mean()}
+        rows[name, kind] = {**summary(chosen.r2), "mean, normalized ECGs": chosen.r2_normalized.mean()}
 cv = pd.DataFrame(rows).T.drop(columns="flat")
 assert cv["mean"]["bilstm", "all"] >= claim_folds_min
 cv.round(3)
 
 # %% [markdown]
 # Mean, SD, median and worst $R^2$ over tissues, with the LSTM decoder (both ways in time) and with dilated convolutions in its place, which are not in the
-# paper. Traces are scored every 5 ms, linear between the network's samples. The paper reports a mean of 0.99 ± 0.01; our mild tissue comes near it, and the rest does not: the mean is
-# set by how hard the fibrosis is. The table does not show which fibrosis the paper had.
+# paper. Traces are scored every 5 ms, linear between the network's samples. The paper reports a mean of
+# 0.99 ± 0.01; our mild tissue comes near it, and the rest does not: the mean is set by how hard the fibrosis is. The table does not show which fibrosis the paper had.
 #
 # ## What limits it
 #

@@ -117,6 +117,12 @@ for name, part in maps.items():
     rows[name]["training-free"] = np.nanmean(r2(V_SPAN * part.ecg[:, 0].double().numpy(), np.array(ecg)))
 table = pd.DataFrame(rows).T
 table.round(5).rename_axis("set").to_csv(result_file("10_generality.csv"))
+short = table[["n", "mean", "median", "worst", "unseen", "near"]].rename(
+    columns={"n": "tissues", "unseen": "unseen electrodes", "near": "near electrodes"}
+)
+short.astype({"tissues": int}).map(lambda v: f"{v:.3f}" if isinstance(v, float) else v).rename_axis("set").to_csv(
+    result_file("10_generality_table.csv")
+)
 table.round(3)
 
 # %% [markdown]

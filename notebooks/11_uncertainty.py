@@ -126,6 +126,12 @@ for name, leads in [
 columns = ["traces", "pointwise", "low", "high", "whole trace", "low ", "high ", "width / SD"]
 table = pd.DataFrame(rows, index=columns).T
 table.round(4).rename_axis("set").to_csv(result_file("11_uncertainty.csv"))
+short = pd.DataFrame({
+    "traces": table.traces.astype(int), "samples inside": table.pointwise.map("{:.3f}".format),
+    "whole traces inside": [f"{row['whole trace']:.3f} ({row['low ']:.2f} to {row['high ']:.2f})" for _, row in table.iterrows()],
+    "width over SD": table["width / SD"].map("{:.2f}".format),
+})  # fmt: skip
+short.rename_axis("set").to_csv(result_file("11_uncertainty_table.csv"))
 table.round(2)
 
 # %% [markdown]

@@ -124,7 +124,8 @@ per_tissue.round(6).to_csv(result_file("16_results.csv"), index=False)
 table.round(3)
 
 # %% [markdown]
-# What to see: mean, SD, median and worst of the raw $R^2$ over 300 tissues, the mean of mild ones (less than 20 % fibrosis, not interstitial), then the mean by condition. The last column divides
+# What to see: mean, SD, median and worst of the raw $R^2$ over 300 tissues, the mean of mild ones (less than 20 % fibrosis,
+# not interstitial), then the mean by condition. The last column divides
 # out the amplitude of each ECG, which is the part that needs the diffusivity. A method that is much better there than in the
 # first column knows the shape of the ECG but not its size. The paper does not say which of the two its 0.99 is. What the table
 # does not show: tissue of another recipe, which is {doc}`10_generality`. The last row is one by definition, and was checked above on fewer tissues.

@@ -14,10 +14,12 @@
 # same processor? What do the electrodes add? And do the two codes
 # compute the same wave, without which their speed would mean nothing?
 #
+# And what do the surrogates cost beside the exact lead field?
+#
 # *Needs* `bench_speed.csv` and `bench_nversion.csv`, which `make
 # bench` measures in an environment of its own, in about five
-# minutes: the public code, Finitewave, cannot live in ours. Here
-# nothing is timed. *Takes* seconds. *Change it* with
+# minutes: the public code, Finitewave, cannot live in ours; and
+# `runs/cost.csv` of `tools/cost.py`. Here nothing is timed. *Takes* seconds. *Change it* with
 #
 #     make run NB=18_cost SET="n_shown=667"
 
@@ -46,6 +48,7 @@ target_speedup = 50.0  # times Finitewave as it comes, in double precision, at l
 target_fraction = 0.65  # of the limit of the processor, at least
 target_double = 2.0  # double precision over single precision, at most
 target_anisotropic = 2.0  # anisotropic over isotropic kernel, at most
+target_predict_s = 0.3  # s for a prediction at 16 electrodes on one core, at most
 claimed = ["speedup", "fraction", "double", "anisotropic"]  # targets that are asserted
 claim_same_wave_ms = 0.05  # ms, largest difference of activation times between the codes, any point and grid
 claim_same_wave_fine_ms = 0.005  # ms, the same on the finest grid
@@ -294,6 +297,55 @@ _ = fig.legend(*right.get_legend_handles_labels(), loc="outside right upper", fo
 # work; how near they come depends on the memory that the cores share.
 
 # %% [markdown]
+# ## The surrogates
+#
+# Next to the solver, what a trained network costs: one tissue, maps of
+# 100 × 100 pixels, 160 frames, 16 electrodes, one thread, after
+# loading; medians of twenty calls, from `tools/cost.py`. The exact lead
+# field of the known conductivity is timed beside it, in the same run
+# and the same language, and so is the simulation of the whole tissue.
+
+# %%
+cost = pd.read_csv(RESULTS / "runs" / "cost.csv")
+seconds = cost.set_index("what").seconds
+(cost_machine,) = cost.machine.unique()
+inference = seconds[[name for name in seconds.index if "epoch" not in name and "backward" not in name]]
+lead = seconds[[name for name in seconds.index if name.startswith("exact lead field")]].sum()
+pd.DataFrame({
+    "ms": 1e3 * inference, "times the exact lead field": inference / lead,
+    "tissues per second": 1 / inference,
+}).round(2)  # fmt: skip
+
+# %% [markdown]
+# **What to see.** With the conductivity known, the exact lead field is
+# there before the network has read its maps. Most of a prediction is the
+# reading of the fronts and the five networks. Neither replaces the
+# simulation, because both need its voltages.
+#
+# **The break-even count, plainly.** A surrogate pays off after
+# $N^* = t_\mathrm{train} / (t_\mathrm{teacher} - t_\mathrm{network})$
+# uses. Its teacher is the lead field, which is faster: the denominator
+# is negative, and there is no such count. Nor is there one against the
+# simulation, which is not what is replaced. The networks are for the
+# case in which the conductivity is **not known**; their cost is then
+# beside the point.
+
+# %%
+predicting = seconds["predict, 5 networks, bands"]
+assert lead < predicting, "the text above says that the lead field is faster"
+assert predicting <= target_predict_s, f"{predicting:.2f} s, {target_predict_s} s aimed at"
+training = seconds[[name for name in seconds.index if "epoch" in name or "backward" in name]]
+pd.DataFrame({"seconds": training}).round(3)
+
+# %% [markdown]
+# **What to see.** An epoch of 32 tissues of the structured network in
+# single and in mixed precision, on one and on two threads; and forward
+# and backward passes as they are and through `torch.compile`. Mixed
+# precision is used where it is faster on this processor, which has
+# instructions for it; compilation takes some ten seconds first, and is
+# not used. The whole training, in minutes, stands in the table of
+# headline numbers, as measured on the pages that train.
+#
 # ## Results
 #
 # The headline numbers belong to one machine, so none is judged when
@@ -315,6 +367,16 @@ numbers = {
     "tissues_per_minute_2_processes": (tissues[1], "1/min", f"200 x 200 cells, 700 ms, {machine}"),
     "nversion_difference_max": (largest, "ms", fp),
 }
+one = f"100 x 100 maps, 160 frames, 16 electrodes, one thread, {cost_machine}"
+numbers |= {
+    "predict_seconds_16_leads": (predicting, "s", one + ", five networks"),
+    "predict_over_lead_field": (predicting / lead, "1", one + ", lead field of 400 x 400 cells with known D"),
+    "predict_over_simulation": (predicting / seconds["simulation of the tissue"], "1", one),
+    "mixed_precision_speedup": (
+        seconds["epoch of 32 tissues, float32, 2 threads"] / seconds["epoch of 32 tissues, bfloat16, 2 threads"],
+        "1", f"training of the structured network, two threads, {cost_machine}",
+    ),
+}  # fmt: skip
 fields = ("value", "unit", "scale", "tolerance")
 save_headline("18_cost", {key: dict(zip(fields, (*row, None), strict=True)) for key, row in numbers.items()})
 

@@ -49,7 +49,7 @@ claim_r2_min = 0.9  # mean R2 over the electrodes of the file, where it holds th
 # %% [markdown]
 # ## Maps of another simulator
 #
-# `finitewave.npz` holds a sheet of 100 × 100 mm with patchy fibrosis that Finitewave {cite}`Okenov2026` simulated, with its own stencil on its own grid,
+# `finitewave.npz` holds a sheet of 100 × 100 mm with patchy fibrosis that Finitewave 0.9.3 simulated, with its own stencil on its own grid,
 # pooled to pixels of 2 mm. Beside the maps it holds the ECG that its voltages give on all of its cells. The surrogate sees the maps alone.
 
 # %%
@@ -87,8 +87,8 @@ for ax, (title, field) in zip(axes, fields.items(), strict=True):
     _ = fig.colorbar(image)
 
 # %% [markdown]
-# What is inferred on the way: the effective diffusivity, how far off it may be, and the share of each pixel that conducts. In this file the true $D$ is 0.13 mm²/ms
-# in all cells that conduct. The wave runs on the other code's grid, which slows it by some percent, and what is inferred is what the speed says.
+# What is inferred on the way: the effective diffusivity, how far off it may be, and the share of each pixel that conducts. In this
+# file the true $D$ is 0.13 mm²/ms in all cells that conduct. The wave runs on the other code's grid, which slows it by some percent, and what is inferred is what the speed says.
 
 # %%
 n = min(out.sizes["lead"], 5)
@@ -104,8 +104,8 @@ for ax, lead in zip(axes[0], out.lead.values[:n], strict=True):
 _ = axes[0][0].legend(frameon=False, fontsize="small")
 
 # %% [markdown]
-# The predicted ECG with its band at each electrode of the file, over the one that the other code's voltages give (black, where the file holds it). The band was calibrated on
-# tissue of our recipe and our solver, and promises nothing here. Only the shape of the sheet and of the fibrosis is like the training.
+# The predicted ECG with its band at each electrode of the file, over the one that the other code's voltages give (black,
+# where the file holds it). The band was calibrated on tissue of our recipe and our solver, and promises nothing here. Only the shape of the sheet and of the fibrosis is like the training.
 
 # %%
 if "phi_e" in maps and maps.sizes["time_ecg"] == maps.sizes["time"]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from forwardecg.cell import FK_MLR1
-from forwardecg.dataset import HELD_OUT, check_disjoint, collection, fingerprint, split_by_tissue
+from forwardecg.dataset import HELD_OUT, check_disjoint, collection, fingerprint, folds_by_tissue, split_by_tissue
 from forwardecg.recipe import Recipe
 from forwardecg.sampling import draw_tissue
 from forwardecg.sequences import symmetry
@@ -134,3 +134,25 @@ def test_split_of_too_few_tissues_is_refused():
         split_by_tissue([])
     with pytest.raises(ValueError, match="test, val: expected shares"):
         split_by_tissue(CONDITION, test=-0.1)
+
+
+def test_every_tissue_is_tested_once_in_five_folds():
+    condition = np.array(["healthy", "fibrotic", "fibrotic", "combined", "gap_junction"] * 12)
+    folds = folds_by_tissue(condition, seed=3)
+    assert np.array_equal(np.sort(np.concatenate([fold["test"] for fold in folds])), np.arange(60))
+    for fold in folds:
+        parts = [set(part.tolist()) for part in fold.values()]
+        assert set.union(*parts) == set(range(60)) and sum(map(len, parts)) == 60, "no tissue in two parts"
+        for part in fold.values():
+            assert {*condition[part]} == {*condition}
+        names, counts = np.unique(condition[fold["test"]], return_counts=True)
+        assert counts[names == "fibrotic"] == pytest.approx(2 * counts[names == "healthy"], abs=2)
+    again, other = folds_by_tissue(condition, seed=3), folds_by_tissue(condition, seed=4)
+    assert all(np.array_equal(a["test"], b["test"]) for a, b in zip(folds, again, strict=True))
+    assert not np.array_equal(folds[0]["test"], other[0]["test"])
+
+
+@pytest.mark.parametrize(("n_folds", "n"), [(2, 60), (5, 9)])
+def test_folds_that_cannot_be_made_are_refused(n_folds, n):
+    with pytest.raises(ValueError, match="n_folds: expected at least 3, and two tissues of each condition"):
+        folds_by_tissue(["healthy"] * n, n_folds=n_folds)

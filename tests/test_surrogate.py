@@ -46,7 +46,7 @@ def surrogate():
         "D": {"factor": 2.0, "floor": 0.05},
         "reference": reference.to_card(),
     }
-    return Surrogate(tuple(models), {"kappa": KAPPA, "speed_range": [0.4, 0.9], "sha256": "0" * 64}, bands)
+    return Surrogate(tuple(models), {"kappa_cable": KAPPA, "speed_range": [0.4, 0.9], "sha256": "0" * 64}, bands)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_published_surrogates_are_found_by_name(tmp_path, monkeypatch, surrogate
     monkeypatch.setattr(module, "MODELS", tmp_path)
     with pytest.raises(ValueError, match="expected structured.safetensors and structured.json"):
         load_surrogate()
-    save_models(list(surrogate.models), tmp_path / "structured.safetensors", kappa=KAPPA, speed_range=[0.4, 0.9])
+    save_models(list(surrogate.models), tmp_path / "structured.safetensors", kappa_cable=KAPPA, speed_range=[0.4, 0.9])
     with pytest.raises(ValueError, match="with calibrated bands"):
         load_surrogate("structured")
     write_json(tmp_path / "structured_bands.json", surrogate.bands | {"weights": load_card(tmp_path)})

@@ -80,12 +80,12 @@ NOTEBOOKS = [
     Notebook(
         "10_generality",
         needs=(*DATASET, "models/structured.safetensors", "models/structured.json"),
-        makes=("results/10_generality.csv", "results/10_generality_maps.csv"),
+        makes=("results/10_generality.csv", "results/10_generality_table.csv", "results/10_generality_maps.csv"),
     ),
     Notebook(
         "11_uncertainty",
         needs=(*DATASET, "models/structured.safetensors", "models/structured.json"),
-        makes=("results/11_uncertainty.csv", "models/structured_bands.json"),
+        makes=("results/11_uncertainty.csv", "results/11_uncertainty_table.csv", "models/structured_bands.json"),
     ),
     Notebook(
         "16_results",
@@ -101,8 +101,6 @@ NOTEBOOKS = [
             "results/bench_speed.csv",
             "results/bench_nversion.csv",
             "results/runs/cost.csv",
-            "results/08_training.headline.json",
-            "results/09_structured.headline.json",
         ),
     ),
     Notebook(

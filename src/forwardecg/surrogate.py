@@ -59,7 +59,8 @@ class Surrogate:
         maps, dx, dt, unit : whatever `maps.import_maps` reads, with pixels of dx mm every dt ms, in mV or the given unit
         electrodes : places in mm from the corner of the sheet; None: 40 mm above its center
         fill : pixels with missing values (NaN) are filled in from their neighbors; False: they are an error
-        kappa : ms, D / c^2 of the cell, c its plane-wave velocity; None: that of FK_CAF, which the networks were trained on
+        kappa : ms, D / c^2 of the cell with c its velocity on a cable, `calibration.converged_cv`; None: that of FK_CAF, which
+            the networks were trained on
 
         Returns
         -------
@@ -80,7 +81,7 @@ class Surrogate:
         u = seen.u.flatten(1)
         G = inner_gradients(seen.u.shape[1:], seen.dx, places)
         batch = Inputs(*(z[None] for z in seen.inputs))
-        scale = 1.0 if kappa is None else kappa / self.card["kappa"]
+        scale = 1.0 if kappa is None else kappa / self.card["kappa_cable"]
         found = [model(batch) for model in self.models]
         ecg = torch.stack([V_SPAN * scale * (lead_field(D, *G)[0].flatten(1) @ u.T) for D in found]).double().numpy()
         D = scale * torch.stack([pixel_diffusivity(one)[0] for one in found]).double().numpy()
