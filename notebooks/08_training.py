@@ -169,8 +169,9 @@ cv.round(3)
 
 # %% [markdown]
 # Mean, SD, median and worst $R^2$ over tissues, with the LSTM decoder (both ways in time) and with dilated convolutions in its place, which are not in the
-# paper. Traces are scored every 5 ms, linear between the network's samples. The paper reports a mean of
-# 0.99 ± 0.01; our mild tissue comes near it, and the rest does not: the mean is set by how hard the fibrosis is. The table does not show which fibrosis the paper had.
+# paper. Traces are scored every 5 ms, linear between the network's samples.
+# The paper reports a mean of 0.99 ± 0.01; our mild tissue comes near it, and the rest does not: the mean is set by how
+# hard the fibrosis is. The table does not show which fibrosis the paper had.
 #
 # ## What limits it
 #

@@ -111,8 +111,7 @@ for ax, (title, field) in zip(axes, fields.items(), strict=True):
 #
 # After a short rest a front is slower in the same tissue. A strip of healthy tissue is paced twice at several intervals, and the speed of the
 # second front over that of the first is compared with the table that the surrogate uses, `fronts.RESTITUTION`. No tissue
-# with two beats is ever in training. The table was put in after a first version, without it, had scored 0.79 on the set of re-entry; its
-# numbers come from such strips alone.
+# with two beats is ever in training. What it is worth in re-entry is measured in {doc}`10_generality`; its numbers come from such strips alone.
 
 
 # %%

@@ -24,6 +24,8 @@
 # `make run NB=10_generality SET="noises=[0.1]"`. What the sets are is shown in {doc}`06_dataset`.
 
 # %%
+from unittest import mock
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -35,7 +37,7 @@ from forwardecg.calibration import converged_cv
 from forwardecg.cell import FK_CAF, V_SPAN
 from forwardecg.dataset import collection, load_or_simulate
 from forwardecg.electrodes import Electrodes
-from forwardecg.fronts import filled, fronts
+from forwardecg.fronts import RESTITUTION, filled, fronts
 from forwardecg.mapset import MapSet, pooled
 from forwardecg.metrics import r2, summary
 from forwardecg.paths import MODELS, RESULTS, progress, result_file
@@ -168,14 +170,16 @@ def spoiled(u, noise=0.0, lost=0.0):
 
 
 @torch.no_grad()
-def degraded_scores(pool=1, stride=1, **spoil):
-    """R2 of the central ECG of every test tissue."""
-    dx, dt, found = test.dx * pool, test.dt * stride, []
-    for u, true in zip(test.u, test.ecg[:, :1], strict=True):
+def seen_again(part, pool=1, stride=1, **spoil):
+    """R2 of the central ECG of every tissue of a set, its maps changed first."""
+    dx, dt, found = part.dx * pool, part.dt * stride, []
+    for u, true in zip(part.u, part.ecg[:, :1], strict=True):
         u = spoiled(pooled(u.float(), pool)[::stride], **spoil)
         seen = Inputs(*(z[None] for z in inputs(fronts(u, dx, dt), dx, dt)))
-        L = sum(lead_field(model(seen), *inner_gradients(u.shape[1:], dx, center))[0] for model in models) / len(models)
-        found.append(r2(true[:, ::stride].double().numpy(), torch.einsum("eyx,tyx->et", L, u).double().numpy())[0])
+        G = inner_gradients(u.shape[1:], dx, center)
+        L = sum(lead_field(model(seen), *G)[0] for model in models) / len(models)
+        ecg = torch.einsum("eyx,tyx->et", L, u)
+        found.append(r2(true[:, ::stride].double().numpy(), ecg.double().numpy())[0])
     return np.array(found)
 
 
@@ -188,14 +192,33 @@ variants = {
 variants |= {f"noise {noise:g}": {"noise": noise} for noise in noises} | {
     f"lost {lost:.0%}": {"lost": lost} for lost in losses
 }
-maps_table = pd.DataFrame({name: summary(pd.Series(degraded_scores(**change))) for name, change in variants.items()}).T
+maps_table = pd.DataFrame({name: summary(pd.Series(seen_again(test, **change))) for name, change in variants.items()}).T
 maps_table.round(5).rename_axis("maps").to_csv(result_file("10_generality_maps.csv"))
 maps_table[["mean", "sd", "median", "worst", "n"]].round(3)
 
 # %% [markdown]
-# $R^2$ over test tissues of the usual recipe. Noise is given as a share of the action potential: 0.05 are 5 mV. Both of coarser maps and slower frames
+# $R^2$ over test tissues of the usual recipe. Noise is given as a share of the action potential: 0.05 are 5 mV. Coarser maps and slower frames
 # are within what training has seen; noise above 0.03 and losses above 5 % are beyond it. The table does not show blur, drift or motion, which real
 # optical maps have.
+#
+# ## Where re-entry would fail
+#
+# In re-entry a front meets tissue that has hardly rested, and runs slower than the conductivity alone would have it. The surrogate
+# corrects this by the table of the cell that {doc}`09_structured` checks on a paced strip. Here the correction is switched off: the same networks read
+# the speed as it is. This failure was seen first, on this set, and the correction put in because of it; the table rests on strips alone.
+
+# %%
+if "reentry" in maps:
+    with mock.patch("forwardecg.fronts.RESTITUTION", torch.cat([RESTITUTION[:1], torch.ones_like(RESTITUTION[1:])])):
+        uncorrected = seen_again(maps["reentry"])
+    assert np.median(uncorrected) < rows["reentry"]["median"] - 0.05
+    print(
+        f"median R2 in re-entry: {rows['reentry']['median']:.2f}, without the correction {np.median(uncorrected):.2f}"
+    )
+
+# %% [markdown]
+# Without the correction every tissue of the set is off by the same factor, and the network cannot know it: it is a property of the cell at short rest,
+# and single beats do not show it.
 
 # %%
 scale = f"{rows['test']['n']} test tissues and sets of 16 to 20, {len(models)} networks, mean prediction"
@@ -213,6 +236,9 @@ numbers = {
 }
 unseen = [rows[name]["mean"] for name in ("unseen_D_high", "unseen_D_low") if name in rows]
 numbers |= {"structured_r2_unseen_d": (np.mean(unseen), "mean over both sets of unseen D")} if unseen else {}
+if "reentry" in maps:
+    words = "median, without the table of restitution"
+    numbers["structured_r2_reentry_uncorrected"] = (np.median(uncorrected), words)
 numbers |= {
     "structured_r2_noise": (
         maps_table["mean"].iloc[4 + len(noises) // 2],

@@ -88,7 +88,8 @@ for ax, (title, field) in zip(axes, fields.items(), strict=True):
 
 # %% [markdown]
 # What is inferred on the way: the effective diffusivity, how far off it may be, and the share of each pixel that conducts. In this
-# file the true $D$ is 0.13 mm²/ms in all cells that conduct. The wave runs on the other code's grid, which slows it by some percent, and what is inferred is what the speed says.
+# file the true $D$ is 0.13 mm²/ms in all cells that conduct. The wave runs on the other code's grid, which slows it by some percent, and
+# what is inferred is what the speed says.
 
 # %%
 n = min(out.sizes["lead"], 5)
@@ -105,13 +106,17 @@ _ = axes[0][0].legend(frameon=False, fontsize="small")
 
 # %% [markdown]
 # The predicted ECG with its band at each electrode of the file, over the one that the other code's voltages give (black,
-# where the file holds it). The band was calibrated on tissue of our recipe and our solver, and promises nothing here. Only the shape of the sheet and of the fibrosis is like the training.
+# where the file holds it). The band was calibrated on tissue of our recipe and our solver, and promises nothing here. Only
+# the shape of the sheet and of the fibrosis is like the training.
 
 # %%
 if "phi_e" in maps and maps.sizes["time_ecg"] == maps.sizes["time"]:
     scores = r2(maps.phi_e.values, out.phi_e.values)
     assert scores.mean() >= claim_r2_min, scores
-    print("R2 by electrode: " + ", ".join(f"{lead} {score:.2f}" for lead, score in zip(out.lead.values, scores, strict=True)))
+    print(
+        "R2 by electrode: "
+        + ", ".join(f"{lead} {score:.2f}" for lead, score in zip(out.lead.values, scores, strict=True))
+    )
 
 # %% [markdown]
 # ## A NetCDF file and a bare array
@@ -163,6 +168,11 @@ for name, given in {"filled": {}, "wrong dx": {"dx": 0.8}}.items():
 
 # %%
 if "phi_e" in maps:
-    number = {"value": scores.mean(), "unit": "1", "tolerance": 0.02, "scale": f"mean over {len(scores)} electrodes, one sheet of Finitewave"}
+    number = {
+        "value": scores.mean(),
+        "unit": "1",
+        "tolerance": 0.02,
+        "scale": f"mean over {len(scores)} electrodes, one sheet of Finitewave",
+    }
     save_headline("19_your_own_maps", {"finitewave_maps_r2_mean": number})
 print(provenance("19_your_own_maps"))
