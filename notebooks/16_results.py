@@ -57,12 +57,11 @@ claim_mild_min = 0.998  # the same, of mild tissue
 
 # %%
 RUNS = RESULTS / "runs"
-seq2seq = pd.read_csv(RUNS / "seq2seq_cv.csv")
 structured = pd.read_csv(RUNS / "structured_cv.csv").query("maps == '2 mm, 5 ms'")
 scored = [
     pd.read_csv(RUNS / "baselines_cv.csv"),
     pd.read_csv(RUNS / "frame_cnn_cv.csv").assign(method="per-frame CNN"),
-    seq2seq[seq2seq.decoder == "bilstm"].assign(method="paper's seq2seq"),
+    pd.read_csv(RUNS / "seq2seq_cv.csv").assign(method="paper's seq2seq"),
     structured.assign(method="structured"),
 ]
 per_tissue = pd.concat(scored).groupby(["method", "sim"]).agg({

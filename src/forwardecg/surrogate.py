@@ -67,7 +67,8 @@ class Surrogate:
         phi_e (lead, time), its ensemble SD ``phi_e_sd`` and the band ``phi_e_low``, ``phi_e_high`` that holds the whole trace in
         90 % of the tissues like those of the training, in mV mm/ms; the effective diffusivity ``D`` (y_map, x_map) of the
         pixels in mm^2/ms, right to ``D_error`` in 90 % of them; ``share`` (y_map, x_map) of a pixel that conducts.
-        Attributes: ``unusual``, over 1 where the maps are unlike those of the training, and ``flags``, words on what is.
+        Attributes: ``unusual``, over 1 where the maps are unlike those of the training, and ``flags``, words on what is;
+        empty where all is as in training.
 
         Raises
         ------
@@ -75,6 +76,8 @@ class Surrogate:
             What `import_maps` refuses; pixels or frames outside the trained range, too few frames, no front that passes; an
             electrode nearer than half a pixel.
         """
+        if kappa is not None and not (math.isfinite(kappa) and kappa > 0):
+            raise ValueError(f"kappa: expected a time > 0 ms, got {kappa}")
         maps = import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill)
         seen = _seen(maps)
         places = electrodes or center_electrode(seen.u.shape[1:], seen.dx)
@@ -88,10 +91,8 @@ class Surrogate:
         mean, sd = ecg.mean(0), ecg.std(0)
         half = self.bands["phi_e"]["factor"] * half_width(sd, mean, self.bands["phi_e"]["floor"])
         D_half = self.bands["D"]["factor"] * np.hypot(D.std(0), self.bands["D"]["floor"] * np.median(D.mean(0)))
-        unusual = (
-            float(unusualness(self._reference(), summary(seen.inputs, seen.fronts)[None])[0])
-            / self.bands["reference"]["threshold"]
-        )
+        reference = Reference.from_card(self.bands["reference"])
+        unusual = float(unusualness(reference, summary(seen.inputs, seen.fronts)[None])[0]) / reference.threshold
         flags = seen.flags + self._flags(seen, unusual)
         unit_D = {"units": "mm2 ms-1"}
         return xr.Dataset(
@@ -106,11 +107,8 @@ class Surrogate:
                 "electrodes": (("lead", "xyz"), places.positions, {"units": "mm", "long_name": "electrode positions"}),
             },
             {"time": maps.time, "lead": list(places.names), "xyz": list("xyz")},
-            {"dx_map": seen.dx, "unusual": unusual, "flags": flags, "weights": self.card["sha256"][:12]},
+            {"dx_map": seen.dx, "unusual": unusual, "flags": "; ".join(flags), "weights": self.card["sha256"][:12]},
         )  # fmt: skip
-
-    def _reference(self) -> Reference:
-        return Reference.from_card(self.bands["reference"])
 
     def _flags(self, seen: Seen, unusual: float) -> list[str]:
         speed = math.exp(0.5 * (float(seen.inputs.prior.median()) - math.log(KAPPA)))
