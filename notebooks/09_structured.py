@@ -60,7 +60,7 @@ lr = 8.0e-3  # peak of the learning rate
 weight_decay = 1.0e-3
 ema = 0.98  # memory of the moving average of the weights
 precision = "bfloat16"  # of the convolutions in training
-threads = 2  # of the CPU
+threads = 1  # of the CPU
 s2_intervals = [
     105.0,
     110.0,

@@ -5,10 +5,13 @@ import pytest
 
 from forwardecg.baselines import training_free_ecg
 from forwardecg.cell import V_REST, V_SPAN
+from forwardecg.ecg import pseudo_ecg
 from forwardecg.electrodes import Electrodes
+from forwardecg.maps import SMALL as SHIPPED
 from forwardecg.maps import import_maps, load_small
 from forwardecg.metrics import r2
 from forwardecg.paths import ROOT
+from forwardecg.tissue import Tissue
 
 SMALL = ROOT / "data" / "small"
 GIVEN = {"finitewave.npz": {}, "maps.nc": {}, "maps.npy": {"dx": 4.0, "dt": 10.0, "unit": "u"}}
@@ -24,7 +27,9 @@ def test_it_is_maps_of_one_wave(name):
 
 
 def test_all_of_it_is_small():
-    assert sum(path.stat().st_size for path in SMALL.iterdir()) < 2.5e6
+    sizes = {path.name: path.stat().st_size for path in SMALL.iterdir()}
+    assert sum(sizes.values()) < 2.5e6 and all(sizes[name] < 0.5e6 for name in GIVEN), sizes
+    assert {*sizes} == {"README.md", SHIPPED, *GIVEN}
 
 
 def test_the_ecg_of_the_other_simulator_follows_from_its_maps():
@@ -34,7 +39,25 @@ def test_the_ecg_of_the_other_simulator_follows_from_its_maps():
     ecg = training_free_ecg((maps.V_m.values - V_REST) / V_SPAN, maps.dx_map, 5.0, 0.226, places)
     assert r2(maps.phi_e.values, ecg).min() > 0.9
     assert maps.attrs["source"].startswith("Finitewave") and 0.1 < maps.attrs["fibrosis_density"] < 0.3
-    assert np.unique(maps.D) == [0.13]
+    assert np.unique(maps.D) == [0.13] and maps.attrs["dx"] == 0.25
+    assert np.isclose(1 - maps.conductive.mean(), maps.attrs["fibrosis_density"])
+
+
+def test_pixels_reach_no_more_than_their_conducting_share():
+    maps = import_maps(SMALL / "finitewave.npz")
+    share = maps.conductive.values.reshape(50, 8, 50, 8).mean((1, 3))
+    peak = ((maps.V_m - V_REST) / V_SPAN).max("time").values
+    assert (share == 0).any() and (np.abs(peak[share == 0]) < 1e-6).all() and (peak <= share + 1e-3).all()
+
+
+def test_the_ecg_of_the_other_simulator_with_its_own_conductivity():
+    """The lead field of the true D on the pixels: what is left is what the pixels blur."""
+    maps = import_maps(SMALL / "finitewave.npz")
+    share = maps.conductive.values.reshape(50, 8, 50, 8).mean((1, 3))
+    on_pixels = Tissue(D=0.13 * share, conductive=share > 0, dx=maps.dx_map)
+    places = Electrodes(maps.electrodes.values, tuple(maps.attrs["lead"].split()))
+    ecg = pseudo_ecg(maps.V_m.values, on_pixels, places)
+    assert min(np.corrcoef(a, b)[0, 1] for a, b in zip(ecg, maps.phi_e.values, strict=True)) > 0.9
 
 
 def test_the_two_files_hold_the_fibrotic_one_of_the_four():
