@@ -64,7 +64,7 @@ ema = 0.0  # memory of a moving average of the weights; 0: none
 delta = 1.0  # Huber, in standard deviations of a tissue's ECG
 lambda_se = 0.1  # weight of the entropy term at the first epoch
 augment = True  # mirror images and turns
-threads = 2  # of the CPU
+threads = 1  # of the CPU
 claim_r2_min = 0.9  # mean R2 on the test tissues of the split
 claim_folds_min = 0.93  # mean R2 in the cross-validation
 
@@ -186,9 +186,11 @@ found.round({"mean": 3, "median": 3, "worst": 2, "mild": 3, "minutes, one thread
 
 # %% [markdown]
 # Mean, median and worst $R^2$ over 30 validation tissues, one seed each, and the mean over the mild ones. Differences of about 0.01 are within what
-# another seed would do. What stands out: group norm divides each frame by its own amplitude, which carries the share of conducting tissue; a decoder that looks
-# both ways in time helps; mirror images and scaled losses help; fewer tissues hurt. More pixels hardly matter here. The structured surrogate
-# ({doc}`09_structured`) gains far more than any of these, by not having to learn the operator.
+# another seed would do, so most rows say: no matter. What stands out is data. Without mirror images and turns, or with half of the tissues, the network loses
+# more than by any change of its parts; a decoder that looks back only, and maps of 25 pixels, come next. Dilated convolutions do
+# at least as well as the LSTM, a linear encoder as well as the convolutional one. What limits it, then, is neither resolution nor any part, but how
+# many tissues it takes to learn the operator from examples. The structured surrogate ({doc}`09_structured`) gains far more than any row here, by not having
+# to learn it.
 #
 # ## Where attention looks
 #
