@@ -301,7 +301,8 @@ _ = fig.legend(*right.get_legend_handles_labels(), loc="outside right upper", fo
 #
 # Next to the solver, what a trained network costs: one tissue, maps of
 # 100 × 100 pixels, 160 frames, 16 electrodes, one thread, after
-# loading; medians of twenty calls, from `tools/cost.py`. The exact lead
+# loading; medians of twenty calls (of the simulation: three), from
+# `tools/cost.py`. The exact lead
 # field of the known conductivity is timed beside it, in the same run
 # and the same language, and so is the simulation of the whole tissue.
 
@@ -372,6 +373,10 @@ numbers |= {
     "predict_seconds_16_leads": (predicting, "s", one + ", five networks"),
     "predict_over_lead_field": (predicting / lead, "1", one + ", lead field of 400 x 400 cells with known D"),
     "predict_over_simulation": (predicting / seconds["simulation of the tissue"], "1", one),
+    "train_minutes_structured_alone": (
+        seconds["epoch of 32 tissues, bfloat16, 2 threads"] * 240 / 32 * 30 / 60,
+        "min", f"240 tissues, 30 epochs, from an epoch of 32, two threads, nothing beside it, {cost_machine}",
+    ),
     "mixed_precision_speedup": (
         seconds["epoch of 32 tissues, float32, 2 threads"] / seconds["epoch of 32 tissues, bfloat16, 2 threads"],
         "1", f"training of the structured network, two threads, {cost_machine}",

@@ -1,6 +1,6 @@
 """What the surrogates cost beside the exact lead field and the simulation: ``data/results/runs/cost.csv``, on a quiet machine.
 
-Times are medians of at least 20 calls after a warm-up, on one thread unless a row says otherwise. Ratios within one run are what
+Times are medians of 20 calls after a warm-up (of the simulation: 3), on one thread unless a row says otherwise. Ratios within one run are what
 to read; the machine is named in every row.
 """
 
