@@ -185,7 +185,8 @@ found["minutes, one thread"] = minutes
 found.round({"mean": 3, "median": 3, "worst": 2, "mild": 3, "minutes, one thread": 1})
 
 # %% [markdown]
-# Mean, median and worst $R^2$ over 30 validation tissues, one seed each, and the mean over the mild ones. Differences of about 0.01 are within what
+# Mean, median and worst $R^2$ over 30 validation tissues, one seed each, and the mean over the mild ones; the minutes were taken with other
+# trainings on the same machine. Differences of about 0.01 are within what
 # another seed would do, so most rows say: no matter. What stands out is data. Without mirror images and turns, or with half of the tissues, the network loses
 # more than by any change of its parts; a decoder that looks back only, and maps of 25 pixels, come next. Dilated convolutions do
 # at least as well as the LSTM, a linear encoder as well as the convolutional one. What limits it, then, is neither resolution nor any part, but how

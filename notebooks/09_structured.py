@@ -311,7 +311,7 @@ numbers = {
     "structured_r2_near_electrodes": (best["near electrodes"], 0.01, scale + ", 4 electrodes at 5 to 8 mm"),
     "structured_r2_condition_left_out": (left_out["mean"].min(), 0.02, "the worst of four conditions, 1 seed"),
     "structured_r2_split": (r2_test.mean(), 0.004, f"{len(members['test'])} test tissues of the split, {len(seeds)} seeds"),
-    "train_minutes_structured": (minutes, None, f"one seed, {threads} threads"),
+    "train_minutes_structured": (minutes, None, f"one seed, {threads} thread{'s' * (threads > 1)}, with other trainings beside it"),
 }  # fmt: skip
 save_headline("09_structured", {
     key: {"value": value, "unit": "min" if "minutes" in key else "1", "tolerance": tolerance, "scale": words}

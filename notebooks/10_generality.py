@@ -130,8 +130,9 @@ table.round(3)
 # %% [markdown]
 # Mean $R^2$ of the raw central ECG, its 95 % bootstrap interval over tissues, median and worst; means over eight unseen and four very near
 # electrodes; and the mean of the training-free estimate. Re-entry is read from fronts that follow each other closely, though no tissue in training
-# had two. MBR cells have about twice the $\kappa$ and are off by that factor until it is known. What the table does not show: fibers, curved
-# sheets, or anything measured.
+# had two. MBR cells have about twice the $\kappa$ and are off by that factor until it is known. Among the MLR-I cells one tissue, whose slow wave
+# fills the recording to its end, decides the mean; the median says what the rest are like. Dense fibrosis is the hardest of the sets. What
+# the table does not show: fibers, curved sheets, or anything measured.
 
 # %%
 if "two_foci" in rows:

@@ -226,8 +226,9 @@ _ = ax.axvline(1, color="black", lw=0.8)
 _ = ax.set(xscale="log", yticks=range(len(unusual)), yticklabels=unusual, xlabel="unusualness over its threshold")
 
 # %% [markdown]
-# One point a tissue; right of the line it is flagged. About one in a hundred usual tissues is flagged by construction. Other cells and other
-# diffusivities are noticed; two foci look like usual tissue, and are predicted as well ({doc}`10_generality`). A flag is a reason to look, and no
+# One point a tissue; right of the line it is flagged. About one in a hundred usual tissues is flagged by construction. Other cells and
+# re-entry are always noticed, a higher diffusivity mostly; a lower one and other fibrosis only now and then, and two foci never: these are
+# predicted well ({doc}`10_generality`), but dense fibrosis is not always, and two thirds of it go unnoticed. A flag is a reason to look, and no
 # measure of the error.
 
 # %%

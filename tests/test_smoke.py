@@ -22,6 +22,7 @@ def smoke(tmp_path_factory):
     home = tmp_path_factory.mktemp("smoke")
     (home / "data" / "results").mkdir(parents=True)
     for name in INPUTS:
+        (home / "data" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "data" / name, home / "data" / name)
 
     @functools.cache

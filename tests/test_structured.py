@@ -48,7 +48,7 @@ def inferred(model, u, dx=DX):
 
 def ecg(model, u, electrodes, V=None):
     G = [z.double() for z in inner_gradients(u.shape[1:], DX, electrodes)]
-    return torch.einsum("eyx,tyx->et", lead_field(inferred(model, u), *G)[0], u if V is None else V)
+    return torch.einsum("eyx,tyx->et", lead_field(inferred(model, u), *G)[0], u if V is None else V).detach()
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = (  # made by `make experiments`: every fold and seed, hours of training
-    "results/runs/baselines_cv.csv", "results/runs/frame_cnn_cv.csv", "results/runs/seq2seq_cv.csv",
-    "results/runs/seq2seq_search.csv", "results/runs/seq2seq_search_trainings.csv", "results/runs/structured_cv.csv",
-    "results/runs/structured_cv_trainings.csv", "results/runs/structured_left_out.csv", "results/runs/structured_data.csv",
-    "results/runs/cost.csv",
-)  # fmt: skip
+EXPERIMENTS = (
+    *("baselines_cv", "frame_cnn_cv", "frame_cnn_cv_trainings", "seq2seq_cv", "seq2seq_cv_trainings", "seq2seq_search"),
+    *("seq2seq_search_trainings", "structured_cv", "structured_cv_trainings", "structured_left_out"),
+    *("structured_left_out_trainings", "structured_data", "structured_data_trainings", "cost"),
+)
+RUNS = tuple(f"results/runs/{name}.csv" for name in EXPERIMENTS)  # by `make experiments`: every fold and seed, hours of training
 INPUTS = ("results/bench_speed.csv", "results/bench_nversion.csv", *RUNS)  # the first two by `make bench`, on a quiet machine
 DATASET = ("results/06_dataset.csv", "results/06_dataset.json")
 
