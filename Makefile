@@ -7,12 +7,13 @@ READY := $(VENV)/.ready
 BENCH := .venv-bench
 export NB SET
 
-.PHONY: help book test reproduce experiments run lab bench serve clean
+.PHONY: help book test reproduce reproduce-all experiments run lab bench serve clean
 
 help:
 	@echo "make book       execute what has changed, render the book to _build/html/index.html"
 	@echo "make test       unit and physics tests, every notebook at a small scale, the book"
 	@echo "make reproduce  execute everything from nothing in a copy, compare the headline numbers"
+	@echo "make reproduce-all  the same with every seed, fold and ablation trained anew: hours; stop it and repeat, it goes on"
 	@echo "make experiments  all folds, seeds and searches behind the tables: hours, found in the cache where they are done"
 	@echo "make run        one notebook with other parameters: make run NB=03_ecg SET=\"dx=0.25 z_mm=20\""
 	@echo "make lab        JupyterLab with the notebooks"
@@ -33,8 +34,12 @@ test: $(READY)
 reproduce: $(READY)
 	@$(BIN)/python -u tools/reproduce.py
 
+reproduce-all: $(READY)
+	@$(BIN)/python -u tools/reproduce.py --all
+
 experiments: $(READY)
 	@$(BIN)/python -u tools/experiments.py $(NAMES)
+	@$(BIN)/python -u tools/repeat.py
 	@$(BIN)/python -u tools/cost.py
 
 run: $(READY)

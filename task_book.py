@@ -1,4 +1,4 @@
-"""The book: merge the headline numbers, then render pages and executed notebooks to ``_build/html/index.html``."""
+"""The book: merge the headline numbers, judge the claims of the paper, then render pages and executed notebooks to ``_build/html/index.html``."""
 
 import sys
 from pathlib import Path
@@ -9,11 +9,12 @@ sys.path.insert(0, str(Path(__file__).parent / "tools"))
 
 import headline
 import render
+import reproduction
 from driver import NotebookError, hold_lock
-from registry import NOTEBOOKS, ROOT
+from registry import NOTEBOOKS, ROOT, RUNS
 
 RESULTS = ROOT / "data" / "results"
-MERGED = RESULTS / "headline.json"
+MERGED, CLAIMS = RESULTS / "headline.json", RESULTS / "reproduction.csv"
 
 
 @task(
@@ -30,10 +31,22 @@ def task_headline(headlines, readme, produces):
 
 @task(
     kwargs={
+        "numbers": MERGED,
+        "runs": [ROOT / "data" / name for name in RUNS],
+        "code": ROOT / "tools" / "reproduction.py",
+        "produces": CLAIMS,
+    }
+)
+def task_reproduction(numbers, runs, code, produces):
+    reproduction.publish(RESULTS)
+
+
+@task(
+    kwargs={
         "pages": sorted(path for path in (ROOT / "book").rglob("*.*") if path.suffix != ".pyc"),
         "settings": [ROOT / "_config.yml", ROOT / "_toc.yml"],
         "notebooks": [notebook.published for notebook in NOTEBOOKS],
-        "numbers": MERGED,
+        "numbers": [MERGED, CLAIMS],
         "pictures": sorted(RESULTS.glob("*.png")) or None,
         "produces": ROOT / "_build" / "html" / "index.html",
     }

@@ -35,6 +35,7 @@ from forwardecg import plot
 from forwardecg.baselines import training_free_ecg
 from forwardecg.calibration import converged_cv
 from forwardecg.cell import FK_CAF, V_SPAN
+from forwardecg.comparison import interval
 from forwardecg.dataset import collection, load_or_simulate
 from forwardecg.electrodes import Electrodes
 from forwardecg.fronts import RESTITUTION, filled, fronts
@@ -45,7 +46,6 @@ from forwardecg.recipe import read_recipe
 from forwardecg.record import provenance, save_headline
 from forwardecg.structured import Inputs, inner_gradients, inputs, lead_field
 from forwardecg.structured_task import predicted
-from forwardecg.uncertainty import interval
 from forwardecg.weights import load_models
 
 plot.set_style()

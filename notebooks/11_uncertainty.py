@@ -31,6 +31,7 @@ import torch
 
 from forwardecg import plot
 from forwardecg.cell import V_SPAN
+from forwardecg.comparison import interval
 from forwardecg.dataset import collection, load_or_simulate
 from forwardecg.fronts import fronts
 from forwardecg.mapset import MapSet
@@ -42,7 +43,6 @@ from forwardecg.surrogate import mean_of_faces, pixel_diffusivity, summary
 from forwardecg.uncertainty import (
     fit_reference,
     half_width,
-    interval,
     pointwise_coverage,
     pointwise_factor,
     unusualness,

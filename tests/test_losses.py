@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from forwardecg.losses import entropy_mismatch, entropy_weight, huber, hybrid, spectral_entropy
+from forwardecg.losses import (
+    SPECTRAL,
+    entropy_mismatch,
+    entropy_weight,
+    huber,
+    hybrid,
+    log_spectral,
+    multi_resolution_stft,
+    spectral_divergence,
+    spectral_entropy,
+)
 
 T = 1024
 N = T // 2 + 1  # frequencies
@@ -113,3 +123,45 @@ def test_shapes_that_do_not_match_are_refused():
         huber(torch.zeros(2, 5), torch.zeros(2, 1))
     with pytest.raises(ValueError, match="ecg_pred: expected the shape"):
         hybrid(torch.zeros(2, 5), torch.zeros(5), delta=1.0, weight=0.0)
+
+
+def test_two_tones_of_different_frequency_are_the_same_to_the_entropy_and_not_to_its_alternatives():
+    slow, fast = tones([40], [1.0]), tones([90], [1.0])
+    assert entropy_mismatch(fast, slow).item() < 1e-3
+    assert spectral_divergence(fast, slow).item() > 1 and log_spectral(fast, slow).item() > 0.01
+    assert multi_resolution_stft(fast, slow).item() > 0.5
+
+
+def test_the_divergence_of_two_mixtures_is_its_closed_form():
+    """Tones far apart keep their shares of the power, and the window cancels: sum p log(p / q) over the two tones."""
+    p, q = np.array([0.8, 0.2]), np.array([0.4, 0.6])
+    a, b = (tones([60, 200], np.sqrt(share)) for share in (p, q))
+    assert spectral_divergence(b, a).item() == pytest.approx((p * np.log(p / q)).sum(), abs=1e-4)
+    assert spectral_divergence(b, 100 * a).item() == pytest.approx(spectral_divergence(b, a).item(), abs=1e-5), (
+        "blind to scale"
+    )
+
+
+def test_scale_is_seen_by_the_log_spectrum_and_by_the_stft_exactly():
+    noise = torch.randn(3, T, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    assert torch.allclose(multi_resolution_stft(1.3 * noise, noise), torch.full((3,), 0.3, dtype=torch.float64))
+    assert torch.allclose(log_spectral(2 * noise, noise), torch.full((3,), math.log(4), dtype=torch.float64), rtol=0.01)
+
+
+@pytest.mark.parametrize("term", SPECTRAL)
+def test_every_spectral_term_is_zero_for_the_truth_and_has_a_finite_gradient_for_silence(term):
+    ecg = torch.randn(2, 90, generator=torch.Generator().manual_seed(3))
+    assert torch.allclose(SPECTRAL[term](ecg, ecg), torch.zeros(2), atol=1e-6)
+    silent = torch.zeros(2, 90, requires_grad=True)
+    SPECTRAL[term](silent, ecg).sum().backward()
+    assert silent.grad.isfinite().all()
+    wrong = (ecg + 0.3).requires_grad_()
+    SPECTRAL[term](wrong, ecg).sum().backward()
+    assert wrong.grad.abs().sum() > 0
+
+
+def test_the_hybrid_takes_the_term_that_is_named():
+    pred, true = torch.randn(2, 4, 90, generator=torch.Generator().manual_seed(4))
+    for term, function in SPECTRAL.items():
+        expected = huber(pred, true) + 0.3 * function(pred, true)
+        assert torch.allclose(hybrid(pred, true, delta=1.0, weight=0.3, spectral=term), expected)

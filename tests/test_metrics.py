@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forwardecg.metrics import correlation, normalized, r2, rrmse, scores, summary
+from forwardecg.metrics import (
+    correlation,
+    landmarks,
+    normalized,
+    r2,
+    rrmse,
+    scores,
+    spectral_scores,
+    summary,
+    timing_scores,
+)
 
 TRUE = np.array([[1.0, 2.0, 3.0, 6.0], [0.0, 2.0, -2.0, 0.0]])  # means 3 and 0; sum of squares about them 14 and 8
 
@@ -86,3 +96,43 @@ def test_shapes_that_do_not_match_are_refused(score):
             score(TRUE, pred)
     with pytest.raises(ValueError, match=r"ecg_pred: expected the shape \(n, T\)"):
         score(TRUE[0], TRUE[0])
+
+
+def test_band_errors_are_those_of_the_tones_in_the_band():
+    """A tone of 10 Hz right and one of 30 Hz half as large: no error below 20 Hz, one half above."""
+    t = np.arange(0, 1000, 5.0)
+    slow, fast = (np.sin(2 * np.pi * f * t / 1000) for f in (10, 30))
+    table = spectral_scores((slow + 0.2 * fast)[None], (slow + 0.1 * fast)[None], dt=5.0)
+    assert table.band_error_0_20[0] == pytest.approx(0, abs=1e-3) and table.band_error_20_50[0] == pytest.approx(
+        0.5, abs=1e-3
+    )
+    noise = np.random.default_rng(0).normal(size=(1, 200))
+    scaled = spectral_scores(noise, 10 * noise, dt=5.0)
+    assert scaled.log_spectral_distance[0] == pytest.approx(20, abs=0.5), "a factor of 10 is 20 dB, where there is power"
+    with pytest.raises(ValueError, match="dt: expected 0 < dt <= 10"):
+        spectral_scores(slow[None], fast[None], dt=20.0)
+
+
+def test_landmarks_of_a_triangle_and_its_mirror():
+    t = np.arange(0.0, 101.0, 5.0)
+    ecg = np.interp(t, [0, 20, 40, 60, 80, 100], [0, 0, 2, -1, 0, 0])  # up, through zero at 53.3, down
+    both = landmarks(t, np.array([ecg, -ecg]))
+    assert both.onset.tolist() == pytest.approx([21, 21])  # 5 % of 2, on a rise of 0.1 a ms
+    assert both.end.tolist() == pytest.approx([78, 78])
+    assert both.maximum.tolist() == [40, 60] and both.minimum.tolist() == [60, 40]
+    assert both.zero_crossing.tolist() == pytest.approx([160 / 3, 160 / 3]) and both.amplitude.tolist() == [3, 3]
+    no_crossing = landmarks(t, np.abs(ecg)[None])
+    assert np.isnan(no_crossing.zero_crossing[0]) or no_crossing.amplitude[0] == 2
+    with pytest.raises(ValueError, match=r"ecg: expected finite traces \(n, 21\)"):
+        landmarks(t, ecg[None, :-1])
+
+
+def test_a_delay_is_a_timing_error_and_a_gain_an_amplitude_error():
+    t = np.arange(0.0, 200.0, 1.0)
+    shape = lambda t: np.exp(-(((t - 70) / 12) ** 2)) - 0.7 * np.exp(-(((t - 110) / 9) ** 2))  # noqa: E731
+    table = timing_scores(t, shape(t)[None], 1.5 * shape(t - 7)[None])
+    for name in ("onset", "end", "zero_crossing", "peak_time"):
+        assert table[f"{name}_error"][0] == pytest.approx(7, abs=0.1)
+    assert table.amplitude_error[0] == pytest.approx(0.5)
+    upside_down = timing_scores(t, shape(t)[None], -shape(t)[None])
+    assert upside_down.peak_time_error[0] == 40, "the deflection of the same sign is the other one"

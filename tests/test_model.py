@@ -12,7 +12,7 @@ PARTS = [
     {},
     {"norm": True},
     {"encoder": "linear"},
-    {"time": False},
+    {"time": "none"},
     {"attention": False},
     {"decoder": "tcn"},
     {"decoder": "linear"},
@@ -68,12 +68,12 @@ def test_parameter_counts_by_hand():
     """What each part brings: width C = 16."""
     C = 16
     assert count(norm=True) - count() == 2 * (4 + 8)
-    assert count() - count(time=False) == C * C + C
+    assert count() - count(time="none") == C * C + C
     assert count() - count(attention=False) == 4 * (C * C + C) + 2 * C  # q, k, v, output, and the norm
     assert count(decoder="lstm") - count(decoder="linear") == 4 * (2 * C * C + 2 * C)
     assert count() - count(decoder="linear") == 2 * 4 * (2 * C * C + 2 * C) + C  # both ways, and a head twice as wide
     assert count(decoder="tcn") - count(decoder="linear") == 4 * (3 * C * C + C)
-    assert count(encoder="linear", time=False, attention=False, decoder="linear") == 100 * C + C + C + 1
+    assert count(encoder="linear", time="none", attention=False, decoder="linear") == 100 * C + C + C + 1
 
 
 def test_heads_and_time_scale_change_the_output_only(maps):
@@ -83,7 +83,7 @@ def test_heads_and_time_scale_change_the_output_only(maps):
         assert not torch.allclose(network(**change)(*maps)[0], ecg)
 
 
-@pytest.mark.parametrize(("change", "passes"), [({}, True), ({"time": False}, False)])
+@pytest.mark.parametrize(("change", "passes"), [({}, True), ({"time": "none"}, False)])
 def test_times_matter_only_through_the_embedding(change, passes, maps):
     u, t = maps
     model = network(**change)

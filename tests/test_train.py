@@ -199,7 +199,7 @@ def test_a_half_written_checkpoint_never_replaces_a_good_one(data, tmp_path, mon
 
 def test_a_checkpoint_of_another_network_is_refused(data, tmp_path):
     fit(TINY, *data, replace(SHORT, epochs=1), tmp_path / "c")
-    for change in ({"width": 32}, {"decoder": "tcn"}, {"time": False}):
+    for change in ({"width": 32}, {"decoder": "tcn"}, {"time": "none"}):
         with pytest.raises(ValueError, match="checkpoint c: expected the state of a training of this Seq2Seq"):
             fit(replace(TINY, **change), *data, SHORT, tmp_path / "c")
     (tmp_path / "c").write_bytes(b"no checkpoint")
@@ -266,12 +266,12 @@ def test_load_or_fit_trains_once_and_again_when_data_or_settings_change(data, tm
     train, val = data
     model, history = load_or_fit(TINY, train, val, SHORT)
     assert "seed 0: epoch 4/4" in capsys.readouterr().out
-    files = lambda: len(list((tmp_path / "training").iterdir()))  # noqa: E731
+    files = lambda: len(list((tmp_path / "training").glob("*.safetensors")))  # noqa: E731
     again, history_again = load_or_fit(TINY, train, val, SHORT)
     assert capsys.readouterr().out == "" and files() == 1
     assert same(weights_of(model), weights_of(again)) and history.equals(history_again)
     load_or_fit(TINY, train, val, replace(SHORT, seed=1))
-    load_or_fit(replace(TINY, time=False), train, val, SHORT)
+    load_or_fit(replace(TINY, time="none"), train, val, SHORT)
     train.ecg[0, 0] += 1e-3
     load_or_fit(TINY, train, val, SHORT)
     val.u[0, 0, 0, 0] += 1e-2

@@ -9,8 +9,6 @@ from forwardecg.uncertainty import (
     conformal_quantile,
     fit_reference,
     half_width,
-    interval,
-    paired_difference,
     pointwise_coverage,
     pointwise_factor,
     unusualness,
@@ -30,6 +28,8 @@ def test_conformal_quantile_by_hand():
     assert conformal_quantile(scores, 0.6) == 3.0 and conformal_quantile(scores, 0.59) == 3.0
     with pytest.raises(ValueError, match="scores: expected at least 9 for 0.9, got 4"):
         conformal_quantile(scores, 0.9)
+    with pytest.raises(ValueError, match="scores: expected finite"):
+        conformal_quantile(np.array([1.0, np.nan]), 0.5)
 
 
 def test_pointwise_factor_is_the_smallest_that_controls_the_risk():
@@ -80,23 +80,6 @@ def test_coverages_by_hand():
     assert pointwise_coverage(error, sigma, 9.0) == (1.0, 1.0, 1.0)
 
 
-def test_the_interval_is_that_of_a_mean():
-    values = np.random.default_rng(3).normal(2.0, 1.0, 400)
-    mean, low, high = interval(values)
-    assert mean == pytest.approx(values.mean())
-    assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1) and interval(values) == (mean, low, high)
-
-
-def test_paired_differences_use_the_pairing():
-    rng = np.random.default_rng(4)
-    tissue = rng.normal(size=200)
-    a, b = tissue + 0.05 + 0.01 * rng.normal(size=(3, 200)), tissue + 0.01 * rng.normal(size=(3, 200))
-    estimate, low, high, p = paired_difference(a, b)
-    assert 0.045 < low < estimate < high < 0.055 and p < 0.01
-    estimate, low, high, p = paired_difference(b, b[::-1])
-    assert low < 0 < high and p > 0.2
-
-
 def test_the_unusual_is_measured_in_the_shape_of_the_training():
     rng = np.random.default_rng(5)
     mix = rng.standard_normal((4, 4))
@@ -111,6 +94,8 @@ def test_the_unusual_is_measured_in_the_shape_of_the_training():
     moved = fit_reference(7 * train + 3, 7 * calibration + 3)
     assert np.allclose(unusualness(moved, 7 * new + 3), score, rtol=1e-4)
     assert np.allclose(unusualness(Reference.from_card(reference.to_card()), new), score)
+    with pytest.raises(ValueError, match="features: expected finite"):
+        unusualness(reference, np.where(new > 2, np.nan, new))
 
 
 @pytest.mark.parametrize(

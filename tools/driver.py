@@ -192,14 +192,15 @@ def overrides(path: Path) -> dict[str, dict]:
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
 
 
-def main(changed: dict[str, dict]) -> None:
-    """Execute every notebook of this tree in order."""
+def main(changed: dict[str, dict], names: list[str]) -> None:
+    """Execute every notebook of this tree in order, or those that are named."""
     for notebook in NOTEBOOKS:
-        execute(notebook, parameters=changed.get(notebook.name))
+        if notebook.name in names or not names:
+            execute(notebook, parameters=changed.get(notebook.name))
 
 
 if __name__ == "__main__":
     try:
-        main(overrides(Path(sys.argv[1])))
+        main(overrides(Path(sys.argv[1])), sys.argv[2:])
     except NotebookError as error:
         sys.exit(str(error))

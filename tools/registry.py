@@ -4,13 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXPERIMENTS = (
-    *("baselines_cv", "frame_cnn_cv", "frame_cnn_cv_trainings", "seq2seq_cv", "seq2seq_cv_trainings", "seq2seq_search"),
-    *("seq2seq_search_trainings", "structured_cv", "structured_cv_trainings", "structured_left_out"),
-    *("structured_left_out_trainings", "structured_data", "structured_data_trainings", "cost"),
+TRAINED = (  # each with a table of its trainings
+    *("frame_cnn_cv", "seq2seq_cv", "seq2seq_search", "structured_cv", "structured_left_out", "structured_data"),
+    *("ablations", "ablations_lr", "ablations_tuned", "ablations_budget", "ablations_known_d", "spectral_terms"),
+    *("sensitivity", "data_efficiency", "shifted", "left_out"),
 )
+EXPERIMENTS = ("baselines_cv", "readable", "repeat", "cost", *TRAINED, *(f"{name}_trainings" for name in TRAINED))
 RUNS = tuple(f"results/runs/{name}.csv" for name in EXPERIMENTS)  # by `make experiments`: every fold and seed, hours of training
 INPUTS = ("results/bench_speed.csv", "results/bench_nversion.csv", *RUNS)  # the first two by `make bench`, on a quiet machine
+
+
+def runs(*names: str) -> tuple[str, ...]:
+    """The tables of experiments that a notebook reads."""
+    return tuple(f"results/runs/{name}.csv" for name in names)
+
+
 DATASET = ("results/06_dataset.csv", "results/06_dataset.json")
 
 
@@ -88,12 +96,41 @@ NOTEBOOKS = [
         makes=("results/11_uncertainty.csv", "results/11_uncertainty_table.csv", "models/structured_bands.json"),
     ),
     Notebook(
+        "12_ablations",
+        needs=runs("ablations", "ablations_lr", "ablations_tuned", "ablations_budget", "ablations_known_d"),
+        makes=("results/12_ablations.csv", "results/12_ablations.png"),
+    ),
+    Notebook("13_spectral_loss", needs=runs("spectral_terms"), makes=("results/13_spectral_loss.csv",)),
+    Notebook(
+        "14_data_efficiency",
+        needs=runs("data_efficiency"),
+        makes=("results/14_data_efficiency.csv", "results/14_data_efficiency.png"),
+    ),
+    Notebook(
+        "15_shifted",
+        needs=runs("shifted", "left_out", "structured_left_out", "seq2seq_cv", "structured_cv", "baselines_cv"),
+        makes=("results/15_shifted.csv",),
+    ),
+    Notebook(
         "16_results",
-        needs=(
-            *DATASET,
-            *(f"results/runs/{name}.csv" for name in ("baselines_cv", "frame_cnn_cv", "seq2seq_cv", "structured_cv")),
-        ),
+        needs=(*DATASET, *runs("baselines_cv", "frame_cnn_cv", "seq2seq_cv", "structured_cv", "readable", "repeat")),
         makes=("results/16_results.csv", "results/16_results_table.csv", "results/16_results.png"),
+    ),
+    Notebook(
+        "20_undeclared_choices",
+        needs=(*DATASET, *runs("seq2seq_cv", "sensitivity")),
+        makes=("results/20_undeclared_choices.csv", "results/20_undeclared_choices.png"),
+    ),
+    Notebook(
+        "17_figures",
+        needs=tuple(
+            f"results/{name}"
+            for name in (
+                *("06_dataset.csv", "08_training_ecg.nc", "08_training_history.csv", "12_ablations.csv"),
+                *("14_data_efficiency.csv", "16_results.csv", "20_undeclared_choices.csv"),
+            )
+        ),
+        makes=tuple(f"results/17_figures_{k}.{kind}" for k in range(1, 8) for kind in ("svg", "png")),
     ),
     Notebook(
         "18_cost",

@@ -1,4 +1,4 @@
-"""Training losses: Huber, spectral entropy, and their sum with a cosine-decayed weight.
+"""Training losses: Huber, spectral entropy and its alternatives, and their sum with a cosine-decayed weight.
 
 All take ecg_pred and ecg_true of shape (B, T) and return one value per member of the batch, (B,).
 """
@@ -23,14 +23,24 @@ def huber(ecg_pred: Tensor, ecg_true: Tensor, delta: float = 1.0) -> Tensor:
     return F.huber_loss(ecg_pred, ecg_true, reduction="none", delta=delta).mean(-1)  # (B,)
 
 
+def power_spectrum(ecg: Tensor) -> Tensor:
+    """|rfft(hann y)|^2 of each trace and a floor that keeps silence finite, (B, n)."""
+    window = torch.hann_window(ecg.shape[-1], periodic=False, dtype=ecg.dtype, device=ecg.device)
+    return torch.fft.rfft(window * ecg).abs().square() + SILENCE
+
+
+def spectral_density(ecg: Tensor) -> Tensor:
+    """The power spectrum as shares p that sum to one, (B, n)."""
+    power = power_spectrum(ecg)
+    return power / power.sum(-1, keepdim=True)
+
+
 def spectral_entropy(ecg: Tensor) -> Tensor:
     """Normalized Shannon entropy of the power spectrum: H = -sum p log p / log n, 0 for a pure tone, 1 for white noise.
 
     p = |rfft(hann y)|^2 / sum. H is blind to the scale of the trace, and to which frequencies carry the power.
     """
-    window = torch.hann_window(ecg.shape[-1], periodic=False, dtype=ecg.dtype, device=ecg.device)
-    power = torch.fft.rfft(window * ecg).abs().square() + SILENCE  # (B, n)
-    p = power / power.sum(-1, keepdim=True)
+    p = spectral_density(ecg)
     return -(p * p.log()).sum(-1) / math.log(p.shape[-1])  # (B,)
 
 
@@ -39,12 +49,52 @@ def entropy_mismatch(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
     return (spectral_entropy(ecg_pred) - spectral_entropy(ecg_true)).abs()
 
 
+def spectral_divergence(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
+    """Kullback-Leibler divergence sum p_true log(p_true / p_pred): sees which frequencies carry the power, not how much.
+
+    Kullback and Leibler, Annals of Mathematical Statistics 22:79 (1951).
+    """
+    p_true, p_pred = spectral_density(ecg_true), spectral_density(ecg_pred)
+    return (p_true * (p_true.log() - p_pred.log())).sum(-1)
+
+
+def log_spectral(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
+    """Mean over frequencies of |log P_pred - log P_true|, P the power floored at 1e-4 of the mean power of the true trace.
+
+    Sees scale and frequencies; the floor keeps frequencies without power out.
+    """
+    P_pred, P_true = power_spectrum(ecg_pred), power_spectrum(ecg_true)
+    floor = 1e-4 * P_true.mean(-1, keepdim=True)
+    return ((P_pred + floor).log() - (P_true + floor).log()).abs().mean(-1)
+
+
+def multi_resolution_stft(ecg_pred: Tensor, ecg_true: Tensor, windows: tuple[int, ...] = (8, 16, 32)) -> Tensor:
+    """Mean over windows (samples) of |S_pred - S_true| / |S_true|, S the magnitudes of the short-time spectrum.
+
+    The spectral convergence of Yamamoto et al., ICASSP 2020 (Parallel WaveGAN); sees when, at which frequency, and how much.
+    """
+    losses = []
+    for n in windows:
+        window = torch.hann_window(n, dtype=ecg_true.dtype, device=ecg_true.device)
+        pred, true = (
+            torch.stft(ecg, n, n // 4, window=window, return_complex=True).abs() for ecg in (ecg_pred, ecg_true)
+        )
+        losses.append((pred - true).norm(dim=(-2, -1)) / true.norm(dim=(-2, -1)).clamp_min(SILENCE))
+    return torch.stack(losses).mean(0)
+
+
+SPECTRAL = {"entropy": entropy_mismatch, "kl": spectral_divergence, "log": log_spectral, "stft": multi_resolution_stft}
+
+
 def entropy_weight(lambda_se: float, done: float) -> float:
     """Cosine-decayed weight of the entropy term at the share ``done`` of the training: lambda_se (1 + cos(pi done)) / 2."""
     return lambda_se * (1 + math.cos(math.pi * done)) / 2
 
 
-def hybrid(ecg_pred: Tensor, ecg_true: Tensor, *, delta: float, weight: float) -> Tensor:
-    """huber + weight |H(ecg_pred) - H(ecg_true)|: the paper's combination; the weights and delta are our choice."""
+def hybrid(ecg_pred: Tensor, ecg_true: Tensor, *, delta: float, weight: float, spectral: str = "entropy") -> Tensor:
+    """huber + weight |H(ecg_pred) - H(ecg_true)|: the paper's combination; the weights and delta are our choice.
+
+    ``spectral`` names another term of `SPECTRAL` in place of the entropy.
+    """
     loss = huber(ecg_pred, ecg_true, delta)
-    return loss + weight * entropy_mismatch(ecg_pred, ecg_true) if weight else loss
+    return loss + weight * SPECTRAL[spectral](ecg_pred, ecg_true) if weight else loss

@@ -1,6 +1,6 @@
 """Scores of predicted ECGs, per tissue first, aggregated after.
 
-All take ecg_true and ecg_pred of shape (n, T) in the same units and return (n,). A flat true ECG (SD below 1e-12) has no
+All scores take ecg_true and ecg_pred of shape (n, T) in the same units, one value or row a trace. A flat true ECG (SD below 1e-12) has no
 R2: the score is NaN there, and `summary` says how many there were.
 """
 
@@ -66,6 +66,98 @@ def scores(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
             "peak_error": (np.abs(ecg_pred).max(-1) - peak) / np.maximum(peak, 1e-300),
         }
     )
+
+
+BANDS = ((0.0, 20.0), (20.0, 50.0))  # Hz: the deflections; notches and fractionation
+
+
+def spectral_scores(ecg_true: np.ndarray, ecg_pred: np.ndarray, dt: float) -> pd.DataFrame:
+    """One row a trace: band_error of each band of `BANDS`, and log_spectral_distance in dB, from Hann-windowed spectra.
+
+        band_error = |Y_hat - Y| / |Y| over the frequencies of the band, phases included: the rrmse of the band-passed trace
+        log_spectral_distance = RMS over 0-50 Hz of 10 log10(P_hat / P), P floored at 1e-6 of the largest true power
+
+    Parameters
+    ----------
+    dt : ms between samples; below 10, that the bands are there
+
+    Raises
+    ------
+    ValueError
+        Traces of different shapes or not finite; dt too long.
+    """
+    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
+    if not 0 < dt <= 10:
+        raise ValueError(f"dt: expected 0 < dt <= 10 ms, half a period of 50 Hz, got {dt}")
+    window, frequency = np.hanning(ecg_true.shape[-1]), 1000 * np.fft.rfftfreq(ecg_true.shape[-1], dt)  # Hz
+    true, pred = (np.fft.rfft(window * ecg) for ecg in (ecg_true, ecg_pred))
+    table = {}
+    for low, high in BANDS:
+        at = (frequency >= low) & (frequency < high)
+        size = np.maximum(np.linalg.norm(true[:, at], axis=-1), 1e-300)
+        table[f"band_error_{low:.0f}_{high:.0f}"] = np.linalg.norm((pred - true)[:, at], axis=-1) / size
+    at = frequency < BANDS[-1][1]
+    floor = np.maximum(1e-6 * np.square(np.abs(true)).max(-1, keepdims=True), 1e-300)
+    decibel = [10 * np.log10(np.maximum(np.square(np.abs(z)), floor)[:, at]) for z in (true, pred)]
+    table["log_spectral_distance"] = np.sqrt(np.square(np.subtract(*decibel)).mean(-1))
+    return pd.DataFrame(table)
+
+
+EDGE = 0.05  # of the largest deflection: where a trace begins and ends
+
+
+def landmarks(t: np.ndarray, ecg: np.ndarray) -> pd.DataFrame:
+    """One row a trace: onset, end, maximum, minimum, zero_crossing in ms, and amplitude, as one would read them off a recording.
+
+    Onset and end: the first and last time at which |ecg| passes `EDGE` of its largest value. Zero crossing: the last one
+    before the later of maximum and minimum, NaN if there is none between them. Amplitude: maximum minus minimum, in the
+    units of the trace. Crossings are interpolated linearly.
+
+    Parameters
+    ----------
+    t : (T,) ms, increasing
+    ecg : (n, T)
+    """
+    t, ecg = np.asarray(t, float), np.asarray(ecg, float)
+    if t.ndim != 1 or ecg.ndim != 2 or ecg.shape[1] != t.size or not np.isfinite(ecg).all():
+        raise ValueError(f"ecg: expected finite traces (n, {t.size}), got shape {ecg.shape}")
+    rows = []
+    for trace in ecg:
+        high, low = int(trace.argmax()), int(trace.argmin())
+        outside = np.abs(trace) - EDGE * np.abs(trace).max()
+        edges = _crossings(t, outside)
+        between = [x for x in _crossings(t, trace) if t[min(high, low)] <= x <= t[max(high, low)]]
+        rows.append(
+            {
+                "onset": t[0] if outside[0] >= 0 else edges[0],
+                "end": t[-1] if outside[-1] >= 0 else edges[-1],
+                "maximum": t[high],
+                "minimum": t[low],
+                "zero_crossing": between[-1] if between else np.nan,
+                "amplitude": trace[high] - trace[low],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _crossings(t: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Times at which y changes its sign."""
+    k = np.flatnonzero((y[:-1] < 0) != (y[1:] < 0))
+    return t[k] + (t[k + 1] - t[k]) * y[k] / (y[k] - y[k + 1])
+
+
+def timing_scores(t: np.ndarray, ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
+    """Predicted minus true `landmarks`: onset, end, zero_crossing and peak in ms, amplitude relative to the true one.
+
+    The peak is the larger deflection of the true trace; of the predicted one the largest of the same sign.
+    """
+    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
+    true, pred = landmarks(t, ecg_true), landmarks(t, ecg_pred)
+    up = ecg_true.max(-1) >= -ecg_true.min(-1)
+    table = {f"{name}_error": pred[name] - true[name] for name in ("onset", "end", "zero_crossing")}
+    table["peak_time_error"] = np.where(up, pred.maximum - true.maximum, pred.minimum - true.minimum)
+    table["amplitude_error"] = (pred.amplitude - true.amplitude) / np.maximum(true.amplitude, 1e-300)
+    return pd.DataFrame(table)
 
 
 def summary(r2_values: pd.Series) -> pd.Series:

@@ -21,24 +21,26 @@ class ModelConfig:
     pixels: int = 50  # side of the input maps
     encoder: str = "conv"  # conv | linear
     norm: bool = False  # group norm in the encoder, which divides each frame by its own amplitude
-    time: bool = True  # time embedding
+    time: str = "sinusoidal"  # time embedding: sinusoidal | learned (a vector a frame) | none
     attention: bool = True
     decoder: str = "bilstm"  # bilstm (both ways in time) | lstm | tcn | linear
     channels: tuple[int, ...] = (16, 32, 64)
     width: int = 128  # of a frame's code
     heads: int = 4
     t_scale: float = 1000.0  # ms, unit of time inside the embedding
+    frames: int = 256  # that the learned embedding has vectors for
+    inputs: int = 1  # channels of a map: the voltage alone; 2: beside the true D, which no user has (an ablation)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("encoder", ("conv", "linear")), ("decoder", ("bilstm", "lstm", "tcn", "linear"))):
+        choices = {"encoder": ("conv", "linear"), "time": ("sinusoidal", "learned", "none")}
+        for name, allowed in (choices | {"decoder": ("bilstm", "lstm", "tcn", "linear")}).items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
         if not self.channels or any(c < 4 or c % 4 for c in self.channels):
             raise ValueError(f"channels: expected multiples of 4 (groups of the norm), got {self.channels}")
-        if self.pixels < 1 or self.heads < 1 or self.width < 1:
-            raise ValueError(
-                f"pixels, heads, width: expected at least 1, got {self.pixels}, {self.heads}, {self.width}"
-            )
+        for name in ("pixels", "heads", "width", "frames", "inputs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width: expected an even multiple of heads = {self.heads}, got {self.width}")
 
@@ -55,6 +57,20 @@ class TimeEmbedding(nn.Module):
     def forward(self, t: Tensor) -> Tensor:  # t: (T,) ms
         phase = t[:, None] * self.frequency  # (T, C / 2)
         return self.mix(torch.cat([phase.sin(), phase.cos()], -1))  # (T, C)
+
+
+class LearnedTime(nn.Module):
+    """One free vector for each frame, whatever its time: nothing is shared between neighbors."""
+
+    def __init__(self, width: int, frames: int):
+        super().__init__()
+        self.table = nn.Embedding(frames, width)
+        nn.init.normal_(self.table.weight, std=0.02)  # below the codes of the frames, as the sinusoidal one is
+
+    def forward(self, t: Tensor) -> Tensor:  # t: (T,) ms
+        if len(t) > self.table.num_embeddings:
+            raise ValueError(f"t: expected at most {self.table.num_embeddings} frames, got {len(t)}")
+        return self.table.weight[: len(t)]  # (T, C)
 
 
 class TCN(nn.Module):
@@ -79,7 +95,7 @@ class Seq2Seq(nn.Module):
         self.config = config
         if config.encoder == "conv":
             layers, side = [], config.pixels
-            for n, (c_in, c_out) in enumerate(pairwise((1, *config.channels))):
+            for n, (c_in, c_out) in enumerate(pairwise((config.inputs, *config.channels))):
                 kernel, stride = (3, 2) if n else (5, 4)  # the first layer holds most of the cost: a wide stride there
                 norm = [nn.GroupNorm(4, c_out)] if config.norm else []
                 layers += [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2), *norm, nn.GELU()]
@@ -87,8 +103,12 @@ class Seq2Seq(nn.Module):
             # Flattened, not pooled: 1/r weighs by position.
             self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(config.channels[-1] * side**2, config.width))
         else:
-            self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(config.pixels**2, config.width))
-        self.time = TimeEmbedding(config.width, config.t_scale) if config.time else None
+            self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(config.inputs * config.pixels**2, config.width))
+        self.time = None
+        if config.time == "sinusoidal":
+            self.time = TimeEmbedding(config.width, config.t_scale)
+        elif config.time == "learned":
+            self.time = LearnedTime(config.width, config.frames)
         if config.attention:
             self.norm = nn.LayerNorm(config.width)
             self.attention = nn.MultiheadAttention(config.width, config.heads, batch_first=True)
@@ -102,12 +122,17 @@ class Seq2Seq(nn.Module):
         self.head = nn.Linear((1 + both) * config.width, 1)
 
     def forward(self, u: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Maps u (B, T, H, W) in 0..1 at times t (T,) in ms -> ECG (B, T) and attention weights (B, T, T) or None."""
-        side = self.config.pixels
-        if u.ndim != 4 or u.shape[1:] != (len(t), side, side):
-            raise ValueError(f"u: expected maps of shape (B, {len(t)}, {side}, {side}), got {(*u.shape,)}")
+        """Maps u (B, T, H, W) in 0..1 at times t (T,) in ms -> ECG (B, T) and attention weights (B, T, T) or None.
+
+        With several ``inputs`` maps are (B, T, inputs, H, W).
+        """
+        side, inputs = self.config.pixels, self.config.inputs
+        channels = () if inputs == 1 else (inputs,)
+        if not len(u) or u.shape[1:] != (len(t), *channels, side, side):
+            expected = ", ".join(map(str, ("B", len(t), *channels, side, side)))
+            raise ValueError(f"u: expected maps of shape ({expected}), got {(*u.shape,)}")
         n_batch, n_t = u.shape[:2]
-        z = self.encoder(u.reshape(n_batch * n_t, 1, *u.shape[2:]))  # (B T, C)
+        z = self.encoder(u.reshape(n_batch * n_t, inputs, side, side))  # (B T, C)
         z = z.reshape(n_batch, n_t, -1)  # (B, T, C)
         if self.time is not None:
             z = z + self.time(t)

@@ -161,3 +161,22 @@ def ladder(ax, table: pd.DataFrame, order: list[str], floor: float = -1.0) -> No
     ax.axvline(1, color="0.8", lw=0.8, zorder=0)
     ax.set(yticks=range(len(order)), yticklabels=order, xlim=(floor - 0.05, 1.04), xlabel=r"$R^2$ of the raw ECG")
     ax.legend(loc="upper left", frameon=True, fontsize="small")
+
+
+def forest(ax, table: pd.DataFrame, color: str = "black", offset: float = 0.0, label: str | None = None) -> None:
+    """Differences with their intervals, one row of ``table`` each, first row on top; filled where p_holm is below 0.05.
+
+    Parameters
+    ----------
+    table : columns difference, low, high, and p_holm; its index names the rows
+    offset : of the marks from the row, to draw several tables
+    """
+    y = np.arange(len(table)) + offset
+    error = [table.difference - table.low, table.high - table.difference]
+    ax.errorbar(table.difference, y, xerr=error, fmt="none", ecolor=color, lw=1.2, capsize=2)
+    face = [color if p < 0.05 else "white" for p in table.p_holm]
+    ax.scatter(table.difference, y, s=28, c=face, edgecolors=color, zorder=3, label=label)
+    ax.axvline(0, color="0.6", lw=0.8, zorder=0)
+    ax.set_yticks(range(len(table)), table.index)
+    if not ax.yaxis_inverted():
+        ax.invert_yaxis()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from forwardecg.electrodes import symmetry_permutations
-from forwardecg.losses import entropy_weight, hybrid
+from forwardecg.losses import SPECTRAL, entropy_weight, hybrid
 from forwardecg.metrics import r2
 from forwardecg.sequences import Sequences, batch_of, normalization
 
@@ -19,6 +19,8 @@ class SequenceLoss:
 
     delta: float = 1.0  # Huber, in standard deviations of a tissue's ECG
     lambda_se: float = 0.1
+    spectral: str = "entropy"  # the term it weighs: entropy, or kl, log, stft of `losses.SPECTRAL`
+    decay: bool = True  # of its weight, by half a cosine to zero; False: constant
     scaled: bool = True  # errors over the SD of the tissue's ECG; False: over that of all training ECGs
     augment: bool = True  # the eight symmetries of the square, exact for electrodes in whole orbits of them
 
@@ -27,6 +29,8 @@ class SequenceLoss:
             value, positive = getattr(self, name), name == "delta"
             if not (np.isfinite(value) and (value > 0 or not positive and value == 0)):
                 raise ValueError(f"{name}: expected a finite number {'>' if positive else '>='} 0, got {value}")
+        if self.spectral not in SPECTRAL:
+            raise ValueError(f"spectral: expected one of {[*SPECTRAL]}, got {self.spectral!r}")
 
 
 class SequenceTask:
@@ -60,9 +64,11 @@ class SequenceTask:
     def loss(self, model: nn.Module, drawn, rows: Tensor, done: float) -> Tensor:
         u, ecg, members = (part[rows] for part in drawn)
         ecg_pred, _ = model(u.to(self.device), self.train.t.to(self.device))
-        sd, weight = self.sd[members].to(self.device), entropy_weight(self.config.lambda_se, done)
+        sd, config = self.sd[members].to(self.device), self.config
+        weight = entropy_weight(config.lambda_se, done) if config.decay else config.lambda_se
         pair = ecg_pred.float() * self.scale / sd, ecg.to(self.device) / sd
-        loss = hybrid(*(z.reshape(-1, z.shape[-1]) for z in pair), delta=self.config.delta, weight=weight)
+        traces = (z.reshape(-1, z.shape[-1]) for z in pair)
+        loss = hybrid(*traces, delta=config.delta, weight=weight, spectral=config.spectral)
         return loss.reshape(len(rows), -1).mean(1)
 
     def score(self, model: nn.Module) -> float:

@@ -12,6 +12,8 @@ from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.electrodes import symmetry_permutations
 from forwardecg.paths import CACHE
 
+D_UNIT = 0.1  # mm^2/ms, about the diffusivity of healthy tissue: brings D to the size of the voltage
+
 
 def symmetry(u: torch.Tensor, n: int) -> torch.Tensor:
     """One of the eight rotations and reflections of maps (..., H, W): n = 0..7, 0 the identity."""
@@ -50,6 +52,8 @@ class Sequences(torch.utils.data.Dataset):
     pixels : side of the maps, a divisor of the stored one
     frame_interval : ms between maps, a multiple of the stored interval; None: that one
     leads : the name of one lead: ``ecg`` is (n, T); several names, or "all": ``ecg`` is (n, lead, T)
+    known_D : put the mean D of each pixel, over 0.1 mm^2/ms and 0 in cells that do not conduct, beside the voltage:
+        ``u`` is (n, T, 2, H, W). For an ablation; D is what the networks are to do without
     memory_gb : maps larger than this are kept in a temporary file of the cache and read from there when needed
 
     Attributes ``electrodes`` (lead, xyz) in mm, of the leads chosen, and ``size``, the side of the sheet in mm.
@@ -68,6 +72,7 @@ class Sequences(torch.utils.data.Dataset):
         frame_interval: float | None = None,
         leads: str | Sequence[str] = "center",
         memory_gb: float = 2.0,
+        known_D: bool = False,
     ):
         if "sim" not in ds.dims or "center" not in ds.lead:
             raise ValueError(f"ds: expected a data set with the dim sim and the lead center, got dims {[*ds.dims]}")
@@ -93,6 +98,9 @@ class Sequences(torch.utils.data.Dataset):
         self.size = 2 * float(ds.electrodes.sel(lead="center")[0])  # every recipe has it, above the middle of the sheet
         maps = (network_maps(ds.V_m.isel(sim=sim).load(), pixels) for sim in sims)
         shape = (len(sims), ds.sizes["time"], pixels, pixels)
+        if known_D:
+            maps = (_with_D(u, ds.isel(sim=sim)) for u, sim in zip(maps, sims, strict=True))
+            shape = (*shape[:2], 2, pixels, pixels)
         if 2 * math.prod(shape) > memory_gb * 1e9:
             self.u = _on_disk(maps, shape)
         else:
@@ -105,6 +113,13 @@ class Sequences(torch.utils.data.Dataset):
 
     def __getitem__(self, n) -> tuple[torch.Tensor, torch.Tensor]:
         return self.u[n], self.ecg[n]
+
+
+def _with_D(u: torch.Tensor, tissue: xr.Dataset) -> torch.Tensor:
+    """Maps (T, 2, H, W) from u (T, H, W): the voltage, and in every frame the same map of D."""
+    D = torch.from_numpy(np.where(tissue.conductive.values, tissue.D.values, 0) / D_UNIT)[None]
+    D = torch.nn.functional.avg_pool2d(D, D.shape[-1] // u.shape[-1])
+    return torch.stack([u, D.to(u.dtype).expand_as(u)], 1)
 
 
 def _distinct(name: str, chosen: Sequence, allowed: Sequence) -> None:

@@ -16,11 +16,13 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import distributed, nn
@@ -217,4 +219,7 @@ def load_or_fit(model: nn.Module, task, config: TrainConfig) -> pd.DataFrame:
                 f"validation R2 {row['val_r2']:.4f}, about {left:.0f} s left"
             )
 
-    return fit(model, task, config, folder / f"{key.hexdigest()[:16]}.safetensors", report)
+    path = folder / f"{key.hexdigest()[:16]}.safetensors"
+    together = distributed.is_initialized()  # processes of one training must not wait for each other
+    with nullcontext() if together else FileLock(path.with_suffix(".lock")):  # others wait until it is there
+        return fit(model, task, config, path, report)

@@ -14,9 +14,9 @@ import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest
 
-N_BOOTSTRAP = 2000
+from forwardecg.comparison import interval
 
 
 def _ratios(error: np.ndarray, sigma: np.ndarray, coverage: float) -> np.ndarray:
@@ -60,6 +60,8 @@ def whole_trace_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) ->
 
 def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
     """The ceil((n + 1) coverage)-th smallest of n scores: a new exchangeable one stays below with at least this probability."""
+    if not np.isfinite(scores).all():
+        raise ValueError("scores: expected finite values, got NaN or infinity")
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
     if rank > len(scores):
         raise ValueError(
@@ -80,38 +82,6 @@ def whole_trace_coverage(error: np.ndarray, sigma: np.ndarray, factor: float) ->
     inside = (_ratios(error, sigma, 0.5) <= factor).all(1)
     limits = binomtest(int(inside.sum()), inside.size).proportion_ci(0.95, "exact")
     return float(inside.mean()), float(limits.low), float(limits.high)
-
-
-def interval(values: np.ndarray, seed: int = 0, level: float = 0.95, statistic=np.mean) -> tuple[float, float, float]:
-    """A statistic of values (n,), one a tissue, and its bootstrap percentile interval over the tissues."""
-    values = np.asarray(values, float)
-    if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
-        raise ValueError(f"values: expected at least 2 finite ones, one a tissue, got shape {values.shape}")
-    estimate = float(statistic(values))
-    if np.ptp(values) == 0:
-        return estimate, estimate, estimate
-    rng = np.random.default_rng(seed)
-    found = bootstrap(
-        (values,), statistic, confidence_level=level, n_resamples=N_BOOTSTRAP, method="percentile", rng=rng
-    )
-    return estimate, float(found.confidence_interval.low), float(found.confidence_interval.high)
-
-
-def paired_difference(
-    a: np.ndarray, b: np.ndarray, seed: int = 0, level: float = 0.95
-) -> tuple[float, float, float, float]:
-    """Mean of a - b, scores (seed, n) of the same tissues: estimate, bootstrap interval over seeds and tissues, two-sided p."""
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    if a.ndim != 2 or a.shape[1] != b.shape[1]:
-        raise ValueError(f"a, b: expected scores (seed, n) of the same n tissues, got {a.shape} and {b.shape}")
-    rng, means = np.random.default_rng(seed), np.empty(N_BOOTSTRAP)
-    for k in range(N_BOOTSTRAP):
-        at = rng.integers(a.shape[1], size=a.shape[1])
-        rows = (z[rng.integers(len(z), size=len(z))].mean(0) for z in (a, b))
-        means[k] = np.subtract(*rows)[at].mean()
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    p = 2 * min((means <= 0).mean(), (means >= 0).mean())
-    return float(a.mean() - b.mean()), float(low), float(high), float(min(max(p, 1 / N_BOOTSTRAP), 1.0))
 
 
 @dataclass(frozen=True)
@@ -145,5 +115,7 @@ def fit_reference(features: np.ndarray, calibration: np.ndarray, share: float = 
 
 def unusualness(reference: Reference, features: np.ndarray) -> np.ndarray:
     """Mahalanobis distance (n,) of features (n, k) from the training, over the square root of k: about 1 for usual ones."""
+    if not np.isfinite(features).all():
+        raise ValueError("features: expected finite values, got NaN or infinity")
     z = (np.asarray(features, float) - np.array(reference.mean)) @ np.array(reference.whitening).T
     return np.sqrt(np.square(z).mean(-1))

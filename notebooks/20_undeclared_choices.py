@@ -1,0 +1,185 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Which undeclared choice would yield 0.99?
+#
+# **Question.** The paper reports a mean $R^2$ of 0.99 ± 0.01 and leaves open on what kind of ECG, tissue, electrode and average. Our reading of
+# it gives less ({doc}`08_training`). Which single choice, made otherwise, would give the paper's number?
+#
+# **Scale:** choices of the score: the five-fold cross-validation of the published network, 300 tissues. Choices of the data and the maps: one
+# changed at a time at the setting of {doc}`12_ablations`, retrained, three folds of five, one seed. Every row is the paper's architecture.
+#
+# Needs the tables of `make experiments`; seconds. With other values: `make run NB=20_undeclared_choices SET="paper_r2=0.98"`. What we chose, and
+# why, is in {ref}`choices`.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from forwardecg import plot
+from forwardecg.comparison import by_seed, interval, paired_difference
+from forwardecg.paths import RESULTS, result_file
+from forwardecg.record import provenance, save_headline
+
+plot.set_style()
+
+# %% tags=["parameters"]
+paper_r2 = 0.99  # mean R2 of the paper
+rounding = 0.005  # what rounds to it counts as it
+n_draws = 20000  # of thirty test tissues
+claim_as_stated_max = 0.985  # the mean of raw ECGs over all tissue stays below this
+
+# %% [markdown]
+# ## The verdict
+#
+# **Reproduced:** the mean is 0.985 or more, which rounds to the paper's. **Not reproduced:** even the upper end of the 95 % interval over tissues
+# is below that. **Open:** the mean is below and the interval is not.
+
+
+# %%
+def verdict(mean, high):
+    """What a row says about the paper's number."""
+    least = paper_r2 - rounding
+    return "reproduced" if mean >= least else "open" if high >= least else "not reproduced"
+
+
+def row(values, statistic=np.mean):
+    """Estimate, interval over tissues, and verdict."""
+    mean, low, high = interval(np.asarray(values), statistic=statistic)
+    return {"tissues": len(values), "mean R2": mean, "low": low, "high": high, "verdict": verdict(mean, high)}
+
+
+# %% [markdown]
+# ## Choices of the score
+#
+# The network is the published one and stays as it is. Only the question changes: which tissues are counted, what is done to the ECGs before they
+# are compared, and what kind of average is taken.
+
+# %%
+RUNS = RESULTS / "runs"
+cv = pd.read_csv(RUNS / "seq2seq_cv.csv", keep_default_na=False).groupby("sim").first()
+sd = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim").ecg_sd
+pooled = lambda rows: 1 - ((1 - rows.r2) * sd[rows.index] ** 2).sum() / (sd[rows.index] ** 2).sum()  # noqa: E731
+mild = cv[cv.mild]
+of_score = {"as we read it: raw ECGs, all tissue, mean over tissues": row(cv.r2)}
+of_score |= {"median over tissues": row(cv.r2, np.median)}
+rng = np.random.default_rng(0)
+resampled = [pooled(cv.iloc[rng.integers(len(cv), size=len(cv))].rename_axis("sim")) for _ in range(1000)]
+low, high = np.quantile(resampled, [0.025, 0.975])
+of_score |= {"pooled: squared errors and variances summed over tissues": {
+    "tissues": len(cv), "mean R2": pooled(cv), "low": low, "high": high, "verdict": verdict(pooled(cv), high)
+}}  # fmt: skip
+of_score |= {
+    "each ECG, true and predicted, normalized before scoring": row(cv.r2_normalized),
+    "mild tissue only: fibrosis below 20 %, not interstitial": row(mild.r2),
+    "mild tissue and normalized": row(mild.r2_normalized), "mild tissue, median": row(mild.r2, np.median),
+}  # fmt: skip
+of_score |= {
+    f"texture: {name}": row(cv.r2[cv.texture == name])
+    for name in ("none", "compact", "patchy", "diffuse", "interstitial")
+}
+of_score = pd.DataFrame(of_score).T.infer_objects()
+of_score.round(3)
+
+# %% [markdown]
+# The column says mean, but the rows that say median or pooled are those. No row here was chosen to look good: each answers "what if the paper
+# meant this?". What rows cannot say is what the paper did mean.
+#
+# **The luck of the draw.** The paper tests on a tenth, thirty tissues. How often would thirty of our tissues, in proportion of the conditions,
+# give 0.99?
+
+# %%
+rng = np.random.default_rng(1)
+groups = [of.r2.to_numpy() for _, of in cv.groupby("condition")]
+drawn = np.concatenate([
+    np.stack([rng.permutation(of)[: round(0.1 * len(of))] for _ in range(n_draws)]) for of in groups
+], axis=1).mean(1)  # fmt: skip
+lucky = float((drawn >= paper_r2 - rounding).mean())
+fig, ax = plt.subplots(figsize=(6, 2.6))
+_ = ax.hist(drawn, bins=60, color="0.6")
+_ = ax.axvline(paper_r2 - rounding, color="black", ls=":")
+_ = ax.set(xlabel="mean $R^2$ over 30 test tissues", ylabel="draws")
+print(
+    f"{lucky:.2%} of {n_draws} draws of thirty reach {paper_r2 - rounding:g}; middle 95 %: {np.quantile(drawn, 0.025):.3f} to {np.quantile(drawn, 0.975):.3f}"
+)
+
+# %% [markdown]
+# The dotted line is the paper's number, rounded down. The spread is what thirty tissues leave to chance, with the network as it is; it does not
+# show the chance of the training set.
+#
+# ## Choices of the data and the maps
+#
+# Now the choice is made before training. All rows have the smaller setting of the ablations, the first one is that setting unchanged, and each is
+# compared with it: paired by tissue where the tissues are the same, by two intervals where they are not.
+
+# %%
+rows = pd.read_csv(RUNS / "sensitivity.csv", keep_default_na=False)
+base = rows[rows.choice == "as the ablations"]
+of_data = {}
+for choice, some in rows.groupby("choice", sort=False):
+    entry = row(some.r2) | {
+        "mild": some.r2[some.mild].mean(),
+        "median": some.r2.median(),
+        "difference": np.nan,
+        "diff. low": np.nan,
+        "diff. high": np.nan,
+    }
+    if choice != "as the ablations" and set(some.set) <= {"base", "z20", "z80"}:
+        found = paired_difference(by_seed(some), by_seed(base))
+        entry |= {"difference": found.difference, "diff. low": found.low, "diff. high": found.high}
+    of_data[choice] = entry
+of_data = pd.DataFrame(of_data).T.infer_objects()
+pd.concat([of_score, of_data]).rename_axis("choice").round(5).to_csv(result_file("20_undeclared_choices.csv"))
+of_data.round(3)
+
+# %%
+both = pd.concat([of_score.iloc[:7], of_data])
+fig, ax = plt.subplots(figsize=(8, 6))
+y = np.arange(len(both))
+colors = {"reproduced": "#009e73", "open": "#e69f00", "not reproduced": "0.35"}
+for name, color in colors.items():
+    at = (both.verdict == name).to_numpy()
+    _ = ax.hlines(y[at], both.low[at], both.high[at], color=color, lw=1.5)
+    _ = ax.plot(both["mean R2"][at], y[at], "o", color=color, label=name)
+_ = ax.axvspan(paper_r2 - rounding, 1, color="#009e73", alpha=0.12, lw=0)
+_ = ax.axhline(6.5, color="0.8", lw=0.8)
+_ = ax.set(yticks=y, yticklabels=both.index, xlabel="$R^2$, 95 % interval over tissues")
+_ = ax.invert_yaxis()
+_ = ax.legend(frameon=False, fontsize="small", loc="lower left")
+fig.savefig(result_file("20_undeclared_choices.png"), dpi=120, metadata={"Software": None})
+
+# %% [markdown]
+# Above the line the published network under other scores; below it networks trained on other data. The green band is what rounds to the paper's
+# number. The figure does not show combinations of choices, beyond the two in its upper part, and each point below the line has one seed.
+
+# %%
+assert of_score["mean R2"].iloc[0] < claim_as_stated_max
+value = pd.concat([of_score, of_data])["mean R2"]
+names = {
+    "pooled": "pooled: squared errors and variances summed over tissues", "median": "median over tissues",
+    "normalized_score": "each ECG, true and predicted, normalized before scoring",
+    "mild": "mild tissue only: fibrosis below 20 %, not interstitial", "mild_normalized": "mild tissue and normalized",
+    "mild_median": "mild tissue, median", "no_fibrosis": "texture: none", "base": "as the ablations", "normalized": "ECGs normalized",
+    "z20": "electrode at 20 mm", "z80": "electrode at 80 mm", "one_edge": "waves from one edge only", "narrow_d": "D0 within 8 % of 0.13",
+    "compact": "compact scars only", "below_10": "fibrosis below 10 %", "50_pixels": "maps of 50 x 50 pixels", "other_300": "another 300 tissues",
+}  # fmt: skip
+scales = {True: "300 tissues, 5 folds, published network", False: "3 folds, 1 seed, setting of the ablations"}
+entries = {
+    f"choice_{key}": {"value": value[name], "unit": "1", "tolerance": 0.02, "scale": scales[name in of_score.index]} for key, name in names.items()
+}  # fmt: skip
+scale = f"share of {n_draws} draws of 30 test tissues with a mean R2 of 0.985"
+entries["luck_of_thirty"] = {"value": lucky, "unit": "1", "tolerance": 0.02, "scale": scale}
+save_headline("20_undeclared_choices", entries)
+print(provenance("20_undeclared_choices"))
