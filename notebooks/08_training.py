@@ -53,7 +53,7 @@ pixels = 50  # side of the input maps
 frame_interval = 10.0  # ms between maps
 encoder = "conv"  # conv or linear
 norm = False  # group norm in the encoder
-time = True  # time embedding on or off
+time = "sinusoidal"  # time embedding: sinusoidal, learned or none
 attention = True  # on or off
 decoder = "bilstm"  # bilstm, lstm, tcn or linear
 epochs = 40
@@ -211,7 +211,7 @@ if model.config.attention:
 
 # %% [markdown]
 # Each row sums to one. Bright columns are instants that many others consult. The picture shows what the layer mixes, not what the
-# prediction depends on; whether attention helps at all is a question for an ablation, which this edition does not hold.
+# prediction depends on; whether attention helps at all is asked in {doc}`12_ablations`.
 #
 # ## Save
 #

@@ -29,7 +29,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from forwardecg import plot
-from forwardecg.comparison import by_seed, compared, interval, paired_difference
+from forwardecg.comparison import by_seed, compared, holm, interval, paired_difference
 from forwardecg.paths import RESULTS, result_file
 from forwardecg.record import provenance, save_headline
 
@@ -132,6 +132,24 @@ pd.DataFrame(
 # Mean $R^2$ of each variant at each budget, and its difference with an interval. The figure does not show budgets at which these networks would
 # stop learning altogether.
 #
+# ## Attention, and what else carries news from frame to frame
+#
+# Attention is one way to combine frames, the decoder is another. Ours reads the sequence both ways; the paper says LSTM, and may mean one that
+# looks back only. So we take attention out beside each decoder.
+
+# %%
+grid = pd.read_csv(RUNS / "ablations_attention.csv")
+cells = {key: by_seed(some) for key, some in grid.groupby(["decoder", "attention"], sort=False)}
+decoders = [*dict.fromkeys(grid.decoder)]
+attention_table = pd.DataFrame({name: paired_difference(cells[name, True], cells[name, False]) for name in decoders}).T
+attention_table["p_holm"] = holm(attention_table.p)
+attention_table.insert(0, "with attention", [cells[name, True].mean() for name in decoders])
+attention_table.insert(1, "without", [cells[name, False].mean() for name in decoders])
+attention_table.drop(columns="p").rename_axis("decoder").round(4)
+
+# %% [markdown]
+# Mean $R^2$ with and without attention, and what attention adds. TEXT_ATTENTION
+#
 # ## Given the true $D$
 #
 # The sequence is there to infer what single maps do not tell: the conductivity. So we give the network the true $D$, averaged to its pixels, as a
@@ -161,6 +179,8 @@ entries |= {f"ablation_{key}": table.difference[name] for key, name in {
     "linear_encoder": "linear encoder", "no_time": "no time embedding", "no_attention": "no attention", "no_entropy": "no entropy term",
     "lstm": "LSTM that looks back only", "no_decoder": "no decoder", "no_augmentation": "no mirror images or turns", "unscaled": "loss not scaled by tissue",
 }.items()}  # fmt: skip
+for key, name in {"attention_lstm": "LSTM that looks back only", "attention_alone": "none", "attention_tcn": "dilated convolutions"}.items():
+    entries[f"ablation_{key}"] = attention_table.difference[name]
 entries |= {"ablation_detectable": table.loc[named].detectable.max(), "ablation_known_d_gain": gain.difference}
 entries |= {"ablation_named_p_min": table.loc[named].p_holm.min()}
 scale = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"

@@ -28,13 +28,13 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-import forwardecg
 from forwardecg import plot
 from forwardecg.electrodes import Electrodes
 from forwardecg.maps import import_maps
 from forwardecg.metrics import r2
 from forwardecg.paths import DATA, ROOT
 from forwardecg.record import provenance, save_headline
+from forwardecg.surrogate import load_surrogate
 
 plot.set_style()
 
@@ -72,7 +72,7 @@ _ = fig.colorbar(image, ax=axes, label="V (mV)")
 # ## Predict
 
 # %%
-surrogate = forwardecg.load_surrogate("structured")
+surrogate = load_surrogate("structured")  # forwardecg.load_surrogate is the same
 named = maps.attrs.get("lead", "").split() or (maps.lead.values.tolist() if "lead" in maps.coords else [])
 names = named or [f"e{k + 1}" for k in range(maps.sizes.get("lead", 0))]
 electrodes = Electrodes(maps.electrodes.values, tuple(names)) if "electrodes" in maps else None

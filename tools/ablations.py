@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from ladder import Rows
-from trainings import LOSS, NET, SEQ2SEQ, seq2seq, split
+from trainings import FRAMES, LOSS, NET, SEQ2SEQ, central_ecg, resampled, seq2seq, split, stored
 
 from forwardecg.metrics import scores, spectral_scores
 
@@ -96,6 +96,23 @@ def ablations_budget(seeds=SEEDS, epochs=(6, 24, 48)) -> Rows:
                 yield tested(ecgs), {"variant": variant, "seed": seed, "budget": n, "set": "test"}, history
 
 
+DECODERS = {
+    "LSTM both ways": "bilstm",
+    "LSTM that looks back only": "lstm",
+    "dilated convolutions": "tcn",
+    "none": "linear",
+}
+
+
+def ablations_attention(seeds=SEEDS) -> Rows:
+    """Attention with each decoder: whether it matters may depend on what else carries news from one frame to another."""
+    for seed in seeds:
+        for decoder, name in DECODERS.items():
+            for attention in (True, False):
+                ecgs, history = trained({"net": {"decoder": name, "attention": attention}}, seed)
+                yield tested(ecgs), {"decoder": decoder, "attention": attention, "seed": seed, "set": "test"}, history
+
+
 def ablations_known_d(seeds=SEEDS) -> Rows:
     """The same parts where the true D is an input: what do they do for a network that need not infer it?"""
     sequence = {"no time, no attention, no decoder": {"net": {"time": "none", "attention": False, "decoder": "linear"}}}
@@ -116,3 +133,8 @@ def spectral_terms(seeds=SEEDS, weights=(0.1, 1.0)) -> Rows:
             both = ecgs(EXTRA, "test")
             table = scores(*both).assign(sim=EXTRA)[MEASURES].join(spectral_scores(*both, dt=5.0))
             yield table, {"term": term, "weight": weight, "seed": seed, "set": "test"}, history
+        true, t = central_ecg("test", EXTRA), stored("test").time.values
+        kept = slice(None, None, round(FRAMES / (t[1] - t[0])))
+        both = true, resampled(true[:, kept], t[kept], t)  # what the frames of the network alone cost
+        table = scores(*both).assign(sim=EXTRA)[MEASURES].join(spectral_scores(*both, dt=5.0))
+        yield table, {"term": "truth, every 10 ms", "weight": 0.0, "seed": seed, "set": "test"}, None

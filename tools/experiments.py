@@ -39,6 +39,7 @@ EXPERIMENTS = {
         ablations.ablations,
         ablations.ablations_lr,
         ablations.ablations_tuned,
+        ablations.ablations_attention,
         ablations.ablations_known_d,
         ablations.spectral_terms,
         ablations.ablations_budget,

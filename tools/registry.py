@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = (  # each with a table of its trainings
     *("frame_cnn_cv", "seq2seq_cv", "seq2seq_search", "structured_cv", "structured_left_out", "structured_data"),
-    *("ablations", "ablations_lr", "ablations_tuned", "ablations_budget", "ablations_known_d", "spectral_terms"),
+    *("ablations", "ablations_lr", "ablations_tuned", "ablations_attention", "ablations_budget", "ablations_known_d", "spectral_terms"),
     *("sensitivity", "data_efficiency", "shifted", "left_out"),
 )
 EXPERIMENTS = ("baselines_cv", "readable", "repeat", "cost", *TRAINED, *(f"{name}_trainings" for name in TRAINED))
@@ -97,7 +97,7 @@ NOTEBOOKS = [
     ),
     Notebook(
         "12_ablations",
-        needs=runs("ablations", "ablations_lr", "ablations_tuned", "ablations_budget", "ablations_known_d"),
+        needs=runs("ablations", "ablations_lr", "ablations_tuned", "ablations_attention", "ablations_budget", "ablations_known_d"),
         makes=("results/12_ablations.csv", "results/12_ablations.png"),
     ),
     Notebook("13_spectral_loss", needs=runs("spectral_terms"), makes=("results/13_spectral_loss.csv",)),
@@ -108,17 +108,23 @@ NOTEBOOKS = [
     ),
     Notebook(
         "15_shifted",
-        needs=runs("shifted", "left_out", "structured_left_out", "seq2seq_cv", "structured_cv", "baselines_cv"),
+        needs=(
+            *runs("shifted", "left_out", "structured_left_out", "seq2seq_cv", "structured_cv", "baselines_cv"),
+            *(f"models/structured{end}" for end in (".safetensors", ".json", "_bands.json")),
+        ),
         makes=("results/15_shifted.csv",),
     ),
     Notebook(
         "16_results",
-        needs=(*DATASET, *runs("baselines_cv", "frame_cnn_cv", "seq2seq_cv", "structured_cv", "readable", "repeat")),
+        needs=(
+            *(*DATASET, *runs("baselines_cv", "frame_cnn_cv", "seq2seq_cv", "structured_cv", "readable", "repeat")),
+            *runs(*(f"{name}_trainings" for name in TRAINED)),
+        ),
         makes=("results/16_results.csv", "results/16_results_table.csv", "results/16_results.png"),
     ),
     Notebook(
         "20_undeclared_choices",
-        needs=(*DATASET, *runs("seq2seq_cv", "sensitivity")),
+        needs=runs("seq2seq_cv", "sensitivity", "readable"),
         makes=("results/20_undeclared_choices.csv", "results/20_undeclared_choices.png"),
     ),
     Notebook(

@@ -55,9 +55,7 @@ def kinds(name: str = "base") -> pd.DataFrame:
         table = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
         return table[[*KINDS, "part"]]
     ds = stored(name)
-    table = pd.DataFrame({kind: ds[kind].values for kind in KINDS[:3]}).rename_axis("sim")
-    mild = (table.fibrosis_density < recipe(name).mild_density) & (table.texture != "interstitial")
-    return table.assign(mild=mild, part="test")
+    return pd.DataFrame({kind: ds[kind].values for kind in KINDS}).rename_axis("sim").assign(part="test")
 
 
 @functools.cache

@@ -28,7 +28,7 @@ def interval(values: np.ndarray, seed: int = 0, level: float = 0.95, statistic=n
     if np.ptp(values) == 0:
         return estimate, estimate, estimate
     rng = np.random.default_rng(seed)
-    found = bootstrap((values,), statistic, confidence_level=level, n_resamples=2000, method="percentile", rng=rng)
+    found = bootstrap((values,), statistic, confidence_level=level, n_resamples=N_BOOTSTRAP, method="percentile", rng=rng)
     return estimate, float(found.confidence_interval.low), float(found.confidence_interval.high)
 
 

@@ -177,6 +177,7 @@ def forest(ax, table: pd.DataFrame, color: str = "black", offset: float = 0.0, l
     face = [color if p < 0.05 else "white" for p in table.p_holm]
     ax.scatter(table.difference, y, s=28, c=face, edgecolors=color, zorder=3, label=label)
     ax.axvline(0, color="0.6", lw=0.8, zorder=0)
+    ax.locator_params(axis="x", nbins=5)
     ax.set_yticks(range(len(table)), table.index)
     if not ax.yaxis_inverted():
         ax.invert_yaxis()
