@@ -140,3 +140,26 @@ def test_maps_that_do_not_fit_the_network_are_refused(shape):
     for encoder in ("conv", "linear"):
         with pytest.raises(ValueError, match=r"u: expected maps of shape \(B, 7, 10, 10\)"):
             network(encoder=encoder)(torch.zeros(shape), torch.arange(T) * 5.0)
+
+
+def test_the_learned_embedding_gives_each_frame_its_own_vector():
+    model = network(time="learned", frames=7)
+    u = torch.rand(2, 5, 10, 10)
+    t = torch.arange(5.0)
+    assert torch.equal(model(u, t)[0], model(u, 100 * t)[0]), "it knows the number of a frame, and not its time"
+    before = model(u, t)[0]
+    model.time.table.weight.data[6] += 1
+    assert torch.equal(model(u, t)[0], before), "frame 6 is not there"
+    model.time.table.weight.data[0] += 1
+    assert not torch.equal(model(u, t)[0], before)
+    with pytest.raises(ValueError, match="t: expected at most 7 frames, got 8"):
+        model(torch.rand(1, 8, 10, 10), torch.arange(8.0))
+
+
+def test_a_second_input_is_read_and_its_shape_is_checked():
+    model = network(inputs=2)
+    u, t = torch.rand(2, 5, 2, 10, 10), torch.arange(5.0)
+    ecg = model(u, t)[0]
+    assert ecg.shape == (2, 5) and not torch.equal(ecg, model(u * torch.tensor([1.0, 0.0])[:, None, None], t)[0])
+    with pytest.raises(ValueError, match=r"expected maps of shape \(B, 5, 2, 10, 10\)"):
+        model(u[:, :, 0], t)

@@ -13,6 +13,7 @@ from forwardecg.ecg import lead_field, pseudo_ecg
 from forwardecg.electrodes import bank_electrodes, center_electrode
 from forwardecg.recipe import Recipe
 from forwardecg.sequences import Sequences, check_maps, loader, network_maps, normalization, symmetry
+from forwardecg.store import load_or_simulate
 from forwardecg.tissue import Tissue, fibrotic, healthy
 
 RECIPE = Recipe(n_sim=30, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20)
@@ -275,3 +276,14 @@ def test_ecg_above_the_center_is_invariant_under_all_eight():
         aside = replace(at, positions=at.positions + [2.0, 1.0, 0])
         moved = pseudo_ecg(symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), aside)
         assert np.allclose(moved, pseudo_ecg(V_m.numpy(), tissue, aside)) == (n == 0), "only there"
+
+
+def test_the_known_diffusivity_is_the_mean_of_what_conducts_and_turns_with_the_maps(tmp_path):
+    ds = load_or_simulate(replace(RECIPE, n_sim=3, bank=False), folder=tmp_path)
+    some, plain = Sequences(ds, [2, 0], 10, known_D=True), Sequences(ds, [2, 0], 10)
+    assert some.u.shape == (2, plain.u.shape[1], 2, 10, 10) and torch.equal(some.u[:, :, 0], plain.u)
+    D = np.where(ds.conductive[2], ds.D[2], 0)
+    by_hand = D.reshape(10, D.shape[0] // 10, 10, -1).mean((1, 3)) / module.D_UNIT
+    assert np.allclose(some.u[0, :, 1], by_hand[None], atol=2e-3), "in every frame"
+    turned = symmetry(some.u[0], 5)
+    assert torch.equal(turned[:, 1], symmetry(some.u[0, :, 1], 5)) and torch.equal(turned[:, 0], symmetry(plain.u[0], 5))

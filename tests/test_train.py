@@ -5,11 +5,13 @@ import math
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from registry import ROOT
 from safetensors import safe_open
 
@@ -259,6 +261,19 @@ def test_the_amplitude_of_a_tissue_does_not_weigh_in_its_loss(data):
     error = (torch.from_numpy(evaluate(model, train, scale)) - train.ecg) / train.ecg.std(-1, keepdim=True)
     by_hand = torch.where(error.abs() <= 1, error.square() / 2, error.abs() - 0.5).mean()
     assert history.loss[0] == pytest.approx(float(by_hand), rel=1e-4)
+
+
+def test_a_training_that_another_has_in_work_is_waited_for(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CACHE", tmp_path)
+    first = load_or_fit(TINY, *data, SHORT)[1]
+    (path,) = (tmp_path / "training").glob("*.safetensors")
+    path.rename(tmp_path / "finished")
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(path.with_suffix(".lock")):
+            waiting = pool.submit(load_or_fit, TINY, *data, SHORT)
+            assert wait([waiting], timeout=0.5).not_done == {waiting}
+            (tmp_path / "finished").rename(path)
+        assert waiting.result()[1].equals(first), "found, seconds of each epoch included: not trained again"
 
 
 def test_load_or_fit_trains_once_and_again_when_data_or_settings_change(data, tmp_path, monkeypatch, capsys):
