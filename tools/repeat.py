@@ -34,7 +34,7 @@ def scores() -> pd.DataFrame:
         rows.append(tested(ecgs).assign(model="paper's seq2seq", seed=seed))
     parts = {"train": few(N_STRUCTURED, 0), "val": split()["val"]}
     model, _ = structured(parts, 0, replace(STRUCTURED, epochs=2 * STRUCTURED.epochs))
-    rows.append(structured_table(model, "test").assign(model="structured", seed=0))
+    rows.append(structured_table([model], "test").assign(model="structured", seed=0))
     return pd.concat(rows)[["model", "seed", "sim", "r2"]]
 
 
