@@ -39,8 +39,7 @@ reproduce-all: $(READY)
 
 experiments: $(READY)
 	@$(BIN)/python -u tools/experiments.py $(NAMES)
-	@$(BIN)/python -u tools/repeat.py
-	@$(BIN)/python -u tools/cost.py
+	@test -n "$(NAMES)" || { $(BIN)/python -u tools/repeat.py && $(BIN)/python -u tools/cost.py; }
 
 run: $(READY)
 	@$(BIN)/python -u tools/run.py "$$NB" "$$SET"

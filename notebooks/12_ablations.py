@@ -26,6 +26,7 @@
 
 # %%
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 from forwardecg import plot
@@ -38,7 +39,10 @@ plot.set_style()
 # %% tags=["parameters"]
 full = "all parts"  # the network that the others are compared with
 least = 0.005  # a difference in mean R2 below which we would not care, fixed beforehand
-claim_named_max = 0.01  # no part that the paper names is worth more than this, at the shared setting
+claim_named_max = (
+    0.01  # taking out a part that the paper names costs less than this, with 95 % confidence, at the shared setting
+)
+claim_alone_min = 0.02  # what attention adds where there is no decoder, lower end of the interval
 
 # %% [markdown]
 # ## One shared setting
@@ -53,16 +57,20 @@ scores = {variant: by_seed(rows) for variant, rows in shared.groupby("variant", 
 table = compared(scores, full)
 table.insert(0, "mean R2", [scores[variant].mean() for variant in table.index])
 mild = compared({variant: by_seed(rows[rows.mild]) for variant, rows in shared.groupby("variant", sort=False)}, full)
+lost = compared({variant: -np.log10(1 - values) for variant, values in scores.items()}, full)
 table = table.assign(**{"mild: difference": mild.difference, "mild: p_holm": mild.p_holm})
+table = table.assign(**{"log: difference": lost.difference, "log: p_holm": lost.p_holm})
 table.insert(1, "SD over seeds", [scores[variant].mean(1).std(ddof=1) for variant in table.index])
 table.round(5).to_csv(result_file("12_ablations.csv"), index_label="variant")
 print(f"{full}: mean R2 {scores[full].mean():.4f}, SD over seeds {scores[full].mean(1).std(ddof=1):.4f}")
 table.drop(columns="p").round(4)
 
 # %% [markdown]
-# *Difference*: variant minus all parts; negative is worse. *Detectable*: the difference that this design would find in four cases of five.
-# *Effect*: the difference over its spread from tissue to tissue. *Mild*: the same difference, over mild tissue alone, and its own corrected $p$.
-# Rows whose corrected $p$ is above 0.05 are not shown to be equal; they are not shown to differ, and the interval says how much they still may.
+# *Difference*: variant minus all parts; negative is worse. *Detectable*: the difference that this design would find in four cases of five, among
+# fifteen. *Effect*: the difference over its spread from tissue to tissue. A mean of $R^2$ can be decided by a few weak ECGs, so two other
+# outcomes stand beside it, with corrected $p$ of their own: the same difference over *mild* tissue alone, and that of $-\log_{10}(1 - R^2)$, in
+# which every tissue has a say (*log*; 0.3 is half the error). Rows whose corrected $p$ is above 0.05 are not shown to be equal; they are not
+# shown to differ, and the interval says how much they still may.
 
 # %%
 named = ["linear encoder", "no time embedding", "learned time embedding", "no attention", "no entropy term"]
@@ -81,7 +89,7 @@ fig.savefig(result_file("12_ablations.png"), dpi=120, metadata={"Software": None
 # ## Each at its own learning rate
 #
 # A shared learning rate may favor the network it was chosen for. Each variant was therefore trained at three rates, once each, and scored on the
-# **validation** tissues; where another rate is better there than the shared one by more than 0.003, the variant got five seeds at its own.
+# **validation** tissues; the best of the three was then given five seeds.
 
 # %%
 rates = pd.read_csv(RUNS / "ablations_lr.csv").groupby(["variant", "lr"], sort=False).r2.mean().unstack()
@@ -109,7 +117,7 @@ both.round(4)
 # %% [markdown]
 # First table: mean $R^2$ on validation tissues at each rate. Second: differences from the network with all parts on the test tissues. A variant
 # that catches up at its own rate had been held back by the setting and not by its missing part. The choice rests on one seed and 30 validation
-# tissues, and is not exact; that most variants prefer the middle rate says that the setting favors none of them by much.
+# tissues, and is not exact; most variants prefer the middle rate.
 #
 # ## Three budgets
 #
@@ -142,7 +150,7 @@ pd.DataFrame(
 # ## Attention, and what else carries news from frame to frame
 #
 # Attention is one way to combine frames, the decoder is another. Ours reads the sequence both ways; the paper says LSTM, and may mean one that
-# looks back only. So we take attention out beside each decoder.
+# looks back only. So attention is taken out beside each decoder.
 
 # %%
 grid = pd.read_csv(RUNS / "ablations_attention.csv")
@@ -155,7 +163,10 @@ attention_table.insert(1, "without", [cells[name, False].mean() for name in deco
 attention_table.drop(columns="p").rename_axis("decoder").round(4)
 
 # %% [markdown]
-# Mean $R^2$ with and without attention, and what attention adds. TEXT_ATTENTION
+# Mean $R^2$ with and without attention, and what attention adds, with an interval and a $p$ corrected for the four rows. **Where nothing else
+# mixes the frames, attention is worth several hundredths. Beside a decoder that does, it is worth nothing that this design can see.** One way for
+# frames to learn of each other is needed, and a second one is idle. A decoder that looks back only is between: there the estimate is positive,
+# and its interval holds zero.
 #
 # ## Given the true $D$
 #
@@ -167,6 +178,7 @@ known = pd.read_csv(RUNS / "ablations_known_d.csv")
 known_scores = {variant: by_seed(rows) for variant, rows in known.groupby("variant", sort=False)}
 known_table = compared(known_scores, full)
 known_table.insert(0, "mean R2", [known_scores[variant].mean() for variant in known_table.index])
+known_table.insert(1, "median R2", [np.median(known_scores[variant].mean(0)) for variant in known_table.index])
 gain = paired_difference(known_scores[full], scores[full])
 print(
     f"all parts with the true D: mean R2 {known_scores[full].mean():.4f}, {gain.difference:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}) against without it"
@@ -174,12 +186,17 @@ print(
 known_table.drop(columns="p").round(4)
 
 # %% [markdown]
-# Differences from the network with all parts that knows $D$ as well. An exact formula turns the voltage and a known $D$ into the ECG
-# ({doc}`../book/forward`); a network of this kind, told $D$, does not find that formula from 240 tissues.
+# Differences from the network with all parts that knows $D$ as well. Its first line above: what $D$ adds to the network. **The parts matter as
+# little as before, and $D$ itself adds nothing that can be seen.** The last row is the {ref}`lead field <lead-field>` of that same $D$ on the
+# same coarse maps, a formula with nothing to learn. It is far better on most tissues and far worse on those with fine fibrosis, which a plain
+# mean over pixels of 8 mm misrepresents; so the means do not differ as the medians do. The network, told $D$ in this form, does not find the
+# formula from 240 tissues. What the table does not show is a network that is told more than a mean over 8 mm.
 
 # %%
-assert table.loc[named[:1] + named[3:], "difference"].min() > -claim_named_max
-worst = table.loc[rest].difference.min()
+four = ["linear encoder", "no time embedding", "no attention", "no entropy term"]
+assert table.loc[four, "low"].min() > -claim_named_max and table.loc[four, "p_holm"].min() > 0.05
+assert attention_table.low["none"] > claim_alone_min and attention_table.high["LSTM both ways"] < claim_named_max
+assert all(compared(of, full).loc[four, "low"].min() > -2 * claim_named_max for of in by_budget.values())
 mean, low, high = interval(scores[full].mean(0))
 entries = {"ablation_all_parts_r2": mean, "ablation_all_parts_low": low, "ablation_all_parts_high": high}
 entries |= {f"ablation_{key}": table.difference[name] for key, name in {
@@ -194,8 +211,8 @@ for key, name in {
 }.items():
     entries[f"ablation_{key}"] = attention_table.difference[name]
 entries["ablation_attention_lstm_without"] = -entries["ablation_attention_lstm"]
-entries |= {"ablation_detectable": table.loc[named].detectable.max(), "ablation_known_d_gain": gain.difference}
-entries |= {"ablation_named_p_min": table.loc[named].p_holm.min()}
+entries |= {"ablation_detectable": table.loc[four].detectable.max(), "ablation_known_d_gain": gain.difference}
+entries |= {"ablation_named_p_min": table.loc[four].p_holm.min()}
 scale = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
 save_headline("12_ablations", {
     key: {"value": value, "unit": "1", "tolerance": None if "p_min" in key else 0.005, "scale": scale} for key, value in entries.items()

@@ -203,8 +203,8 @@ print(f"tissues without a zero crossing in one of the two traces, left out of th
 tails.round({"correlation": 4, **dict.fromkeys(marks.values(), 1)})
 
 # %% [markdown]
-# The frames are 5 ms apart, so that errors of a few milliseconds are at the resolution of the data. Timing is what all methods that see the wave
-# get right; the amplitude tells them apart.
+# Peaks lie on the grid of 5 ms, the other times are interpolated. In the median all methods that see the wave get the timing right, and the
+# amplitude tells them apart. In the tails the blind ones and the paper's network also lose the zero crossing, by tens of milliseconds.
 #
 # **Exact labels.** What is the rule itself worth? The voltage knows when the first cell is activated (the stimulus, at 0 ms) and when the last
 # one has recovered. The true ECG, read by the rule:
@@ -221,8 +221,9 @@ print(
 )
 
 # %% [markdown]
-# The ECG begins after the tissue does and ends before it: the first and the last few square millimeters are too small to be seen from 40 mm. This
-# bias of the rule is larger than any method's error, and no better surrogate would remove it.
+# The ECG begins after the tissue does and ends before it: the first and the last few square millimeters are too small to be seen from 40 mm. In
+# the median this bias of the rule is larger than the error of any method but ridge, and no better surrogate would remove it. Peaks and zero
+# crossings have no counterpart in the tissue, and no exact label.
 
 # %% [markdown]
 # ## Repeated

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import false_discovery_control, norm
+from scipy.stats import binom, false_discovery_control, norm, ttest_1samp
 
 from forwardecg.comparison import by_seed, compared, holm, interval, paired_difference
 
@@ -38,21 +38,42 @@ def test_with_one_seed_it_is_the_normal_theory_of_a_paired_difference():
 
 
 def test_the_spread_over_seeds_is_in_the_interval():
-    """Seeds that shift all tissues together: the variance is that of the seeds, over how many there are."""
-    shift = np.array([-0.3, -0.1, 0.0, 0.1, 0.3])
+    """Seeds that shift all tissues together: the variance is that of the seeds, over how many there are; p is that of the t test."""
+    shift = np.array([0.1, 0.3, 0.45, 0.5, 0.75])
     a = np.broadcast_to(shift[:, None], (5, 200))
     found = paired_difference(a, np.zeros((5, 200)))
-    assert found.detectable == pytest.approx((norm.ppf(0.975) + norm.ppf(0.8)) * shift.std() / np.sqrt(5), rel=0.05)
+    error = shift.std(ddof=1) / np.sqrt(5)
+    assert found.detectable == pytest.approx((norm.ppf(0.975) + norm.ppf(0.8)) * error, rel=0.05)
+    assert found.p == pytest.approx(ttest_1samp(shift, 0).pvalue)
     one_seed = paired_difference(a[:1], np.zeros((1, 200)))
-    assert one_seed.low == one_seed.high == pytest.approx(-0.3)
+    assert (one_seed.low, one_seed.high) == pytest.approx((0.1, 0.1))
 
 
-def test_the_false_alarms_are_as_many_as_promised():
-    rng, alarms = np.random.default_rng(6), 0
-    for k in range(200):
-        a, b = rng.normal(size=(2, 5, 40)) + rng.normal(size=40) + 0.05 * rng.normal(size=(2, 5, 1))
-        alarms += paired_difference(a, b, seed=k).p < 0.05
-    assert alarms <= 24, "5 % of 200, and three standard deviations, and the few percent that few tissues cost"
+@pytest.mark.parametrize(
+    ("tissue", "by_seed_and_tissue", "by_seed"), [(1.0, 0.3, 0.0), (1.0, 0.3, 0.1), (1.0, 0.05, 0.3)]
+)
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 15])
+@pytest.mark.parametrize("n_seed", [(5, 5), (5, 3)])
+def test_false_alarms_are_no_more_than_promised(tissue, by_seed_and_tissue, by_seed, alpha, n_seed):
+    """Two equal methods whose seeds shift single tissues, or all of them, or both; at the level of one test and of fifteen."""
+    rng, alarms, n = np.random.default_rng(6), 0, 300
+    for k in range(n):
+        of_tissue = tissue * rng.normal(size=40)
+        a, b = (
+            of_tissue + by_seed_and_tissue * rng.normal(size=(s, 40)) + by_seed * rng.normal(size=(s, 1))
+            for s in n_seed
+        )
+        alarms += paired_difference(a, b, seed=k).p < alpha
+    assert alarms <= binom.ppf(0.999, n, alpha), alarms
+
+
+def test_seeds_are_paired_where_there_are_as_many():
+    """What two trainings of one seed share is in no difference."""
+    rng = np.random.default_rng(8)
+    luck = 0.3 * rng.normal(size=(5, 1))
+    a, b = (luck + 0.01 * rng.normal(size=(5, 100)) for _ in range(2))
+    assert paired_difference(a + 0.02, b).p < 0.01 and paired_difference(a[:3] + 0.02, b).p > 0.1
+    assert paired_difference(a, b, family=15).detectable > 1.3 * paired_difference(a, b).detectable
 
 
 def test_p_has_a_floor_of_the_resolution():

@@ -1,6 +1,5 @@
 """What must not know of each other: test tissues and normalization, early stopping, augmentation, the search for settings."""
 
-import ablations
 import conditions
 import numpy as np
 import pandas as pd
@@ -111,9 +110,7 @@ def test_settings_were_chosen_on_validation_tissues_and_by_them_alone():
     best = read("ablations_lr").groupby(["variant", "lr"]).r2.mean().unstack()
     chosen = read("ablations_tuned").groupby("variant").lr.unique()
     for variant, rates in chosen.items():
-        row = best.loc[variant]
-        expected = row.idxmax() if row.max() > row[ablations.SHORT.lr] + 0.003 else ablations.SHORT.lr
-        assert [*rates] == [expected], variant
+        assert [*rates] == [best.loc[variant].idxmax()], variant
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import torch
 from ablations import SEEDS, tested, trained
 from conditions import few, structured_table
 from trainings import STRUCTURED, split, structured
@@ -35,7 +36,8 @@ def scores() -> pd.DataFrame:
     parts = {"train": few(N_STRUCTURED, 0), "val": split()["val"]}
     model, _ = structured(parts, 0, replace(STRUCTURED, epochs=2 * STRUCTURED.epochs))
     rows.append(structured_table([model], "test").assign(model="structured", seed=0))
-    return pd.concat(rows)[["model", "seed", "sim", "r2"]]
+    vector = torch.backends.cpu.get_cpu_capability()  # what PyTorch's own kernels use here
+    return pd.concat(rows)[["model", "seed", "sim", "r2"]].assign(vector=vector)
 
 
 def elsewhere(change: dict, folder: str) -> pd.DataFrame:

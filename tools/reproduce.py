@@ -71,14 +71,16 @@ def table(rows: list[tuple[str, ...]], header: tuple[str, ...] = HEADER) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
+LABELS = (  # what names a row of a table of scores; all else is measured, or known of the tissue
+    *("method", "maps", "variant", "decoder", "attention", "lr", "budget", "term", "weight", "choice", "tissues", "left_out"),
+    *("fold", "seed", "set", "sim"),
+)
+
+
 def compare_runs(published: pd.DataFrame, reproduced: pd.DataFrame) -> tuple[str, str, str]:
-    """Rows in common of all, largest difference in R2 of a tissue and of a training's mean, and a verdict."""
-    labels = [
-        name
-        for name in published
-        if published[name].dtype == object or name in ("sim", "fold", "seed", "tissues", "budget", "weight", "lr")
-    ]
-    both = published.merge(reproduced, on=labels, suffixes=("", "_again"))
+    """Rows in common, largest difference in R2 of a tissue and of a training's mean, and a verdict."""
+    labels = [name for name in LABELS if name in published]
+    both = published.merge(reproduced, on=labels, suffixes=("", "_again"), validate="1:1")
     if not len(both) == len(published) == len(reproduced):
         return f"{len(both)} of {len(published)} rows", "-", "OTHER ROWS"
     trainings = both.groupby([name for name in labels if name != "sim"], dropna=False)[["r2", "r2_again"]].mean()
