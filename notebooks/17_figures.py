@@ -176,6 +176,16 @@ save(fig, 7)
 
 # %% [markdown]
 # The green band rounds to the paper's number; {doc}`20_undeclared_choices`.
+#
+# ## Downloads
+#
+# - figure 1: {download}`svg <../data/results/17_figures_1.svg>`, {download}`png <../data/results/17_figures_1.png>`
+# - figure 2: {download}`svg <../data/results/17_figures_2.svg>`, {download}`png <../data/results/17_figures_2.png>`
+# - figure 3: {download}`svg <../data/results/17_figures_3.svg>`, {download}`png <../data/results/17_figures_3.png>`
+# - figure 4: {download}`svg <../data/results/17_figures_4.svg>`, {download}`png <../data/results/17_figures_4.png>`
+# - figure 5: {download}`svg <../data/results/17_figures_5.svg>`, {download}`png <../data/results/17_figures_5.png>`
+# - figure 6: {download}`svg <../data/results/17_figures_6.svg>`, {download}`png <../data/results/17_figures_6.png>`
+# - figure 7: {download}`svg <../data/results/17_figures_7.svg>`, {download}`png <../data/results/17_figures_7.png>`
 
 # %%
 assert len(test) >= 3 and test.r2.median() > 0.5

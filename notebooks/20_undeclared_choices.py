@@ -19,7 +19,7 @@
 #
 # **Scale:** choices of the score: the five-fold cross-validation of {doc}`08_training`, 300 tissues, the architecture of the published network
 # trained on 210 of them in each fold. Choices of the data and the maps: one changed at a time at the setting of {doc}`12_ablations`, retrained,
-# three folds of five (one with 100 pixels), one seed. Every row is the paper's architecture.
+# three folds of five, one seed. Every row is the paper's architecture.
 #
 # Needs the tables of `make experiments`; seconds. With other values: `make run NB=20_undeclared_choices SET="paper_r2=0.98"`. What we chose, and
 # why, is in {ref}`choices`.

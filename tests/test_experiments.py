@@ -55,3 +55,9 @@ def test_an_unknown_name_is_refused():
     command = [sys.executable, str(ROOT / "tools" / "experiments.py"), "no_such"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1 and "names: expected some of" in done.stderr and "got no_such" in done.stderr
+
+
+def test_a_number_of_jobs_below_one_is_refused():
+    command = [sys.executable, str(ROOT / "tools" / "experiments.py"), "seq2seq_cv", "--jobs", "0"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "--jobs: expected at least 1, got 0" in done.stderr
