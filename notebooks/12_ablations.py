@@ -116,8 +116,8 @@ both.round(4)
 
 # %% [markdown]
 # First table: mean $R^2$ on validation tissues at each rate. Second: differences from the network with all parts on the test tissues. A variant
-# that catches up at its own rate had been held back by the setting and not by its missing part. The choice rests on one seed and 30 validation
-# tissues, and is not exact; most variants prefer the middle rate.
+# that catches up at its own rate had been held back by the setting and not by its missing part; one that falls behind was chosen by luck. The
+# choice rests on one seed and 30 validation tissues, and is not exact; most variants prefer the middle rate.
 #
 # ## Three budgets
 #
@@ -144,8 +144,11 @@ pd.DataFrame(
 ).round(4)
 
 # %% [markdown]
-# Mean $R^2$ of each variant at each budget, and its difference with an interval. The figure does not show budgets at which these networks would
-# stop learning altogether.
+# Mean $R^2$ of each variant at each budget, and its difference with an interval. **With 6 epochs** the linear encoder is ahead by two hundredths,
+# for it is quicker to train; the time embedding may help by as much, with an interval that is above zero and a corrected $p$ that is not below
+# 0.05. **With 24 and 48** the four are within a hundredth of all parts, whichever is missing. The entropy term is the only part whose estimate is
+# on the paper's side at both, by two and three thousandths, which this design cannot tell from nothing. The figure does not show budgets at which
+# these networks would stop learning altogether.
 #
 # ## Attention, and what else carries news from frame to frame
 #
@@ -188,15 +191,16 @@ known_table.drop(columns="p").round(4)
 # %% [markdown]
 # Differences from the network with all parts that knows $D$ as well. Its first line above: what $D$ adds to the network. **The parts matter as
 # little as before, and $D$ itself adds nothing that can be seen.** The last row is the {ref}`lead field <lead-field>` of that same $D$ on the
-# same coarse maps, a formula with nothing to learn. It is far better on most tissues and far worse on those with fine fibrosis, which a plain
-# mean over pixels of 8 mm misrepresents; so the means do not differ as the medians do. The network, told $D$ in this form, does not find the
-# formula from 240 tissues. What the table does not show is a network that is told more than a mean over 8 mm.
+# same coarse maps, a formula with nothing to learn. It is better than the network on two tissues of three, and far worse on those with fine
+# fibrosis, which a plain mean over pixels of 8 mm misrepresents; so its median is higher and its mean lower. The network, told $D$ in this form,
+# does not find the formula from 240 tissues. What the table does not show is a network that is told more than a mean over 8 mm.
 
 # %%
 four = ["linear encoder", "no time embedding", "no attention", "no entropy term"]
 assert table.loc[four, "low"].min() > -claim_named_max and table.loc[four, "p_holm"].min() > 0.05
 assert attention_table.low["none"] > claim_alone_min and attention_table.high["LSTM both ways"] < claim_named_max
-assert all(compared(of, full).loc[four, "low"].min() > -2 * claim_named_max for of in by_budget.values())
+longer = [compared(of, full).loc[four, "low"].min() for budget, of in by_budget.items() if budget >= 24]
+assert min(longer) > -claim_named_max and compared(by_budget[6], full).low["linear encoder"] > 0
 mean, low, high = interval(scores[full].mean(0))
 entries = {"ablation_all_parts_r2": mean, "ablation_all_parts_low": low, "ablation_all_parts_high": high}
 entries |= {f"ablation_{key}": table.difference[name] for key, name in {

@@ -40,6 +40,7 @@ plot.set_style()
 paper_r2 = 0.99  # mean R2 of the paper
 rounding = 0.005  # what rounds to it counts as it
 n_draws = 20000  # of thirty test tissues
+claim_moves_max = 0.02  # no choice but that of the tissue changes the mean by more
 claim_as_stated_max = 0.985  # the mean of raw ECGs over all tissue stays below this
 
 # %% [markdown]
@@ -163,10 +164,23 @@ fig.savefig(result_file("20_undeclared_choices.png"), dpi=120, metadata={"Softwa
 
 # %% [markdown]
 # Above the line the same networks under other scores; below it networks trained on other data. The green band is what rounds to the paper's
-# number. The figure does not show combinations of choices, beyond the two in its upper part, and each point below the line has one seed.
+# number. **Two rows reach it: tissue without any fibrosis, and the median over mild tissue.** One more is open: mild tissue, each ECG normalized.
+# No choice of electrode, pixels, frames, duration or normalization moves the mean by more than a hundredth, up or down. The kind of fibrosis
+# moves it by several: from interstitial to diffuse, or from all densities to those below 10 %; and even the kindest of these falls short.
+#
+# So the paper's 0.99 is what this architecture gives, in our hands, where there is little to infer. Three things could lie behind it: tissue that
+# is milder than ours, an average that hides its tail, or a network and a training much better than ours; from what is published nobody can tell
+# which. The authors' later paper, on another geometry and with the same kind of network, reports 0.949 ± 0.037 {cite}`OgbomoHarmitt2026`, which
+# is near what we find.
+#
+# The figure does not show combinations of choices, beyond the few in its upper part, and each point below the line has one seed. Rows with fewer
+# tissues also train on fewer; *all textures, 190 tissues* is their control, *300 other tissues* that of rows that draw from all three sets of the
+# recipe.
 
 # %%
-assert of_score["mean R2"].iloc[0] < claim_as_stated_max
+assert of_score["mean R2"].iloc[0] < claim_as_stated_max and not (of_data.verdict == "reproduced").any()
+assert set(of_score.index[of_score.verdict == "reproduced"]) == {"mild tissue, median", "texture: none"}
+assert of_data.difference.abs().max() < claim_moves_max
 value = pd.concat([of_score, of_data])["mean R2"]
 names = {
     "pooled": "pooled: squared errors and variances summed over tissues", "median": "median over tissues",
