@@ -124,12 +124,13 @@ def test_repeated_trainings_are_those_of_the_tables():
 
 
 def test_an_interval_and_its_p_by_other_code():
-    """The difference of one ablation, seeds averaged: scipy's bootstrap over tissues is inside ours, which also draws seeds."""
+    """The difference of one ablation, seeds averaged: scipy's bootstrap over tissues alone is a little narrower than ours."""
     rows = pd.read_csv(RESULTS / "runs" / "ablations.csv")
     a, b = (rows[rows.variant == name].groupby("sim").r2.mean().to_numpy() for name in ("no decoder", "all parts"))
-    limits = bootstrap((a - b,), np.mean, method="BCa", rng=np.random.default_rng(1)).confidence_interval
+    found = bootstrap((a - b,), np.mean, method="percentile", rng=np.random.default_rng(1)).confidence_interval
     table = pd.read_csv(RESULTS / "12_ablations.csv", index_col="variant").loc["no decoder"]
-    assert table.low - 0.002 < limits.low < table.difference < limits.high < table.high + 0.004 and table.p_holm < 0.05
+    assert (table.low, table.high) == pytest.approx((found.low, found.high), abs=0.004)
+    assert 0.95 < (table.high - table.low) / (found.high - found.low) < 1.4 and table.p_holm < 0.05
 
 
 @pytest.mark.parametrize("name", reproduce.SCORED)
