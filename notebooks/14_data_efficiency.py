@@ -36,9 +36,7 @@ plot.set_style()
 
 # %% tags=["parameters"]
 goal = 0.99  # mean R2, the paper's
-claim_ratio_min = (
-    4.0  # the structured surrogate needs so many times fewer tissues than the paper's for the latter's best score
-)
+claim_ratio_min = 4.0  # so many times fewer tissues for the best score of the paper's architecture
 
 # %%
 rows = pd.read_csv(RESULTS / "runs" / "data_efficiency.csv")

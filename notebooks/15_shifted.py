@@ -20,7 +20,7 @@
 # for comparison; each of the four conditions left out of training once. One electrode, above the center, for the paper's network knows no other.
 #
 # Needs the tables of `make experiments`; seconds. With other values: `make run NB=15_shifted SET="floor=-2"`. What the sets are is in
-# {ref}`held-out-sets`; how the structured surrogate does at other electrodes and with coarse or noisy maps, in {doc}`10_generality`.
+# {doc}`06_dataset`; how the structured surrogate does at other electrodes and with coarse or noisy maps, in {doc}`10_generality`.
 
 # %%
 import matplotlib.pyplot as plt

@@ -34,7 +34,9 @@ def is_worth(row: pd.Series) -> str:
 def minutes(results: Path, *names: str) -> str:
     """Minutes of all trainings of some experiments, as they took place: one thread each, others beside them."""
     tables = [pd.read_csv(results / "runs" / f"{name}_trainings.csv") for name in names]
-    return f"CPU, 1 thread a training; {sum(len(table) for table in tables)} trainings, {sum(table.minutes.sum() for table in tables):.0f} min"
+    return (
+        f"CPU, {sum(map(len, tables))} trainings, {sum(table.minutes.sum() for table in tables):.0f} min of one thread"
+    )
 
 
 def signed(*values: float) -> str:
@@ -51,14 +53,14 @@ def spread(values: np.ndarray) -> float:
 
 
 def table(results: Path) -> pd.DataFrame:
-    """Claim, our number with a 95 % interval, notebook, command, device and minutes, verdict: one row a claim."""
+    """Claim, our number with a 95 % interval, verdict, notebook, device and minutes, command: one row a claim."""
     cv = pd.read_csv(results / "runs" / "seq2seq_cv.csv", keep_default_na=False)
     one = cv.groupby("sim").agg({"r2": "mean", "condition": "first", "texture": "first", "mild": "first"})
     train = minutes(results, "seq2seq_cv")
     rows = []
 
     def add(claim, ours, notebook, command, device, verdict):
-        rows.append([claim, ours, f"{{doc}}`../notebooks/{notebook}`", f"`{command}`", device, verdict])
+        rows.append([claim, ours, verdict, f"{{doc}}`../notebooks/{notebook}`", device, f"`{command}`"])
 
     def add_score(claim, values, notebook, statistic=np.mean):
         mean, low, high = interval(values.to_numpy(), statistic=statistic)
@@ -129,9 +131,8 @@ def table(results: Path) -> pd.DataFrame:
         "accurate on the authors' own 300 tissues, with their settings",
     ):
         add(claim, "no data, code, weights or settings", "16_results", "none", "none", UNTESTED)
-    return pd.DataFrame(
-        rows, columns=["the paper", "ours, with 95 % interval", "page", "command", "device and time", "verdict"]
-    )
+    columns = ["the paper", "ours, with 95 % interval", "verdict", "page", "device and time", "command"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def publish(results: Path) -> None:
