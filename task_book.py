@@ -31,13 +31,12 @@ def task_headline(headlines, readme, produces):
 
 @task(
     kwargs={
-        "numbers": MERGED,
         "runs": [ROOT / "data" / name for name in RUNS],
-        "code": ROOT / "tools" / "reproduction.py",
+        "code": [ROOT / "tools" / "reproduction.py", ROOT / "src" / "forwardecg" / "comparison.py"],
         "produces": CLAIMS,
     }
 )
-def task_reproduction(numbers, runs, code, produces):
+def task_reproduction(runs, code, produces):
     reproduction.publish(RESULTS)
 
 

@@ -215,7 +215,6 @@ for key, name in {
     "attention_tcn": "dilated convolutions",
 }.items():
     entries[f"ablation_{key}"] = attention_table.difference[name]
-entries["ablation_attention_lstm_without"] = -entries["ablation_attention_lstm"]
 entries |= {"ablation_detectable": table.loc[four].detectable.max(), "ablation_known_d_gain": gain.difference}
 entries |= {"ablation_named_p_min": table.loc[four].p_holm.min()}
 scale = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
