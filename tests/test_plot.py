@@ -1,4 +1,4 @@
-"""The animation: both pictures in the markup, small, the same bytes each time, readable without motion or sight."""
+"""A figure says what it shows and fits a dark page. The animation: both pictures in the markup, small, the same bytes each time, readable without motion or sight."""
 
 import re
 from base64 import b64decode
@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 from PIL import Image
 
+from forwardecg import plot
 from forwardecg.plot import animation
 
 N = 100
@@ -28,6 +29,41 @@ def spiral(n_t=60):
 def pictures(html):
     """The still and the animated picture, in the order of the markup."""
     return [Image.open(BytesIO(b64decode(data))) for data in re.findall(r'"data:image/webp;base64,([^"]+)"', html)]
+
+
+def shown(monkeypatch, draw):
+    import IPython.display
+    import matplotlib.pyplot as plt
+
+    found = {}
+    monkeypatch.setattr(
+        IPython.display, "display", lambda data, raw, metadata: found.update(data=data, metadata=metadata)
+    )
+    fig, ax = plt.subplots(figsize=(2, 2))
+    draw(ax)
+    plot.show(fig, ALT)
+    assert not plt.fignum_exists(fig.number)
+    (kind,) = {*found["data"]} - {"text/plain"}
+    assert found["metadata"][kind] == {"alt": ALT}
+    return kind, found["data"][kind]
+
+
+def test_lines_are_shown_as_vectors_and_maps_as_pixels(monkeypatch):
+    plot.set_style()
+    kind, svg = shown(monkeypatch, lambda ax: ax.plot([0, 1], color="black"))
+    assert kind == "image/svg+xml" and "date" not in svg.lower()
+    assert (kind, svg) == shown(monkeypatch, lambda ax: ax.plot([0, 1], color="black")), "the same bytes each time"
+    assert "prefers-color-scheme: dark" in svg and 'stroke: #000000"] {stroke: #f0f0f0' in svg
+    kinds = [shown(monkeypatch, draw)[0] for draw in (
+        lambda ax: ax.imshow(np.eye(3)), lambda ax: ax.pcolormesh(np.eye(3)),
+        lambda ax: ax.scatter(*np.random.default_rng(0).random((2, 20_000))),
+    )]  # fmt: skip
+    assert kinds == ["image/png"] * 3
+
+
+def test_a_figure_without_words_is_refused():
+    with pytest.raises(ValueError, match="alt: expected a sentence"):
+        plot.show(None, " ")
 
 
 def test_markup_holds_a_still_and_a_loop_and_is_small():

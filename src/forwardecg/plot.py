@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import xarray as xr
+from matplotlib.collections import QuadMesh
 from PIL import Image, ImageDraw
 
 from forwardecg.cell import V_REST, V_SPAN
@@ -36,6 +37,56 @@ def set_style() -> None:
         "figure.facecolor": "white",  # also on a dark page
         "svg.hashsalt": "forwardecg",
     }
+
+
+# Rules inside a picture made of lines: on a dark page its paper is dark, and what is drawn in black is light. Browsers
+# take the scheme of the page that shows the picture.
+DARK_INK = {"#ffffff": "#14181e", "#000000": "#f0f0f0", "#262626": "#ced6dd", "#cccccc": "#4a5058"}
+MOST_VECTOR = 200_000  # bytes; a picture of more marks than that is smaller as pixels
+
+
+def show(fig, alt: str) -> None:
+    """Show a figure in a notebook: as lines (SVG) where it holds no map and is small, else as pixels (PNG); then close it.
+
+    Parameters
+    ----------
+    alt : what the figure shows, for those who do not see it; the book gives it to their readers
+
+    Raises
+    ------
+    ValueError
+        No alt text.
+    """
+    from IPython.display import display
+
+    if not alt.strip():
+        raise ValueError("alt: expected a sentence that says what the figure shows, got none")
+    maps = any(ax.images or any(isinstance(one, QuadMesh) for one in ax.collections) for ax in fig.axes)
+    svg = None if maps else dark_aware(_saved(fig, "svg").decode())
+    if svg and len(svg) <= MOST_VECTOR:
+        kind, data = "image/svg+xml", svg
+    else:
+        kind, data = "image/png", b64encode(_saved(fig, "png")).decode()
+    display({kind: data, "text/plain": alt}, raw=True, metadata={kind: {"alt": alt}})
+    plt.close(fig)
+
+
+def dark_aware(svg: str) -> str:
+    """A picture of matplotlib with the rules of `DARK_INK`."""
+    rules = " ".join(
+        f'[style*="{what}: {ink}"] {{{what}: {dark} !important}}'
+        for ink, dark in DARK_INK.items()
+        for what in ("fill", "stroke")
+    )
+    # text has no color of its own where it is black
+    rules += ' g[id^="text_"] {fill: ' + DARK_INK["#000000"] + "}"
+    return svg.replace("</style>", f"@media (prefers-color-scheme: dark) {{{rules}}}</style>", 1)
+
+
+def _saved(fig, kind: str) -> bytes:
+    out = BytesIO()
+    fig.savefig(out, format=kind, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else None)
+    return out.getvalue()
 
 
 def _extent(array: xr.DataArray, dx: float) -> tuple[float, float, float, float]:

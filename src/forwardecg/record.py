@@ -41,13 +41,22 @@ def write_json(path: Path, content: dict) -> None:
 
 
 def files_hash(*paths: Path) -> str:
-    """Hash of source files without their blank and comment lines, the same under every version of Python."""
+    """Hash of source files without docstrings, blank and comment lines, the same under every version of Python."""
     digest = hashlib.sha256()
     for path in sorted(paths):
-        lines = [line.rstrip() for line in path.read_text(encoding="utf-8").splitlines()]
+        text = path.read_text(encoding="utf-8")
+        words = _docstring_lines(text)
+        lines = [line.rstrip() for number, line in enumerate(text.splitlines(), 1) if number not in words]
         code = [line for line in lines if line and not line.lstrip().startswith("#")]
         digest.update("\n".join([path.name, *code, ""]).encode())
     return digest.hexdigest()[:16]
+
+
+def _docstring_lines(text: str) -> set[int]:
+    """Numbers of the lines that are docstrings; not by `ast.unparse`, which differs between versions of Python."""
+    nodes = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    found = [node.body[0] for node in nodes if ast.get_docstring(node, clean=False) is not None]
+    return {number for one in found for number in range(one.lineno, one.end_lineno + 1)}
 
 
 def closure(source: Path) -> list[Path]:
