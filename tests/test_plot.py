@@ -1,4 +1,4 @@
-"""A figure says what it shows and fits a dark page. The animation: both pictures in the markup, small, the same bytes each time, readable without motion or sight."""
+"""A figure says what it shows and fits a dark page. The animation: a still and a loop, small, the same bytes each time, readable without sight."""
 
 import re
 from base64 import b64decode
