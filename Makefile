@@ -29,6 +29,7 @@ book: $(READY)
 # two streams: the notebooks in one worker, all other tests in the other
 test: $(READY)
 	@$(BIN)/ruff check .
+	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_smoke.py tests
 
 reproduce: $(READY)

@@ -23,7 +23,7 @@ LEARNING_RATES = (0.7e-3, 1.5e-3, 3e-3)  # the middle one is shared by all
 SQUARED = 1e3  # a delta that no error reaches: half the squared error
 EXTRA = np.arange(300)  # tissues of the test set
 
-PARTS = {  # the parts that the paper names
+PARTS: dict[str, dict] = {  # the parts that the paper names
     "all parts": {},
     "linear encoder": {"net": {"encoder": "linear"}},
     "no time embedding": {"net": {"time": "none"}},
@@ -79,12 +79,12 @@ def ablations_lr(seed: int = 0) -> Rows:
 
 def ablations_tuned(seeds=SEEDS) -> Rows:
     """Every variant at the learning rate that was best for it in `ablations_lr`."""
-    found = {variant: {} for variant in VARIANTS}
+    found: dict[str, dict[float, float]] = {variant: {} for variant in VARIANTS}
     for rows, labels, _ in ablations_lr():
         found[labels["variant"]][labels["lr"]] = rows.r2.mean()
     for seed in seeds:
         for variant, change in VARIANTS.items():
-            lr = max(found[variant], key=found[variant].get)
+            lr = max(found[variant], key=found[variant].get)  # type: ignore[arg-type]
             ecgs, history = trained(change, seed, replace(SHORT, lr=lr))
             yield tested(ecgs), {"variant": variant, "seed": seed, "lr": lr, "set": "test"}, history
 
@@ -141,7 +141,7 @@ def spectral_terms(seeds=SEEDS, weights=(0.1, 1.0)) -> Rows:
             loss = {"lambda_se": weight} | ({"spectral": term} if weight else {})
             ecgs, history = trained({"loss": loss}, seed)
             both = ecgs(EXTRA, "test")
-            table = scores(*both).assign(sim=EXTRA)[MEASURES].join(spectral_scores(*both, dt=5.0))
+            table = scores(*both).assign(sim=EXTRA)[MEASURES].join(spectral_scores(*both, dt=5.0))  # type: ignore[misc]
             yield table, {"term": term, "weight": weight, "seed": seed, "set": "test"}, history
         true, t = central_ecg("test", EXTRA), stored("test").time.values
         kept = slice(None, None, round(FRAMES / (t[1] - t[0])))

@@ -3,6 +3,7 @@
 from copy import copy
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -87,7 +88,7 @@ def of_one_kind(rows: pd.DataFrame, n_folds: int, one_way: bool = False) -> Rows
         some, tested = source(parts["test"]), rows.loc[parts["test"]].reset_index(drop=True)
         traces = resampled(predict(some), some.t.numpy(), t)
         for name, of_set in tested.groupby("set"):
-            table = scores(central_ecg(name, of_set.sim), traces[of_set.index]).assign(sim=of_set.sim.to_numpy())
+            table = scores(central_ecg(name, of_set.sim), traces[of_set.index]).assign(sim=of_set.sim.to_numpy())  # type: ignore[arg-type]
             yield table[MEASURES], {"fold": k, "seed": 0, "set": name}, history
 
 
@@ -235,7 +236,9 @@ class Fitted:
 
     def ecgs(self, name: str, sims) -> dict[str, np.ndarray]:
         own, test = recipe(name), sequences(50, 5.0, tuple(map(int, sims)), name)
-        found = {"blind lead field": [lead_field_on_maps(u.numpy(), self.D, self.dx, self.electrode) for u in test.u]}
+        found: dict[str, Any] = {
+            "blind lead field": [lead_field_on_maps(u.numpy(), self.D, self.dx, self.electrode) for u in test.u]
+        }
         found["ridge"] = ridge(self.train, self.val, test)[0]
         found["training-free D"] = [
             training_free_ecg((stored(name).V_m[int(sim)].values - V_REST) / V_SPAN, own.dx * own.pool, own.frame_interval, self.kappa, self.electrode)[0]
@@ -283,7 +286,7 @@ def readable() -> Rows:
         sims = parts["test"]
         true, found = central_ecg("base", sims), Fitted(parts).ecgs("base", sims)
         found["paper's seq2seq"] = seq2seq(parts, 0)[0](sims)[1]
-        part = maps().subset(sims)
+        part = maps().subset(sims)  # type: ignore[arg-type]
         found["structured"] = V_SPAN * predicted(structured(parts, 0)[0], part, [0])[:, 0].double().numpy()
         exact = landmarks(t, true)[["onset", "end"]].add_suffix("_true").assign(sd_true=true.std(1))
         exact["last_recovery"] = stored().last_recovery.values[sims]

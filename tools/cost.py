@@ -75,7 +75,7 @@ def inference(ds, recipe) -> dict[str, float]:
             )
             / 64,
             "operator on the pixels": timed(
-                lambda: pixel_lead_field(D_pixels, *inner_gradients(u.shape[1:], dx, places))
+                lambda: pixel_lead_field(D_pixels, *inner_gradients(u.shape[1:], dx, places))  # type: ignore[arg-type]
             ),
             "product on the pixels": timed(lambda: np.tensordot(weights, u.numpy(), ((1, 2), (1, 2)))),
             "exact lead field, known D: build": timed(lambda: lead_field(tissue, places)),

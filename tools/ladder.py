@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ from forwardecg.electrodes import center_electrode
 from forwardecg.mapset import View
 from forwardecg.metrics import scores
 
-Rows = Iterator[tuple[pd.DataFrame, dict, pd.DataFrame]]  # scores of tissues, what they are of, history
+Rows = Iterator[tuple[pd.DataFrame, dict, pd.DataFrame | None]]  # scores of tissues, what they are of, history
 
 
 def structured_cv(seeds=(0, 1)) -> Rows:
@@ -95,7 +96,7 @@ def baselines_cv() -> Rows:
         train, val, test = (sequences(pixels, 5.0, tuple(map(int, parts[name]))) for name in ("train", "val", "test"))
         D_blind = np.full((pixels, pixels), blind_diffusivity(train, dx, electrode))
         kappa = fit_kappa(train, dx, electrode)
-        ecg = {"mean ECG": mean_ecg(train, len(test)), "ridge": ridge(train, val, test)[0]}
+        ecg: dict[str, Any] = {"mean ECG": mean_ecg(train, len(test)), "ridge": ridge(train, val, test)[0]}
         ecg["blind lead field"] = [lead_field_on_maps(u.numpy(), D_blind, dx, electrode) for u in test.u]
         for name in ("training-free D", "true D, pooled maps", "true D, upscaled maps"):
             ecg[name] = []
@@ -112,7 +113,7 @@ def baselines_cv() -> Rows:
             yield table, {"method": name, "fold": k, "seed": 0}, None
 
 
-SEARCH = {  # what the paper leaves open, one change each to the first row
+SEARCH: dict[str, dict] = {  # what the paper leaves open, one change each to the first row
     "as published, but 30 epochs": {},
     "group norm in the encoder": {"net": {"norm": True}},
     "LSTM that looks back only": {"net": {"decoder": "lstm"}},
@@ -131,7 +132,7 @@ def seq2seq_search(seeds=(0,)) -> Rows:
     parts, short = split(), replace(SEQ2SEQ, epochs=30)
     for name, change in SEARCH.items():
         for seed in seeds:
-            usual = {"config": short, "net": NET, "loss": LOSS}
+            usual: dict[str, Any] = {"config": short, "net": NET, "loss": LOSS}
             changed = {key: replace(now, **change.get(key, {})) for key, now in usual.items()}
             some = {**parts, "train": parts["train"][:: change.get("tissues", 1)]}
             ecgs, history = seq2seq(some, seed, **changed, frame_interval=change.get("frame_interval", FRAMES))

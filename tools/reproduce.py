@@ -45,7 +45,7 @@ def is_outcome(name: str, trained: bool = False) -> bool:
     return made or name == "pytask.lock" or (name.startswith("notebooks/") and name.endswith(".ipynb"))
 
 
-def compare(published: dict[str, dict], reproduced: dict[str, dict]) -> list[tuple[str, str, str, str, str]]:
+def compare(published: dict[str, dict], reproduced: dict[str, dict]) -> list[tuple[str, ...]]:
     """Rows of key, published, reproduced, tolerance and verdict; capitals are failures."""
     rows = []
     for key in [*published, *(reproduced.keys() - published.keys())]:
@@ -57,7 +57,7 @@ def compare(published: dict[str, dict], reproduced: dict[str, dict]) -> list[tup
         else:
             verdict = "ok" if abs(new["value"] - old["value"]) <= old["tolerance"] else "OUTSIDE"
         values = [f"{entry['value']:.4g}" if entry else "-" for entry in (old, new)]
-        tolerance = (old or new)["tolerance"]
+        tolerance = (old or new)["tolerance"]  # type: ignore[index]
         rows.append((key, *values, "-" if tolerance is None else f"{tolerance:g}", verdict))
     return rows
 
@@ -72,7 +72,20 @@ def table(rows: list[tuple[str, ...]], header: tuple[str, ...] = HEADER) -> str:
 
 
 LABELS = (  # what names a row of a table of scores; all else is measured, or known of the tissue
-    *("method", "maps", "variant", "decoder", "attention", "lr", "budget", "term", "weight", "choice", "tissues", "left_out"),
+    *(
+        "method",
+        "maps",
+        "variant",
+        "decoder",
+        "attention",
+        "lr",
+        "budget",
+        "term",
+        "weight",
+        "choice",
+        "tissues",
+        "left_out",
+    ),
     *("fold", "seed", "set", "sim"),
 )
 
@@ -122,7 +135,7 @@ def main(everything: bool) -> int:
     minutes = (time.monotonic() - start) / 60
     if everything:
         runs = [folder / "data" / "results" / "runs" for folder in (ROOT, copy)]
-        rows = [
+        rows: list[tuple[str, ...]] = [
             (name, *compare_runs(*(pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for folder in runs)))
             for name in SCORED
         ]

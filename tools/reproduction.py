@@ -88,8 +88,8 @@ def table(results: Path) -> pd.DataFrame:
         add_part(claim, found.loc[name], "12_ablations", "ablations")
     cells = dict([*pd.read_csv(results / "runs" / "ablations_attention.csv").groupby(["decoder", "attention"])])
     decoders = dict.fromkeys(decoder for decoder, _ in cells)
-    beside = {name: paired_difference(*(by_seed(cells[name, on]) for on in (True, False))) for name in decoders}
-    beside = pd.DataFrame(beside).T
+    differences = {name: paired_difference(*(by_seed(cells[name, on]) for on in (True, False))) for name in decoders}  # type: ignore[arg-type]
+    beside = pd.DataFrame(differences).T
     beside["p_holm"] = holm(beside.p)
     for decoder, words in (
         ("LSTM that looks back only", "with an LSTM that looks back only (ours looks both ways)"),

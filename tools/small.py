@@ -65,7 +65,7 @@ def write(ds: xr.Dataset, path: Path) -> None:
     encoding = {}
     for name in ds.variables:
         chunks = tuple(1 if dim == "sim" and ds[name].ndim > 1 else ds.sizes[dim] for dim in ds[name].dims)
-        encoding[name] = PACKED.get(name, {}) | {"chunks": chunks, "compressors": [BloscCodec(cname="zstd", clevel=9)]}
+        encoding[name] = PACKED.get(name, {}) | {"chunks": chunks, "compressors": [BloscCodec(cname="zstd", clevel=9)]}  # type: ignore[call-overload]
     encoding["V_m"]["filters"] = [TransposeCodec(order=(0, 2, 3, 1))]  # along time it compresses to half
     part = path.with_name(path.name + ".part")
     with tempfile.TemporaryDirectory() as folder:
@@ -79,14 +79,14 @@ def write(ds: xr.Dataset, path: Path) -> None:
 
 
 def main() -> None:
-    tissues = []
+    tissues: list[xr.Dataset] = []
     for sim in SIMS:
         progress(f"tissue {sim}: {len(tissues) + 1} of {len(SIMS)}")
         tissues.append(simulate_one(RECIPE, sim))
-    path = ROOT / "data" / "small" / SMALL
+    path = ROOT / "data" / "small" / SMALL  # type: ignore[operator]
     path.parent.mkdir(exist_ok=True)
     write(assembled(tissues, SIMS, RECIPE), path)
-    progress(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB")
+    progress(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB")  # type: ignore[arg-type]
     as_users_have_them(path.parent)
 
 

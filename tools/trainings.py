@@ -87,7 +87,8 @@ def structured_scores(model: Structured, sims, view: View = PLAIN) -> pd.DataFra
     leads = np.array(part.leads)
     kept = np.flatnonzero((leads == "center") | np.char.startswith(leads, "unseen") | np.char.startswith(leads, "near"))
     ecg_true, ecg_pred = (
-        z.double().numpy() for z in (part.ecg[:, kept], predicted(model, part, kept, view=part.views.index(view)))
+        z.double().numpy()
+        for z in (part.ecg[:, kept], predicted(model, part, kept, view=part.views.index(view)))  # type: ignore[arg-type]
     )
     table = scores(ecg_true[:, 0], ecg_pred[:, 0]).assign(sim=sims)
     for role in ("unseen", "near"):

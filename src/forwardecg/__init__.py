@@ -5,11 +5,12 @@ the trained networks, ``forwardecg.load_surrogate``, is here too. Units everywhe
 """
 
 from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name == "load_surrogate":  # when it is asked for: torch is slow to import
         # by name: an import statement would make every notebook depend on all of the surrogate
         return import_module("forwardecg.surrogate").load_surrogate

@@ -7,8 +7,11 @@ Each returns ECGs in mV mm/ms for tissues given as maps u in 0..1. Training-free
 of a sheet that conducts with D and charges the share phi of its area; kappa = D / c^2 of the cell model, c ~ sqrt(D).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from forwardecg.cell import V_SPAN
 from forwardecg.ecg import lead_field
@@ -27,7 +30,9 @@ def mean_ecg(train: Sequences, n: int) -> np.ndarray:
     return np.repeat(train.ecg.mean(0, keepdim=True).numpy(), n, axis=0)
 
 
-def ridge(train: Sequences, val: Sequences, test: Sequences, alphas=ALPHAS) -> tuple[np.ndarray, float]:
+def ridge(
+    train: Sequences, val: Sequences, test: Sequences, alphas: Sequence[float] = ALPHAS
+) -> tuple[np.ndarray, float]:
     """Ridge regression of the ECG value on the map of the same instant; the penalty is the best one on ``val``.
 
     w = (X^T X + alpha I)^-1 X^T y with X the centered maps. Returns the ECGs of ``test`` and the chosen alpha.
@@ -94,7 +99,9 @@ def true_conductivity_on_maps(
     return _ecg_on_maps(u, D_x, D_y, conducting_share(conductive, pool), dx_map, electrodes)
 
 
-def training_free_conductivity(u, dx: float, dt: float, kappa: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def training_free_conductivity(
+    u: ArrayLike | torch.Tensor, dx: float, dt: float, kappa: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Conductances of the faces and conducting shares of the pixels, from the fronts in the maps: the module's equations.
 
     1/c^2 is `fronts.local_slowness`. Faces are harmonic means of D.
@@ -132,7 +139,9 @@ def training_free_conductivity(u, dx: float, dt: float, kappa: float) -> tuple[n
     return D_x, D_y, share
 
 
-def training_free_ecg(u, dx: float, dt: float, kappa: float, electrodes: Electrodes) -> np.ndarray:
+def training_free_ecg(
+    u: ArrayLike | torch.Tensor, dx: float, dt: float, kappa: float, electrodes: Electrodes
+) -> np.ndarray:
     """ECGs (lead, T) of maps u (T, H, W) by `training_free_conductivity`; kappa is all that is known of other tissues."""
     return _ecg_on_maps(u, *training_free_conductivity(u, dx, dt, kappa), dx, electrodes)
 
@@ -144,7 +153,9 @@ def fit_kappa(train: Sequences, dx: float, electrodes: Electrodes) -> float:
     return float((unit * train.ecg.numpy()).sum() / np.square(unit).sum())
 
 
-def _ecg_on_maps(u, D_x, D_y, share, dx: float, electrodes: Electrodes) -> np.ndarray:
+def _ecg_on_maps(
+    u: ArrayLike | torch.Tensor, D_x: np.ndarray, D_y: np.ndarray, share: np.ndarray, dx: float, electrodes: Electrodes
+) -> np.ndarray:
     """ECGs (lead, T): V_SPAN times the weights of `map_lead_field` over the maps u (T, H, W)."""
     if np.ndim(u) != 3 or np.shape(u)[1:] != share.shape or not np.isfinite(np.asarray(u)).all():
         raise ValueError(f"u: expected maps (T, H, W) with (H, W) = {share.shape}, all finite, got shape {np.shape(u)}")

@@ -13,7 +13,7 @@ bootstrap of S seeds is too narrow by sqrt((S - 1) / S), which is put right, and
 test has a say. With one seed, the spread over seeds is in none of this.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,9 @@ from scipy.stats import bootstrap, norm, ttest_ind, ttest_rel
 N_BOOTSTRAP = 10_000
 
 
-def interval(values: np.ndarray, seed: int = 0, level: float = 0.95, statistic=np.mean) -> tuple[float, float, float]:
+def interval(
+    values: np.ndarray, seed: int = 0, level: float = 0.95, statistic: Callable = np.mean
+) -> tuple[float, float, float]:
     """A statistic of values (n,), one a tissue, and its bootstrap percentile interval over the tissues."""
     values = np.asarray(values, float)
     if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
@@ -65,7 +67,7 @@ def paired_difference(
     paired = len(a) == len(b)
     parts = [a - b] if paired else [a, -b]
     found = sum(_drawn(tissues @ part.T, rng) for part in parts)
-    tail = min((found <= 0).sum(), (found >= 0).sum())
+    tail = min((found <= 0).sum(), (found >= 0).sum())  # type: ignore[union-attr]
     p = min(2 * (tail + 1) / (N_BOOTSTRAP + 1), 1.0)
     of_seeds = a.mean(1), b.mean(1)
     if min(map(len, of_seeds)) > 1 and np.ptp(np.concatenate([part.mean(1) for part in parts])) > 0:
@@ -80,7 +82,7 @@ def paired_difference(
         "low": low,
         "high": high,
         "p": p,
-        "detectable": z * found.std(),
+        "detectable": z * found.std(),  # type: ignore[union-attr]
         "effect": effect,
     }
     return pd.Series(entries)

@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from forwardecg.cell import FK_CAF, FK_MBR, FK_MLR1
 from forwardecg.recipe import CONDITION_CYCLE, Recipe
@@ -16,7 +18,7 @@ from forwardecg.store import load_or_simulate as load_or_simulate  # where users
 LONGER, LONGEST = 13 / 9, 2.0  # of the base's t_end, for slow waves: 1300 and 1800 ms at paper scale
 FIBROTIC, UNIFORM = ("fibrotic", "combined"), ("healthy", "fibrotic")  # remodeling would bring D back into the range
 # Sets of kinds that are in no training: what differs from the base recipe, t_end as a multiple of its own.
-HELD_OUT = MappingProxyType(
+HELD_OUT: Mapping[str, dict[str, Any]] = MappingProxyType(
     {
         "two_foci": {"protocol": "two_foci"},
         "reentry": {"protocol": "reentry", "n_sim": 16, "t_end": 4 / 3, "max_draws": 60},
@@ -70,7 +72,7 @@ def fingerprint(D: np.ndarray, conductive: np.ndarray) -> str:
 
 def check_disjoint(fingerprints: Mapping[str, Sequence[str]]) -> None:
     """Raise ValueError if a tissue, or a symmetric copy of it, is in two parts: name -> `fingerprint` of tissue 0, 1, ..."""
-    seen = {}
+    seen: dict[str, tuple[str, int]] = {}
     for part, prints in fingerprints.items():
         for n, one in enumerate(prints):
             other, m = seen.setdefault(one, (part, n))
@@ -81,9 +83,7 @@ def check_disjoint(fingerprints: Mapping[str, Sequence[str]]) -> None:
                 )
 
 
-def split_by_tissue(
-    condition: Sequence[str], seed: int = 0, test: float = 0.1, val: float = 0.1
-) -> dict[str, np.ndarray]:
+def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val: float = 0.1) -> dict[str, np.ndarray]:
     """Indices of train, val and test tissues, drawn within each condition so that all of them are in every part.
 
     Raises
@@ -91,8 +91,8 @@ def split_by_tissue(
     ValueError
         A condition has too few tissues to be in every part.
     """
-    rng, parts = np.random.default_rng(seed), {"train": [], "val": [], "test": []}
-    condition = np.asarray(condition)
+    rng, condition = np.random.default_rng(seed), np.asarray(condition)
+    parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
     if condition.ndim != 1 or condition.size == 0:
         raise ValueError(f"condition: expected one name per tissue, got an array of shape {condition.shape}")
     if not (test >= 0 and val >= 0 and test + val < 1):
@@ -110,7 +110,7 @@ def split_by_tissue(
     return {name: np.sort(np.array(indices)) for name, indices in parts.items()}
 
 
-def folds_by_tissue(condition: Sequence[str], seed: int = 0, n_folds: int = 5) -> list[dict[str, np.ndarray]]:
+def folds_by_tissue(condition: ArrayLike, seed: int = 0, n_folds: int = 5) -> list[dict[str, np.ndarray]]:
     """Train, val and test indices of each fold of a cross-validation: every tissue is tested once, conditions in proportion.
 
     Fold k tests the k-th part of each condition, and validates on every second tissue of the next part.
@@ -126,7 +126,7 @@ def folds_by_tissue(condition: Sequence[str], seed: int = 0, n_folds: int = 5) -
         raise ValueError(
             f"n_folds: expected at least 3, and two tissues of each condition for each, got {n_folds} for {fewest} tissues"
         )
-    parts = [[] for _ in range(n_folds)]
+    parts: list[list[np.ndarray]] = [[] for _ in range(n_folds)]
     for name in np.unique(condition):
         members = rng.permutation(np.flatnonzero(condition == name))
         for part, some in zip(parts, np.array_split(members, n_folds), strict=True):

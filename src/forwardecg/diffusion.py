@@ -119,6 +119,6 @@ def stable_step(g: Couplings, dx: float) -> float:
     """
     parts = [g.D_x[:, :-1], g.D_x[:, 1:], g.D_y[:-1], g.D_y[1:]]
     if g.D_ne is not None:
-        parts += [g.D_ne[:-1, :-1], g.D_ne[1:, 1:], g.D_nw[:-1, 1:], g.D_nw[1:, :-1]]
+        parts += [g.D_ne[:-1, :-1], g.D_ne[1:, 1:], g.D_nw[:-1, 1:], g.D_nw[1:, :-1]]  # type: ignore[index]
     largest = sum(np.maximum(part, 0.0) for part in parts).max()
     return dx**2 / largest if largest > 0 else np.inf

@@ -19,7 +19,9 @@ def _times(V_m: xr.DataArray) -> np.ndarray:
     return V_m.time.values
 
 
-def _crossing(V_m: xr.DataArray, level, rising: bool, after=-np.inf) -> xr.DataArray:
+def _crossing(
+    V_m: xr.DataArray, level: float | xr.DataArray, rising: bool, after: float | np.ndarray = -np.inf
+) -> xr.DataArray:
     """First time later than ``after`` at which V_m crosses ``level`` in the given direction, linear between samples."""
     t, sign = _times(V_m), 1 if rising else -1
     z = (sign * (V_m - level)).transpose("time", ...).values

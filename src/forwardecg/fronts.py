@@ -38,7 +38,7 @@ class Fronts(NamedTuple):
     ``duration`` (ms from upward to downward crossing), ``residual`` (kind, y, x) in ms of the fitted planes.
     """
 
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]
     amplitude: Tensor
     steepness: Tensor
     duration: Tensor
@@ -162,7 +162,7 @@ class _Times:
 def _plane(crossings: _Crossings, times: _Times, reach: int, dx: float) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
     """Least squares plane through the crossing times around each crossing: (p_x^2, p_y^2, p_x p_y), RMS residual in ms."""
     frame, y, x, time = crossings
-    sums = {}
+    sums = {}  # type: ignore[var-annotated]
 
     def add(name, value):
         sums[name] = sums[name] + value if name in sums else value

@@ -28,7 +28,7 @@ def aligned(size: int, fill: float, real: type, page_offset: int = 0) -> np.ndar
 
     Arrays read side by side need different offsets: equal ones compete for the same few lines of the fastest cache.
     """
-    raw = np.full(size + 8192 // np.dtype(real).itemsize, fill, real)
+    raw = np.full(size + 8192 // np.dtype(real).itemsize, fill, real)  # type: ignore[var-annotated]
     start = (-raw.ctypes.data % 4096 + page_offset) // raw.itemsize
     return raw[start : start + size]
 

@@ -4,6 +4,7 @@ import json
 import platform
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
@@ -20,6 +21,9 @@ from forwardecg.paths import code_hash
 from forwardecg.recipe import REJECTIONS, STIMULI, Recipe
 from forwardecg.solver import whole_steps
 from forwardecg.tissue import CONDITIONS, TEXTURES
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
 
 SIMULATES = (  # the modules that a simulated tissue rests on
     "calibration", "cell", "contract", "diffusion", "ecg", "electrodes", "kernel", "march", "recipe", "sampling", "solver",
@@ -69,7 +73,7 @@ def skeleton(recipe: Recipe) -> dict[str, bytes]:
         "recipe": json.dumps(asdict(recipe)), "code": code_hash(*SIMULATES), "forwardecg": __version__,
         "made_with": f"Python {platform.python_version()}, {versions}, {platform.machine()}",
     }  # fmt: skip
-    files = {}
+    files: dict[str, Buffer] = {}
     group = zarr.create_group(MemoryStore(files), attributes=attributes)
     columns = {name: ((), kind, _flags(meanings)) for name, (kind, meanings) in TISSUE_COLUMNS.items()}
     maps = {name: (labeled(name, None)[0], kind, labeled(name, None)[2]) for name, kind in KINDS.items()}
@@ -78,7 +82,7 @@ def skeleton(recipe: Recipe) -> dict[str, bytes]:
         group.create_array(
             name, shape=(recipe.n_sim, *shape), chunks=(1, *shape), dtype=kind, dimension_names=("sim", *dims),
             fill_value=np.nan if kind.startswith("float") else 0, attributes=attributes | more.get(name, {}),
-            compressors=(BloscCodec(**COMPRESSION), Crc32cCodec()),
+            compressors=(BloscCodec(**COMPRESSION), Crc32cCodec()),  # type: ignore[arg-type]
         )  # fmt: skip
     for name, values in axes.items():
         dims, _, attributes = labeled(name, None)
@@ -100,7 +104,7 @@ def write_tissue(location: Path | str, sim: int, ds: xr.Dataset) -> None:
     for name, (_, meanings) in TISSUE_COLUMNS.items():
         values[name] = meanings.index(ds.attrs[name]) if meanings else ds.attrs[name]
     for name, value in values.items():
-        array = group[name].with_config(EVERY_CHUNK)
+        array = group[name].with_config(EVERY_CHUNK)  # type: ignore[call-overload, union-attr]
         array[sim] = np.asarray(value, array.dtype)
 
 

@@ -16,7 +16,7 @@ from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.contract import CONTRACT, labeled
 from forwardecg.features import V_THRESHOLD
 from forwardecg.fronts import filled
-from forwardecg.sources import opened
+from forwardecg.sources import Source, opened
 
 MAP_DIMS = CONTRACT["V_m"][0]
 AXES = {"time": "time", "t": "time", "y": "y_map", "y_map": "y_map", "x": "x_map", "x_map": "x_map"}
@@ -57,7 +57,7 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
     if sim not in (range(n_sim) if "sim" in ds.dims else [None]):
         raise ValueError(f"sim: expected {f'a place in 0 .. {n_sim - 1}' if n_sim else 'None'}, got {sim}")
     tissue = ds if sim is None else ds.isel(sim=sim)
-    columns = {str(name): value.item() for name, value in tissue.variables.items() if value.ndim == 0}
+    columns = {str(name): value.item() for name, value in tissue.variables.items() if value.ndim == 0}  # type: ignore[attr-defined]
     attributes = _sizes(tissue) | tissue.attrs | columns
     tissue = import_maps(tissue.drop_vars(columns).assign_attrs(attributes)).drop_encoding()
     part = Path(f"{path}.part")
@@ -69,7 +69,7 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
 
 
 def import_maps(
-    source, *, dx: float | None = None, dt: float | None = None, unit: str | None = None, variable: str | None = None,
+    source: Source, *, dx: float | None = None, dt: float | None = None, unit: str | None = None, variable: str | None = None,
     dims: tuple[str, str, str] | None = None, fill: bool = False,
 ) -> xr.Dataset:  # fmt: skip
     """One's own maps in the data contract: V_m (time, y_map, x_map) in mV, its times in ms, and ``dx_map``.
@@ -209,9 +209,9 @@ def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
     """Another variable of the source, if it fits the contract and the maps."""
     dims, units, _ = CONTRACT[name]
     spacing = {
-        AXES[dim][0]: _spacing(values[dim], "dx")
+        AXES[dim][0]: _spacing(values[dim], "dx")  # type: ignore[index]
         for dim in values.dims
-        if dim in values.coords and AXES.get(dim) in MAP_DIMS[1:]
+        if dim in values.coords and AXES.get(dim) in MAP_DIMS[1:]  # type: ignore[call-overload]
     }
     values = values.drop_vars([label for label in values.coords if label not in ("lead", "xyz", "time_ecg")])
     if values.dims == MAP_DIMS[1:] and dims == ("y", "x"):
@@ -238,4 +238,4 @@ def _chosen(ds: xr.Dataset, variable: str | None) -> str:
     chosen = [variable] if variable in ds.data_vars else candidates if variable is None else []
     if len(chosen) != 1:
         raise ValueError(f"variable: expected the name of the maps, one of {[*ds.data_vars]}, got {variable}")
-    return chosen[0]
+    return chosen[0]  # type: ignore[return-value]

@@ -93,7 +93,7 @@ class MapSet:
         started = spoke = monotonic()
 
         def prepare(k: int) -> None:
-            u, row = self.u[k].float(), {}
+            u, row = self.u[k].float(), {}  # type: ignore[var-annotated]
             for view in self.views:
                 seen = self._seen(u, view, np.random.default_rng([seed, self.sims[k]]))
                 row |= {f"{view}.{name}": z for name, z in zip(Inputs._fields, seen, strict=True)}
@@ -102,14 +102,14 @@ class MapSet:
                 g = upscaled_faces(D, conductive, fine * pool)
                 known = (g.D_x[:, 1:-1], g.D_y[1:-1], conducting_share(conductive, fine * pool))
                 row |= {f"{pool}.{name}": torch.from_numpy(z).float() for name, z in zip(LABELS, known, strict=True)}
-            rows[k] = row
+            rows[k] = row  # type: ignore[call-overload]
 
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
             for k, _ in enumerate(pool.map(prepare, range(n)), 1):
                 if monotonic() - spoke > 10:
                     spoke = monotonic()
                     progress(f"fronts: {k} of {n} tissues, about {(spoke - started) * (n - k) / k:.0f} s left")
-        prepared = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+        prepared = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}  # type: ignore[attr-defined, index]
         if "store" in ds.attrs:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(prepared, part := path.with_suffix(f".{os.getpid()}.part"))

@@ -155,7 +155,7 @@ def timing_scores(t: np.ndarray, ecg_true: np.ndarray, ecg_pred: np.ndarray) -> 
     true, pred = landmarks(t, ecg_true), landmarks(t, ecg_pred)
     up = ecg_true.max(-1) >= -ecg_true.min(-1)
     table = {f"{name}_error": pred[name] - true[name] for name in ("onset", "end", "zero_crossing")}
-    table["peak_time_error"] = np.where(up, pred.maximum - true.maximum, pred.minimum - true.minimum)
+    table["peak_time_error"] = np.where(up, pred.maximum - true.maximum, pred.minimum - true.minimum)  # type: ignore[assignment]
     table["amplitude_error"] = (pred.amplitude - true.amplitude) / np.maximum(true.amplitude, 1e-300)
     return pd.DataFrame(table)
 

@@ -55,7 +55,7 @@ class TimeEmbedding(nn.Module):
         self.mix = nn.Linear(width, width)
 
     def forward(self, t: Tensor) -> Tensor:  # t: (T,) ms
-        phase = t[:, None] * self.frequency  # (T, C / 2)
+        phase = t[:, None] * self.frequency  # type: ignore[operator]  # (T, C / 2)
         return self.mix(torch.cat([phase.sin(), phase.cos()], -1))  # (T, C)
 
 
@@ -108,7 +108,7 @@ class Seq2Seq(nn.Module):
         if config.time == "sinusoidal":
             self.time = TimeEmbedding(config.width, config.t_scale)
         elif config.time == "learned":
-            self.time = LearnedTime(config.width, config.frames)
+            self.time = LearnedTime(config.width, config.frames)  # type: ignore[assignment]
         if config.attention:
             self.norm = nn.LayerNorm(config.width)
             self.attention = nn.MultiheadAttention(config.width, config.heads, batch_first=True)
@@ -116,9 +116,9 @@ class Seq2Seq(nn.Module):
         if config.decoder in ("lstm", "bilstm"):
             self.decoder = nn.LSTM(config.width, config.width, batch_first=True, bidirectional=both)
         elif config.decoder == "tcn":
-            self.decoder = TCN(config.width)
+            self.decoder = TCN(config.width)  # type: ignore[assignment]
         else:
-            self.decoder = nn.Identity()
+            self.decoder = nn.Identity()  # type: ignore[assignment]
         self.head = nn.Linear((1 + both) * config.width, 1)
 
     def forward(self, u: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -3,6 +3,7 @@
 from base64 import b64encode
 from html import escape
 from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -10,11 +11,17 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image, ImageDraw
 
 from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.tissue import CONDITIONS
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 _palette = sns.color_palette("colorblind")
 COLORS = dict(zip(CONDITIONS, (_palette[2], _palette[0], _palette[1], _palette[3]), strict=True))
@@ -45,7 +52,7 @@ DARK_INK = {"#ffffff": "#14181e", "#000000": "#f0f0f0", "#262626": "#ced6dd", "#
 MOST_VECTOR = 200_000  # bytes; a picture of more marks than that is smaller as pixels
 
 
-def show(fig, alt: str) -> None:
+def show(fig: Figure, alt: str) -> None:
     """Show a figure in a notebook: as lines (SVG) where it holds no map and is small, else as pixels (PNG); then close it.
 
     Parameters
@@ -83,18 +90,18 @@ def dark_aware(svg: str) -> str:
     return svg.replace("</style>", f"@media (prefers-color-scheme: dark) {{{rules}}}</style>", 1)
 
 
-def _saved(fig, kind: str) -> bytes:
+def _saved(fig: Figure, kind: str) -> bytes:
     out = BytesIO()
     fig.savefig(out, format=kind, bbox_inches="tight", metadata={"Date": None} if kind == "svg" else None)
     return out.getvalue()
 
 
-def _extent(array: xr.DataArray, dx: float) -> tuple[float, float, float, float]:
+def _extent(array: np.ndarray, dx: float) -> tuple[float, float, float, float]:
     n_y, n_x = array.shape[-2:]
     return 0, n_x * dx, 0, n_y * dx
 
 
-def map_axes(ax, field: np.ndarray, dx: float, **kwargs):
+def map_axes(ax: Axes, field: np.ndarray, dx: float, **kwargs: Any) -> AxesImage:
     """One field (y, x) with axes in mm; returns the image for a color bar."""
     image = ax.imshow(field, extent=_extent(field, dx), **kwargs)
     ax.set(xlabel="x (mm)", ylabel="y (mm)")
@@ -110,7 +117,7 @@ def animation(
     interval: int = 80,
     pixels: int = 300,
     quality: int = 20,
-):
+) -> "HTML":
     """V_m maps as a looping picture for a notebook; readers who asked for less motion get the middle frame.
 
     Parameters
@@ -171,7 +178,7 @@ def _webp(frames: list[Image.Image], quality: int, interval: int) -> str:
     return "data:image/webp;base64," + b64encode(out.getvalue()).decode()
 
 
-def activation_map(ax, lat: np.ndarray, dx: float, step: float = 20.0):
+def activation_map(ax: Axes, lat: np.ndarray, dx: float, step: float = 20.0) -> AxesImage:
     """Activation times (y, x) in color with isochrones every ``step`` ms; never-activated cells in gray."""
     ax.set_facecolor("0.6")
     image = map_axes(ax, lat, dx, cmap="viridis")
@@ -182,7 +189,9 @@ def activation_map(ax, lat: np.ndarray, dx: float, step: float = 20.0):
     return image
 
 
-def ecg_traces(ax, t, ecg_true, predictions: dict[str, np.ndarray], title: str = "") -> None:
+def ecg_traces(
+    ax: Axes, t: np.ndarray, ecg_true: np.ndarray, predictions: dict[str, np.ndarray], title: str = ""
+) -> None:
     """A true ECG in black and named predictions over it, against time in ms."""
     ax.plot(t, ecg_true, color="black", lw=2, label="solver")
     for (name, ecg), style in zip(predictions.items(), ("-", "--", ":", "-."), strict=False):
@@ -191,7 +200,7 @@ def ecg_traces(ax, t, ecg_true, predictions: dict[str, np.ndarray], title: str =
     ax.set(xlabel="time (ms)", ylabel=PHI_E_LABEL, title=title)
 
 
-def ladder(ax, table: pd.DataFrame, order: list[str], floor: float = -1.0) -> None:
+def ladder(ax: Axes, table: pd.DataFrame, order: list[str], floor: float = -1.0) -> None:
     """R2 of every test tissue under every method, colored by condition; values below ``floor`` sit on it as triangles.
 
     Parameters
@@ -214,7 +223,7 @@ def ladder(ax, table: pd.DataFrame, order: list[str], floor: float = -1.0) -> No
     ax.legend(loc="upper left", frameon=True, fontsize="small")
 
 
-def forest(ax, table: pd.DataFrame, color: str = "black", offset: float = 0.0, label: str | None = None) -> None:
+def forest(ax: Axes, table: pd.DataFrame, color: str = "black", offset: float = 0.0, label: str | None = None) -> None:
     """Differences with their intervals, one row of ``table`` each, first row on top; filled where p_holm is below 0.05.
 
     Parameters

@@ -56,12 +56,13 @@ def _docstring_lines(text: str) -> set[int]:
     """Numbers of the lines that are docstrings; not by `ast.unparse`, which differs between versions of Python."""
     nodes = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
     found = [node.body[0] for node in nodes if ast.get_docstring(node, clean=False) is not None]
-    return {number for one in found for number in range(one.lineno, one.end_lineno + 1)}
+    return {number for one in found for number in range(one.lineno, (one.end_lineno or one.lineno) + 1)}
 
 
 def closure(source: Path) -> list[Path]:
     """Every module of this package that ``source`` imports, directly or through other modules, sorted."""
-    found, todo = set(), [source]
+    found: set[Path] = set()
+    todo = [source]
     while todo:
         for module in _imported(todo.pop()) - found:
             found.add(module)
@@ -73,21 +74,21 @@ def provenance(notebook: str) -> str:
     """One line: what code made this page. No time and no commit, so that a repeated run prints the same."""
     libraries = [name for name in ("numpy", "numba", "torch", "xarray") if name in sys.modules]
     versions = [f"{name} {sys.modules[name].__version__.partition('+')[0]}" for name in libraries]
-    source = ROOT / "notebooks" / f"{notebook}.py"
+    source = ROOT / "notebooks" / f"{notebook}.py"  # type: ignore[operator]  # notebooks run in a checkout
     code = files_hash(source, *closure(source))
     return f"{notebook} · source {code} · " + ", ".join([f"Python {platform.python_version()}", *versions])
 
 
 def _imported(source: Path) -> set[Path]:
     """Modules of this package that one file imports anywhere, also inside its functions."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             # module first in `from forwardecg.ecg import x`, second in `from forwardecg import ecg`
             base = node.module if not node.level else ".".join(filter(None, ["forwardecg", node.module]))
-            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+            names |= {str(base)} | {f"{base}.{alias.name}" for alias in node.names}
     inside = {name.partition(".")[2] for name in names if name.startswith("forwardecg.")}
     files = {PACKAGE / f"{name.replace('.', '/')}.py" for name in inside}
     if any(name.partition(".")[0] == "forwardecg" for name in names):

@@ -36,8 +36,8 @@ def _changes_sign(f: np.ndarray) -> np.ndarray:
 def _intersections(f: np.ndarray, g: np.ndarray) -> np.ndarray:
     """Points where f = 0 and g = 0 cross: rows x, y in cells from the first node, and the sign of grad f x grad g."""
     cells = np.nonzero(_changes_sign(f) & _changes_sign(g))
-    a, b, c, d = _bilinear(f, cells)
-    a_2, b_2, c_2, d_2 = _bilinear(g, cells)
+    a, b, c, d = _bilinear(f, cells)  # type: ignore[arg-type]
+    a_2, b_2, c_2, d_2 = _bilinear(g, cells)  # type: ignore[arg-type]
     # q from either equation, put into the other one: a quadratic equation for p
     second, first, zeroth = b_2 * d - b * d_2, a_2 * d + b_2 * c - a * d_2 - b * c_2, a_2 * c - a * c_2
     found = []

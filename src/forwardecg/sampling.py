@@ -72,7 +72,7 @@ def _draw_stimuli(kind: str, tissue: Tissue, rng: np.random.Generator) -> list[S
     while np.hypot(*(far - (x, y))) < 0.3 * length:
         far = rng.uniform(0.1 * length, 0.9 * length, 2)
     start = float(np.round(rng.uniform(0, 0.2 * length)))  # ms, a front needs more than 1 ms per mm
-    return [first, focal_stimulus(shape, dx, *far, radius=5.0, start=start)]
+    return [first, focal_stimulus(shape, dx, *far, radius=5.0, start=start)]  # type: ignore[misc]
 
 
 def _beside(mask: np.ndarray, side: str) -> np.ndarray:

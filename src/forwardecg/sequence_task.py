@@ -55,11 +55,11 @@ class SequenceTask:
         key = sha256(repr((self.config, self.train.leads)).encode())
         for sequences in (self.train, self.val):
             for part in (sequences.u, sequences.ecg, sequences.t):
-                key.update(part.numpy().ravel())  # 0.6 s a GB
+                key.update(part.numpy().ravel())  # type: ignore[arg-type]  # 0.6 s a GB
         return key.digest()
 
     def draw(self, members: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        return *batch_of(self.train, members, generator, self.permutations), members
+        return *batch_of(self.train, members, generator, self.permutations), members  # type: ignore[arg-type]
 
     def loss(self, model: nn.Module, drawn, rows: Tensor, done: float) -> Tensor:
         u, ecg, members = (part[rows] for part in drawn)

@@ -100,7 +100,7 @@ class Sequences(torch.utils.data.Dataset):
         shape = (len(sims), ds.sizes["time"], pixels, pixels)
         if known_D:
             maps = (_with_D(u, ds.isel(sim=sim)) for u, sim in zip(maps, sims, strict=True))
-            shape = (*shape[:2], 2, pixels, pixels)
+            shape = (*shape[:2], 2, pixels, pixels)  # type: ignore[assignment]
         if 2 * math.prod(shape) > memory_gb * 1e9:
             self.u = _on_disk(maps, shape)
         else:
@@ -191,5 +191,9 @@ def loader(
         return *batch_of(sequences, members, generator, permutations), torch.tensor(members)
 
     return torch.utils.data.DataLoader(
-        range(len(sequences)), batch, shuffle=shuffle, generator=generator, collate_fn=assemble
+        range(len(sequences)),  # type: ignore[arg-type]
+        batch,
+        shuffle=shuffle,
+        generator=generator,
+        collate_fn=assemble,
     )

@@ -62,7 +62,7 @@ def _calibrated(tissue: Tissue, dt: float, fk: FKParams) -> Tissue:
     grid = (tissue.conducting, tissue.dx, dt, fk)
     if tissue.fiber_angle is None:
         return replace(tissue, D=calibrated_diffusivity(tissue.D, *grid))
-    D, D_across = calibrated_fibers(tissue.D, tissue.D_across, tissue.fiber_angle, *grid)
+    D, D_across = calibrated_fibers(tissue.D, tissue.D_across, tissue.fiber_angle, *grid)  # type: ignore[arg-type]
     return replace(tissue, D=D, D_across=D_across)
 
 
@@ -179,7 +179,7 @@ def simulate(
     stimuli = _listed(stimuli)  # read twice: by the solver and for the record
     started = spoke = monotonic()
     run = dict(every=every, fk=fk, dt=dt, calibrated=calibrated, real=real, stop_at_rest=stop_at_rest)
-    for n, state in enumerate(solve(tissue, stimuli, t_end=t_end, **run)):
+    for n, state in enumerate(solve(tissue, stimuli, t_end=t_end, **run)):  # type: ignore[arg-type]
         if electrodes:
             block[n % ECG_BLOCK] = state.u
             if n % ECG_BLOCK == ECG_BLOCK - 1:

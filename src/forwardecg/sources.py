@@ -6,12 +6,15 @@ from zipfile import BadZipFile
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 from zarr.storage import ZipStore
 
 from forwardecg.contract import CONTRACT, labeled
 
+Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
 
-def opened(source) -> xr.Dataset:
+
+def opened(source: Source) -> xr.Dataset:
     """Whatever holds the maps as a Dataset."""
     if isinstance(source, xr.Dataset | xr.DataArray):
         return source if isinstance(source, xr.Dataset) else source.to_dataset(name=source.name or "V_m")

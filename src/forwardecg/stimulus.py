@@ -39,7 +39,7 @@ def edge_stimulus(shape: tuple[int, int], dx: float, side: str = "left", width: 
     if side not in strips:
         raise ValueError(f"side: expected one of {sorted(strips)}, got {side!r}")
     mask = np.zeros(shape, bool)
-    mask[strips[side]] = True
+    mask[strips[side]] = True  # type: ignore[call-overload]
     return Stimulus(mask=mask, **timing)
 
 

@@ -12,7 +12,7 @@ import os
 import time
 import uuid
 from collections.abc import Collection
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed, wait
 from dataclasses import asdict, fields
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -111,9 +111,9 @@ def load_or_simulate(
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(error.errno, f"data set: no space left on the disk, free some. {kept()}") from error
-    if lost := unfinished(location, listing(location), tissues, False):
+    if absent := unfinished(location, listing(location), tissues, False):
         raise OSError(
-            f"data set: expected the workers to write to {location}, which lacks {len(lost)} tissues: do they reach it?"
+            f"data set: expected the workers to write to {location}, which lacks {len(absent)} tissues: do they reach it?"
         )
     return opened(location)
 
@@ -143,18 +143,19 @@ def _simulate_into(location: Path | str, recipe: Recipe, sim: int, patient: bool
 
 def _cores() -> int:
     """Cores that this process may use: fewer than there are, on a shared machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _end_with_parent() -> None:
     """A worker whose parent was killed would wait for work for ever."""
-    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()
+    Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()  # type: ignore[union-attr]
 
 
 def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor: Executor | None) -> None:
     """Simulate the tissues ``sims`` into the store."""
     started = spoke = counted = time.monotonic()
-    total, n, running = len(sims), 0, {}
+    total, n = len(sims), 0
+    running: dict[Future, int] = {}
     call = uuid.uuid4().hex  # Dask answers a call like an earlier one from memory, though its chunks may be gone
     progress(f"data set: {recipe.n_sim - total} of {recipe.n_sim} tissues are there, simulating {total}")
     pool = executor or ProcessPoolExecutor(_cores(), get_context("spawn"), _end_with_parent)
@@ -191,6 +192,6 @@ def _count_seconds(location: Path | str, seconds: float, pool: Executor) -> None
     workers = getattr(pool, "_max_workers", None)  # a cluster has no fixed number
     with locked(location, "store"):
         group = zarr.open_group(location, mode="r+")
-        seconds += group.attrs.get("seconds", 0.0)
-        workers = max(workers or 0, group.attrs.get("workers", 0))  # a repair with fewer says nothing of the build
+        seconds += group.attrs.get("seconds", 0.0)  # type: ignore[operator]
+        workers = max(workers or 0, group.attrs.get("workers", 0))  # type: ignore[type-var]  # a repair with fewer says nothing of the build
         group.update_attributes({"seconds": seconds} | ({"workers": workers} if workers else {}))

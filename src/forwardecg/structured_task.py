@@ -42,7 +42,7 @@ class StructuredTask:
         key = sha256(repr((self.config, self.train.views, VIEWS, self.train.dx, self.train.dt)).encode())
         for part in (self.train, self.val):
             for values in (part.u, part.ecg, torch.from_numpy(part.positions), *part.inputs[-1]):
-                key.update(values.contiguous().numpy())
+                key.update(values.contiguous().numpy())  # type: ignore[arg-type]
         return key.digest()
 
     def draw(self, members: Tensor, generator: torch.Generator) -> tuple[Tensor, int, Tensor]:
@@ -75,7 +75,7 @@ def gradients(maps: MapSet, pool: int, leads: Sequence[int], device: str = "cpu"
     """`inner_gradients` of some electrodes of a set, on pixels averaged in squares of ``pool``."""
     places = Electrodes(maps.positions[list(leads)], tuple(maps.leads[k] for k in leads))
     shape = tuple(n // pool for n in maps.u.shape[-2:])
-    return tuple(z.to(device) for z in inner_gradients(shape, maps.dx * pool, places))
+    return tuple(z.to(device) for z in inner_gradients(shape, maps.dx * pool, places))  # type: ignore[arg-type, return-value]
 
 
 @torch.no_grad()

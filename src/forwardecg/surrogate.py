@@ -19,6 +19,7 @@ from forwardecg.electrodes import Electrodes, center_electrode
 from forwardecg.fronts import Fronts, fronts, local_slowness
 from forwardecg.maps import import_maps
 from forwardecg.paths import MODELS
+from forwardecg.sources import Source
 from forwardecg.structured import KAPPA, Conductivity, Inputs, Structured, faces, inner_gradients, inputs, lead_field
 from forwardecg.uncertainty import Reference, half_width, unusualness
 from forwardecg.weights import load_models
@@ -49,7 +50,7 @@ class Surrogate:
 
     @torch.no_grad()
     def predict(
-        self, maps, dx: float | None = None, dt: float | None = None, electrodes: Electrodes | None = None, *,
+        self, maps: Source, dx: float | None = None, dt: float | None = None, electrodes: Electrodes | None = None, *,
         unit: str | None = None, fill: bool = False, kappa: float | None = None,
     ) -> xr.Dataset:  # fmt: skip
         """ECG at any electrode, and the conductivity it rests on, from voltage maps alone.
@@ -80,9 +81,9 @@ class Surrogate:
             raise ValueError(f"kappa: expected a time > 0 ms, got {kappa}")
         maps = import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill)
         seen = _seen(maps)
-        places = electrodes or center_electrode(seen.u.shape[1:], seen.dx)
+        places = electrodes or center_electrode(seen.u.shape[1:], seen.dx)  # type: ignore[arg-type]
         u = seen.u.flatten(1)
-        G = inner_gradients(seen.u.shape[1:], seen.dx, places)
+        G = inner_gradients(seen.u.shape[1:], seen.dx, places)  # type: ignore[arg-type]
         batch = Inputs(*(z[None] for z in seen.inputs))
         scale = 1.0 if kappa is None else kappa / self.card["kappa_cable"]
         found = [model(batch) for model in self.models]
@@ -136,7 +137,7 @@ def mean_of_faces(D_x: Tensor, D_y: Tensor) -> Tensor:
     n = sum(pad(one_x, side) for side in ((0, 1), (1, 0))) + sum(
         pad(one_y, side) for side in ((0, 0, 0, 1), (0, 0, 1, 0))
     )
-    return total / n
+    return total / n  # type: ignore[return-value]
 
 
 def summary(x: Inputs, f: Fronts) -> np.ndarray:
@@ -181,4 +182,4 @@ def load_surrogate(name: str = "structured") -> Surrogate:
     bands = json.loads(path.read_text(encoding="utf-8"))
     if bands.get("weights") != card["sha256"]:
         raise ValueError(f"{path.name}: expected bands that were calibrated for these weights, got those of others")
-    return Surrogate(tuple(models), card, bands)
+    return Surrogate(tuple(models), card, bands)  # type: ignore[arg-type]  # by their kind

@@ -44,7 +44,7 @@ class Lifting(nn.Module):
         self.register_buffer("signs", CHARACTERS[:, kinds, None, None], persistent=False)
 
     def forward(self, z: Tensor) -> Tensor:
-        kernel = torch.cat([self.signs[h] * symmetry(self.weight, h) for h in range(8)])
+        kernel = torch.cat([self.signs[h] * symmetry(self.weight, h) for h in range(8)])  # type: ignore[index]
         return F.conv2d(z, kernel, self.bias.repeat(8), padding=1)
 
 
@@ -73,5 +73,5 @@ class Pooling(nn.Module):
         self.register_buffer("characters", CHARACTERS[:, kinds].T / 8, persistent=False)  # (field, h)
 
     def forward(self, z: Tensor) -> Tensor:
-        kernel = self.characters[:, :, None] * self.weight[:, None]  # (field, h, n)
+        kernel = self.characters[:, :, None] * self.weight[:, None]  # type: ignore[index]  # (field, h, n)
         return F.conv2d(z, kernel.flatten(1)[..., None, None])

@@ -127,8 +127,8 @@ def gap_junction(tissue: Tissue, rng: np.random.Generator) -> Tissue:
         factor = gj_scale
     else:
         region = smooth_noise(tissue.D.shape, tissue.dx, rng, 20.0, 20.0)
-        factor = 1 - (1 - gj_scale) * np.clip(2 * region - 0.5, 0, 1)
-    return replace(tissue, **_scaled(tissue, factor), condition="gap_junction", gj_scale=gj_scale)
+        factor = 1 - (1 - gj_scale) * np.clip(2 * region - 0.5, 0, 1)  # type: ignore[assignment]
+    return replace(tissue, **_scaled(tissue, factor), condition="gap_junction", gj_scale=gj_scale)  # type: ignore[arg-type]
 
 
 def fibrotic(tissue: Tissue, rng: np.random.Generator, texture: str | None = None, dense: bool = False) -> Tissue:
@@ -141,19 +141,19 @@ def fibrotic(tissue: Tissue, rng: np.random.Generator, texture: str | None = Non
     texture, amount = texture or str(rng.choice(TEXTURES)), "dense" if dense else "usual"
     share = SHARES[amount].get(texture)
     if texture == "diffuse":
-        fibrosis = rng.random(shape) < rng.uniform(*share)
+        fibrosis = rng.random(shape) < rng.uniform(*share)  # type: ignore[misc]
     elif texture == "patchy":
         length = rng.uniform(1.5, 4.0)
-        fibrosis = smooth_noise(shape, dx, rng, length, length) < rng.uniform(*share)
+        fibrosis = smooth_noise(shape, dx, rng, length, length) < rng.uniform(*share)  # type: ignore[misc]
     elif texture == "compact":
         fibrosis = _ellipses(shape, dx, rng, *ELLIPSES[amount])
     elif texture == "interstitial":
         strands = smooth_noise(shape, dx, rng, 5.0, 0.5, rng.uniform(0, np.pi))
-        fibrosis = strands < rng.uniform(*share)
+        fibrosis = strands < rng.uniform(*share)  # type: ignore[misc]
     else:
         raise ValueError(f"texture: expected one of {TEXTURES}, got {texture!r}")
     lowering = rng.uniform(0, 0.5) * np.exp(-distance_transform_edt(~fibrosis, sampling=dx) / RIM_MM)
-    return replace(tissue, **_scaled(tissue, 1 - lowering), conductive=~fibrosis, condition="fibrotic", texture=texture)
+    return replace(tissue, **_scaled(tissue, 1 - lowering), conductive=~fibrosis, condition="fibrotic", texture=texture)  # type: ignore[arg-type]
 
 
 def combined(tissue: Tissue, rng: np.random.Generator) -> Tissue:

@@ -102,7 +102,7 @@ def fit(
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
     generator = torch.Generator().manual_seed(config.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    live, history = _copy(model), []  # weights that are scored: a moving average where there is one
+    live, history = _copy(model), []  # type: ignore[var-annotated]  # weights that are scored: a moving average where there is one
     best = live
     if checkpoint is not None and checkpoint.exists():
         try:
@@ -167,7 +167,7 @@ def _stale(history: list[dict], patience: int | None) -> bool:
 
 
 def _save(path, model, optimizer, generator, live, best, history) -> None:
-    tensors = {}
+    tensors = {}  # type: ignore[var-annotated]
     for prefix, part in (("model", model.state_dict()), ("live", live), ("best", best)):
         tensors |= {f"{prefix}.{name}": tensor for name, tensor in part.items()}
     for i, state in optimizer.state_dict()["state"].items():
@@ -202,7 +202,7 @@ def load_or_fit(model: nn.Module, task, config: TrainConfig) -> pd.DataFrame:
     """`fit`, found in the cache by the hash of network, task, settings and code: finished it is loaded, partial resumed."""
     device = next(model.parameters()).device
     key = hashlib.sha256(
-        json.dumps([asdict(model.config), asdict(config), torch.get_num_threads(), device.type]).encode()
+        json.dumps([asdict(model.config), asdict(config), torch.get_num_threads(), device.type]).encode()  # type: ignore[call-overload]
     )
     key.update(code_hash("train", *task.modules).encode())
     key.update(task.fingerprint())

@@ -7,13 +7,14 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from forwardecg import __version__
 from forwardecg.model import ModelConfig, Seq2Seq
@@ -22,7 +23,7 @@ from forwardecg.structured import Structured, StructuredConfig
 KINDS = {"seq2seq": (Seq2Seq, ModelConfig), "structured": (Structured, StructuredConfig)}
 
 
-def save_models(models: list[nn.Module], path: Path, **card) -> None:
+def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path, **card: Any) -> None:
     """Write the weights of ``models``, all of one kind and configuration, as ``path`` and their card beside it.
 
     Parameters
@@ -52,7 +53,7 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load_models(path: Path) -> tuple[list[nn.Module], dict]:
+def load_models(path: Path) -> tuple[list[Seq2Seq] | list[Structured], dict]:
     """Read networks, ready to predict, and their card.
 
     Raises
