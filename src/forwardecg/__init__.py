@@ -1,17 +1,24 @@
 """From cardiac voltage to the ECG: simulate tissue, compute its pseudo-ECG, learn the map between them.
 
-Import from the module that holds the mathematics, for example ``from forwardecg.solver import simulate``; only the way to
-the trained networks, ``forwardecg.load_surrogate``, is here too. Units everywhere: mm, ms, mm^2/ms; array order (time, y, x).
+Everything is imported from the module that holds its mathematics, for example ``from forwardecg.solver import simulate``. The
+modules and the few names that most scripts need are attributes too, loaded when they are asked for (``__init__.pyi`` lists
+them). Units everywhere: mm, ms, mm^2/ms; array order (time, y, x).
+
+Examples
+--------
+>>> import forwardecg
+>>> sheet = forwardecg.healthy((4, 5), dx=0.5, D0=0.1)
+>>> forwardecg.ecg.lead_field(sheet, forwardecg.electrodes.center_electrode(sheet.shape, sheet.dx)).shape
+(1, 4, 5)
 """
 
-from importlib import import_module
-from typing import Any
+import lazy_loader
 
 __version__ = "0.1.0"
 
+# from the stub, which no import scan reads: an import statement here would make every notebook depend on the whole package
+__getattr__, _attached, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-def __getattr__(name: str) -> Any:
-    if name == "load_surrogate":  # when it is asked for: torch is slow to import
-        # by name: an import statement would make every notebook depend on all of the surrogate
-        return import_module("forwardecg.surrogate").load_surrogate
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return [*_attached(), "__version__"]

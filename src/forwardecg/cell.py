@@ -35,7 +35,31 @@ V_REST, V_SPAN = -85.0, 100.0  # V_m = -85 + 100 u, mV
 
 @dataclass(frozen=True, kw_only=True)
 class FKParams:
-    """Parameters of the Fenton-Karma model: times in ms, thresholds in units of u."""
+    """Parameters of the Fenton-Karma model: times in ms, thresholds in units of u.
+
+    Parameters
+    ----------
+    name, source : what the set is called, and where it was published
+    tau_v_plus, tau_v_minus_low, tau_v_minus_high : ms, of the fast gate v: closing; opening at u < u_v; opening at u_v
+        <= u < u_c
+    tau_w_plus, tau_w_minus : ms, of the slow gate w: closing, opening
+    tau_d, tau_0, tau_r, tau_si : ms, of the currents: fast inward, slow outward below and above u_c, slow inward
+    k, u_c_si : steepness and middle of the slow inward current
+    u_c, u_v : thresholds of u
+
+    Raises
+    ------
+    ValueError
+        A parameter that is no finite number, a time that is not positive, thresholds out of order, k outside 0 .. 25.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> FK_CAF.tau_d, FK_CAF.u_c
+    (0.125, 0.16)
+    >>> replace(FK_CAF, name="slower", tau_d=0.25).tau_d
+    0.25
+    """
 
     name: str
     source: str
@@ -101,7 +125,15 @@ FK_SETS = (FK_CAF, FK_MLR1, FK_MBR, FK_BR, FK_GP)
 
 
 class Constants(NamedTuple):
-    """The parameters as the kernel wants them: one float type, reciprocals taken, gate factors exact over one dt."""
+    """The parameters as the kernel wants them: one float type, reciprocals taken, gate factors exact over one dt.
+
+    Parameters
+    ----------
+    u_c, u_v : thresholds of u
+    k_8, k_8_u_c_si : k / 8, and that times u_c_si
+    dt_tau_d, dt_tau_0, dt_tau_r, dt_tau_si : dt / tau of the currents
+    decay_v_plus, decay_v_low, decay_v_high, decay_w_plus, decay_w_minus : exp(-dt / tau) of the gates
+    """
 
     u_c: float
     u_v: float
@@ -119,7 +151,24 @@ class Constants(NamedTuple):
 
 
 def constants(fk: FKParams, dt: float, real: type = np.float32) -> Constants:
-    """Kernel constants of the set ``fk`` for the time step ``dt`` (ms) in the float type ``real``."""
+    """Kernel constants of the set ``fk`` for the time step ``dt`` (ms) in the float type ``real``.
+
+    Parameters
+    ----------
+    fk : parameter set
+    dt : ms, time step
+    real : np.float32 or np.float64
+
+    Returns
+    -------
+    c : `Constants`, each of them of the type ``real``
+
+    Examples
+    --------
+    >>> c = constants(FK_CAF, dt=0.1)
+    >>> round(float(c.dt_tau_d), 3), type(c.dt_tau_d).__name__
+    (0.8, 'float32')
+    """
     values = Constants(
         u_c=fk.u_c, u_v=fk.u_v, k_8=fk.k / 8, k_8_u_c_si=fk.k * fk.u_c_si / 8,
         dt_tau_d=dt / fk.tau_d, dt_tau_0=dt / fk.tau_0, dt_tau_r=dt / fk.tau_r, dt_tau_si=dt / fk.tau_si,
@@ -141,6 +190,22 @@ def slow_inward_rate(u, c):
     y = k (u_c_si - u) / 8, and exp(y) is its Taylor polynomial of degree 4: no division but one and no library call, so
     that the loop vectorizes. The error is below 4e-6 of the largest rate for u < u_c_si + 20 / k. A cell exactly at
     rest stays there: the true rate at u = 0 is 4e-8 of the largest one.
+
+    Parameters
+    ----------
+    u : voltage, 0 at rest and 1 at the peak
+    c : `Constants`
+
+    Returns
+    -------
+    rate : dt times the rate, of the type of u
+
+    Examples
+    --------
+    >>> c = constants(FK_CAF, dt=0.1, real=np.float64)
+    >>> exact = 0.1 * (1 + np.tanh(FK_CAF.k * (0.9 - FK_CAF.u_c_si))) / (2 * FK_CAF.tau_si)
+    >>> bool(abs(slow_inward_rate(0.9, c) / exact - 1) < 1e-4)
+    True
     """
     one, zero = type(u)(1), type(u)(0)
     y = c.k_8_u_c_si - c.k_8 * u
@@ -157,6 +222,23 @@ def currents(u, v, w, rate_si, c):
     """The three currents J_fi, J_so, J_si of one cell in the state (u, v, w), each times dt.
 
     ``rate_si`` is `slow_inward_rate` of u: it is passed in, since the kernel takes it in a loop of its own.
+
+    Parameters
+    ----------
+    u, v, w : state of the cell
+    rate_si : `slow_inward_rate` of u: it is passed in, since the kernel takes it in a loop of its own
+    c : `Constants`
+
+    Returns
+    -------
+    J_fi, J_so, J_si : fast inward, slow outward and slow inward current times dt
+
+    Examples
+    --------
+    >>> c = constants(FK_CAF, dt=0.1, real=np.float64)
+    >>> J_fi, J_so, J_si = currents(0.5, 1.0, 1.0, slow_inward_rate(0.5, c), c)
+    >>> round(float(J_fi), 4), round(float(J_so), 4)  # -dt (1 - u) (u - u_c) / tau_d, dt / tau_r
+    (-0.136, 0.0014)
     """
     zero = type(u)(0)
     resting = u < c.u_c  # 1 - p
@@ -168,7 +250,24 @@ def currents(u, v, w, rate_si, c):
 
 @numba.njit(**COMPILE)
 def gates(u, v, w, c):
-    """The gates v, w one time step later at fixed u: their equations are linear, so this is exact."""
+    """The gates v, w one time step later at fixed u: their equations are linear, so this is exact.
+
+    Parameters
+    ----------
+    u, v, w : state of the cell
+    c : `Constants`
+
+    Returns
+    -------
+    v, w : the gates one time step later
+
+    Examples
+    --------
+    >>> c = constants(FK_CAF, dt=0.1, real=np.float64)
+    >>> v, w = gates(1.0, 1.0, 1.0, c)  # both close while u is high
+    >>> round(float(v), 5), round(float(np.exp(-0.1 / FK_CAF.tau_v_plus)), 5)
+    (0.98276, 0.98276)
+    """
     one, zero = type(u)(1), type(u)(0)
     resting = u < c.u_c
     decay_v = (c.decay_v_low if u < c.u_v else c.decay_v_high) if resting else c.decay_v_plus

@@ -23,6 +23,12 @@ class Couplings(NamedTuple):
 
     D_x (y, x + 1), D_y (y + 1, x); D_ne between the two cells on the rising diagonal of a corner, D_nw on the falling one,
     (y + 1, x + 1) or None in isotropic tissue.
+
+    Parameters
+    ----------
+    D_x : (y, x + 1), mm^2/ms, across west faces
+    D_y : (y + 1, x), mm^2/ms, across south faces
+    D_ne, D_nw : (y + 1, x + 1), mm^2/ms, along the rising and the falling diagonal of a corner; None without fibers
     """
 
     D_x: np.ndarray
@@ -35,6 +41,26 @@ def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> Couplings:
     """Harmonic means of an isotropic D over the faces, 0 at the outer edge and wherever one side does not conduct.
 
     D_face = 2 D_a D_b / (D_a + D_b). D (y, x) in mm^2/ms, conductive (y, x) bool.
+
+    Parameters
+    ----------
+    D : (y, x), mm^2/ms
+    conductive : (y, x) bool
+
+    Returns
+    -------
+    g : `Couplings` without diagonals
+
+    Raises
+    ------
+    ValueError
+        Shapes that differ; D negative or NaN in a conductive cell.
+
+    Examples
+    --------
+    >>> g = face_diffusivity(np.array([[0.1, 0.3, 0.2]]), np.array([[True, True, False]]))
+    >>> g.D_x.round(3).tolist()
+    [[0.0, 0.15, 0.0, 0.0]]
     """
     if np.shape(D) != np.shape(conductive) or np.ndim(D) != 2:
         raise ValueError(f"conductive: expected the shape (y, x) of D {np.shape(D)}, got {np.shape(conductive)}")
@@ -48,7 +74,25 @@ def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> Couplings:
 
 
 def couplings(tissue: Tissue) -> Couplings:
-    """Couplings of a tissue: `face_diffusivity`, or the triangles of the module's text where it has fibers."""
+    """Couplings of a tissue: `face_diffusivity`, or the triangles of the module's text where it has fibers.
+
+    Parameters
+    ----------
+    tissue : sheet
+
+    Returns
+    -------
+    g : its `Couplings`
+
+    Examples
+    --------
+    >>> from forwardecg.tissue import healthy, with_fibers
+    >>> sheet = healthy((3, 3), 0.5, D0=0.1)
+    >>> couplings(sheet).D_ne is None
+    True
+    >>> couplings(with_fibers(sheet, np.pi / 4, ratio=4.0)).D_ne.shape
+    (4, 4)
+    """
     if tissue.fiber_angle is None:
         return face_diffusivity(tissue.D, tissue.conducting)
     cos, sin = np.cos(tissue.fiber_angle), np.sin(tissue.fiber_angle)
@@ -88,6 +132,17 @@ def net_flux(z: np.ndarray, D_x: np.ndarray, D_y: np.ndarray, D_ne=None, D_nw=No
     ----------
     z : (..., y, x) any quantity given per cell; A V_m is the source div(D grad V_m) times the area of a cell
     D_x, D_y, D_ne, D_nw : the `Couplings`
+
+    Returns
+    -------
+    A_z : (..., y, x), mm^2/ms times the unit of z
+
+    Examples
+    --------
+    >>> from forwardecg.tissue import healthy
+    >>> z = np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    >>> net_flux(z, *couplings(healthy((3, 3), 0.5, D0=0.1))).round(3).tolist()
+    [[0.0, 0.1, 0.0], [0.1, -0.4, 0.1], [0.0, 0.1, 0.0]]
     """
     flux_x = D_x[:, 1:-1] * np.diff(z, axis=-1)
     flux_y = D_y[1:-1] * np.diff(z, axis=-2)
@@ -107,7 +162,22 @@ def net_flux(z: np.ndarray, D_x: np.ndarray, D_y: np.ndarray, D_ne=None, D_nw=No
 
 
 def stability_limit(D_max: float, dx: float) -> float:
-    """Largest stable time step (ms) of explicit diffusion on square cells: dx^2 / (4 D_max)."""
+    """Largest stable time step (ms) of explicit diffusion on square cells: dx^2 / (4 D_max).
+
+    Parameters
+    ----------
+    D_max : mm^2/ms, the largest D of the sheet
+    dx : mm
+
+    Returns
+    -------
+    dt : ms
+
+    Examples
+    --------
+    >>> stability_limit(0.125, 0.5)
+    0.5
+    """
     return dx**2 / (4 * D_max)
 
 
@@ -116,6 +186,21 @@ def stable_step(g: Couplings, dx: float) -> float:
 
     No eigenvalue of -A exceeds twice that sum (Gershgorin), and explicit Euler is stable up to 2 over the eigenvalue.
     Equal to `stability_limit` in homogeneous isotropic tissue.
+
+    Parameters
+    ----------
+    g : couplings of the sheet
+    dx : mm
+
+    Returns
+    -------
+    dt : ms; inf where nothing is coupled
+
+    Examples
+    --------
+    >>> from forwardecg.tissue import healthy
+    >>> round(float(stable_step(couplings(healthy((5, 5), 0.5, D0=0.125)), 0.5)), 6)
+    0.5
     """
     parts = [g.D_x[:, :-1], g.D_x[:, 1:], g.D_y[:-1], g.D_y[1:]]
     if g.D_ne is not None:

@@ -27,6 +27,22 @@ def aligned(size: int, fill: float, real: type, page_offset: int = 0) -> np.ndar
     """A filled one-dimensional array that starts ``page_offset`` bytes after the start of a memory page.
 
     Arrays read side by side need different offsets: equal ones compete for the same few lines of the fastest cache.
+
+    Parameters
+    ----------
+    size, fill : length, and the value of every entry
+    real : np.float32 or np.float64
+    page_offset : bytes, a multiple of the size of an entry
+
+    Returns
+    -------
+    array : (size,)
+
+    Examples
+    --------
+    >>> array = aligned(5, 0.0, np.float64, page_offset=448)
+    >>> array.size, array.ctypes.data % 4096
+    (5, 448)
     """
     raw = np.full(size + 8192 // np.dtype(real).itemsize, fill, real)  # type: ignore[var-annotated]
     start = (-raw.ctypes.data % 4096 + page_offset) // raw.itemsize
@@ -121,6 +137,22 @@ def advance(u, spare, v, w, g, lat, recovery, stimulated, du, c, dt, first, n_st
     corner of each cell, the last two of size 0 in isotropic tissue. lat and recovery (ms, negative until then) are the
     first upward crossing of u = 1/2, linear between steps, and the first fall below u = RECOVERED after it, looked for
     every RECOVERY_STEPS steps and traced back along the slope of the last one. Returns the current u and the other u.
+
+    Parameters
+    ----------
+    u, spare : voltage, and an array of its size for the next step
+    v, w : gates
+    g : couplings
+    lat, recovery : ms, written in place
+    stimulated, du : indices of the stimulated cells, and what each gets in a step
+    c : `cell.Constants` for this dt
+    dt : ms
+    first, n_steps : number of the first step, and how many
+    stride : cells from one row to the next, a multiple of `LANES`
+
+    Returns
+    -------
+    u, spare : the current voltage, and the other array
     """
     half, zero = type(c.u_c)(0.5), type(c.u_c)(0)
     g_x, g_y, g_ne, g_nw = g

@@ -15,6 +15,13 @@ class State(NamedTuple):
     """The sheet at time t (ms): u, the gates v and w, lat and recovery (y, x), the times in ms, negative until then.
 
     Views of the running solution, which the next step overwrites: copy what is to be kept.
+
+    Parameters
+    ----------
+    t : ms
+    u, v, w : (y, x), voltage and gates
+    lat : (y, x), ms, first upward crossing of u = 1/2
+    recovery : (y, x), ms, first fall below u = 0.1 after it
     """
 
     t: float
@@ -26,7 +33,14 @@ class State(NamedTuple):
 
 
 class Pulse(NamedTuple):
-    """A stimulus in time steps: cells (y, x) bool get ``du`` in each of the steps on .. off - 1."""
+    """A stimulus in time steps: cells (y, x) bool get ``du`` in each of the steps on .. off - 1.
+
+    Parameters
+    ----------
+    cells : (y, x) bool
+    on, off : first step, and the one after the last
+    du : added to u in each of them
+    """
 
     cells: np.ndarray
     on: int
@@ -39,10 +53,32 @@ def march(
 ) -> Iterator[State]:
     """The state at rest, then one `State` each ``n_every`` steps up to step ``n_end``, in the float type of ``c``.
 
+    Parameters
+    ----------
+    g : couplings in mm^2/ms
+    dx, dt : mm, ms
+    c : constants for this dt; their type is that of the solution
+    pulses : stimuli, in steps
+    n_every, n_end : steps between states, and in all
+
+    Yields
+    ------
+    state : its arrays are overwritten by the next step
+
     Raises
     ------
     FloatingPointError
         The solution left the finite numbers.
+
+    Examples
+    --------
+    >>> from forwardecg.cell import FK_CAF, constants
+    >>> from forwardecg.diffusion import face_diffusivity
+    >>> g, c = face_diffusivity(np.full((1, 60), 0.1), np.ones((1, 60), bool)), constants(FK_CAF, 0.1)
+    >>> pulse = Pulse(np.arange(60)[None] < 4, on=0, off=20, du=0.03)
+    >>> states = march(g, 0.5, 0.1, c, [pulse], n_every=100, n_end=200)
+    >>> [bool(state.u[0, 10] > 0.5) for state in states]  # at 0, 10 and 20 ms
+    [False, True, True]
     """
     real, (n_y, n_x) = type(c.u_c), (g.D_x.shape[0], g.D_y.shape[1])
     stride = -(-(n_x + 1) // LANES) * LANES  # a row's right halo is the next row's left one

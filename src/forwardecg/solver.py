@@ -31,7 +31,28 @@ AT_REST = 1e-4  # u below which a sheet counts as repolarized: 0.01 mV above res
 
 
 def whole_steps(name: str, time: float, step: float, unit: str = "dt") -> int:
-    """``time`` as a count of ``step``, both in ms."""
+    """``time`` as a count of ``step``, both in ms.
+
+    Parameters
+    ----------
+    name : of the time, for the error
+    time, step : ms
+    unit : name of the step, for the error
+
+    Returns
+    -------
+    n : time / step
+
+    Raises
+    ------
+    ValueError
+        time is no positive multiple of step.
+
+    Examples
+    --------
+    >>> whole_steps("every", 1.0, 0.1)
+    10
+    """
     n = round(time / step) if np.isfinite(time) else 0
     if n < 1 or abs(n * step - time) > 1e-9 * max(time, 1):
         raise ValueError(f"{name}: expected a positive multiple of {unit} = {step:g} ms, got {time} ms")
@@ -94,12 +115,26 @@ def solve(
     real : np.float32 or np.float64
     stop_at_rest : end early, after all stimuli, as soon as every u is below `AT_REST`
 
+    Yields
+    ------
+    state : `march.State` at t = 0, every, 2 every ...
+
     Raises
     ------
     ValueError
-        dt over the stability limit, times that are no multiples of dt, no stimulus, or one that reaches no live cell.
+        dt over the stability limit, times that are no multiples of dt, no stimulus, or one that reaches no live cell; a
+        D or a cell model that cannot be calibrated on this grid; fk or real of another type.
     FloatingPointError
         The solution left the finite numbers.
+
+    Examples
+    --------
+    >>> from forwardecg.stimulus import edge_stimulus
+    >>> from forwardecg.tissue import healthy
+    >>> sheet, stimulus = healthy((4, 60), 0.5, D0=0.1), edge_stimulus((4, 60), 0.5)
+    >>> run = solve(sheet, [stimulus], t_end=30.0, every=10.0, calibrated=False)
+    >>> [(state.t, bool(state.u[0, 15] > 0.5)) for state in run]
+    [(0.0, False), (10.0, False), (20.0, True), (30.0, True)]
     """
     if not (np.isfinite(dt) and dt > 0):
         raise ValueError(f"dt: expected a time > 0 ms, got {dt}")
@@ -144,18 +179,37 @@ def simulate(
 
     Parameters
     ----------
+    tissue, stimuli, t_end, fk, dt, calibrated, real, stop_at_rest : see `solve`
     electrodes : where phi_e is recorded, from the full grid and the physical D; None: nowhere
     conductor : what the sheet lies in, see `torso`; None: an unbounded conductor
     frame_interval, ecg_interval : ms between maps, and between samples of phi_e (a divisor of the former, down to dt)
     pool : cells along each side of a map pixel; a pixel is the plain mean over its cells, non-conductive ones included
-    others : see `solve`
 
     Returns
     -------
-    V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, of the first beat, from the full grid and every step,
-    NaN where a cell was never activated or has not recovered; D, conductive; with fibers D_across and fiber_angle; with
-    electrodes phi_e (lead, time_ecg) and electrodes (lead, xyz). With ``stop_at_rest`` the time axes end where the sheet
-    came to rest.
+    ds : V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, of the first beat, from the full grid and every
+        step, NaN where a cell was never activated or has not recovered; D, conductive; with fibers D_across and
+        fiber_angle; with electrodes phi_e (lead, time_ecg) and electrodes (lead, xyz). With ``stop_at_rest`` the time
+        axes end where the sheet came to rest.
+
+    Raises
+    ------
+    ValueError
+        Other things than Electrodes, or a conductor without any; pool no divisor of the grid; intervals that are not
+        positive or do not divide each other; what `solve`, `ecg.distances` or the conductor refuse.
+    FloatingPointError
+        The solution left the finite numbers.
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> from forwardecg.stimulus import edge_stimulus
+    >>> from forwardecg.tissue import healthy
+    >>> sheet, stimulus = healthy((20, 60), 0.5, D0=0.13), edge_stimulus((20, 60), 0.5)
+    >>> above = center_electrode((20, 60), 0.5)
+    >>> ds = simulate(sheet, stimulus, t_end=40.0, electrodes=above, pool=4, calibrated=False)
+    >>> dict(ds.V_m.sizes), dict(ds.phi_e.sizes), ds.phi_e.attrs["units"]
+    ({'time': 9, 'y_map': 5, 'x_map': 15}, {'lead': 1, 'time_ecg': 41}, 'mV mm ms-1')
     """
     n_y, n_x = tissue.D.shape
     if electrodes is not None and not isinstance(electrodes, Electrodes):

@@ -26,11 +26,28 @@ class Tissue:
     With fibers, ``D`` is the diffusivity along them, ``D_across`` (y, x) the one across, and ``fiber_angle`` (y, x) their
     direction in rad from the x axis; without, both are None and D holds for all directions.
 
+    Parameters
+    ----------
+    D : (y, x), mm^2/ms
+    conductive : (y, x) bool; False: fibrosis
+    dx : mm, side of a cell
+    D_across : (y, x), mm^2/ms, across the fibers; None: no fibers
+    fiber_angle : (y, x), rad from the x axis; None: no fibers
+    condition, texture : one of `CONDITIONS`, and one of `TEXTURES` or none
+    gj_scale : factor of D by gap-junction remodelling
+    seed : what the tissue was drawn from
+
     Raises
     ------
     ValueError
         D or D_across not 2-D, not finite or negative; conductive of another shape or type, or nowhere true; dx not
         positive; only one of D_across and fiber_angle.
+
+    Examples
+    --------
+    >>> sheet = Tissue(D=[[0.1, 0.1], [0.1, 0.0]], conductive=np.ones((2, 2), bool), dx=0.5)
+    >>> sheet.D.shape, sheet.conducting.tolist()
+    ((2, 2), [[True, True], [True, False]])
     """
 
     D: np.ndarray
@@ -74,13 +91,26 @@ class Tissue:
 
     @property
     def conducting(self) -> np.ndarray:
-        """Cells (y, x) that take part: conductive, and with a diffusivity above 0."""
+        """Cells (y, x) that take part: conductive, and with a diffusivity above 0.
+
+        Examples
+        --------
+        >>> sheet = Tissue(D=[[0.1, 0.0, 0.1]], conductive=np.array([[True, True, False]]), dx=0.5)
+        >>> sheet.conducting.tolist()
+        [[True, False, False]]
+        """
         across = self.D if self.D_across is None else self.D_across
         return self.conductive & (self.D > 0) & (across > 0)
 
     @property
     def fibrosis_density(self) -> float:
-        """Share of non-conductive cells."""
+        """Share of non-conductive cells.
+
+        Examples
+        --------
+        >>> Tissue(D=[[0.1, 0.1]], conductive=np.array([[True, False]]), dx=0.5).fibrosis_density
+        0.5
+        """
         return float(1 - self.conductive.mean())
 
 
@@ -93,7 +123,26 @@ def _scaled(tissue: Tissue, factor) -> dict[str, np.ndarray]:
 def smooth_noise(
     shape, dx: float, rng: np.random.Generator, along: float, across: float, angle: float = 0.0
 ) -> np.ndarray:
-    """Gaussian noise with correlation lengths ``along``, ``across`` (mm) at ``angle`` (rad), ranked to be uniform in 0..1."""
+    """Gaussian noise with correlation lengths ``along``, ``across`` (mm) at ``angle`` (rad), ranked to be uniform in 0..1.
+
+    Parameters
+    ----------
+    shape : cells (y, x)
+    dx : mm
+    rng : where its chance comes from
+    along, across : mm, correlation lengths
+    angle : rad from the x axis, direction of ``along``
+
+    Returns
+    -------
+    noise : (y, x), equally spaced values in 0 .. 1, each of them once
+
+    Examples
+    --------
+    >>> noise = smooth_noise((20, 30), 0.5, np.random.default_rng(0), along=5.0, across=1.0)
+    >>> noise.shape, round(float(noise.mean()), 3), round(float((noise < 0.3).mean()), 3)
+    ((20, 30), 0.5, 0.3)
+    """
     k_y, k_x = np.meshgrid(*(2 * np.pi * np.fft.fftfreq(n, dx) for n in shape), indexing="ij")
     k_along, k_across = k_x * np.cos(angle) + k_y * np.sin(angle), k_y * np.cos(angle) - k_x * np.sin(angle)
     smoothing = np.exp(-0.5 * ((k_along * along) ** 2 + (k_across * across) ** 2))
@@ -102,17 +151,51 @@ def smooth_noise(
 
 
 def healthy(shape: tuple[int, int], dx: float, D0: float, seed: int | None = None) -> Tissue:
-    """Uniform diffusivity ``D0`` everywhere."""
+    """Uniform diffusivity ``D0`` everywhere.
+
+    Parameters
+    ----------
+    shape : cells (y, x)
+    dx : mm
+    D0 : mm^2/ms
+    seed : kept as a note
+
+    Returns
+    -------
+    tissue : every cell conducts
+
+    Examples
+    --------
+    >>> sheet = healthy((4, 6), 0.5, D0=0.13)
+    >>> sheet.D.shape, float(sheet.D[0, 0]), sheet.condition
+    ((4, 6), 0.13, 'healthy')
+    """
     return Tissue(D=np.full(shape, float(D0)), conductive=np.ones(shape, bool), dx=dx, seed=seed)
 
 
 def with_fibers(tissue: Tissue, angle, ratio: float) -> Tissue:
     """The tissue with fibers at ``angle`` (rad from the x axis; a number or (y, x)), and D_across = D / ``ratio``.
 
+    Parameters
+    ----------
+    tissue : sheet; its D becomes the one along the fibers
+    angle : rad from the x axis, a number or (y, x)
+    ratio : D over D_across
+
+    Returns
+    -------
+    tissue : the same cells with fibers
+
     Raises
     ------
     ValueError
         ratio not at least 1.
+
+    Examples
+    --------
+    >>> sheet = with_fibers(healthy((4, 6), 0.5, D0=0.12), angle=np.pi / 6, ratio=4.0)
+    >>> round(float(sheet.D_across[0, 0]), 3)
+    0.03
     """
     if not (np.isfinite(ratio) and ratio >= 1):
         raise ValueError(f"ratio: expected D / D_across >= 1, got {ratio}")
@@ -121,7 +204,23 @@ def with_fibers(tissue: Tissue, angle, ratio: float) -> Tissue:
 
 
 def gap_junction(tissue: Tissue, rng: np.random.Generator) -> Tissue:
-    """Gap-junction remodelling: D times U(.3, .75), over the whole sheet or (one half) in smooth regions of 20 mm."""
+    """Gap-junction remodelling: D times U(.3, .75), over the whole sheet or (one half) in smooth regions of 20 mm.
+
+    Parameters
+    ----------
+    tissue : sheet to start from
+    rng : where its chance comes from
+
+    Returns
+    -------
+    tissue : with lower D, and ``gj_scale``, the factor drawn
+
+    Examples
+    --------
+    >>> sheet = gap_junction(healthy((40, 40), 0.5, D0=0.1), np.random.default_rng(0))
+    >>> sheet.condition, 0.3 <= sheet.gj_scale < 0.75, bool(sheet.D.max() <= 0.1)
+    ('gap_junction', True, True)
+    """
     gj_scale = rng.uniform(0.3, 0.75)
     if rng.random() < 0.5:
         factor = gj_scale
@@ -136,6 +235,28 @@ def fibrotic(tissue: Tissue, rng: np.random.Generator, texture: str | None = Non
 
     diffuse: single cells; patchy: blobs of 1.5-4 mm; compact: `ELLIPSES` with noisy rims; interstitial: strands. Their
     shares are drawn from `SHARES`; ``dense`` takes the ranges above those of the usual fibrosis.
+
+    Parameters
+    ----------
+    tissue : sheet to start from
+    rng : where its chance comes from
+    texture : one of `TEXTURES`; None: drawn
+    dense : take the shares above the usual ones
+
+    Returns
+    -------
+    tissue : with cells that do not conduct
+
+    Raises
+    ------
+    ValueError
+        texture is none of `TEXTURES`.
+
+    Examples
+    --------
+    >>> sheet = fibrotic(healthy((40, 40), 0.5, D0=0.1), np.random.default_rng(0), "diffuse")
+    >>> sheet.texture, 0.05 < sheet.fibrosis_density < 0.3
+    ('diffuse', True)
     """
     shape, dx = tissue.D.shape, tissue.dx
     texture, amount = texture or str(rng.choice(TEXTURES)), "dense" if dense else "usual"
@@ -157,7 +278,23 @@ def fibrotic(tissue: Tissue, rng: np.random.Generator, texture: str | None = Non
 
 
 def combined(tissue: Tissue, rng: np.random.Generator) -> Tissue:
-    """Gap-junction remodelling and fibrosis in one sheet."""
+    """Gap-junction remodelling and fibrosis in one sheet.
+
+    Parameters
+    ----------
+    tissue : sheet to start from
+    rng : where its chance comes from
+
+    Returns
+    -------
+    tissue : as from `gap_junction`, then `fibrotic`
+
+    Examples
+    --------
+    >>> sheet = combined(healthy((40, 40), 0.5, D0=0.1), np.random.default_rng(0))
+    >>> sheet.condition, sheet.gj_scale < 0.75, sheet.fibrosis_density > 0
+    ('combined', True, True)
+    """
     return replace(fibrotic(gap_junction(tissue, rng), rng), condition="combined")
 
 
