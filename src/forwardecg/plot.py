@@ -5,17 +5,22 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import xarray as xr
-from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from PIL import Image, ImageDraw
+
+try:
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+    from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+    from PIL import Image, ImageDraw
+except ModuleNotFoundError as error:
+    missing = f'forwardecg.plot needs {error.name}: pip install "forwardecg[plot]"'
+    raise ModuleNotFoundError(missing, name=error.name) from None
 
 from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.tissue import CONDITIONS
