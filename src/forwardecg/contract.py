@@ -16,6 +16,26 @@ CONTRACT = {  # variable: dims, unit, long_name
 
 
 def labeled(name: str, values) -> tuple:
-    """The variable as xarray takes it: (dims, values, attributes)."""
+    """The variable as xarray takes it: (dims, values, attributes).
+
+    Parameters
+    ----------
+    name : one of `CONTRACT`
+    values : of its dims
+
+    Returns
+    -------
+    variable : (dims, values, attributes)
+
+    Raises
+    ------
+    KeyError
+        A name that is not in the contract.
+
+    Examples
+    --------
+    >>> labeled("time", [0.0, 5.0])
+    (('time',), [0.0, 5.0], {'units': 'ms', 'long_name': 'time'})
+    """
     dims, units, long_name = CONTRACT[name]
     return dims, values, {"units": units, "long_name": long_name}

@@ -39,10 +39,24 @@ def collection(base: Recipe) -> dict[str, Recipe]:
     Each has a seed of its own, 1000 (seed + 1) + 1 and on, away from the small seeds that one would train with; and no
     more tissues than ``base``. A longer ``t_end`` is rounded to the frame interval.
 
+    Parameters
+    ----------
+    base : recipe of the base set
+
+    Returns
+    -------
+    recipes : by name
+
     Raises
     ------
     ValueError
         The base already has what the held-out sets are meant to be unseen for.
+
+    Examples
+    --------
+    >>> sets = collection(Recipe(n_sim=300))
+    >>> sets["test"].seed, sets["reentry"].protocol, sets["reentry"].n_sim
+    (1002, 'reentry', 16)
     """
     usual = {"fk": FK_CAF, "protocol": "single", "fibrosis": "usual", "conditions": CONDITION_CYCLE}
     for name, value in usual.items():
@@ -62,7 +76,28 @@ def collection(base: Recipe) -> dict[str, Recipe]:
 
 
 def fingerprint(D: np.ndarray, conductive: np.ndarray) -> str:
-    """A hash of a sheet, the same for its eight symmetric copies: D (y, x) in mm^2/ms, conductive (y, x) bool."""
+    """A hash of a sheet, the same for its eight symmetric copies: D (y, x) in mm^2/ms, conductive (y, x) bool.
+
+    Parameters
+    ----------
+    D : (y, x), mm^2/ms
+    conductive : (y, x) bool
+
+    Returns
+    -------
+    hash : 64 hexadecimal digits
+
+    Raises
+    ------
+    ValueError
+        Shapes that are not one (y, x).
+
+    Examples
+    --------
+    >>> D = np.array([[0.1, 0.2], [0.1, 0.1]])
+    >>> fingerprint(D, D > 0) == fingerprint(D.T, D > 0) != fingerprint(2 * D, D > 0)
+    True
+    """
     if np.ndim(D) != 2 or np.shape(D) != np.shape(conductive):
         raise ValueError(f"D, conductive: expected one shape (y, x), got {np.shape(D)} and {np.shape(conductive)}")
     sheet = torch.from_numpy(np.where(conductive, D, 0).astype(np.float32))  # as it is stored
@@ -71,7 +106,21 @@ def fingerprint(D: np.ndarray, conductive: np.ndarray) -> str:
 
 
 def check_disjoint(fingerprints: Mapping[str, Sequence[str]]) -> None:
-    """Raise ValueError if a tissue, or a symmetric copy of it, is in two parts: name -> `fingerprint` of tissue 0, 1, ..."""
+    """Raise ValueError if a tissue, or a symmetric copy of it, is in two parts.
+
+    Parameters
+    ----------
+    fingerprints : name of a part -> `fingerprint` of its tissue 0, 1, ...
+
+    Raises
+    ------
+    ValueError
+        A fingerprint is in two parts.
+
+    Examples
+    --------
+    >>> check_disjoint({"train": ["a", "b", "b"], "test": ["c"]})
+    """
     seen: dict[str, tuple[str, int]] = {}
     for part, prints in fingerprints.items():
         for n, one in enumerate(prints):
@@ -86,10 +135,27 @@ def check_disjoint(fingerprints: Mapping[str, Sequence[str]]) -> None:
 def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val: float = 0.1) -> dict[str, np.ndarray]:
     """Indices of train, val and test tissues, drawn within each condition so that all of them are in every part.
 
+    Parameters
+    ----------
+    condition : (n,), one name per tissue
+    seed : of the draw
+    test, val : shares of each condition, one tissue of it at least
+
+    Returns
+    -------
+    parts : sorted indices by the names train, val and test
+
     Raises
     ------
     ValueError
-        A condition has too few tissues to be in every part.
+        A condition has too few tissues to be in every part; no names; shares below 0, or that leave nothing to train
+        on.
+
+    Examples
+    --------
+    >>> parts = split_by_tissue(["healthy"] * 10 + ["fibrotic"] * 20)
+    >>> {name: len(indices) for name, indices in parts.items()}
+    {'train': 24, 'val': 3, 'test': 3}
     """
     rng, condition = np.random.default_rng(seed), np.asarray(condition)
     parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
@@ -115,10 +181,26 @@ def folds_by_tissue(condition: ArrayLike, seed: int = 0, n_folds: int = 5) -> li
 
     Fold k tests the k-th part of each condition, and validates on every second tissue of the next part.
 
+    Parameters
+    ----------
+    condition : (n,), one name per tissue
+    seed : of the draw
+    n_folds : how many
+
+    Returns
+    -------
+    folds : as from `split_by_tissue`, one a fold
+
     Raises
     ------
     ValueError
         Fewer than 3 folds, or a condition with fewer than two tissues for each of them.
+
+    Examples
+    --------
+    >>> folds = folds_by_tissue(["healthy"] * 10 + ["fibrotic"] * 20)
+    >>> [len(fold["test"]) for fold in folds], sorted(np.concatenate([fold["test"] for fold in folds])) == list(range(30))
+    ([6, 6, 6, 6, 6], True)
     """
     condition, rng = np.asarray(condition), np.random.default_rng([seed, n_folds])
     fewest = min(np.unique(condition, return_counts=True)[1], default=0)

@@ -21,7 +21,23 @@ STANDARD = {  # fractions (x, y) of the sheet, seen from the front: the right ar
 
 @dataclass(frozen=True)
 class Electrodes:
-    """Points ``positions`` (lead, xyz) in mm from the corner of the sheet (which lies in z = 0), and their ``names``."""
+    """Points ``positions`` (lead, xyz) in mm from the corner of the sheet (which lies in z = 0), and their ``names``.
+
+    Parameters
+    ----------
+    positions : (lead, xyz), mm
+    names : one a position, all different
+
+    Raises
+    ------
+    ValueError
+        Positions of another shape, or not finite; names that are not as many, or not distinct.
+
+    Examples
+    --------
+    >>> Electrodes(np.array([[10.0, 10.0, 40.0]]), ("above",)).names
+    ('above',)
+    """
 
     positions: np.ndarray
     names: tuple[str, ...]
@@ -37,12 +53,49 @@ class Electrodes:
 
 
 def center_electrode(shape: tuple[int, int], dx: float, z: float = 40.0) -> Electrodes:
-    """One electrode ``z`` mm above the center of a sheet of ``shape`` (y, x) cells of ``dx`` mm."""
+    """One electrode ``z`` mm above the center of a sheet of ``shape`` (y, x) cells of ``dx`` mm.
+
+    Parameters
+    ----------
+    shape : cells (y, x)
+    dx, z : mm
+
+    Returns
+    -------
+    electrodes : one, called center
+
+    Examples
+    --------
+    >>> center_electrode((40, 60), 0.5).positions.tolist()
+    [[15.0, 10.0, 40.0]]
+    """
     return Electrodes(np.array([[shape[1] * dx / 2, shape[0] * dx / 2, z]]), ("center",))
 
 
 def grid_electrodes(shape: tuple[int, int], dx: float, n_y: int, n_x: int, z: float = 40.0) -> Electrodes:
-    """``n_y`` x ``n_x`` electrodes ``z`` mm above the middles of as many equal parts of the sheet: y1x1, y1x2, ..."""
+    """``n_y`` x ``n_x`` electrodes ``z`` mm above the middles of as many equal parts of the sheet: y1x1, y1x2, ...
+
+    Parameters
+    ----------
+    shape : cells (y, x)
+    dx, z : mm
+    n_y, n_x : rows and columns of electrodes
+
+    Returns
+    -------
+    electrodes : row by row
+
+    Raises
+    ------
+    ValueError
+        n_y or n_x below 1.
+
+    Examples
+    --------
+    >>> places = grid_electrodes((40, 40), 0.5, n_y=1, n_x=2)
+    >>> places.names, places.positions[:, 0].tolist()
+    (('y1x1', 'y1x2'), [5.0, 15.0])
+    """
     for name, n in (("n_y", n_y), ("n_x", n_x)):
         if n < 1:
             raise ValueError(f"{name}: expected at least 1 electrode, got {n}")
@@ -52,7 +105,28 @@ def grid_electrodes(shape: tuple[int, int], dx: float, n_y: int, n_x: int, z: fl
 
 
 def ring_electrodes(shape: tuple[int, int], dx: float, n: int, radius: float, z: float = 40.0) -> Electrodes:
-    """``n`` electrodes on a circle of ``radius`` mm, ``z`` mm above the center of the sheet, from x toward y."""
+    """``n`` electrodes on a circle of ``radius`` mm, ``z`` mm above the center of the sheet, from x toward y.
+
+    Parameters
+    ----------
+    shape : cells (y, x)
+    dx, z : mm
+    n, radius : how many, and mm
+
+    Returns
+    -------
+    electrodes : ring1, ring2, ...
+
+    Raises
+    ------
+    ValueError
+        n below 1; radius not above 0.
+
+    Examples
+    --------
+    >>> ring_electrodes((40, 40), 0.5, n=4, radius=5.0).positions[1].round(3).tolist()
+    [10.0, 15.0, 40.0]
+    """
     if n < 1:
         raise ValueError(f"n: expected at least 1 electrode, got {n}")
     if not radius > 0:
@@ -68,6 +142,20 @@ def standard_electrodes(shape: tuple[int, int], dx: float, z: float = 40.0) -> E
     The sheet is looked at as the front of a body is, y upward. The limb electrodes are above three of its corners; the
     chest electrodes run from left of the middle down to the side below LA (`STANDARD`, in fractions of the sheet). A
     body is neither flat nor the size of its heart. The right leg carries only the ground and has no electrode.
+
+    Parameters
+    ----------
+    shape : cells (y, x)
+    dx, z : mm
+
+    Returns
+    -------
+    electrodes : nine, in the order of `STANDARD`
+
+    Examples
+    --------
+    >>> standard_electrodes((40, 40), 0.5).names
+    ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
     """
     size = np.array([shape[1], shape[0]]) * dx
     return Electrodes(np.array([(*(size * at), z) for at in STANDARD.values()]), tuple(STANDARD))
@@ -78,6 +166,27 @@ def bank_electrodes(shape: tuple[int, int], dx: float, z: float = 40.0, seed: in
 
     train: 24 at heights of 12-96 mm; unseen: 8 at 12-96 mm; near: 4 at 5-8 mm. They come in whole orbits of the eight
     symmetries of the square, so that a turned or mirrored sheet permutes the bank (`symmetry_permutations`).
+
+    Parameters
+    ----------
+    shape : cells (y, x), as many in y as in x
+    dx, z : mm; z of the center one
+    seed : of the places
+
+    Returns
+    -------
+    electrodes : center, then train1, ..., unseen1, ..., near1, ...
+
+    Raises
+    ------
+    ValueError
+        A sheet that is no square.
+
+    Examples
+    --------
+    >>> bank = bank_electrodes((40, 40), 0.5)
+    >>> len(bank.names), bank.names[:2], bank.names[-1]
+    (37, ('center', 'train1'), 'near4')
     """
     if shape[0] != shape[1]:
         raise ValueError(f"shape: expected a square sheet, got {shape[0]} x {shape[1]} cells")
@@ -109,10 +218,25 @@ def symmetry_permutations(positions: np.ndarray, size: float) -> np.ndarray:
     Symmetry n turns arrays (..., y, x) by n % 4 quarter turns as `np.rot90` does, and from n = 4 on mirrors x then
     (`dataset.symmetry`). positions (lead, xyz) and the side ``size`` of the sheet in mm.
 
+    Parameters
+    ----------
+    positions : (lead, xyz), mm
+    size : mm, side of the sheet
+
+    Returns
+    -------
+    indices : (8, lead)
+
     Raises
     ------
     ValueError
         A symmetry takes an electrode to a place where there is none.
+
+    Examples
+    --------
+    >>> square = np.array([[1.0, 1.0, 9.0], [3.0, 1.0, 9.0], [3.0, 3.0, 9.0], [1.0, 3.0, 9.0]])
+    >>> symmetry_permutations(square, size=4.0)[:2].tolist()
+    [[0, 1, 2, 3], [1, 2, 3, 0]]
     """
     positions = np.asarray(positions, float)
     offset, found = positions[:, :2] - size / 2, []
@@ -139,10 +263,24 @@ def lead_matrix(names: tuple[str, ...]) -> tuple[tuple[str, ...], np.ndarray]:
     I = LA - RA, II = LL - RA, III = LL - LA; aVR = RA - (LA + LL)/2, and so on; V_k minus the mean of RA, LA and LL.
     Einthoven; the augmented leads are Goldberger's, the mean of the three limbs is Wilson's central terminal.
 
+    Parameters
+    ----------
+    names : of the electrodes, in any order
+
+    Returns
+    -------
+    leads, matrix : twelve names, and (12, len(names))
+
     Raises
     ------
     ValueError
         An electrode of the nine is missing.
+
+    Examples
+    --------
+    >>> leads, matrix = lead_matrix(tuple(STANDARD))
+    >>> leads[0], dict(zip(STANDARD, matrix[0].tolist()))["LA"]
+    ('I', 1.0)
     """
     rows = dict(zip(names, np.eye(len(names)), strict=True))
     missing = [name for name in (*LIMBS, *CHEST) if name not in rows]
@@ -160,12 +298,23 @@ def combine(phi_e, electrodes: Electrodes, leads: tuple[str, ...], matrix: np.nd
     Parameters
     ----------
     phi_e : (lead, ...) array, one entry per electrode; or an xr.DataArray with the dim lead, which stays one, renamed
+    electrodes : those that phi_e was taken at, in its order
     leads, matrix : names, and one row per name with one weight per electrode
+
+    Returns
+    -------
+    combined : (lead, ...), an array or an xr.DataArray as phi_e is, in its unit
 
     Raises
     ------
     ValueError
         No dim lead, another number of entries than of electrodes, or other names on the dim lead.
+
+    Examples
+    --------
+    >>> two = Electrodes(np.array([[0.0, 0.0, 9.0], [9.0, 0.0, 9.0]]), ("a", "b"))
+    >>> combine(np.array([[1.0], [3.0]]), two, ("mean",), np.array([[0.5, 0.5]])).tolist()
+    [[2.0]]
     """
     labeled = isinstance(phi_e, xr.DataArray)
     if labeled and "lead" not in phi_e.dims:
@@ -184,7 +333,29 @@ def combine(phi_e, electrodes: Electrodes, leads: tuple[str, ...], matrix: np.nd
 
 
 def bipolar(phi_e, electrodes: Electrodes, plus: str, minus: str):
-    """One lead (1, ...), potential at ``plus`` minus potential at ``minus``, by `combine`."""
+    """One lead (1, ...), potential at ``plus`` minus potential at ``minus``, by `combine`.
+
+    Parameters
+    ----------
+    phi_e : (lead, ...) as `combine` takes it
+    electrodes : those that phi_e was taken at
+    plus, minus : names of two of them
+
+    Returns
+    -------
+    lead : (1, ...), called plus-minus where phi_e has names
+
+    Raises
+    ------
+    ValueError
+        No electrode of that name; what `combine` refuses.
+
+    Examples
+    --------
+    >>> two = Electrodes(np.array([[0.0, 0.0, 9.0], [9.0, 0.0, 9.0]]), ("a", "b"))
+    >>> bipolar(np.array([[1.0], [3.0]]), two, "b", "a").tolist()
+    [[2.0]]
+    """
     for name in (plus, minus):
         if name not in electrodes.names:
             raise ValueError(f"electrodes: expected one named {name!r}, got {electrodes.names}")
@@ -193,5 +364,27 @@ def bipolar(phi_e, electrodes: Electrodes, plus: str, minus: str):
 
 
 def twelve_leads(phi_e, electrodes: Electrodes):
-    """The leads I, II, III, aVR, aVL, aVF, V1 to V6 (12, ...) of the nine electrodes, by `combine`."""
+    """The leads I, II, III, aVR, aVL, aVF, V1 to V6 (12, ...) of the nine electrodes, by `combine`.
+
+    Parameters
+    ----------
+    phi_e : (lead, ...) as `combine` takes it
+    electrodes : those that phi_e was taken at, the nine of `STANDARD` among them
+
+    Returns
+    -------
+    leads : (12, ...)
+
+    Raises
+    ------
+    ValueError
+        An electrode of the nine is missing; what `combine` refuses.
+
+    Examples
+    --------
+    >>> nine = standard_electrodes((40, 40), 0.5)
+    >>> I, II, III = twelve_leads(np.arange(9.0), nine)[:3]
+    >>> bool(np.isclose(I + III, II))  # Einthoven
+    True
+    """
     return combine(phi_e, electrodes, *lead_matrix(electrodes.names))

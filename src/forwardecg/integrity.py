@@ -24,10 +24,26 @@ OWN = ("recipe", "code")  # attributes of a group that follow from the name of i
 def locked(location: Path | str, name: str, wait: bool = True) -> Iterator[None]:
     """Hold the lock ``name`` of a store on a disk, which ends with the process; elsewhere there is none to hold.
 
+    Parameters
+    ----------
+    location : folder of the store, or a URL
+    name : of the lock
+    wait : for another that holds it
+
+    Yields
+    ------
+    nothing : while the lock is held
+
     Raises
     ------
     filelock.Timeout
         Another holds it, and ``wait`` is False.
+
+    Examples
+    --------
+    >>> with locked(Path("set.zarr"), "store"):
+    ...     Path("set.zarr.locks/store.lock").exists()
+    True
     """
     if isinstance(location, str):
         yield
@@ -43,7 +59,23 @@ def locked(location: Path | str, name: str, wait: bool = True) -> Iterator[None]
 
 
 def listing(location: Path | str) -> set[str]:
-    """Names of all files under a folder; none where there is no folder."""
+    """Names of all files under a folder; none where there is no folder.
+
+    Parameters
+    ----------
+    location : folder or URL
+
+    Returns
+    -------
+    names : relative to it
+
+    Examples
+    --------
+    >>> Path("set.zarr/V_m").mkdir(parents=True, exist_ok=True)
+    >>> _ = Path("set.zarr/V_m/zarr.json").write_text("{}")
+    >>> listing(Path("set.zarr"))
+    {'V_m/zarr.json'}
+    """
     fs, root = url_to_fs(str(location))
     fs.invalidate_cache()  # of listings, which some places keep
     return {file.removeprefix(f"{root}/") for file in fs.find(root)}
@@ -58,7 +90,24 @@ def _read(location: Path | str, name: str) -> bytes | None:
 
 
 def intact(location: Path | str, names: Collection[str]) -> bool:
-    """Whether every chunk is there and ends with the CRC32C of what comes before."""
+    """Whether every chunk is there and ends with the CRC32C of what comes before.
+
+    Parameters
+    ----------
+    location : folder or URL
+    names : of the chunks, relative to it
+
+    Returns
+    -------
+    whole : True or False
+
+    Examples
+    --------
+    >>> data = b"voltage"
+    >>> _ = Path("chunk").write_bytes(data + google_crc32c.value(data).to_bytes(4, "little"))
+    >>> intact(Path(), ["chunk"]), intact(Path(), ["chunk", "another"])
+    (True, False)
+    """
     for name in names:
         data = _read(location, name) or b""
         checksum = int.from_bytes(data[-CHECKSUM:], "little")
@@ -76,6 +125,16 @@ def unfinished(
     ----------
     there : what `listing` found
     tissues : names of the chunks of each tissue
+    verify : read every chunk and compare its checksum; False: only that it is there
+
+    Returns
+    -------
+    found : number of the tissue -> whether any chunk of it is there
+
+    Examples
+    --------
+    >>> unfinished(Path("set.zarr"), {"0/a", "0/b", "1/a"}, [["0/a", "0/b"], ["1/a", "1/b"], ["2/a"]], verify=False)
+    {1: True, 2: False}
     """
 
     def whole(names: Collection[str]) -> bool:
@@ -87,7 +146,21 @@ def unfinished(
 
 
 def sweep(location: Path | str, there: set[str]) -> None:
-    """Remove the halves of files that killed processes left on a disk; those of a tissue in work are let be."""
+    """Remove the halves of files that killed processes left on a disk; those of a tissue in work are let be.
+
+    Parameters
+    ----------
+    location : folder or URL
+    there : what `listing` found
+
+    Examples
+    --------
+    >>> Path("half.zarr/V_m").mkdir(parents=True, exist_ok=True)
+    >>> _ = Path("half.zarr/V_m/0.17.partial").write_text("half")
+    >>> sweep(Path("half.zarr"), listing(Path("half.zarr")))
+    >>> listing(Path("half.zarr"))
+    set()
+    """
     for name in [name for name in there if name.endswith(".partial")]:
         parts = name.split("/")  # such as V_m/c/17/0/0/0.<digits>.partial, of tissue 17
         lock = parts[2].split(".")[0] if len(parts) > 2 else "store"
@@ -100,7 +173,17 @@ def restore(location: Path | str, skeleton: Mapping[str, bytes]) -> list[str]:
 
     Parameters
     ----------
+    location : folder or URL
     skeleton : all files of the empty store, by name. On a disk a store that is not there yet appears in one move
+
+    Returns
+    -------
+    names : of the files written
+
+    Examples
+    --------
+    >>> restore(Path("new.zarr"), {"zarr.json": b"{}"}), restore(Path("new.zarr"), {"zarr.json": b"{}"})
+    (['zarr.json'], [])
     """
     if not (lost := _lost(location, skeleton)):
         return []

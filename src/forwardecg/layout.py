@@ -46,13 +46,47 @@ EVERY_CHUNK = {"write_empty_chunks": True}  # also one that holds nothing but th
 
 
 def chunks(sim: int) -> list[str]:
-    """Names of the chunks of one tissue."""
+    """Names of the chunks of one tissue.
+
+    Parameters
+    ----------
+    sim : number of the tissue
+
+    Returns
+    -------
+    names : relative to the store
+
+    Examples
+    --------
+    >>> chunks(17)[0]
+    'V_m/c/17/0/0/0'
+    """
     maps = [f"{name}/c/{sim}" + "/0" * len(labeled(name, None)[0]) for name in KINDS]
     return maps + [f"{name}/c/{sim}" for name in TISSUE_COLUMNS]
 
 
 def skeleton(recipe: Recipe) -> dict[str, bytes]:
-    """All files of the empty store by name: metadata, time axes, electrodes. Nothing is simulated."""
+    """All files of the empty store by name: metadata, time axes, electrodes. Nothing is simulated.
+
+    Parameters
+    ----------
+    recipe : of the data set
+
+    Returns
+    -------
+    files : name -> content
+
+    Raises
+    ------
+    ValueError
+        Intervals of the recipe that do not divide each other.
+
+    Examples
+    --------
+    >>> files = skeleton(Recipe(n_sim=2, n_cells=40))
+    >>> json.loads(files["V_m/zarr.json"])["shape"]
+    [2, 181, 10, 10]
+    """
     ecg, frame = recipe.ecg_interval, recipe.frame_interval
     whole_steps("frame_interval", frame, ecg, "ecg_interval")
     axes = {
@@ -98,7 +132,14 @@ def _flags(meanings: tuple[str, ...]) -> dict:
 
 
 def write_tissue(location: Path | str, sim: int, ds: xr.Dataset) -> None:
-    """One tissue into its own chunks."""
+    """One tissue into its own chunks.
+
+    Parameters
+    ----------
+    location : folder or URL of a store that is there
+    sim : number of the tissue
+    ds : of `sampling.simulate_one`
+    """
     group = zarr.open_group(location, mode="r+")
     values = {name: ds[name].values for name in KINDS} | {"V_m": (ds.V_m.values - V_REST) / V_SPAN}
     for name, (_, meanings) in TISSUE_COLUMNS.items():
@@ -109,7 +150,16 @@ def write_tissue(location: Path | str, sim: int, ds: xr.Dataset) -> None:
 
 
 def opened(location: Path | str) -> xr.Dataset:
-    """The store as a data set, words and names in place of codes and numbers."""
+    """The store as a data set, words and names in place of codes and numbers.
+
+    Parameters
+    ----------
+    location : folder or URL of a store
+
+    Returns
+    -------
+    ds : lazy, with a leading dim ``sim``
+    """
     ds = xr.open_zarr(str(location), chunks=None, consolidated=False)
     ds = ds.assign_attrs(store=str(location).rsplit("/", 1)[-1])
     ds = ds.assign_coords(lead=ds.variables["electrodes"].attrs.pop("lead"), xyz=list("xyz"))

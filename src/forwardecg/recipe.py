@@ -32,6 +32,14 @@ class Recipe:
 
     Parameters
     ----------
+    n_cells, dx : cells along the side of the sheet, and mm
+    dt : ms, time step
+    t_end : ms
+    frame_interval, ecg_interval : ms between maps, and between samples of the ECG
+    pool : cells along the side of a pixel of the maps
+    D0_low, D0_high : mm^2/ms, range of the healthy D
+    seed : of all draws
+    fk : cell model
     n_sim : tissues; a larger set begins with the tissues of a smaller one
     conditions : repeated in this order along the set
     fibrosis : usual; dense, above the usual shares of its texture, or with more scars; or partial, whose cells conduct at
@@ -40,6 +48,17 @@ class Recipe:
     z_mm : height of the electrode above the center; bank adds the 36 of `bank_electrodes`
     min_activated : a draw that activates less of its conductive cells is drawn again, ``max_draws`` times at most
     mild_density : fibrosis below which a tissue counts as mild, unless it is interstitial
+
+    Raises
+    ------
+    ValueError
+        A field of another type or out of range; see the message.
+
+    Examples
+    --------
+    >>> recipe = Recipe(n_sim=10, t_end=600.0)
+    >>> recipe.shape, len(recipe.electrodes.names)
+    ((400, 400), 37)
     """
 
     n_sim: int
@@ -101,7 +120,28 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe that `write_recipe` wrote; ValueError if a field is missing or unknown."""
+    """The recipe that `write_recipe` wrote.
+
+    Parameters
+    ----------
+    path : json file
+
+    Returns
+    -------
+    recipe : equal to the one that was written
+
+    Raises
+    ------
+    ValueError
+        A field is missing or unknown, or no json.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> write_recipe(Recipe(n_sim=2), Path("recipe.json"))
+    >>> read_recipe(Path("recipe.json")) == Recipe(n_sim=2)
+    True
+    """
     try:
         entries = json.loads(path.read_text())
         return Recipe(**entries | {"fk": FKParams(**entries["fk"])})
@@ -110,5 +150,18 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:
-    """Write the recipe as json: all that is needed to simulate the same tissues again."""
+    """Write the recipe as json: all that is needed to simulate the same tissues again.
+
+    Parameters
+    ----------
+    recipe : to write
+    path : json file, overwritten
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> write_recipe(Recipe(n_sim=2), Path("recipe.json"))
+    >>> Path("recipe.json").read_text().splitlines()[1]
+    ' "n_sim": 2,'
+    """
     path.write_text(json.dumps(asdict(recipe), indent=1) + "\n")

@@ -57,7 +57,9 @@ def tip_path(V_m: xr.DataArray, dx: float) -> pd.DataFrame:
 
         u(r, t) = 1/2,  du/dt = 0:  the isolines u = 1/2 of two successive frames cross
 
-    Both frames are bilinear between cell centers, so each tip is the root of a quadratic equation.
+    Both frames are bilinear between cell centers, so each tip is the root of a quadratic equation. Fenton and Karma,
+    Chaos 8:20
+    (1998).
 
     Parameters
     ----------
@@ -66,15 +68,20 @@ def tip_path(V_m: xr.DataArray, dx: float) -> pd.DataFrame:
 
     Returns
     -------
-    Table of time (ms, middle of the two frames), x, y (mm from the corner of the sheet) and chirality (1 turns
-    counterclockwise where y points up, -1 clockwise); no row for a time without a tip.
+    table : time (ms, middle of the two frames), x, y (mm from the corner of the sheet) and chirality (1 turns
+        counterclockwise where y points up, -1 clockwise); no row for a time without a tip
 
     Raises
     ------
     ValueError
         Wrong dims, fewer than two frames, values that are not finite, dx not positive.
 
-    Source: Fenton and Karma, Chaos 8:20 (1998).
+    Examples
+    --------
+    >>> y, x = np.mgrid[-5:6, -5:6] + 0.3  # a half plane that turns by a quarter
+    >>> u = xr.DataArray(np.stack([x, y]) - 35.0, dims=("time", "y", "x"), coords={"time": [0.0, 5.0]})
+    >>> tip_path(u, dx=1.0).round(2).to_dict("list")
+    {'time': [2.5], 'x': [5.2], 'y': [5.2], 'chirality': [1]}
     """
     times = _check(V_m, 3, "(time, y, x)")
     if not (np.isfinite(dx) and dx > 0):
@@ -95,13 +102,21 @@ def cycle_length(V_m: xr.DataArray) -> pd.DataFrame:
 
     Returns
     -------
-    Table of probe (its number), time (ms, of the activation that ends the cycle) and cycle_length (ms); a probe that was
-    activated less than twice has no row.
+    table : probe (its number), time (ms, of the activation that ends the cycle) and cycle_length (ms); a probe that was
+        activated less than twice has no row
 
     Raises
     ------
     ValueError
         Wrong dims, fewer than two samples, values that are not finite.
+
+    Examples
+    --------
+    >>> t = np.arange(0.0, 400.0, 10.0)
+    >>> V_m = -35.0 - 50 * np.cos(2 * np.pi * t / 100)[:, None]
+    >>> probe = xr.DataArray(V_m, dims=("time", "probe"), coords={"time": t})
+    >>> cycle_length(probe).cycle_length.round(3).tolist()
+    [100.0, 100.0, 100.0]
     """
     times, z = _check(V_m, 2, "(time, probe)"), V_m.values - V_THRESHOLD
     tables = []

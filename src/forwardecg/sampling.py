@@ -22,7 +22,16 @@ RECENT = 150.0  # ms before the end in which a sustained re-entry must still act
 
 
 class Draw(NamedTuple):
-    """A drawn tissue: its stimuli and their kind, the healthy D0 (mm^2/ms) it came from, its share of fibrotic cells."""
+    """A drawn tissue: its stimuli and their kind, the healthy D0 (mm^2/ms) it came from, its share of fibrotic cells.
+
+    Parameters
+    ----------
+    tissue : sheet
+    stimuli : where it starts
+    stimulus : their kind, one of `recipe.STIMULI`
+    D0 : mm^2/ms, of the healthy sheet it came from
+    fibrosis_density : share of fibrotic cells
+    """
 
     tissue: Tissue
     stimuli: list[Stimulus]
@@ -32,7 +41,24 @@ class Draw(NamedTuple):
 
 
 def draw_tissue(recipe: Recipe, sim: int, attempt: int = 0) -> Draw:
-    """Tissue number ``sim`` of the recipe and its stimuli; ``attempt`` counts redraws."""
+    """Tissue number ``sim`` of the recipe and its stimuli; ``attempt`` counts redraws.
+
+    Parameters
+    ----------
+    recipe : says how
+    sim : number of the tissue
+    attempt : 0 at first, then counts redraws
+
+    Returns
+    -------
+    draw : `Draw`, the same for the same arguments
+
+    Examples
+    --------
+    >>> draw = draw_tissue(Recipe(n_sim=5, n_cells=40), sim=2)
+    >>> draw.tissue.condition, draw.tissue.D.shape, draw.stimulus in ("edge", "corner", "focal")
+    ('fibrotic', (40, 40), True)
+    """
     rng = np.random.default_rng([recipe.seed, sim, attempt])
     D0 = rng.uniform(recipe.D0_low, recipe.D0_high)
     tissue = healthy(recipe.shape, recipe.dx, D0, seed=sim)
@@ -100,6 +126,21 @@ def sustained(V_m: xr.DataArray) -> bool:
     """Whether re-entry lasts to the end: a pixel activated `TURNS` times or more, and some in the last `RECENT` ms.
 
     Without re-entry S1 and S2 activate every cell twice at most. V_m (time, y_map, x_map) in mV.
+
+    Parameters
+    ----------
+    V_m : (time, y_map, x_map), mV, with a coordinate time in ms
+
+    Returns
+    -------
+    lasts : True or False
+
+    Examples
+    --------
+    >>> t = np.arange(0.0, 900.0, 10.0)
+    >>> V_m = -85 + 100 * (np.sin(2 * np.pi * t / 150) > 0)[:, None, None] * np.ones((1, 2, 2))
+    >>> sustained(xr.DataArray(V_m, dims=("time", "y_map", "x_map"), coords={"time": t}))
+    True
     """
     above = V_m.values > -35.0  # u = 1/2
     upward = above[1:] & ~above[:-1]
@@ -110,9 +151,35 @@ def sustained(V_m: xr.DataArray) -> bool:
 def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
     """Simulate tissue ``sim``, redrawn until at least ``min_activated`` of its conductive cells are activated.
 
-    Returns the Dataset of `simulate` on the whole time axis of the recipe. The run itself ends as soon as the sheet is at
-    rest (`solver.AT_REST`); rest and a potential of zero are filled in from there on. Its attributes say what was drawn and
-    rejected, and in ms the last activation and recovery of the first beat, its median duration and the time of rest.
+    The run itself ends as soon as the sheet is at rest (`solver.AT_REST`); rest and a potential of zero are filled in
+    from
+    there on, to the end of the recipe's time axis.
+
+    Parameters
+    ----------
+    recipe : says how
+    sim : number of the tissue
+
+    Returns
+    -------
+    ds : as from `solver.simulate`; its attributes say what was drawn and rejected, and in ms the last activation and
+        recovery of the first beat, its median duration and the time of rest
+
+    Raises
+    ------
+    ValueError
+        What `solver.simulate` refuses.
+    RuntimeError
+        None of ``max_draws`` draws was kept.
+    FloatingPointError
+        The solution left the finite numbers.
+
+    Examples
+    --------
+    >>> recipe = Recipe(n_sim=1, n_cells=40, t_end=100.0, bank=False)
+    >>> ds = simulate_one(recipe, sim=0)
+    >>> ds.attrs["condition"], dict(ds.V_m.sizes), ds.attrs["activated"] > 0.5
+    ('healthy', {'time': 21, 'y_map': 10, 'x_map': 10}, True)
     """
     rejected = dict.fromkeys(REJECTIONS, 0)
     for attempt in range(recipe.max_draws):

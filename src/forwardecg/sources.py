@@ -15,7 +15,26 @@ Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
 
 
 def opened(source: Source) -> xr.Dataset:
-    """Whatever holds the maps as a Dataset."""
+    """Whatever holds the maps as a Dataset.
+
+    Parameters
+    ----------
+    source : path of a file (.nc, .npy, .npz, .zip) or folder (Zarr), array, xr.DataArray or xr.Dataset
+
+    Returns
+    -------
+    ds : with the names and units of the source; axes without names are called V_m/time, V_m/y, V_m/x
+
+    Raises
+    ------
+    ValueError
+        No such file, an ending that is not known, or a file that cannot be read.
+
+    Examples
+    --------
+    >>> dict(opened(np.zeros((3, 4, 5))).sizes)
+    {'V_m/time': 3, 'V_m/y': 4, 'V_m/x': 5}
+    """
     if isinstance(source, xr.Dataset | xr.DataArray):
         return source if isinstance(source, xr.Dataset) else source.to_dataset(name=source.name or "V_m")
     if not isinstance(source, str | os.PathLike):

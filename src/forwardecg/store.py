@@ -37,7 +37,29 @@ PROGRESS_S = 10.0  # s between lines of progress
 
 
 def store_path(recipe: Recipe, folder: Path | str | None = None) -> Path | str:
-    """Where the recipe's store is in ``folder`` (see `load_or_simulate`): a path, or a URL as a string."""
+    """Where the recipe's store is in ``folder`` (see `load_or_simulate`): a path, or a URL as a string.
+
+    Parameters
+    ----------
+    recipe : of the data set
+    folder : where stores are kept; None: the cache of this package
+
+    Returns
+    -------
+    place : a path, or a URL as a string
+
+    Raises
+    ------
+    ValueError
+        recipe is no `Recipe`.
+
+    Examples
+    --------
+    >>> store_path(Recipe(n_sim=4), "data").suffix
+    '.zarr'
+    >>> store_path(Recipe(n_sim=4), "s3://bucket/sets").startswith("s3://bucket/sets/")
+    True
+    """
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe: expected a Recipe, got {type(recipe).__name__}")
     values = asdict(recipe)
@@ -51,7 +73,27 @@ def store_path(recipe: Recipe, folder: Path | str | None = None) -> Path | str:
 
 
 def stored_bytes(recipe: Recipe, folder: Path | str | None = None) -> int:
-    """Size of the recipe's store in ``folder`` (see `load_or_simulate`), 0 where there is none."""
+    """Size of the recipe's store in ``folder`` (see `load_or_simulate`), 0 where there is none.
+
+    Parameters
+    ----------
+    recipe : of the data set
+    folder : where stores are kept; None: the cache of this package
+
+    Returns
+    -------
+    size : bytes
+
+    Raises
+    ------
+    ValueError
+        recipe is no `Recipe`.
+
+    Examples
+    --------
+    >>> stored_bytes(Recipe(n_sim=4), "nothing/here")
+    0
+    """
     fs, root = url_to_fs(str(store_path(recipe, folder)))
     fs.invalidate_cache()
     return fs.du(root)
@@ -64,6 +106,7 @@ def load_or_simulate(
 
     Parameters
     ----------
+    recipe : of the data set
     executor : any `concurrent.futures.Executor`, also one of a cluster (`get_executor` of a Dask client); by default one
         local process a core. Its workers write what they simulate: they must all reach ``folder``. Stopping it at any
         moment loses at most the tissues in work: the next call goes on from there.
@@ -74,7 +117,7 @@ def load_or_simulate(
 
     Returns
     -------
-    The arrays of the data contract with a leading dim ``sim``, and per tissue what was drawn, rejected and reached.
+    ds : the arrays of the data contract with a leading dim ``sim``, and per tissue what was drawn, rejected and reached
 
     Raises
     ------

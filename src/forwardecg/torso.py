@@ -20,7 +20,23 @@ ON_SURFACE = 1e-6  # how far from the boundary an electrode on it may be, in rad
 
 @dataclass(frozen=True)
 class Disc:
-    """An insulated disc of ``radius`` mm about ``center`` (x, y) in mm, in the plane of the sheet: a 2-D conductor."""
+    """An insulated disc of ``radius`` mm about ``center`` (x, y) in mm, in the plane of the sheet: a 2-D conductor.
+
+    Parameters
+    ----------
+    radius : mm
+    center : (x, y), mm from the corner of the sheet
+
+    Raises
+    ------
+    ValueError
+        A radius not above 0; a center that is not two finite numbers.
+
+    Examples
+    --------
+    >>> Disc(radius=50.0, center=(10.0, 10.0)).radius
+    50.0
+    """
 
     radius: float
     center: tuple[float, float]
@@ -38,6 +54,17 @@ class Disc:
         Parameters
         ----------
         at, source : (..., 2), mm, points in the disc
+
+        Returns
+        -------
+        g : (...), without unit
+
+        Examples
+        --------
+        >>> disc, rim = Disc(50.0, (0.0, 0.0)), np.linspace(0, 2 * np.pi, 200, endpoint=False)
+        >>> g = disc.potential(50.0 * np.stack([np.cos(rim), np.sin(rim)], 1), np.array([20.0, 0.0]))
+        >>> bool(abs(g.mean()) < 1e-9)
+        True
         """
         r, r0 = (np.asarray(point, float) - self.center for point in (at, source))
         r_r, r_r0, r0_r0 = ((a * b).sum(-1) / self.radius**2 for a, b in ((r, r), (r, r0), (r0, r0)))
@@ -46,11 +73,27 @@ class Disc:
     def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
         """g (lead, y, x), without unit, of each electrode and cell; phi_e is then in mV mm^2/ms.
 
+        Parameters
+        ----------
+        tissue : sheet, which lies in the disc
+        electrodes : in the plane of the sheet
+
+        Returns
+        -------
+        g : (lead, y, x), 0 in cells that do not conduct
+
         Raises
         ------
         ValueError
             A conductive cell is not wholly in the disc; an electrode is not in the plane z = 0, not in the disc, or
             closer than dx to a conductive cell.
+
+        Examples
+        --------
+        >>> from forwardecg.tissue import healthy
+        >>> at = Electrodes(np.array([[60.0, 10.0, 0.0]]), ("rim",))
+        >>> Disc(50.0, (10.0, 10.0)).weight(healthy((20, 20), 1.0, D0=0.1), at).shape
+        (1, 20, 20)
         """
         at = np.asarray(electrodes.positions, float)
         from_center = np.linalg.norm(at[:, :2] - self.center, axis=1)
@@ -66,7 +109,23 @@ class Disc:
 
 @dataclass(frozen=True)
 class Sphere:
-    """An insulated sphere of ``radius`` mm about ``center`` (x, y, z) in mm, with the sheet inside it at z = 0."""
+    """An insulated sphere of ``radius`` mm about ``center`` (x, y, z) in mm, with the sheet inside it at z = 0.
+
+    Parameters
+    ----------
+    radius : mm
+    center : (x, y, z), mm from the corner of the sheet
+
+    Raises
+    ------
+    ValueError
+        A radius not above 0; a center that is not three finite numbers.
+
+    Examples
+    --------
+    >>> Sphere(radius=50.0, center=(10.0, 10.0, 0.0)).radius
+    50.0
+    """
 
     radius: float
     center: tuple[float, float, float]
@@ -75,7 +134,26 @@ class Sphere:
         _check_geometry(self, ("x", "y", "z"))
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 3) in mm moved away from the center onto the surface; ValueError at the center."""
+        """Points (..., 3) in mm moved away from the center onto the surface.
+
+        Parameters
+        ----------
+        points : (..., 3), mm
+
+        Returns
+        -------
+        points : (..., 3), mm, on the surface
+
+        Raises
+        ------
+        ValueError
+            A point is the center.
+
+        Examples
+        --------
+        >>> Sphere(50.0, (10.0, 10.0, 0.0)).project([10.0, 10.0, 4.0]).tolist()
+        [10.0, 10.0, 50.0]
+        """
         from_center = np.asarray(points, float) - self.center
         length = np.linalg.norm(from_center, axis=-1, keepdims=True)
         if not (length > 0).all():
@@ -92,6 +170,17 @@ class Sphere:
         Parameters
         ----------
         at, source : (..., 3), mm, points on the surface and points inside
+
+        Returns
+        -------
+        g : (...), 1/mm
+
+        Examples
+        --------
+        >>> sphere = Sphere(50.0, (0.0, 0.0, 0.0))
+        >>> near, far = sphere.potential([[50.0, 0.0, 0.0], [-50.0, 0.0, 0.0]], [20.0, 0.0, 0.0])
+        >>> bool(near > 0 > far)
+        True
         """
         r, r0 = ((np.asarray(point, float) - self.center) / self.radius for point in (at, source))
         d = np.linalg.norm(r - r0, axis=-1)
@@ -100,11 +189,28 @@ class Sphere:
     def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
         """g (lead, y, x) in 1/mm of each electrode and cell, on the scale of 1/r; phi_e is in mV mm/ms.
 
+        Parameters
+        ----------
+        tissue : sheet, which lies in the sphere at z = 0
+        electrodes : on the surface, see `Sphere.project`
+
+        Returns
+        -------
+        g : (lead, y, x), 1/mm, 0 in cells that do not conduct
+
         Raises
         ------
         ValueError
             A conductive cell is not wholly in the sphere; an electrode is not on its surface, or closer than dx to a
             conductive cell.
+
+        Examples
+        --------
+        >>> from forwardecg.tissue import healthy
+        >>> sphere = Sphere(50.0, (10.0, 10.0, 0.0))
+        >>> at = Electrodes(sphere.project([[10.0, 10.0, 1.0]]), ("above",))
+        >>> sphere.weight(healthy((20, 20), 1.0, D0=0.1), at).shape
+        (1, 20, 20)
         """
         at = np.asarray(electrodes.positions, float)
         from_center = np.linalg.norm(at - self.center, axis=1)
