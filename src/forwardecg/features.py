@@ -36,12 +36,52 @@ def _crossing(
 
 
 def activation_time(V_m: xr.DataArray) -> xr.DataArray:
-    """Local activation time (ms): first upward crossing of -35 mV (u = 1/2); NaN where there is none."""
+    """Local activation time (ms): first upward crossing of -35 mV (u = 1/2); NaN where there is none.
+
+    Parameters
+    ----------
+    V_m : dims with time, mV, and its coordinate in ms
+
+    Returns
+    -------
+    lat : the other dims, ms
+
+    Raises
+    ------
+    ValueError
+        No dim or coordinate time, fewer than two times, values that are not finite.
+
+    Examples
+    --------
+    >>> V_m = xr.DataArray([-85.0, -85.0, 15.0], dims="time", coords={"time": [0.0, 1.0, 2.0]})
+    >>> activation_time(V_m).item()
+    1.5
+    """
     return _crossing(V_m, V_THRESHOLD, rising=True).rename("lat").assign_attrs(long_name="local activation time")
 
 
 def apd90(V_m: xr.DataArray) -> xr.DataArray:
-    """Action potential duration (ms) at 90 % repolarization of the first beat: from lat to V_rest + (peak - V_rest) / 10."""
+    """Action potential duration (ms) at 90 % repolarization of the first beat: from lat to V_rest + (peak - V_rest) / 10.
+
+    Parameters
+    ----------
+    V_m : dims with time, mV, and its coordinate in ms; its first sample is at rest
+
+    Returns
+    -------
+    apd90 : the other dims, ms; NaN where there is no beat, or its end is not seen
+
+    Raises
+    ------
+    ValueError
+        What `activation_time` refuses.
+
+    Examples
+    --------
+    >>> beat = [-85.0, 15.0, 15.0, -85.0, -85.0]
+    >>> apd90(xr.DataArray(beat, dims="time", coords={"time": 100.0 * np.arange(5)})).round(3).item()
+    240.0
+    """
     _times(V_m)
     rest = V_m.isel(time=0)
     level = rest + 0.1 * (V_m.max("time") - rest)
@@ -51,7 +91,26 @@ def apd90(V_m: xr.DataArray) -> xr.DataArray:
 
 
 def dvdt_max(V_m: xr.DataArray) -> xr.DataArray:
-    """Largest upstroke velocity (mV/ms) between samples."""
+    """Largest upstroke velocity (mV/ms) between samples.
+
+    Parameters
+    ----------
+    V_m : dims with time, mV, and its coordinate in ms
+
+    Returns
+    -------
+    dvdt_max : the other dims, mV/ms
+
+    Raises
+    ------
+    ValueError
+        What `activation_time` refuses.
+
+    Examples
+    --------
+    >>> dvdt_max(xr.DataArray([-85.0, 15.0], dims="time", coords={"time": [0.0, 0.5]})).item()
+    200.0
+    """
     t = _times(V_m)
     slope = V_m.diff("time") / np.diff(t).reshape([-1 if d == "time" else 1 for d in V_m.dims])
     return slope.max("time").rename("dvdt_max").assign_attrs(units="mV ms-1", long_name="maximal upstroke velocity")
@@ -62,6 +121,27 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
 
     NaN within ``reach`` cells of the edge and next to cells that were never activated. Collisions and stimuli, where lat
     has no gradient, give spuriously large values: use medians.
+
+    Parameters
+    ----------
+    lat : (y, x), ms
+    dx : mm
+    reach : cells to either side
+
+    Returns
+    -------
+    cv : (y, x), mm/ms
+
+    Raises
+    ------
+    ValueError
+        lat with other dims, dx not above 0, reach no whole number of at least 1.
+
+    Examples
+    --------
+    >>> lat = xr.DataArray(np.arange(7.0) * np.ones((7, 1)), dims=("y", "x"))  # 1 ms per cell
+    >>> conduction_velocity(lat, dx=0.5)[3].values.tolist()
+    [nan, nan, 0.5, 0.5, 0.5, nan, nan]
     """
     if lat.ndim != 2 or dx <= 0:
         raise ValueError(f"lat: expected dims (y, x) and dx > 0 mm, got dims {lat.dims} and dx = {dx}")

@@ -138,7 +138,17 @@ def write_tissue(location: Path | str, sim: int, ds: xr.Dataset) -> None:
     ----------
     location : folder or URL of a store that is there
     sim : number of the tissue
-    ds : of `sampling.simulate_one`
+    ds : of `sampling.simulate_one`, with the recipe of the store
+
+    Examples
+    --------
+    >>> from forwardecg.integrity import restore
+    >>> from forwardecg.sampling import simulate_one
+    >>> tiny = Recipe(n_sim=2, n_cells=40, t_end=100.0, bank=False)
+    >>> _ = restore(Path("tiny.zarr"), skeleton(tiny))
+    >>> write_tissue(Path("tiny.zarr"), 0, simulate_one(tiny, 0))
+    >>> np.isfinite(opened(Path("tiny.zarr")).phi_e.values).all(axis=(1, 2)).tolist()
+    [True, False]
     """
     group = zarr.open_group(location, mode="r+")
     values = {name: ds[name].values for name in KINDS} | {"V_m": (ds.V_m.values - V_REST) / V_SPAN}
@@ -159,6 +169,13 @@ def opened(location: Path | str) -> xr.Dataset:
     Returns
     -------
     ds : lazy, with a leading dim ``sim``
+
+    Examples
+    --------
+    >>> from forwardecg.integrity import restore
+    >>> _ = restore(Path("empty.zarr"), skeleton(Recipe(n_sim=2, n_cells=40)))
+    >>> dict(opened(Path("empty.zarr")).V_m.sizes)
+    {'sim': 2, 'time': 181, 'y_map': 10, 'x_map': 10}
     """
     ds = xr.open_zarr(str(location), chunks=None, consolidated=False)
     ds = ds.assign_attrs(store=str(location).rsplit("/", 1)[-1])

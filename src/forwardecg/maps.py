@@ -52,6 +52,12 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
     ------
     ValueError
         ``sim`` missing, without use or out of range; or what `import_maps` refuses.
+
+    Examples
+    --------
+    >>> export_tissue(load_small(), "tissue.nc", sim=2)
+    >>> import_maps("tissue.nc").attrs["condition"]
+    'fibrotic'
     """
     n_sim = ds.sizes.get("sim", 0)
     if sim not in (range(n_sim) if "sim" in ds.dims else [None]):
@@ -95,6 +101,14 @@ def import_maps(
     ------
     ValueError
         Anything missing, contradictory, not finite, or not plausible in its unit.
+
+    Examples
+    --------
+    >>> u = np.zeros((3, 8, 8))  # time, y, x
+    >>> u[1:, :, :4] = 1.0
+    >>> ds = import_maps(u, dx=2.0, dt=5.0, unit="u")
+    >>> ds.V_m.values[1, 0, [0, 7]].tolist(), ds.time.values.tolist(), ds.attrs
+    ([15.0, -85.0], [0.0, 5.0, 10.0], {'dx_map': 2.0})
     """
     ds = opened(source)
     name = _chosen(ds, variable)
@@ -127,10 +141,19 @@ def import_maps(
 def load_small() -> xr.Dataset:
     """The four tissues of the repository's data/small, one of each condition, as a data set with a dim sim.
 
+    Returns
+    -------
+    ds : V_m, lat, phi_e, D, conductive and what was drawn, with a leading dim ``sim``
+
     Raises
     ------
     FileNotFoundError
         The package was installed without the repository.
+
+    Examples
+    --------
+    >>> load_small().condition.values.tolist()
+    ['healthy', 'gap_junction', 'fibrotic', 'combined']
     """
     path = (paths.ROOT / "data" if paths.ROOT else paths.DATA) / "small" / SMALL
     if not path.is_file():

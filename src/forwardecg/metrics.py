@@ -21,7 +21,27 @@ def _checked(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> tuple[np.ndarray, np
 
 
 def r2(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
-    """Coefficient of determination of each trace: 1 - sum (y - y_hat)^2 / sum (y - mean y)^2."""
+    """Coefficient of determination of each trace: 1 - sum (y - y_hat)^2 / sum (y - mean y)^2.
+
+    Parameters
+    ----------
+    ecg_true, ecg_pred : (n, T), in the same unit
+
+    Returns
+    -------
+    r2 : (n,), 1 at best; NaN where the true trace is flat
+
+    Raises
+    ------
+    ValueError
+        Other shapes, or values that are not finite.
+
+    Examples
+    --------
+    >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
+    >>> r2(true, true).item(), r2(true, 0.5 * true).item(), r2(true, 0 * true).item()
+    (1.0, 0.75, 0.0)
+    """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     sst = np.square(ecg_true - ecg_true.mean(-1, keepdims=True)).sum(-1)
     sse = np.square(ecg_true - ecg_pred).sum(-1)
@@ -30,13 +50,53 @@ def r2(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
 
 
 def rrmse(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
-    """Relative RMS error of each trace: |y - y_hat| / |y|."""
+    """Relative RMS error of each trace: |y - y_hat| / |y|.
+
+    Parameters
+    ----------
+    ecg_true, ecg_pred : (n, T), in the same unit
+
+    Returns
+    -------
+    rrmse : (n,), 0 at best
+
+    Raises
+    ------
+    ValueError
+        What `r2` refuses.
+
+    Examples
+    --------
+    >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
+    >>> rrmse(true, 0.5 * true).item()
+    0.5
+    """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     return np.linalg.norm(ecg_true - ecg_pred, axis=-1) / np.maximum(np.linalg.norm(ecg_true, axis=-1), 1e-300)
 
 
 def correlation(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
-    """Pearson correlation of each trace; NaN where one of the two is flat."""
+    """Pearson correlation of each trace; NaN where one of the two is flat.
+
+    Parameters
+    ----------
+    ecg_true, ecg_pred : (n, T)
+
+    Returns
+    -------
+    correlation : (n,), -1 to 1
+
+    Raises
+    ------
+    ValueError
+        What `r2` refuses.
+
+    Examples
+    --------
+    >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
+    >>> correlation(true, 0.5 * true).round(6).item()
+    1.0
+    """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     return (normalized(ecg_true) * normalized(ecg_pred)).mean(-1) + np.where(
         _flat(ecg_true) | _flat(ecg_pred), np.nan, 0
@@ -48,14 +108,48 @@ def _flat(ecg: np.ndarray) -> np.ndarray:
 
 
 def normalized(ecg: np.ndarray) -> np.ndarray:
-    """Each trace with mean 0 and SD 1, which removes the amplitude, the hardest part: a second column, never the first."""
+    """Each trace with mean 0 and SD 1, which removes the amplitude, the hardest part: a second column, never the first.
+
+    Parameters
+    ----------
+    ecg : (..., T)
+
+    Returns
+    -------
+    ecg : (..., T); 0 where it was flat
+
+    Examples
+    --------
+    >>> normalized(np.array([[0.0, 2.0], [3.0, 3.0]])).tolist()
+    [[-1.0, 1.0], [0.0, 0.0]]
+    """
     ecg = np.asarray(ecg, np.float64)
     flat = _flat(ecg)[..., None]
     return np.where(flat, 0, (ecg - ecg.mean(-1, keepdims=True)) / np.where(flat, 1, ecg.std(-1, keepdims=True)))
 
 
 def scores(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
-    """One row a trace: r2, r2_normalized, rrmse, correlation, peak_error (relative to the true peak)."""
+    """One row a trace: r2, r2_normalized, rrmse, correlation, peak_error (relative to the true peak).
+
+    Parameters
+    ----------
+    ecg_true, ecg_pred : (n, T), in the same unit
+
+    Returns
+    -------
+    table : n rows
+
+    Raises
+    ------
+    ValueError
+        What `r2` refuses.
+
+    Examples
+    --------
+    >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
+    >>> scores(true, 0.5 * true).round(3).to_dict("records")
+    [{'r2': 0.75, 'r2_normalized': 1.0, 'rrmse': 0.5, 'correlation': 1.0, 'peak_error': -0.5}]
+    """
     peak = np.abs(ecg_true).max(-1)
     return pd.DataFrame(
         {
@@ -79,12 +173,24 @@ def spectral_scores(ecg_true: np.ndarray, ecg_pred: np.ndarray, dt: float) -> pd
 
     Parameters
     ----------
+    ecg_true, ecg_pred : (n, T), in the same unit
     dt : ms between samples; below 10, that the bands are there
+
+    Returns
+    -------
+    table : n rows
 
     Raises
     ------
     ValueError
         Traces of different shapes or not finite; dt too long.
+
+    Examples
+    --------
+    >>> t = np.arange(0.0, 500.0, 5.0)
+    >>> true = np.sin(2 * np.pi * 10 * t / 1000)[None]  # 10 Hz
+    >>> spectral_scores(true, 0.5 * true, dt=5.0).round(2).to_dict("records")
+    [{'band_error_0_20': 0.5, 'band_error_20_50': 0.5, 'log_spectral_distance': 2.72}]
     """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     if not 0 < dt <= 10:
@@ -117,6 +223,21 @@ def landmarks(t: np.ndarray, ecg: np.ndarray) -> pd.DataFrame:
     ----------
     t : (T,) ms, increasing
     ecg : (n, T)
+
+    Returns
+    -------
+    table : n rows
+
+    Raises
+    ------
+    ValueError
+        Traces that are not finite, or not of the length of t.
+
+    Examples
+    --------
+    >>> t = np.arange(0.0, 101.0)
+    >>> landmarks(t, np.sin(2 * np.pi * t / 100)[None]).round(1).to_dict("records")
+    [{'onset': 0.8, 'end': 99.2, 'maximum': 25.0, 'minimum': 75.0, 'zero_crossing': 50.0, 'amplitude': 2.0}]
     """
     t, ecg = np.asarray(t, float), np.asarray(ecg, float)
     if t.ndim != 1 or ecg.ndim != 2 or ecg.shape[1] != t.size or not np.isfinite(ecg).all():
@@ -150,6 +271,27 @@ def timing_scores(t: np.ndarray, ecg_true: np.ndarray, ecg_pred: np.ndarray) -> 
     """Predicted minus true `landmarks`: onset, end, zero_crossing and peak in ms, amplitude relative to the true one.
 
     The peak is the larger deflection of the true trace; of the predicted one the largest of the same sign.
+
+    Parameters
+    ----------
+    t : (T,) ms, increasing
+    ecg_true, ecg_pred : (n, T), in the same unit
+
+    Returns
+    -------
+    table : n rows
+
+    Raises
+    ------
+    ValueError
+        What `r2` and `landmarks` refuse.
+
+    Examples
+    --------
+    >>> t = np.arange(0.0, 101.0)
+    >>> true, late = (np.sin(2 * np.pi * np.clip(t - delay, 0, 80) / 80)[None] for delay in (0, 10))
+    >>> timing_scores(t, true, late)[["peak_time_error", "amplitude_error"]].round(2).to_dict("records")
+    [{'peak_time_error': 10.0, 'amplitude_error': 0.0}]
     """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     true, pred = landmarks(t, ecg_true), landmarks(t, ecg_pred)
@@ -161,7 +303,21 @@ def timing_scores(t: np.ndarray, ecg_true: np.ndarray, ecg_pred: np.ndarray) -> 
 
 
 def summary(r2_values: pd.Series) -> pd.Series:
-    """Mean, SD, median and worst R2 over tissues, and how many were left out as flat."""
+    """Mean, SD, median and worst R2 over tissues, and how many were left out as flat.
+
+    Parameters
+    ----------
+    r2_values : of tissues; NaN where flat
+
+    Returns
+    -------
+    row : mean, sd, median, worst, n, flat
+
+    Examples
+    --------
+    >>> summary(pd.Series([0.9, 0.7, np.nan]))[["mean", "worst", "flat"]].round(2).to_dict()
+    {'mean': 0.8, 'worst': 0.7, 'flat': 1.0}
+    """
     kept = r2_values.dropna()
     return pd.Series(
         {

@@ -24,19 +24,66 @@ _STAGE = Path(os.environ.get("FORWARDECG_STAGE") or DATA)
 
 
 def result_file(name: str) -> Path:
-    """Path to write the results file ``name`` to; read published ones from ``RESULTS``."""
+    """Path to write the results file ``name`` to; read published ones from ``RESULTS``.
+
+    Parameters
+    ----------
+    name : of the file
+
+    Returns
+    -------
+    path : its folder is there
+
+    Examples
+    --------
+    >>> result_file("09_mine.csv").name
+    '09_mine.csv'
+    """
     (_STAGE / "results").mkdir(parents=True, exist_ok=True)
     return _STAGE / "results" / name
 
 
 def model_file(name: str) -> Path:
-    """Path to write the weights or model card ``name`` to; read published ones from ``MODELS``."""
+    """Path to write the weights or model card ``name`` to; read published ones from ``MODELS``.
+
+    Parameters
+    ----------
+    name : of the file
+
+    Returns
+    -------
+    path : its folder is there
+
+    Examples
+    --------
+    >>> model_file("mine.safetensors").name
+    'mine.safetensors'
+    """
     (_STAGE / "models").mkdir(parents=True, exist_ok=True)
     return _STAGE / "models" / name
 
 
 def code_text(source: str) -> str:
-    """The source without comments, docstrings and layout: what decides whether a cached computation is still valid."""
+    """The source without comments, docstrings and layout: what decides whether a cached computation is still valid.
+
+    Parameters
+    ----------
+    source : Python
+
+    Returns
+    -------
+    text : Python that runs the same
+
+    Raises
+    ------
+    SyntaxError
+        source is no Python.
+
+    Examples
+    --------
+    >>> code_text("a  =  1  # one") == code_text("a = 1")
+    True
+    """
     tree = ast.parse(textwrap.dedent(source))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -45,7 +92,26 @@ def code_text(source: str) -> str:
 
 
 def code_hash(*modules: str) -> str:
-    """Hash of the code of the named modules of this package: what a cached computation rests on."""
+    """Hash of the code of the named modules of this package: what a cached computation rests on.
+
+    Parameters
+    ----------
+    *modules : names without .py, in any order
+
+    Returns
+    -------
+    hash : 16 hexadecimal digits
+
+    Raises
+    ------
+    FileNotFoundError
+        No module of that name.
+
+    Examples
+    --------
+    >>> code_hash("cell", "kernel") == code_hash("kernel", "cell") != code_hash("cell")
+    True
+    """
     text = "\n".join(code_text((PACKAGE / f"{module}.py").read_text(encoding="utf-8")) for module in sorted(modules))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -55,6 +121,14 @@ def progress(message: str) -> None:
 
     The pipeline names a file in ``FORWARDECG_PROGRESS`` and shows its lines while the notebook runs, so that they
     never become part of the stored output.
+
+    Parameters
+    ----------
+    message : one line
+
+    Examples
+    --------
+    >>> progress("half of it is done")
     """
     line = f"{time.strftime('%H:%M:%S')} {message}"
     if listener := os.environ.get("FORWARDECG_PROGRESS"):

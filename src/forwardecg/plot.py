@@ -35,7 +35,14 @@ PHI_E_LABEL = r"$\phi_e$ (mV mm ms$^{-1}$)"
 
 
 def set_style() -> None:
-    """The book's style; called once at the top of every notebook."""
+    """The book's style; called once at the top of every notebook.
+
+    Examples
+    --------
+    >>> set_style()
+    >>> mpl.rcParams["image.origin"]
+    'lower'
+    """
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
     mpl.rcParams |= {
         "figure.dpi": 100,
@@ -62,6 +69,7 @@ def show(fig: Figure, alt: str) -> None:
 
     Parameters
     ----------
+    fig : figure of matplotlib, closed after
     alt : what the figure shows, for those who do not see it; the book gives it to their readers
 
     Raises
@@ -84,7 +92,21 @@ def show(fig: Figure, alt: str) -> None:
 
 
 def dark_aware(svg: str) -> str:
-    """A picture of matplotlib with the rules of `DARK_INK`."""
+    """A picture of matplotlib with the rules of `DARK_INK`.
+
+    Parameters
+    ----------
+    svg : of matplotlib
+
+    Returns
+    -------
+    svg : with the rules in its style
+
+    Examples
+    --------
+    >>> "prefers-color-scheme: dark" in dark_aware("<svg><style></style></svg>")
+    True
+    """
     rules = " ".join(
         f'[style*="{what}: {ink}"] {{{what}: {dark} !important}}'
         for ink, dark in DARK_INK.items()
@@ -107,7 +129,26 @@ def _extent(array: np.ndarray, dx: float) -> tuple[float, float, float, float]:
 
 
 def map_axes(ax: Axes, field: np.ndarray, dx: float, **kwargs: Any) -> AxesImage:
-    """One field (y, x) with axes in mm; returns the image for a color bar."""
+    """One field (y, x) with axes in mm; returns the image for a color bar.
+
+    Parameters
+    ----------
+    ax : axes to draw in
+    field : (y, x)
+    dx : mm between neighboring values
+    **kwargs : of `Axes.imshow`
+
+    Returns
+    -------
+    image : for a color bar
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> image = map_axes(ax, np.eye(4), dx=0.5)
+    >>> ax.get_xlabel(), [float(x) for x in ax.get_xlim()]
+    ('x (mm)', [0.0, 2.0])
+    """
     image = ax.imshow(field, extent=_extent(field, dx), **kwargs)
     ax.set(xlabel="x (mm)", ylabel="y (mm)")
     return image
@@ -135,12 +176,18 @@ def animation(
 
     Returns
     -------
-    IPython.display.HTML that holds all of its data. The same input gives the same bytes.
+    html : IPython.display.HTML that holds all of its data; the same input gives the same bytes
 
     Raises
     ------
     ValueError
         Wrong dims, values that are not finite, no alt text, conductive of another shape.
+
+    Examples
+    --------
+    >>> V_m = xr.DataArray(np.full((3, 8, 8), -85.0), dims=("time", "y", "x"), coords={"time": [0.0, 5.0, 10.0]})
+    >>> "16 mm × 16 mm, 0 to 10 ms" in animation(V_m, dx=2.0, alt="A sheet at rest.").data
+    True
     """
     from IPython.display import HTML
 
@@ -184,7 +231,26 @@ def _webp(frames: list[Image.Image], quality: int, interval: int) -> str:
 
 
 def activation_map(ax: Axes, lat: np.ndarray, dx: float, step: float = 20.0) -> AxesImage:
-    """Activation times (y, x) in color with isochrones every ``step`` ms; never-activated cells in gray."""
+    """Activation times (y, x) in color with isochrones every ``step`` ms; never-activated cells in gray.
+
+    Parameters
+    ----------
+    ax : axes to draw in
+    lat : (y, x), ms; NaN where a cell was never activated
+    dx : mm
+    step : ms between isochrones
+
+    Returns
+    -------
+    image : for a color bar
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> image = activation_map(ax, np.add.outer(np.arange(8.0), np.arange(8.0)), dx=0.5, step=5.0)
+    >>> float(image.get_array().max())
+    14.0
+    """
     ax.set_facecolor("0.6")
     image = map_axes(ax, lat, dx, cmap="viridis")
     n_y, n_x = lat.shape
@@ -197,7 +263,23 @@ def activation_map(ax: Axes, lat: np.ndarray, dx: float, step: float = 20.0) -> 
 def ecg_traces(
     ax: Axes, t: np.ndarray, ecg_true: np.ndarray, predictions: dict[str, np.ndarray], title: str = ""
 ) -> None:
-    """A true ECG in black and named predictions over it, against time in ms."""
+    """A true ECG in black and named predictions over it, against time in ms.
+
+    Parameters
+    ----------
+    ax : axes to draw in
+    t : (T,) ms
+    ecg_true : (T,) mV mm/ms
+    predictions : name -> (T,), four at most
+    title : of the axes
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> ecg_traces(ax, [0, 1, 2], [0.0, 1.0, 0.0], {"half": [0.0, 0.5, 0.0]})
+    >>> ax.get_legend_handles_labels()[1]
+    ['solver', 'half']
+    """
     ax.plot(t, ecg_true, color="black", lw=2, label="solver")
     for (name, ecg), style in zip(predictions.items(), ("-", "--", ":", "-."), strict=False):
         ax.plot(t, ecg, style, lw=1.3, label=name)
@@ -212,6 +294,14 @@ def ladder(ax: Axes, table: pd.DataFrame, order: list[str], floor: float = -1.0)
     ----------
     table : long table with columns method, condition, r2
     order : methods from the bottom of the ladder to its top
+    floor : R2 below which a tissue is drawn as a triangle
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> ladder(ax, pd.DataFrame({"method": ["mean"], "condition": ["healthy"], "r2": [0.4]}), order=["mean"])
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['mean']
     """
     rng = np.random.default_rng(0)
     for row, method in enumerate(order):
@@ -235,6 +325,14 @@ def forest(ax: Axes, table: pd.DataFrame, color: str = "black", offset: float = 
     ----------
     table : columns difference, low, high, and p_holm; its index names the rows
     offset : of the marks from the row, to draw several tables
+    color, label : of the marks
+
+    Examples
+    --------
+    >>> fig, ax = plt.subplots()
+    >>> forest(ax, pd.DataFrame({"difference": [0.1], "low": [0.0], "high": [0.2], "p_holm": [0.04]}, index=["a part"]))
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['a part']
     """
     y = np.arange(len(table)) + offset
     error = [table.difference - table.low, table.high - table.difference]

@@ -125,6 +125,14 @@ def load_or_simulate(
         The recipe cannot be simulated, see `solver.simulate`; nothing is written then.
     OSError, RuntimeError
         The disk is full, or a worker died. What is finished is kept, and the next call goes on.
+
+    Examples
+    --------
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> tiny = Recipe(n_sim=2, n_cells=40, t_end=100.0, bank=False)
+    >>> ds = load_or_simulate(tiny, ThreadPoolExecutor(1), folder="sets")
+    >>> ds.condition.values.tolist(), dict(ds.V_m.sizes)
+    (['healthy', 'gap_junction'], {'sim': 2, 'time': 21, 'y_map': 10, 'x_map': 10})
     """
     location = store_path(recipe, folder)
     empty = skeleton(recipe)
