@@ -1,4 +1,4 @@
-"""Maps into the contract and out of it, the tissues that are shipped, and the examples of the page about both."""
+"""Maps into the contract and out of it, the tissues that are shipped, and the page about both."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -423,23 +423,6 @@ def test_netcdf_4_is_read(tmp_path):
 
 
 PAGE = (paths.ROOT / "book" / "data.md").read_text(encoding="utf-8")
-
-
-def test_the_examples_of_the_page_run_in_order(tmp_path, monkeypatch, one_thread):
-    plt = pytest.importorskip("matplotlib.pyplot")
-    plt.switch_backend("Agg")
-    monkeypatch.chdir(tmp_path)
-    blocks, names = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL), {}
-    for block in blocks:
-        exec(compile(block, "data.md", "exec"), names)
-    plt.close("all")
-    assert len(blocks) >= 7 and names["again"].sizes == names["ds"].sizes
-    np.testing.assert_array_equal(names["same"].V_m, names["maps"].V_m)
-    np.testing.assert_allclose(names["maps"].V_m, names["ds"].V_m, atol=1e-4)
-    center = names["ds"].phi_e.sel(lead="center", time_ecg=names["ds"].time.values)
-    assert np.corrcoef(names["phi_e"][0], center)[0, 1] > 0.99
-    kept = names["fibrotic"].phi_e.sel(lead="center", time_ecg=names["ecg"].time.values)
-    assert np.corrcoef(names["ecg"], kept)[0, 1] > 0.8
 
 
 def test_the_page_names_every_column(shipped):

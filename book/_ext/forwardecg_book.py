@@ -13,6 +13,7 @@ from pathlib import Path
 from docutils import nodes
 from docutils.parsers.rst.states import Inliner
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 HEADLINE = "data/results/headline.json"
@@ -29,7 +30,10 @@ def headline_text(entry: dict, field: str) -> str:
 
 
 def headline_role(name, rawtext, text, lineno, inliner: Inliner, options=None, content=None):
-    env = inliner.document.settings.env
+    return [headline_node(inliner.document.settings.env, text, lineno)], []
+
+
+def headline_node(env: BuildEnvironment, text: str, lineno: int | None = None) -> nodes.inline:
     path = Path(env.srcdir) / HEADLINE
     env.note_dependency(str(path))
     key, _, field = text.partition(".")
@@ -38,7 +42,7 @@ def headline_role(name, rawtext, text, lineno, inliner: Inliner, options=None, c
     except (OSError, KeyError) as problem:
         logger.warning("headline %r: not in %s (%s)", text, HEADLINE, problem, location=(env.docname, lineno))
         shown = f"[{text}]"
-    return [nodes.inline(rawtext, shown, classes=["headline"])], []
+    return nodes.inline("", shown, classes=["headline"])
 
 
 def source_default(text: str, names: list[str]):
@@ -57,7 +61,10 @@ def source_default(text: str, names: list[str]):
 
 
 def setting_role(name, rawtext, text, lineno, inliner: Inliner, options=None, content=None):
-    env = inliner.document.settings.env
+    return [setting_node(inliner.document.settings.env, text, lineno)], []
+
+
+def setting_node(env: BuildEnvironment, text: str, lineno: int | None = None) -> nodes.inline:
     module, *names = text.split(".")
     folder = "notebooks" if module[0].isdigit() else "src/forwardecg"
     path = Path(env.srcdir) / folder / f"{module}.py"
@@ -70,7 +77,7 @@ def setting_role(name, rawtext, text, lineno, inliner: Inliner, options=None, co
     if isinstance(value, float):
         value = f"{value:g}"
     shown = ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-    return [nodes.inline(rawtext, shown, classes=["setting"])], []
+    return nodes.inline("", shown, classes=["setting"])
 
 
 def drop_thebe(app: Sphinx, config) -> None:

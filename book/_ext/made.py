@@ -1,0 +1,280 @@
+"""What was made, and what made it: the tables of the pages ``downloads`` and ``provenance``, written from files.
+
+``download-list`` with ``notebooks``, ``results``, ``figures``, ``runs`` or ``other`` lists what lies in the repository;
+the words come from ``book/way.yml``, who makes what from ``tools/registry.py``. ``provenance`` says which commit, code,
+libraries and machines are behind the pages. Neither needs git, and a missing file is a missing row.
+"""
+
+import csv
+import hashlib
+import importlib
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import yaml
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+RUNS = "data/results/runs"
+RUNS_ZIP = "_downloads/runs.zip"
+TAKEN = (".csv", ".nc", ".json")  # of what a notebook makes; figures stand on their page
+LINE = re.compile(r"(\d\d_\w+) · source (\w+) · (Python .+)")  # record.provenance
+SHOWN = (
+    "numpy",
+    "scipy",
+    "numba",
+    "torch",
+    "xarray",
+    "zarr",
+    "matplotlib",
+    "jupyter-book",
+    "Sphinx",
+    "myst-nb",
+    "pytask",
+    "papermill",
+)
+
+
+def registry(root: Path) -> ModuleType | None:
+    """tools/registry.py; a page that is rendered alone has none."""
+    tools = root / "tools"
+    if not (tools / "registry.py").is_file():
+        return None
+    if str(tools) not in sys.path:
+        sys.path.append(str(tools))
+    return importlib.import_module("registry")
+
+
+def files_of(name: str, root: Path) -> list[Path]:
+    """The notebook itself, its source and the tables it makes, relative to ``root``; nothing for other pages."""
+    known = registry(root)
+    if known is None or name not in known.BY_NAME:
+        return []
+    notebook = known.BY_NAME[name]
+    made = [Path("data", one) for one in notebook.makes if one.startswith("results/") and one.endswith(TAKEN)]
+    return [Path("notebooks", f"{name}.ipynb"), Path("notebooks", f"{name}.py"), *made]
+
+
+def size(path: Path) -> str:
+    n = path.stat().st_size
+    return f"{n / 1e6:.1f} MB" if n > 1e6 else f"{max(1, round(n / 1e3))} kB"
+
+
+def download(path: Path | str) -> str:
+    return f"{{download}}`{Path(path).name} </{path}>`"
+
+
+def rows_of(path: Path) -> str:
+    """How many rows a table has."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return str(sum(1 for _ in csv.reader(file)) - 1)
+
+
+def table(*rows: str) -> list[str]:
+    """A table in MyST; cells are apart by ``|``, the first row is the head."""
+    head, *body = (f"| {row} |" for row in rows)
+    return ["", head, "|" + "---|" * (head.count("|") - 1), *body, ""]
+
+
+class FromFiles(SphinxDirective):
+    """A directive that writes MyST from what lies on the disk."""
+
+    def lines(self) -> list[str]:
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        self.root = Path(self.env.srcdir)
+        found = nodes.container(classes=["from-files"])
+        self.state.nested_parse(StringList(self.lines(), source=self.env.docname), 0, found)
+        return found.children
+
+
+class DownloadList(FromFiles):
+    required_arguments = 1
+
+    def lines(self) -> list[str]:
+        self.env.note_reread()  # the sizes are those of now
+        self.words = yaml.safe_load((self.root / "book" / "way.yml").read_text(encoding="utf-8"))["files"]
+        kinds = {"notebooks": self.notebooks, "results": self.results, "figures": self.figures, "runs": self.runs}
+        return {**kinds, "other": self.other}[self.arguments[0]]()
+
+    def known(self) -> list:
+        module = registry(self.root)
+        return sorted(module.NOTEBOOKS, key=lambda one: one.name) if module else []
+
+    def notebooks(self) -> list[str]:
+        def row(name: str) -> str:
+            both = f"{{built}}`_sources/notebooks/{name}.ipynb` | {download(f'notebooks/{name}.py')}"
+            return f"{{doc}}`/notebooks/{name}` | {both} | {size(self.root / f'notebooks/{name}.ipynb')}"
+
+        return table("page | executed notebook | source | size", *[row(one.name) for one in self.known()])
+
+    def results(self) -> list[str]:
+        makers = {f"data/{made}": one.name for one in self.known() for made in one.makes if made.endswith(TAKEN)}
+        named = [one for one in self.words if Path(one).parent.as_posix() == "data/results"]
+        rows = []
+        for path in named:
+            if (self.root / path).is_file():
+                maker = f"{{doc}}`/notebooks/{makers[path]}`" if path in makers else ""
+                count = rows_of(self.root / path) if path.endswith(".csv") else ""
+                rows.append(f"{download(path)} | {self.words[path]} | {count} | {maker}")
+        return table("file | holds | rows | made by", *rows)
+
+    def figures(self) -> list[str]:
+        drawn = {made for one in self.known() for made in one.makes if made.endswith((".svg", ".png"))}
+        rows = []
+        for stem in sorted({made.rpartition(".")[0] for made in drawn}):
+            kinds = [f"data/{stem}.{kind}" for kind in ("svg", "png") if f"{stem}.{kind}" in drawn]
+            maker = next(
+                one.name for one in self.known() if any(f"{stem}.{end}" in one.makes for end in ("svg", "png"))
+            )
+            rows.append(f"{{doc}}`/notebooks/{maker}` | {', '.join(map(download, kinds))}")
+        return table("page | figure", *rows)
+
+    def runs(self) -> list[str]:
+        rows = []
+        for path in sorted((self.root / RUNS).glob("*.csv")):
+            if not path.stem.endswith("_trainings"):
+                trainings = path.with_name(f"{path.stem}_trainings.csv")
+                count = rows_of(trainings) if trainings.is_file() else ""
+                rows.append(f"`{path.name}` | {self.words[f'{RUNS}/{path.name}']} | {rows_of(path)} | {count}")
+        return table("file | holds | rows | trainings", *rows)
+
+    def other(self) -> list[str]:
+        named = [one for one in self.words if not one.startswith("data/results")]
+        rows = [
+            f"{download(path)} | {self.words[path]} | {size(self.root / path)}"
+            for path in named
+            if (self.root / path).is_file()
+        ]
+        return table("file | holds | size", *rows)
+
+
+class Provenance(FromFiles):
+    """Which commit, code, libraries and machines are behind this edition: ``edition``, ``notebooks`` or ``trainings``."""
+
+    required_arguments = 1
+
+    def lines(self) -> list[str]:
+        self.env.note_reread()  # a commit changes no file that Sphinx would notice
+        return {"edition": self.edition, "notebooks": self.notebooks, "trainings": self.trainings}[self.arguments[0]]()
+
+    def edition(self) -> list[str]:
+        project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        pins = dict(
+            line.split("==") for line in self.text("requirements.lock").splitlines() if "==" in line and line[0] != "#"
+        )
+        headlines = json.loads(self.text("data/results/headline.json") or "{}")
+        recipe = json.loads(self.text("data/results/06_dataset.json") or "{}")
+        machines = {
+            row["machine"] for name in ("bench_speed.csv", "runs/cost.csv") for row in self.csv(f"data/results/{name}")
+        }
+        known = [
+            ("commit", self.commit()),
+            ("package", f"forwardecg {project['version']}"),
+            ("libraries, `requirements.lock`", ", ".join(f"{name} {pins[name]}" for name in SHOWN if name in pins)),
+            ("Python that rendered this page", sys.version.split()[0]),
+            ("processors that the timings name", ", ".join(sorted(machines))),
+            ("seed of the data set; tissues", f"{recipe.get('seed')}; {recipe.get('n_sim')}"),
+            ("time to simulate it", "{headline}`dataset_minutes_300`, {headline}`dataset_minutes_300.scale`"),
+            ("trainings; time on one thread each", "{headline}`trainings_total`; {headline}`training_hours`"),
+            ("headline numbers", str(len(headlines))),
+            ("lock of the pipeline", self.lock()),
+        ]
+        return table("what | value", *[f"{what} | {value}" for what, value in known])
+
+    def notebooks(self) -> list[str]:
+        try:
+            from forwardecg.record import closure, files_hash
+        except ImportError:  # the package is not installed where the book is only rendered
+            closure = files_hash = None
+        rows = []
+        for path in sorted((self.root / "notebooks").glob("*.ipynb")):
+            found = LINE.search(path.read_text(encoding="utf-8"))
+            if found is None:
+                continue
+            name, code, versions = found[1], found[2], found[3].partition("\\n")[0].rstrip('",')
+            source = path.with_suffix(".py")
+            now = files_hash(source, *closure(source)) if closure and source.is_file() else None
+            verdict = "not compared" if now is None else "yes" if now == code else "no: edited since"
+            rows.append(f"{{doc}}`/notebooks/{name}` | `{code}` | {versions} | {verdict}")
+        return table("notebook | code | run with | code of now?", *rows)
+
+    def trainings(self) -> list[str]:
+        rows = []
+        for path in sorted((self.root / RUNS).glob("*_trainings.csv")):
+            runs = self.csv(path.relative_to(self.root).as_posix())
+            seeds = sorted({row["seed"] for row in runs}, key=int)
+            threads = sorted({row["threads"] for row in runs})
+            hours = sum(float(row["minutes"]) for row in runs) / 60
+            rows.append(
+                f"`{path.stem.removesuffix('_trainings')}` | {len(runs)} | {', '.join(seeds)} | {', '.join(threads)} | {hours:.2f}"
+            )
+        return table("experiment | trainings | seeds | threads each | hours", *rows)
+
+    def commit(self) -> str:
+        def git(*words: str) -> str:
+            return subprocess.run(
+                ["git", *words], cwd=self.root, capture_output=True, text=True, check=True
+            ).stdout.strip()
+
+        try:
+            if Path(git("rev-parse", "--show-toplevel")).resolve() != self.root.resolve():
+                return "not known: built outside a git checkout"
+            named = git("log", "-1", "--format=%h of %cs")
+            return f"{named}, with changes that are not committed" if git("status", "--porcelain", "-uno") else named
+        except (OSError, subprocess.CalledProcessError):
+            return "not known: built outside a git checkout"
+
+    def lock(self) -> str:
+        """Do the files still have the bytes that the pipeline recorded when it made them?"""
+        tasks = {task["id"]: task for task in tomllib.loads(self.text("pytask.lock")).get("task", [])}
+        for line in self.text("pytask.lock.journal").splitlines():  # of the run that renders this page
+            try:
+                entry = json.loads(line)
+                tasks[entry["id"]] = entry
+            except (json.JSONDecodeError, KeyError):
+                break
+        ran = {name: task for name, task in tasks.items() if name.startswith("task_notebooks.py")}
+        made = {
+            path: code for task in ran.values() for path, code in task.get("produces", {}).items() if "::" not in path
+        }
+        kept = [path for path, code in made.items() if self.digest(path) == code]
+        return f"{len(ran)} notebooks with {len(made)} products, {len(kept)} of which have the recorded bytes"
+
+    def digest(self, name: str) -> str | None:
+        path = self.root / name
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+    def text(self, name: str) -> str:
+        path = self.root / name
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+    def csv(self, name: str) -> list[dict]:
+        return [*csv.DictReader(self.text(name).splitlines())]
+
+
+def zip_runs(app: Sphinx, exception) -> None:
+    """The tables of the single runs, 13 MB of digits, as one small file that is the same in every build."""
+    if exception or app.builder.name != "html" or "book/downloads" not in app.env.found_docs:
+        return
+    target = Path(app.outdir) / RUNS_ZIP
+    target.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted((Path(app.srcdir) / RUNS).glob("*.csv")):
+            packed.writestr(zipfile.ZipInfo(f"runs/{path.name}"), path.read_bytes(), zipfile.ZIP_DEFLATED)
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("download-list", DownloadList)
+    app.add_directive("provenance", Provenance)
+    app.connect("build-finished", zip_runs)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,164 @@
+"""The way through the book: what each page asks, what it answers, where to go next. The list is ``book/way.yml``.
+
+Under the title of a page stands its question with the answer, at its end the next page, and for a notebook what can be
+taken from it. They are put into the document after it was read, so that no notebook has to carry them. The directive
+``reading-list`` writes the questions of all pages, part by part.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import yaml
+from docutils import nodes
+from docutils.statemachine import StringList
+from forwardecg_book import headline_node, setting_node
+from made import files_of
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+WAY = "book/way.yml"
+PLACEHOLDER = re.compile(r"\{(headline|setting)\}`([^`]+)`")
+NODES = {"headline": headline_node, "setting": setting_node}
+
+
+class way_box(nodes.General, nodes.Element):
+    """An ``aside`` or a ``section`` of html with a label of its own."""
+
+
+@cache
+def _read(path: Path, changed: int) -> dict:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def way(srcdir) -> dict[str, dict]:
+    path = Path(srcdir) / WAY
+    return _read(path, path.stat().st_mtime_ns)["pages"]
+
+
+def toc(srcdir) -> list[tuple[str, list[str]]]:
+    """The parts of the book, each with its pages in the order in which they are read; the root is the first of them."""
+
+    def pages(entries: list[dict]) -> list[str]:
+        return [name for one in entries if "file" in one for name in (one["file"], *pages(one.get("sections", [])))]
+
+    content = yaml.safe_load((Path(srcdir) / "_toc.yml").read_text(encoding="utf-8"))
+    parts = [(part["caption"], pages(part["chapters"])) for part in content.get("parts", [])]
+    return [("", [content["root"]]), *parts]
+
+
+def sentence(env, text: str) -> list[nodes.Node]:
+    """Words as they are, numbers from the results or the settings that they name."""
+    found: list[nodes.Node] = []
+    end = 0
+    for match in PLACEHOLDER.finditer(text):
+        found += [nodes.Text(text[end : match.start()]), NODES[match[1]](env, match[2])]
+        end = match.end()
+    return [*found, nodes.Text(text[end:])]
+
+
+def labeled(word: str, *rest: nodes.Node) -> nodes.paragraph:
+    return nodes.paragraph("", "", nodes.strong(text=word), nodes.Text(" "), *rest)
+
+
+def link(docname: str, here: str) -> addnodes.pending_xref:
+    return addnodes.pending_xref(
+        "",
+        nodes.inline(),
+        refdomain="std",
+        reftype="doc",
+        reftarget=f"/{docname}",
+        refexplicit=False,
+        refwarn=True,
+        refdoc=here,
+    )
+
+
+def downloads(env, name: str) -> nodes.paragraph | None:
+    """What can be taken from a notebook: itself, its source, and the tables that it makes."""
+    parts: list[nodes.Node] = []
+    for path in files_of(name, Path(env.srcdir)):
+        text = nodes.literal(text=path.name)
+        if path.suffix == ".ipynb":
+            parts.append(built_file("", "", text, docname=env.docname, target=f"_sources/{path.as_posix()}"))
+        else:
+            parts.append(addnodes.download_reference("", "", text, refdoc=env.docname, reftarget=f"/{path.as_posix()}"))
+        parts.append(nodes.Text(", "))
+    return labeled("Take it with you:", *parts[:-1]) if parts else None
+
+
+def put_on_page(app: Sphinx, doctree: nodes.document) -> None:
+    env, here = app.env, app.env.docname
+    env.note_dependency(str(Path(env.srcdir) / WAY))
+    entry = way(env.srcdir).get(here)
+    page = next(doctree.findall(nodes.section), None)
+    if entry is None or page is None:
+        return
+    question = labeled("Question", *sentence(env, entry["question"]))
+    answer = labeled("Answer", *sentence(env, entry["answer"]))
+    page.insert(1, way_box("", question, answer, element="aside", label="Question and answer of this page"))
+    after = way_box("", element="section", label="Next step")
+    if entry["next"]["page"] in env.found_docs:
+        after += labeled("Next", link(entry["next"]["page"], here), *sentence(env, f": {entry['next']['why']}."))
+    if taken := downloads(env, here.partition("/")[2]):
+        after += taken
+    if after.children:
+        page.append(after)
+
+
+class built_file(nodes.General, nodes.Inline, nodes.TextElement):
+    """A link to a file that is in the built book anyway, such as the copy of a notebook that the theme offers."""
+
+
+def built_role(name, rawtext, text, lineno, inliner, options=None, content=None):
+    here = inliner.document.settings.env.docname
+    return [built_file(rawtext, "", nodes.literal(text=Path(text).name), docname=here, target=text)], []
+
+
+def visit_built_file(self, node) -> None:
+    up = "../" * node["docname"].count("/")
+    self.body.append(self.starttag(node, "a", "", href=f"{up}{node['target']}", download="", CLASS="download"))
+
+
+def depart_built_file(self, node) -> None:
+    self.body.append("</a>")
+
+
+class ReadingList(SphinxDirective):
+    """All pages with their questions, one table a part."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(Path(self.env.srcdir) / WAY))
+        asked, lines = way(self.env.srcdir), []
+        for caption, pages in toc(self.env.srcdir)[1:]:
+            rows = [f"| {{doc}}`/{page}` | {asked[page]['question']} |" for page in pages if page in asked]
+            lines += ["", f"**{caption}**", "", "| page | question |", "|---|---|", *rows]
+        found = nodes.container(classes=["reading-list"])
+        self.state.nested_parse(StringList(lines, source=WAY), 0, found)
+        return [found]
+
+
+def visit_box(self, node) -> None:
+    extra = {"aria-label": node["label"]}
+    self.body.append(self.starttag(node, node["element"], CLASS=f"way way-{node['element']}", **extra))
+
+
+def depart_box(self, node) -> None:
+    self.body.append(f"</{node['element']}>\n")
+
+
+def ignore(self, node) -> None:
+    """Its text is all that another writer can use."""
+
+
+def setup(app: Sphinx) -> dict:
+    others = {writer: (ignore, ignore) for writer in ("latex", "text", "man", "texinfo")}
+    app.add_node(way_box, html=(visit_box, depart_box), **others)
+    app.add_node(built_file, html=(visit_built_file, depart_built_file), **others)
+    app.add_role("built", built_role)
+    app.add_directive("reading-list", ReadingList)
+    app.add_css_file("way.css")
+    # before Sphinx collects the downloads and the titles of the page
+    app.connect("doctree-read", put_on_page, priority=300)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
