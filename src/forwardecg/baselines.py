@@ -26,7 +26,24 @@ ALPHAS = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)  # ridge penalties to choose from
 
 
 def mean_ecg(train: Sequences, n: int) -> np.ndarray:
-    """The mean training ECG, n times: knows nothing of the tissue."""
+    """The mean training ECG, n times: knows nothing of the tissue.
+
+    Parameters
+    ----------
+    train : of the training tissues
+    n : how many
+
+    Returns
+    -------
+    ecg : (n, T), mV mm/ms
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> train = Sequences(load_small(), [0, 1], pixels=25)
+    >>> mean_ecg(train, 3).shape == (3, len(train.t))
+    True
+    """
     return np.repeat(train.ecg.mean(0, keepdim=True).numpy(), n, axis=0)
 
 
@@ -36,6 +53,23 @@ def ridge(
     """Ridge regression of the ECG value on the map of the same instant; the penalty is the best one on ``val``.
 
     w = (X^T X + alpha I)^-1 X^T y with X the centered maps. Returns the ECGs of ``test`` and the chosen alpha.
+
+    Parameters
+    ----------
+    train, val, test : tissues to fit, to choose alpha by, and to predict
+    alphas : penalties to choose from
+
+    Returns
+    -------
+    ecg, alpha : (n, T) of the test tissues in mV mm/ms, and the penalty chosen
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> train, val, test = (Sequences(load_small(), [sim], pixels=5) for sim in (0, 1, 2))
+    >>> ecg, alpha = ridge(train, val, test)
+    >>> ecg.shape == (1, len(test.t)), alpha in ALPHAS
+    (True, True)
     """
     mean = train.u.float().mean((0, 1)).flatten().double()
     gram, moment = torch.zeros(len(mean), len(mean), dtype=torch.float64), torch.zeros(len(mean), dtype=torch.float64)
@@ -55,7 +89,33 @@ def ridge(
 
 
 def lead_field_on_maps(u: np.ndarray, D: np.ndarray, dx: float, electrodes: Electrodes) -> np.ndarray:
-    """ECG (T,) of maps u (T, H, W) by the lead field of D (H, W) in mm^2/ms on the pixels of the maps, dx in mm."""
+    """ECG (T,) of maps u (T, H, W) by the lead field of D (H, W) in mm^2/ms on the pixels of the maps, dx in mm.
+
+    Parameters
+    ----------
+    u : (T, H, W), 0 to 1
+    D : (H, W), mm^2/ms; 0: does not conduct
+    dx : mm, side of a pixel
+    electrodes : the first one is read
+
+    Returns
+    -------
+    ecg : (T,), mV mm/ms
+
+    Raises
+    ------
+    ValueError
+        Maps of another shape than D, or not finite; what `ecg.lead_field` refuses.
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> u = np.zeros((2, 8, 8))
+    >>> u[1, :, :3] = 1.0
+    >>> ecg = lead_field_on_maps(u, np.full((8, 8), 0.1), 2.0, center_electrode((8, 8), 2.0))
+    >>> float(ecg[0]), bool(ecg[1] != 0)
+    (0.0, True)
+    """
     if np.ndim(u) != 3 or np.shape(u)[1:] != D.shape or not np.isfinite(u).all():
         raise ValueError(f"u: expected maps (T, H, W) with (H, W) = {D.shape}, all finite, got shape {np.shape(u)}")
     tissue = Tissue(D=D, conductive=D > 0, dx=dx)
@@ -63,14 +123,54 @@ def lead_field_on_maps(u: np.ndarray, D: np.ndarray, dx: float, electrodes: Elec
 
 
 def blind_diffusivity(train: Sequences, dx: float, electrodes: Electrodes) -> float:
-    """The one homogeneous D (mm^2/ms) whose lead field fits the training ECGs best: least squares for a scalar."""
+    """The one homogeneous D (mm^2/ms) whose lead field fits the training ECGs best: least squares for a scalar.
+
+    Parameters
+    ----------
+    train : of the training tissues
+    dx : mm, side of a pixel
+    electrodes : the first one is that of the ECGs
+
+    Returns
+    -------
+    D : mm^2/ms
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> from forwardecg.maps import load_small
+    >>> train = Sequences(load_small(), [0], pixels=50)
+    >>> 0.05 < blind_diffusivity(train, train.size / 50, center_electrode((50, 50), train.size / 50)) < 0.3
+    True
+    """
     ones = np.ones(train.u.shape[-2:])
     unit = np.stack([lead_field_on_maps(u.numpy(), ones, dx, electrodes) for u in train.u])
     return float((unit * train.ecg.numpy()).sum() / np.square(unit).sum())
 
 
 def pooled_diffusivity(D: np.ndarray, conductive: np.ndarray, pool: int) -> np.ndarray:
-    """Plain mean of D over the cells of each pixel, non-conductive ones as 0."""
+    """Plain mean of D over the cells of each pixel, non-conductive ones as 0.
+
+    Parameters
+    ----------
+    D : (y, x), mm^2/ms
+    conductive : (y, x) bool
+    pool : cells along the side of a pixel
+
+    Returns
+    -------
+    D : (y / pool, x / pool), mm^2/ms
+
+    Raises
+    ------
+    ValueError
+        pool no divisor of the grid; conductive of another shape.
+
+    Examples
+    --------
+    >>> pooled_diffusivity(np.full((2, 2), 0.2), np.array([[True, True], [True, False]]), pool=2).round(3).tolist()
+    [[0.15]]
+    """
     n_y, n_x = D.shape
     if n_y % pool or n_x % pool:
         raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
@@ -89,11 +189,24 @@ def true_conductivity_on_maps(
     u : (T, H, W) maps, each pixel the mean over pool x pool cells
     D, conductive : (y, x) of the cells, in mm^2/ms and bool
     pool, dx_map : cells along the side of a pixel, and that side in mm
+    electrodes : places in mm
+
+    Returns
+    -------
+    ecg : (lead, T), mV mm/ms
 
     Raises
     ------
     ValueError
         Maps of another shape than the pooled grid or not finite; see `upscaled_faces` and `map_lead_field`.
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> u = np.stack([np.zeros((4, 4)), np.tril(np.ones((4, 4)))])
+    >>> D, conductive = np.full((8, 8), 0.1), np.ones((8, 8), bool)
+    >>> true_conductivity_on_maps(u, D, conductive, 2, 2.0, center_electrode((4, 4), 2.0)).shape
+    (1, 2)
     """
     D_x, D_y, *_ = upscaled_faces(D, conductive, pool)
     return _ecg_on_maps(u, D_x, D_y, conducting_share(conductive, pool), dx_map, electrodes)
@@ -108,17 +221,27 @@ def training_free_conductivity(
 
     Parameters
     ----------
-    u : (T, H, W) maps in 0..1, array or tensor, fronts of any number of beats; dx in mm, dt in ms between frames
+    u : (T, H, W) maps in 0..1, array or tensor, fronts of any number of beats
+    dx, dt : mm, and ms between frames
     kappa : ms, D / c^2 of the cell model: `fit_kappa`, or D / CV^2 of a cable (`calibration.converged_cv`)
 
     Returns
     -------
-    D_x (H, W + 1), D_y (H + 1, W) in mm^2/ms, 0 at the outer edge and beside pixels without tissue; share (H, W) in 0..1.
+    D_x, D_y, share : (H, W + 1) and (H + 1, W) in mm^2/ms, 0 at the outer edge and beside pixels without tissue; (H, W)
+        in 0..1
 
     Raises
     ------
     ValueError
         Maps of another shape or not finite, no front in any of them, kappa not above 0.
+
+    Examples
+    --------
+    >>> t, x = 1.0 * np.arange(120)[:, None, None], 2.0 * np.arange(12)
+    >>> u = np.clip((t - x / 0.5) / 5, 0, 1) * np.ones((12, 1))  # a plane front of 0.5 mm/ms
+    >>> D_x, D_y, share = training_free_conductivity(u, dx=2.0, dt=1.0, kappa=0.2)
+    >>> D_x[6, 6].round(2).item(), 0.2 * 0.5**2
+    (0.05, 0.05)
     """
     if not (np.isfinite(kappa) and kappa > 0):
         raise ValueError(f"kappa: expected a time > 0 ms, got {kappa}")
@@ -142,12 +265,61 @@ def training_free_conductivity(
 def training_free_ecg(
     u: ArrayLike | torch.Tensor, dx: float, dt: float, kappa: float, electrodes: Electrodes
 ) -> np.ndarray:
-    """ECGs (lead, T) of maps u (T, H, W) by `training_free_conductivity`; kappa is all that is known of other tissues."""
+    """ECGs (lead, T) of maps u (T, H, W) by `training_free_conductivity`; kappa is all that is known of other tissues.
+
+    Parameters
+    ----------
+    u : (T, H, W), 0 to 1, array or tensor
+    dx, dt : mm, and ms between frames
+    kappa : ms
+    electrodes : places in mm
+
+    Returns
+    -------
+    ecg : (lead, T), mV mm/ms
+
+    Raises
+    ------
+    ValueError
+        What `training_free_conductivity` and `upscale.map_lead_field` refuse.
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> t, x = 1.0 * np.arange(120)[:, None, None], 2.0 * np.arange(12)
+    >>> u = np.clip((t - x / 0.5) / 5, 0, 1) * np.ones((12, 1))  # a plane front of 0.5 mm/ms
+    >>> training_free_ecg(u, 2.0, 1.0, 0.2, center_electrode((12, 12), 2.0)).shape
+    (1, 120)
+    """
     return _ecg_on_maps(u, *training_free_conductivity(u, dx, dt, kappa), dx, electrodes)
 
 
 def fit_kappa(train: Sequences, dx: float, electrodes: Electrodes) -> float:
-    """The one kappa (ms) whose training-free ECGs fit those of the training tissues best: least squares for a scalar."""
+    """The one kappa (ms) whose training-free ECGs fit those of the training tissues best: least squares for a scalar.
+
+    Parameters
+    ----------
+    train : of the training tissues
+    dx : mm, side of a pixel
+    electrodes : the first one is that of the ECGs
+
+    Returns
+    -------
+    kappa : ms
+
+    Raises
+    ------
+    ValueError
+        What `training_free_conductivity` refuses.
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> from forwardecg.maps import load_small
+    >>> train = Sequences(load_small(), [0], pixels=50)
+    >>> 0.15 < fit_kappa(train, train.size / 50, center_electrode((50, 50), train.size / 50)) < 0.3
+    True
+    """
     dt = float(train.t[1] - train.t[0])
     unit = np.stack([training_free_ecg(u, dx, dt, 1.0, electrodes)[0] for u in train.u])
     return float((unit * train.ecg.numpy()).sum() / np.square(unit).sum())

@@ -36,6 +36,15 @@ class Fronts(NamedTuple):
 
     ``count`` fronts per pixel, ``amplitude``, ``steepness`` (largest rise between frames over the amplitude),
     ``duration`` (ms from upward to downward crossing), ``residual`` (kind, y, x) in ms of the fitted planes.
+
+    Parameters
+    ----------
+    count : (y, x), fronts that passed
+    amplitude : (y, x), mean of u behind a front
+    steepness : (y, x), largest rise between frames over the amplitude
+    duration : (y, x), ms from upward to downward crossing
+    slowness : (kind, 3, y, x), ms^2/mm^2, mean p_x^2, p_y^2, p_x p_y
+    residual : (kind, y, x), ms, of the fitted planes
     """
 
     count: Tensor  # type: ignore[assignment]
@@ -47,7 +56,25 @@ class Fronts(NamedTuple):
 
 
 def fronts(u: Tensor, dx: float, dt: float) -> Fronts:
-    """`Fronts` of maps u (time, y, x) in 0..1, dx in mm, dt in ms between frames."""
+    """`Fronts` of maps u (time, y, x) in 0..1, dx in mm, dt in ms between frames.
+
+    Parameters
+    ----------
+    u : (time, y, x), 0 to 1
+    dx, dt : mm, ms
+
+    Returns
+    -------
+    seen : `Fronts`
+
+    Examples
+    --------
+    >>> t, x = torch.arange(120.0)[:, None, None], 2.0 * torch.arange(12)
+    >>> u = ((t - x / 0.5) / 5).clamp(0, 1).expand(120, 12, 12)  # a plane front of 0.5 mm/ms
+    >>> seen = fronts(u, dx=2.0, dt=1.0)
+    >>> int(seen.count[6, 6]), round(float(seen.slowness[0, 0, 6, 6]), 2)  # p_x^2 = 1 / 0.5^2
+    (1, 4.0)
+    """
     peak = u.amax(0)
     level = peak.clamp(min=QUIET) / 2
     n_behind = max(round(BEHIND / dt), 1)
@@ -77,7 +104,22 @@ def fronts(u: Tensor, dx: float, dt: float) -> Fronts:
 
 
 def restitution(rest: Tensor) -> tuple[Tensor, Tensor]:
-    """Speed and amplitude of a front after ``rest`` ms at rest, relative to long rest: `RESTITUTION`, linear in between."""
+    """Speed and amplitude of a front after ``rest`` ms at rest, relative to long rest: `RESTITUTION`, linear in between.
+
+    Parameters
+    ----------
+    rest : (...) ms
+
+    Returns
+    -------
+    speed, amplitude : (...), 1 after long rest
+
+    Examples
+    --------
+    >>> speed, amplitude = restitution(torch.tensor([44.0, 600.0]))
+    >>> [round(one, 3) for one in speed.tolist()]
+    [0.7, 1.0]
+    """
     table = RESTITUTION.to(rest)
     t = rest.clamp(table[0, 0], table[0, -1])
     k = torch.searchsorted(table[0].contiguous(), t.contiguous()).clamp(1, table.shape[1] - 1)
@@ -90,6 +132,21 @@ def local_slowness(f: Fronts) -> Tensor:
 
     Left out: pixels that no front passed, and those where crossing times are `FLAT`, at stimuli and collisions, where |p| says
     nothing of the speed. Far from all others: the median of the tissue; NaN if there is none at all.
+
+    Parameters
+    ----------
+    f : of one movie
+
+    Returns
+    -------
+    slowness : (y, x), ms^2/mm^2
+
+    Examples
+    --------
+    >>> t, x = torch.arange(120.0)[:, None, None], 2.0 * torch.arange(12)
+    >>> u = ((t - x / 0.5) / 5).clamp(0, 1).expand(120, 12, 12)  # a plane front of 0.5 mm/ms
+    >>> round(float(local_slowness(fronts(u, dx=2.0, dt=1.0))[6, 6]), 2)  # 1 / 0.5^2
+    4.0
     """
     square = f.slowness[1, :2].sum(0)
     passed = (f.count > 0) & (square > 1e-6)
@@ -102,7 +159,23 @@ def local_slowness(f: Fronts) -> Tensor:
 
 
 def filled(u: Tensor, lost: Tensor) -> Tensor:
-    """Maps (time, y, x) with the pixels ``lost`` (y, x) replaced by the mean of their neighbors, from their rim inward."""
+    """Maps (time, y, x) with the pixels ``lost`` (y, x) replaced by the mean of their neighbors, from their rim inward.
+
+    Parameters
+    ----------
+    u : (time, y, x)
+    lost : (y, x) bool, not everywhere true
+
+    Returns
+    -------
+    u : (time, y, x)
+
+    Examples
+    --------
+    >>> u = torch.tensor([[[1.0, torch.nan, 3.0]]])
+    >>> filled(u, u[0].isnan()).tolist()
+    [[[1.0, 2.0, 3.0]]]
+    """
     u, known = torch.where(lost, 0.0, u), (~lost).to(u.dtype)
     while not known.all():
         total, weight = (9 * F.avg_pool2d(z[:, None], 3, 1, 1)[:, 0] for z in (u, known[None]))

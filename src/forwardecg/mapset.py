@@ -23,7 +23,15 @@ from forwardecg.upscale import conducting_share, upscaled_faces
 
 class View(NamedTuple):
     """How the maps of a tissue are seen in training: pixels averaged in squares of ``pool``, every ``stride``-th frame,
-    Gaussian noise of SD up to ``noise`` (of the action potential), up to a share ``lost`` of the pixels filled in."""
+    Gaussian noise of SD up to ``noise`` (of the action potential), up to a share ``lost`` of the pixels filled in.
+
+    Parameters
+    ----------
+    pool : pixels along the side of the squares that are averaged
+    stride : every so many frames
+    noise : largest SD
+    lost : largest share of the pixels
+    """
 
     pool: int = 1
     stride: int = 1
@@ -43,12 +51,46 @@ LABELS = ("D_x", "D_y", "share")  # of inner faces and of pixels, upscaled from 
 
 
 def pooled(u: Tensor, pool: int) -> Tensor:
-    """Plain means over squares of pixels of maps (..., y, x)."""
+    """Plain means over squares of pixels of maps (..., y, x).
+
+    Parameters
+    ----------
+    u : (..., y, x)
+    pool : pixels along the side of a square
+
+    Returns
+    -------
+    u : (..., y / pool, x / pool)
+
+    Examples
+    --------
+    >>> pooled(torch.tensor([[[1.0, 3.0], [5.0, 7.0]]]), 2).tolist()
+    [[[4.0]]]
+    """
     return u if pool == 1 else F.avg_pool2d(u.flatten(0, -3), pool).reshape(*u.shape[:-2], u.shape[-2] // pool, -1)
 
 
 def degraded(u: Tensor, view: View, rng: np.random.Generator) -> Tensor:
-    """Maps with noise and lost pixels, their amounts drawn from 0 to those of the view."""
+    """Maps with noise and lost pixels, their amounts drawn from 0 to those of the view.
+
+    Parameters
+    ----------
+    u : (time, y, x), 0 to 1
+    view : how much
+    rng : where the chance comes from
+
+    Returns
+    -------
+    u : (time, y, x)
+
+    Examples
+    --------
+    >>> u = torch.zeros(3, 8, 8)
+    >>> degraded(u, View(), np.random.default_rng(0)) is u
+    True
+    >>> float(degraded(u, View(noise=0.03), np.random.default_rng(0)).abs().max()) < 0.2
+    True
+    """
     if not (view.noise or view.lost):
         return u
     noise = rng.uniform(0, view.noise) * rng.standard_normal(u.shape, np.float32)
@@ -66,6 +108,13 @@ class MapSet:
     sims : indices of its tissues
     views : see `View`
     seed : of noise and lost pixels
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> maps = MapSet(load_small(), sims=[0, 2])
+    >>> maps.u.shape[2:], maps.ecg.shape[:2], maps.inputs[0].fields.shape
+    (torch.Size([100, 100]), torch.Size([2, 37]), torch.Size([2, 22, 100, 100]))
     """
 
     def __init__(self, ds: xr.Dataset, sims: Sequence[int], views: Sequence[View] = (View(),), seed: int = 0):
@@ -122,7 +171,27 @@ class MapSet:
         return inputs(fronts(u, dx, dt), dx, dt)
 
     def subset(self, sims: Sequence[int]) -> "MapSet":
-        """Some of the tissues, by their number in the data set; nothing is computed again."""
+        """Some of the tissues, by their number in the data set; nothing is computed again.
+
+        Parameters
+        ----------
+        sims : numbers in the data set, of tissues that are in this set
+
+        Returns
+        -------
+        part : another `MapSet`
+
+        Raises
+        ------
+        ValueError
+            A tissue that is not in this set.
+
+        Examples
+        --------
+        >>> from forwardecg.maps import load_small
+        >>> MapSet(load_small(), sims=[0, 2]).subset([2]).sims
+        [2]
+        """
         at = torch.tensor([self.sims.index(int(sim)) for sim in sims])
         part = object.__new__(MapSet)
         part.__dict__ |= self.__dict__ | {"sims": [int(sim) for sim in sims], "u": self.u[at], "ecg": self.ecg[at]}

@@ -16,7 +16,33 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Which parts the network has, and their sizes."""
+    """Which parts the network has, and their sizes.
+
+    Parameters
+    ----------
+    pixels : side of the input maps
+    encoder : conv or linear
+    norm : group norm in the encoder, which divides each frame by its own amplitude
+    time : time embedding: sinusoidal, learned (a vector a frame) or none
+    attention : self-attention over the frames
+    decoder : bilstm (both ways in time), lstm, tcn or linear
+    channels : of the convolutions
+    width, heads : of a frame's code, and of the attention
+    t_scale : ms, unit of time inside the embedding
+    frames : that the learned embedding has vectors for
+    inputs : channels of a map
+
+    Raises
+    ------
+    ValueError
+        Another word for a part, channels that are no multiples of 4, a size below 1, a width that is odd or no multiple
+        of heads.
+
+    Examples
+    --------
+    >>> ModelConfig(decoder="lstm").width
+    128
+    """
 
     pixels: int = 50  # side of the input maps
     encoder: str = "conv"  # conv | linear
@@ -46,7 +72,20 @@ class ModelConfig:
 
 
 class TimeEmbedding(nn.Module):
-    """Sines and cosines of the frame's time at geometric frequencies, mixed by one linear layer."""
+    """Sines and cosines of the frame's time at geometric frequencies, mixed by one linear layer.
+
+    ``forward(t)`` takes times (T,) in ms and returns (T, width).
+
+    Parameters
+    ----------
+    width : of the embedding
+    t_scale : ms; periods are 2 t_scale to t_scale / 64
+
+    Examples
+    --------
+    >>> TimeEmbedding(width=8, t_scale=1000.0)(torch.tensor([0.0, 5.0])).shape
+    torch.Size([2, 8])
+    """
 
     def __init__(self, width: int, t_scale: float):
         super().__init__()
@@ -60,7 +99,25 @@ class TimeEmbedding(nn.Module):
 
 
 class LearnedTime(nn.Module):
-    """One free vector for each frame, whatever its time: nothing is shared between neighbors."""
+    """One free vector for each frame, whatever its time: nothing is shared between neighbors.
+
+    ``forward(t)`` takes times (T,) in ms and returns (T, width); ValueError for more than ``frames`` of them.
+
+    Parameters
+    ----------
+    width : of the embedding
+    frames : that there are vectors for
+
+    Raises
+    ------
+    ValueError
+        In ``forward``: more times than frames.
+
+    Examples
+    --------
+    >>> LearnedTime(width=8, frames=10)(torch.tensor([0.0, 5.0])).shape
+    torch.Size([2, 8])
+    """
 
     def __init__(self, width: int, frames: int):
         super().__init__()
@@ -74,7 +131,19 @@ class LearnedTime(nn.Module):
 
 
 class TCN(nn.Module):
-    """Dilated convolutions over time with residuals, looking both ways in time: the alternative to the LSTM."""
+    """Dilated convolutions over time with residuals, looking both ways in time: the alternative to the LSTM.
+
+    ``forward(z)`` takes codes (B, T, width) and returns as many.
+
+    Parameters
+    ----------
+    width : channels
+
+    Examples
+    --------
+    >>> TCN(width=8)(torch.zeros(2, 20, 8)).shape
+    torch.Size([2, 20, 8])
+    """
 
     def __init__(self, width: int):
         super().__init__()
@@ -88,7 +157,19 @@ class TCN(nn.Module):
 
 
 class Seq2Seq(nn.Module):
-    """Conv encoder, time embedding, attention, LSTM decoder, each by its flag in ``config``."""
+    """Conv encoder, time embedding, attention, LSTM decoder, each by its flag in ``config``.
+
+    Parameters
+    ----------
+    config : which parts it has
+
+    Examples
+    --------
+    >>> network = Seq2Seq(ModelConfig(pixels=16, channels=(4, 4), width=16))
+    >>> ecg, weights = network(torch.zeros(2, 5, 16, 16), t=5.0 * torch.arange(5))
+    >>> ecg.shape, weights.shape
+    (torch.Size([2, 5]), torch.Size([2, 5, 5]))
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -125,6 +206,27 @@ class Seq2Seq(nn.Module):
         """Maps u (B, T, H, W) in 0..1 at times t (T,) in ms -> ECG (B, T) and attention weights (B, T, T) or None.
 
         With several ``inputs`` maps are (B, T, inputs, H, W).
+
+        Parameters
+        ----------
+        u : (B, T, H, W), or (B, T, inputs, H, W)
+        t : (T,) ms
+
+        Returns
+        -------
+        ecg, weights : (B, T), and (B, T, T) or None
+
+        Raises
+        ------
+        ValueError
+            Maps of another shape.
+
+        Examples
+        --------
+        >>> network = Seq2Seq(ModelConfig(pixels=16, channels=(4, 4), width=16, attention=False))
+        >>> ecg, weights = network(torch.zeros(1, 5, 16, 16), torch.arange(5.0))
+        >>> ecg.shape, weights
+        (torch.Size([1, 5]), None)
         """
         side, inputs = self.config.pixels, self.config.inputs
         channels = () if inputs == 1 else (inputs,)

@@ -15,7 +15,27 @@ from forwardecg.sequences import Sequences, batch_of, normalization
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceLoss:
-    """The paper's loss and our augmentation; the numbers are our choice, since the paper does not state them."""
+    """The paper's loss and our augmentation; the numbers are our choice, since the paper does not state them.
+
+    Parameters
+    ----------
+    delta : of the Huber loss, in standard deviations of a tissue's ECG
+    lambda_se : weight of the spectral term at the start
+    spectral : entropy, or kl, log, stft of `losses.SPECTRAL`
+    decay : of its weight, by half a cosine to zero; False: constant
+    scaled : errors over the SD of the tissue's ECG; False: over that of all training ECGs
+    augment : turn and mirror the tissues
+
+    Raises
+    ------
+    ValueError
+        delta not above 0, lambda_se below 0, or no such term.
+
+    Examples
+    --------
+    >>> SequenceLoss(lambda_se=0.0).delta
+    1.0
+    """
 
     delta: float = 1.0  # Huber, in standard deviations of a tissue's ECG
     lambda_se: float = 0.1
@@ -38,6 +58,30 @@ class SequenceTask:
 
     The network predicts ECG / scale, scale the SD of the training ECGs; the loss of a trace is taken on it divided by its own
     SD, so that weak ECGs count as much as strong ones. Neither is known of a validation or test tissue, nor needed there.
+
+    Its methods ``fingerprint``, ``draw``, ``loss`` and ``score`` are those of a task, see `train`.
+
+    Parameters
+    ----------
+    train, val : tissues to learn from, and to choose the epoch by
+    config : of the loss
+    device : cpu or cuda
+
+    Raises
+    ------
+    ValueError
+        Other leads in val than in train; an ECG that is flat; electrodes that no symmetry permutes, to be augmented.
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> from forwardecg.model import ModelConfig, Seq2Seq
+    >>> train, val = (Sequences(load_small(), sims, pixels=25) for sims in ([0, 1], [2]))
+    >>> task = SequenceTask(train, val)
+    >>> drawn = task.draw(torch.tensor([0, 1]), torch.Generator())
+    >>> network = Seq2Seq(ModelConfig(pixels=25, channels=(4,), width=8))
+    >>> task.loss(network, drawn, torch.arange(2), done=0.0).shape
+    torch.Size([2])
     """
 
     modules = ("losses", "model", "sequence_task", "sequences")
@@ -79,7 +123,28 @@ class SequenceTask:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, sequences: Sequences, scale: float, batch: int = 8) -> np.ndarray:
-    """Predicted ECGs, (n, T) or (n, lead, T), in the units of phi_e."""
+    """Predicted ECGs, (n, T) or (n, lead, T), in the units of phi_e.
+
+    Parameters
+    ----------
+    model : network that takes maps and times
+    sequences : tissues
+    scale : of the network's output, `sequences.normalization`
+    batch : tissues at a time
+
+    Returns
+    -------
+    ecg : (n, T) or (n, lead, T), mV mm/ms
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> from forwardecg.model import ModelConfig, Seq2Seq
+    >>> sequences = Sequences(load_small(), [0, 1], pixels=25)
+    >>> network = Seq2Seq(ModelConfig(pixels=25, channels=(4,), width=8)).eval()
+    >>> evaluate(network, sequences, scale=1.0).shape == tuple(sequences.ecg.shape)
+    True
+    """
     device = next(model.parameters()).device
     parts = [model(u.to(device).float(), sequences.t.to(device))[0] for u in sequences.u.split(batch)]
     return scale * torch.cat(parts).cpu().numpy()

@@ -16,13 +16,43 @@ D_UNIT = 0.1  # mm^2/ms, about the diffusivity of healthy tissue: brings D to th
 
 
 def symmetry(u: torch.Tensor, n: int) -> torch.Tensor:
-    """One of the eight rotations and reflections of maps (..., H, W): n = 0..7, 0 the identity."""
+    """One of the eight rotations and reflections of maps (..., H, W): n = 0..7, 0 the identity.
+
+    Parameters
+    ----------
+    u : (..., H, W)
+    n : number of the symmetry
+
+    Returns
+    -------
+    u : (..., H, W)
+
+    Examples
+    --------
+    >>> symmetry(torch.tensor([[1, 2], [3, 4]]), 1).tolist(), symmetry(torch.tensor([[1, 2], [3, 4]]), 4).tolist()
+    ([[2, 4], [1, 3]], [[2, 1], [4, 3]])
+    """
     u = torch.rot90(u, n % 4, (-2, -1))
     return u.flip(-1) if n >= 4 else u
 
 
 def check_maps(V_m: xr.DataArray, pixels: int) -> None:
-    """Raise ValueError unless V_m has dims time, y_map, x_map, is finite, in mV, and pools evenly to ``pixels``."""
+    """Raise ValueError unless V_m has dims time, y_map, x_map, is finite, in mV, and pools evenly to ``pixels``.
+
+    Parameters
+    ----------
+    V_m : (time, y_map, x_map), mV
+    pixels : side of the maps of a network
+
+    Raises
+    ------
+    ValueError
+        Other dims, maps that are no square of a multiple of ``pixels``, values that are not finite or no mV.
+
+    Examples
+    --------
+    >>> check_maps(xr.DataArray(np.full((2, 8, 8), -85.0), dims=("time", "y_map", "x_map")), pixels=4)
+    """
     if V_m.dims != ("time", "y_map", "x_map"):
         raise ValueError(f"V_m: expected dims (time, y_map, x_map), got {V_m.dims}")
     n_y, n_x = V_m.shape[-2:]
@@ -36,7 +66,29 @@ def check_maps(V_m: xr.DataArray, pixels: int) -> None:
 
 
 def network_maps(V_m: xr.DataArray, pixels: int) -> torch.Tensor:
-    """Maps for the networks, u in 0..1 as float16 (time, pixels, pixels), from V_m (time, y_map, x_map) in mV."""
+    """Maps for the networks, u in 0..1 as float16 (time, pixels, pixels), from V_m (time, y_map, x_map) in mV.
+
+    Parameters
+    ----------
+    V_m : (time, y_map, x_map), mV
+    pixels : side of the maps
+
+    Returns
+    -------
+    u : (time, pixels, pixels)
+
+    Raises
+    ------
+    ValueError
+        What `check_maps` refuses.
+
+    Examples
+    --------
+    >>> V_m = xr.DataArray(np.full((2, 8, 8), -85.0), dims=("time", "y_map", "x_map"))
+    >>> V_m[1] = 15.0
+    >>> network_maps(V_m, pixels=4)[:, 0, 0].tolist()
+    [0.0, 1.0]
+    """
     check_maps(V_m, pixels)
     u = torch.from_numpy((V_m.values - V_REST) / V_SPAN)
     return torch.nn.functional.avg_pool2d(u, V_m.sizes["y_map"] // pixels).half()
@@ -62,6 +114,13 @@ class Sequences(torch.utils.data.Dataset):
     ------
     ValueError
         Tissues or leads that are not there or there twice, maps that do not pool or are not in mV, other times.
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> sequences = Sequences(load_small(), sims=[0, 2], pixels=50, frame_interval=10.0)
+    >>> len(sequences), sequences.u.shape[2:], float(sequences.t[1])
+    (2, torch.Size([50, 50]), 10.0)
     """
 
     def __init__(
@@ -141,10 +200,24 @@ def _on_disk(maps: Iterator[torch.Tensor], shape: tuple[int, ...]) -> torch.Tens
 def normalization(train: Sequences) -> float:
     """SD (mV mm/ms) of the ECGs of the training tissues: what the network's output is multiplied by, for any tissue.
 
+    Parameters
+    ----------
+    train : of the training tissues
+
+    Returns
+    -------
+    scale : mV mm/ms
+
     Raises
     ------
     ValueError
         An ECG that is flat or not finite.
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> normalization(Sequences(load_small(), [0, 1], pixels=25)) > 0
+    True
     """
     sd = train.ecg.std(-1)
     if not (sd.isfinite() & (sd > 0)).all():
@@ -159,7 +232,22 @@ def batch_of(
 
     Parameters
     ----------
+    sequences : tissues
+    members : their places in it
+    generator : where the chance comes from
     permutations : `electrodes.symmetry_permutations` of the leads
+
+    Returns
+    -------
+    u, ecg : (B, T, H, W), and (B, T) or (B, lead, T)
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> sequences = Sequences(load_small(), [0, 1], pixels=25)
+    >>> u, ecg = batch_of(sequences, [1], torch.Generator())
+    >>> u.dtype, tuple(u.shape[2:]), len(ecg)
+    (torch.float32, (25, 25), 1)
     """
     u, ecg = sequences[members]
     if permutations is not None:
@@ -179,11 +267,23 @@ def loader(
     ----------
     augment : turn and mirror each tissue by one of the eight symmetries at random, its electrodes permuted with it:
         exact, nothing is interpolated
+    shuffle : in another order each time
+
+    Returns
+    -------
+    batches : to iterate over
 
     Raises
     ------
     ValueError
         To be augmented, but a symmetry takes an electrode to a place where there is none.
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> sequences = Sequences(load_small(), [0, 1, 2], pixels=25)
+    >>> [at.tolist() for _, _, at in loader(sequences, batch=2, generator=torch.Generator(), shuffle=False)]
+    [[0, 1], [2]]
     """
     permutations = symmetry_permutations(sequences.electrodes, sequences.size) if augment else None
 

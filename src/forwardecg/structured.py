@@ -33,7 +33,23 @@ MOST_D, MOST_SHARE, MOST_ANISOTROPY = (
 
 @dataclass(frozen=True, kw_only=True)
 class StructuredConfig:
-    """Sizes of the network."""
+    """Sizes of the network.
+
+    Parameters
+    ----------
+    width : channels for each of the eight symmetries
+    dilations : of the convolutions after the first one
+
+    Raises
+    ------
+    ValueError
+        A width or a dilation that is no whole number of at least 1; no dilations.
+
+    Examples
+    --------
+    >>> StructuredConfig(width=2).dilations
+    (1, 2, 4, 8, 1)
+    """
 
     width: int = 4  # channels for each of the eight symmetries
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1)  # of the convolutions after the first one
@@ -45,7 +61,14 @@ class StructuredConfig:
 
 
 class Inputs(NamedTuple):
-    """What the network sees: ``fields`` (..., channel, y, x), ``prior`` (..., y, x) log of kappa c^2, ``share`` (..., y, x)."""
+    """What the network sees: ``fields`` (..., channel, y, x), ``prior`` (..., y, x) log of kappa c^2, ``share`` (..., y, x).
+
+    Parameters
+    ----------
+    fields : (..., channel, y, x)
+    prior : (..., y, x), log of kappa c^2 in mm^2/ms
+    share : (..., y, x), 0 to 1
+    """
 
     fields: Tensor
     prior: Tensor
@@ -53,7 +76,13 @@ class Inputs(NamedTuple):
 
 
 class Conductivity(NamedTuple):
-    """Effective diffusivities (B, y, x) of the pixels along x and y in mm^2/ms, > 0; ``share`` of each that conducts."""
+    """Effective diffusivities (B, y, x) of the pixels along x and y in mm^2/ms, > 0; ``share`` of each that conducts.
+
+    Parameters
+    ----------
+    D_xx, D_yy : (B, y, x), mm^2/ms
+    share : (B, y, x), 0 to 1
+    """
 
     D_xx: Tensor
     D_yy: Tensor
@@ -61,7 +90,26 @@ class Conductivity(NamedTuple):
 
 
 def inputs(f: Fronts, dx: float, dt: float) -> Inputs:
-    """`Inputs` from the fronts of one movie; speeds relative to their median, so that slow tissue looks like fast."""
+    """`Inputs` from the fronts of one movie; speeds relative to their median, so that slow tissue looks like fast.
+
+    Parameters
+    ----------
+    f : of one movie
+    dx, dt : mm, ms
+
+    Returns
+    -------
+    x : `Inputs` without a batch dim
+
+    Examples
+    --------
+    >>> from forwardecg.fronts import fronts
+    >>> t, x = torch.arange(120.0)[:, None, None], 2.0 * torch.arange(12)
+    >>> u = ((t - x / 0.5) / 5).clamp(0, 1).expand(120, 12, 12)  # a plane front of 0.5 mm/ms
+    >>> seen = inputs(fronts(u, 2.0, 1.0), dx=2.0, dt=1.0)
+    >>> seen.fields.shape, round(float(seen.prior[6, 6].exp() / (KAPPA * 0.5**2)), 2)
+    (torch.Size([22, 12, 12]), 1.0)
+    """
     xx, yy, xy = f.slowness.unbind(1)  # (kind, y, x)
     trace = xx + yy  # 1/c^2
     seen = trace > 1e-6
@@ -89,7 +137,20 @@ def inputs(f: Fronts, dx: float, dt: float) -> Inputs:
 
 
 class Structured(nn.Module):
-    """The network that corrects the prior: `GroupConv` layers with residuals; it starts as the prior itself."""
+    """The network that corrects the prior: `GroupConv` layers with residuals; it starts as the prior itself.
+
+    Parameters
+    ----------
+    config : sizes
+
+    Examples
+    --------
+    >>> network = Structured(StructuredConfig(width=1, dilations=(1,)))
+    >>> flat = torch.zeros(1, 8, 8)
+    >>> D = network(Inputs(torch.zeros(1, N_SCALAR + 2 * N_TENSOR, 8, 8), flat + math.log(0.1), flat + 1))
+    >>> round(D.D_xx[0, 4, 4].item(), 3)  # untrained: the prior
+    0.1
+    """
 
     def __init__(self, config: StructuredConfig):
         super().__init__()
@@ -100,7 +161,23 @@ class Structured(nn.Module):
         self.pooling = Pooling(config.width, 2, 1)
 
     def forward(self, x: Inputs) -> Conductivity:
-        """Conductivity of a batch of inputs, in their precision."""
+        """Conductivity of a batch of inputs, in their precision.
+
+        Parameters
+        ----------
+        x : `Inputs` with a batch dim
+
+        Returns
+        -------
+        D : `Conductivity`
+
+        Examples
+        --------
+        >>> network = Structured(StructuredConfig(width=1, dilations=(1,)))
+        >>> flat = torch.zeros(1, 8, 8)
+        >>> network(Inputs(torch.zeros(1, N_SCALAR + 2 * N_TENSOR, 8, 8), flat, flat + 1)).D_yy.shape
+        torch.Size([1, 8, 8])
+        """
         z = F.gelu(self.lifting(x.fields.contiguous(memory_format=torch.channels_last)))
         for gate, layer in zip(self.gates, self.layers, strict=True):
             z = z + gate * F.gelu(layer(z))
@@ -119,17 +196,69 @@ class Structured(nn.Module):
 
 
 def harmonic(a: Tensor, b: Tensor) -> Tensor:
-    """Harmonic mean of two diffusivities, that of two halves in series."""
+    """Harmonic mean of two diffusivities, that of two halves in series.
+
+    Parameters
+    ----------
+    a, b : of one shape, >= 0
+
+    Returns
+    -------
+    mean : 0 where both are
+
+    Examples
+    --------
+    >>> round(harmonic(torch.tensor(0.1), torch.tensor(0.3)).item(), 4)
+    0.15
+    """
     return 2 * a * b / (a + b + 1e-12)
 
 
 def faces(D: Conductivity) -> tuple[Tensor, Tensor]:
-    """Conductances of the inner faces: D_x (B, y, x-1), D_y (B, y-1, x) in mm^2/ms."""
+    """Conductances of the inner faces: D_x (B, y, x-1), D_y (B, y-1, x) in mm^2/ms.
+
+    Parameters
+    ----------
+    D : of the pixels
+
+    Returns
+    -------
+    D_x, D_y : (B, y, x-1), (B, y-1, x), mm^2/ms
+
+    Examples
+    --------
+    >>> one = torch.full((1, 2, 3), 0.1)
+    >>> [tuple(g.shape) for g in faces(Conductivity(one, one, one))]
+    [(1, 2, 2), (1, 1, 3)]
+    """
     return harmonic(D.D_xx[..., 1:], D.D_xx[..., :-1]), harmonic(D.D_yy[..., 1:, :], D.D_yy[..., :-1, :])
 
 
 def inner_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) -> tuple[Tensor, Tensor]:
-    """`upscale.face_gradients` of the inner faces, G_x (lead, y, x-1) and G_y (lead, y-1, x), in float32."""
+    """`upscale.face_gradients` of the inner faces, G_x (lead, y, x-1) and G_y (lead, y-1, x), in float32.
+
+    Parameters
+    ----------
+    shape : pixels (y, x)
+    dx : mm
+    electrodes : at least dx / 2 from the sheet
+
+    Returns
+    -------
+    G_x, G_y : (lead, y, x-1), (lead, y-1, x), 1/mm
+
+    Raises
+    ------
+    ValueError
+        What `upscale.face_gradients` refuses.
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> G_x, G_y = inner_gradients((4, 4), 2.0, center_electrode((4, 4), 2.0))
+    >>> G_x.shape, G_y.shape
+    (torch.Size([1, 4, 3]), torch.Size([1, 3, 4]))
+    """
     G_x, G_y = face_gradients(shape, dx, electrodes)
     return torch.from_numpy(G_x[:, :, 1:-1]).float(), torch.from_numpy(G_y[:, 1:-1]).float()
 
@@ -138,6 +267,23 @@ def lead_field(D: Conductivity, G_x: Tensor, G_y: Tensor) -> Tensor:
     """Weights (B, lead, y, x) of the pixels: phi_e = V_SPAN sum over pixels of weight u, in mV mm/ms.
 
     The sum over faces of the module's text, read from its other end. G_x (lead, y, x-1), G_y (lead, y-1, x): inner faces.
+
+    Parameters
+    ----------
+    D : of the pixels
+    G_x, G_y : of the inner faces, `inner_gradients`
+
+    Returns
+    -------
+    L : (B, lead, y, x), mm/ms
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> one = torch.full((1, 4, 4), 0.1)
+    >>> L = lead_field(Conductivity(one, one, 10 * one), *inner_gradients((4, 4), 2.0, center_electrode((4, 4), 2.0)))
+    >>> L.shape, bool(L.sum().abs() < 1e-8)  # a constant voltage has no ECG
+    (torch.Size([1, 1, 4, 4]), True)
     """
     D_x, D_y = faces(D)
     flux_x, flux_y = D_x[:, None] * G_x, D_y[:, None] * G_y

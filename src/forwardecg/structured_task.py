@@ -16,7 +16,19 @@ from forwardecg.structured import Conductivity, Inputs, Structured, faces, inner
 
 @dataclass(frozen=True, kw_only=True)
 class StructuredLoss:
-    """Loss of a tissue: squared errors of ECGs over their own variance, plus ``labels`` times those of D and phi."""
+    """Loss of a tissue: squared errors of ECGs over their own variance, plus ``labels`` times those of D and phi.
+
+    Parameters
+    ----------
+    frames : drawn at random for each batch
+    labels : first weight of (D_f / median D)^2, and ten times it of phi^2; falls to zero: ECGs have the last word
+    leads : electrodes to learn from
+
+    Examples
+    --------
+    >>> len(StructuredLoss().leads)
+    25
+    """
 
     frames: int = 50  # drawn at random for each batch
     labels: float = (
@@ -26,7 +38,31 @@ class StructuredLoss:
 
 
 class StructuredTask:
-    """Conductivity from maps, learned from the ECGs of many electrodes and from the upscaled truth of simulated tissue."""
+    """Conductivity from maps, learned from the ECGs of many electrodes and from the upscaled truth of simulated tissue.
+
+    Its methods ``fingerprint``, ``draw``, ``loss`` and ``score`` are those of a task, see `train`.
+
+    Parameters
+    ----------
+    train, val : tissues to learn from, and to choose the epoch by
+    config : of the loss
+    device : cpu or cuda
+
+    Raises
+    ------
+    ValueError
+        An ECG that is flat or not finite; a lead that the tissues lack.
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> from forwardecg.structured import StructuredConfig
+    >>> maps = MapSet(load_small(), sims=[0, 2])
+    >>> task = StructuredTask(maps, maps, StructuredLoss(leads=("center",)))
+    >>> drawn = task.draw(torch.tensor([0, 1]), torch.Generator())
+    >>> task.loss(Structured(StructuredConfig(width=1)), drawn, torch.arange(2), done=0.0).shape
+    torch.Size([2])
+    """
 
     modules = ("fronts", "mapset", "structured", "structured_task", "symmetric", "upscale")
 
@@ -66,13 +102,50 @@ class StructuredTask:
             return of_ecg + self.config.labels * (1 - done) * (of_labels + 10 * (D.share - share).square().mean((1, 2)))
 
     def score(self, model: Structured) -> float:
-        """Mean R2 of the central ECG over the validation tissues."""
+        """Mean R2 of the central ECG over the validation tissues.
+
+        Parameters
+        ----------
+        model : network
+
+        Returns
+        -------
+        r2 : mean over the tissues
+
+        Examples
+        --------
+        >>> from forwardecg.maps import load_small
+        >>> from forwardecg.structured import StructuredConfig
+        >>> maps = MapSet(load_small(), sims=[0])
+        >>> task = StructuredTask(maps, maps, StructuredLoss(leads=("center",)))
+        >>> task.score(Structured(StructuredConfig(width=1))) > 0.5  # healthy tissue, by the prior
+        True
+        """
         ecg = predicted(model, self.val, [self.val.leads.index("center")], self.device)
         return float(np.nanmean(r2(self.val.ecg[:, self.val.leads.index("center")].numpy(), ecg[:, 0].numpy())))
 
 
 def gradients(maps: MapSet, pool: int, leads: Sequence[int], device: str = "cpu") -> tuple[Tensor, Tensor]:
-    """`inner_gradients` of some electrodes of a set, on pixels averaged in squares of ``pool``."""
+    """`inner_gradients` of some electrodes of a set, on pixels averaged in squares of ``pool``.
+
+    Parameters
+    ----------
+    maps : set
+    pool : pixels along the side of a square
+    leads : places in ``maps.leads``
+    device : cpu or cuda
+
+    Returns
+    -------
+    G_x, G_y : (lead, y, x-1), (lead, y-1, x), 1/mm
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> G_x, G_y = gradients(MapSet(load_small(), sims=[0]), pool=2, leads=[0])
+    >>> G_x.shape
+    torch.Size([1, 50, 49])
+    """
     places = Electrodes(maps.positions[list(leads)], tuple(maps.leads[k] for k in leads))
     shape = tuple(n // pool for n in maps.u.shape[-2:])
     return tuple(z.to(device) for z in inner_gradients(shape, maps.dx * pool, places))  # type: ignore[arg-type, return-value]
@@ -80,7 +153,27 @@ def gradients(maps: MapSet, pool: int, leads: Sequence[int], device: str = "cpu"
 
 @torch.no_grad()
 def conductivities(model: Structured, maps: MapSet, view: int = 0, device: str = "cpu", batch: int = 8) -> Conductivity:
-    """Inferred `Conductivity` (n, y, x) of all tissues of a set, as seen in one of its views."""
+    """Inferred `Conductivity` (n, y, x) of all tissues of a set, as seen in one of its views.
+
+    Parameters
+    ----------
+    model : network
+    maps : set
+    view : place in ``maps.views``
+    device : cpu or cuda
+    batch : tissues at a time
+
+    Returns
+    -------
+    D : `Conductivity`
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> from forwardecg.structured import StructuredConfig
+    >>> conductivities(Structured(StructuredConfig(width=1)), MapSet(load_small(), sims=[0])).D_xx.shape
+    torch.Size([1, 100, 100])
+    """
     parts = [
         model(Inputs(*(z[at].to(device) for z in maps.inputs[view])))
         for at in torch.arange(len(maps.sims)).split(batch)
@@ -90,7 +183,28 @@ def conductivities(model: Structured, maps: MapSet, view: int = 0, device: str =
 
 @torch.no_grad()
 def predicted(model: Structured, maps: MapSet, leads: Sequence[int], device: str = "cpu", view: int = 0) -> Tensor:
-    """ECGs (n, lead, time) that the network predicts for a set, in the units of `MapSet.ecg`."""
+    """ECGs (n, lead, time) that the network predicts for a set, in the units of `MapSet.ecg`.
+
+    Parameters
+    ----------
+    model : network
+    maps : set
+    leads : places in ``maps.leads``
+    device : cpu or cuda
+    view : place in ``maps.views``
+
+    Returns
+    -------
+    ecg : (n, lead, time), mV mm/ms over V_SPAN
+
+    Examples
+    --------
+    >>> from forwardecg.maps import load_small
+    >>> from forwardecg.structured import StructuredConfig
+    >>> maps = MapSet(load_small(), sims=[0])
+    >>> predicted(Structured(StructuredConfig(width=1)), maps, leads=[0]).shape == maps.ecg[:, :1].shape
+    True
+    """
     D, pool = conductivities(model, maps, view, device), maps.views[view].pool
     G, parts = gradients(maps, pool, leads), []
     for at in torch.arange(len(maps.sims)).split(8):

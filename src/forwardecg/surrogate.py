@@ -31,7 +31,16 @@ MIN_PASSED = 0.1  # share of the pixels that a front has to pass
 
 
 class Seen(NamedTuple):
-    """Maps as the networks take them, and what was found out about them."""
+    """Maps as the networks take them, and what was found out about them.
+
+    Parameters
+    ----------
+    u : (time, y, x), 0 to 1, averaged to pixels of the training
+    dx : mm, their side
+    inputs : of the networks
+    fronts : that were seen
+    flags : words on what was changed
+    """
 
     u: Tensor  # (time, y, x), 0..1
     dx: float
@@ -42,7 +51,20 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class Surrogate:
-    """An ensemble of structured networks, its ``card``, and the ``bands`` that were calibrated for it."""
+    """An ensemble of structured networks, its ``card``, and the ``bands`` that were calibrated for it.
+
+    Parameters
+    ----------
+    models : networks of the ensemble
+    card : what they were trained on
+    bands : what was calibrated for them
+
+    Examples
+    --------
+    >>> surrogate = load_surrogate("structured")
+    >>> surrogate.card["kind"], len(surrogate.models) == surrogate.card["members"]
+    ('structured', True)
+    """
 
     models: tuple[Structured, ...]
     card: dict
@@ -57,25 +79,35 @@ class Surrogate:
 
         Parameters
         ----------
-        maps, dx, dt, unit : whatever `maps.import_maps` reads, with pixels of dx mm every dt ms, in mV or the given unit
+        maps, dx, dt, unit : whatever `maps.import_maps` reads, with pixels of dx mm every dt ms, in mV or the given
+            unit
         electrodes : places in mm from the corner of the sheet; None: 40 mm above its center
         fill : pixels with missing values (NaN) are filled in from their neighbors; False: they are an error
-        kappa : ms, D / c^2 of the cell with c its velocity on a cable, `calibration.converged_cv`; None: that of FK_CAF, which
-            the networks were trained on
+        kappa : ms, D / c^2 of the cell with c its velocity on a cable, `calibration.converged_cv`; None: that of
+            FK_CAF, which the networks were trained on
 
         Returns
         -------
-        phi_e (lead, time), its ensemble SD ``phi_e_sd`` and the band ``phi_e_low``, ``phi_e_high`` that holds the whole trace in
-        90 % of the tissues like those of the training, in mV mm/ms; the effective diffusivity ``D`` (y_map, x_map) of the
-        pixels in mm^2/ms, right to ``D_error`` in 90 % of them; ``share`` (y_map, x_map) of a pixel that conducts.
-        Attributes: ``unusual``, over 1 where the maps are unlike those of the training, and ``flags``, words on what is;
-        empty where all is as in training.
+        out : phi_e (lead, time), its ensemble SD ``phi_e_sd`` and the band ``phi_e_low``, ``phi_e_high`` that holds the
+            whole trace in 90 % of the tissues like those of the training, in mV mm/ms; the effective diffusivity ``D``
+            (y_map, x_map) of the pixels in mm^2/ms, right to ``D_error`` in 90 % of them; ``share`` (y_map, x_map) of a
+            pixel that conducts. Attributes: ``unusual``, over 1 where the maps are unlike those of the training, and
+            ``flags``, words on what is; empty where all is as in training.
 
         Raises
         ------
         ValueError
-            What `import_maps` refuses; pixels or frames outside the trained range, too few frames, no front that passes; an
-            electrode nearer than half a pixel.
+            What `import_maps` refuses; pixels or frames outside the trained range, too few frames, no front that
+            passes; an electrode nearer than half a pixel; kappa not above 0.
+
+        Examples
+        --------
+        >>> from forwardecg.maps import load_small
+        >>> small = load_small()
+        >>> out = load_surrogate().predict(small.V_m[0], dx=2.0)
+        >>> true = small.phi_e[0].sel(lead="center", time_ecg=small.time)
+        >>> round(float(np.corrcoef(out.phi_e[0], true)[0, 1]), 1), out.attrs["flags"]
+        (1.0, '')
         """
         if kappa is not None and not (math.isfinite(kappa) and kappa > 0):
             raise ValueError(f"kappa: expected a time > 0 ms, got {kappa}")
@@ -123,12 +155,41 @@ class Surrogate:
 
 
 def pixel_diffusivity(D: Conductivity) -> Tensor:
-    """Mean of the conductances of the faces of each pixel, (B, y, x) in mm^2/ms."""
+    """Mean of the conductances of the faces of each pixel, (B, y, x) in mm^2/ms.
+
+    Parameters
+    ----------
+    D : of the pixels
+
+    Returns
+    -------
+    D : (B, y, x), mm^2/ms
+
+    Examples
+    --------
+    >>> one = torch.full((1, 3, 3), 0.1)
+    >>> round(pixel_diffusivity(Conductivity(one, one, one))[0, 1, 1].item(), 3)
+    0.1
+    """
     return mean_of_faces(*faces(D))
 
 
 def mean_of_faces(D_x: Tensor, D_y: Tensor) -> Tensor:
-    """The same of inner faces D_x (..., y, x-1), D_y (..., y-1, x)."""
+    """Mean of the inner faces D_x (..., y, x-1), D_y (..., y-1, x) of each pixel, (..., y, x).
+
+    Parameters
+    ----------
+    D_x, D_y : (..., y, x-1), (..., y-1, x), mm^2/ms
+
+    Returns
+    -------
+    D : (..., y, x), mm^2/ms
+
+    Examples
+    --------
+    >>> mean_of_faces(torch.tensor([[1.0], [1.0]]), torch.tensor([[3.0, 3.0]])).tolist()
+    [[2.0, 2.0], [2.0, 2.0]]
+    """
     pad = torch.nn.functional.pad
     total = sum(pad(D_x, side) for side in ((0, 1), (1, 0))) + sum(
         pad(D_y, side) for side in ((0, 0, 0, 1), (0, 0, 1, 0))
@@ -141,7 +202,26 @@ def mean_of_faces(D_x: Tensor, D_y: Tensor) -> Tensor:
 
 
 def summary(x: Inputs, f: Fronts) -> np.ndarray:
-    """What tells one kind of maps from another, (k,): speed, duration, and mean and SD of the scalar fields over the pixels."""
+    """What tells one kind of maps from another, (k,): speed, duration, and mean and SD of the scalar fields over the pixels.
+
+    Parameters
+    ----------
+    x : inputs of one movie
+    f : its fronts
+
+    Returns
+    -------
+    features : (k,)
+
+    Examples
+    --------
+    >>> from forwardecg.mapset import MapSet
+    >>> from forwardecg.maps import load_small
+    >>> u = MapSet(load_small(), [0]).u[0].float()
+    >>> f = fronts(u, 2.0, 5.0)
+    >>> summary(inputs(f, 2.0, 5.0), f).shape
+    (22,)
+    """
     duration = f.duration[f.duration > 0]
     whole = [x.prior.median(), duration.median() if len(duration) else x.prior.new_zeros(())]
     fields = x.fields[[0, 2, 3, 4, 7, 8, 9, 10, 11, 12]].flatten(1)
@@ -174,7 +254,28 @@ def _seen(maps: xr.Dataset) -> Seen:
 
 
 def load_surrogate(name: str = "structured") -> Surrogate:
-    """The published structured networks of this name and their bands; ValueError if their files are missing or damaged."""
+    """The published structured networks of this name and their bands.
+
+    Parameters
+    ----------
+    name : of the files
+
+    Returns
+    -------
+    surrogate : ready to predict
+
+    Raises
+    ------
+    ValueError
+        Files that are missing or damaged, no structured network, or bands of other weights.
+
+    Examples
+    --------
+    >>> import forwardecg
+    >>> surrogate = forwardecg.load_surrogate("structured")
+    >>> round(surrogate.card["kappa_cable"], 2)
+    0.23
+    """
     models, card = load_models(MODELS / f"{name}.safetensors")
     path = MODELS / f"{name}_bands.json"
     if card["kind"] != "structured" or not path.is_file():

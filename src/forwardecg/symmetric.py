@@ -34,7 +34,20 @@ QUOTIENTS = _quotients()
 
 
 class Lifting(nn.Module):
-    """3 x 3 convolution of fields (B, n_scalar + 2 n_tensor, y, x), tensors as pairs q, r, to (B, 8 n_out, y, x)."""
+    """3 x 3 convolution of fields (B, n_scalar + 2 n_tensor, y, x), tensors as pairs q, r, to (B, 8 n_out, y, x).
+
+    ``forward(z)`` takes those fields.
+
+    Parameters
+    ----------
+    n_scalar, n_tensor : fields that are scalars, and pairs that are tensors
+    n_out : channels for each symmetry
+
+    Examples
+    --------
+    >>> Lifting(n_scalar=1, n_tensor=1, n_out=2)(torch.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 16, 8, 8])
+    """
 
     def __init__(self, n_scalar: int, n_tensor: int, n_out: int):
         super().__init__()
@@ -49,7 +62,20 @@ class Lifting(nn.Module):
 
 
 class GroupConv(nn.Module):
-    """Dilated 3 x 3 convolution from (B, 8 n, y, x) to the same shape."""
+    """Dilated 3 x 3 convolution from (B, 8 n, y, x) to the same shape.
+
+    ``forward(z)`` takes (B, 8 n, y, x).
+
+    Parameters
+    ----------
+    n : channels for each symmetry
+    dilation : of the convolution
+
+    Examples
+    --------
+    >>> GroupConv(n=2, dilation=2)(torch.zeros(1, 16, 8, 8)).shape
+    torch.Size([1, 16, 8, 8])
+    """
 
     def __init__(self, n: int, dilation: int):
         super().__init__()
@@ -64,7 +90,20 @@ class GroupConv(nn.Module):
 
 
 class Pooling(nn.Module):
-    """From (B, 8 n, y, x) to fields (B, n_scalar + 2 n_tensor, y, x); starts at zero."""
+    """From (B, 8 n, y, x) to fields (B, n_scalar + 2 n_tensor, y, x); starts at zero.
+
+    ``forward(z)`` takes (B, 8 n, y, x).
+
+    Parameters
+    ----------
+    n : channels for each symmetry
+    n_scalar, n_tensor : fields that are scalars, and pairs that are tensors
+
+    Examples
+    --------
+    >>> Pooling(n=2, n_scalar=2, n_tensor=1)(torch.zeros(1, 16, 8, 8)).shape
+    torch.Size([1, 4, 8, 8])
+    """
 
     def __init__(self, n: int, n_scalar: int, n_tensor: int):
         super().__init__()

@@ -32,7 +32,29 @@ from forwardecg.paths import CACHE, code_hash, progress
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How a network is trained; all of it our choice, since the paper does not state it."""
+    """How a network is trained; all of it our choice, since the paper does not state it.
+
+    Parameters
+    ----------
+    epochs, batch : passes over the tissues, and tissues in a step
+    lr : peak of the learning rate
+    weight_decay : of AdamW
+    ema : memory of one step of the average weights that are scored and kept; 0: the last ones
+    patience : epochs without a better validation score after which training stops; None: never
+    precision : float32, or bfloat16, mixed
+    seed : of order and chance
+
+    Raises
+    ------
+    ValueError
+        A count that is no whole number or too small, a rate that is no finite number or below 0, ema outside 0 .. 1,
+        another precision.
+
+    Examples
+    --------
+    >>> TrainConfig(epochs=3).lr
+    0.0015
+    """
 
     epochs: int = 60
     batch: int = 8  # tissues
@@ -61,12 +83,43 @@ class TrainConfig:
 
 
 def learning_rate(config: TrainConfig, done: float) -> float:
-    """Learning rate at the fraction ``done`` of the training."""
+    """Learning rate at the fraction ``done`` of the training.
+
+    Parameters
+    ----------
+    config : of the training
+    done : 0 to 1
+
+    Returns
+    -------
+    lr : rises over the first tenth, then falls to zero
+
+    Examples
+    --------
+    >>> [round(learning_rate(TrainConfig(lr=1.0), done), 3) for done in (0.05, 0.1, 1.0)]
+    [0.5, 1.0, 0.0]
+    """
     return config.lr * min(done / 0.1, 0.5 * (1 + math.cos(math.pi * max(done - 0.1, 0) / 0.9)))
 
 
 def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A network whose initial weights are a function of the seed; the global generator is left alone."""
+    """A network whose initial weights are a function of the seed; the global generator is left alone.
+
+    Parameters
+    ----------
+    build : makes the network
+    seed : of its weights
+
+    Returns
+    -------
+    network : what ``build`` made
+
+    Examples
+    --------
+    >>> one, same = (seeded(lambda: nn.Linear(2, 1), seed=3) for _ in range(2))
+    >>> bool((one.weight == same.weight).all())
+    True
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build()
@@ -84,12 +137,14 @@ def fit(
     Parameters
     ----------
     model : on any device; its initial weights are part of the experiment, see `seeded`
+    task : what is learned, see the module's text
+    config : how
     checkpoint : file that holds the state after every epoch; if it is there, training goes on from it
     on_epoch : called with a row of the history after every epoch
 
     Returns
     -------
-    the history: epoch, loss, val_r2, seconds
+    history : table with the columns epoch, loss, val_r2, seconds
 
     Raises
     ------
@@ -97,6 +152,20 @@ def fit(
         The checkpoint is truncated, or that of another network.
     FloatingPointError
         The loss is no longer finite.
+
+    Examples
+    --------
+    >>> class Doubling:
+    ...     n_train = 4
+    ...     def draw(self, members, generator):
+    ...         return torch.ones(len(members), 1)
+    ...     def loss(self, model, drawn, rows, done):
+    ...         return (model(drawn[rows]) - 2).square()[:, 0]
+    ...     def score(self, model):
+    ...         return -(model(torch.ones(1, 1)) - 2).abs().item()
+    >>> history = fit(nn.Linear(1, 1), Doubling(), TrainConfig(epochs=3, batch=2))
+    >>> history.columns.tolist(), len(history)
+    (['epoch', 'loss', 'val_r2', 'seconds'], 3)
     """
     device = next(model.parameters()).device
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
@@ -199,7 +268,25 @@ def _restore(path, model, optimizer, generator) -> tuple[dict, dict, list]:
 
 
 def load_or_fit(model: nn.Module, task, config: TrainConfig) -> pd.DataFrame:
-    """`fit`, found in the cache by the hash of network, task, settings and code: finished it is loaded, partial resumed."""
+    """`fit`, found in the cache by the hash of network, task, settings and code: finished it is loaded, partial resumed.
+
+    Parameters
+    ----------
+    model : with an attribute ``config``, a dataclass
+    task : what is learned, see the module's text
+    config : how
+
+    Returns
+    -------
+    history : as from `fit`; the model has the weights of the best epoch
+
+    Raises
+    ------
+    ValueError
+        What `fit` refuses.
+    FloatingPointError
+        The loss is no longer finite.
+    """
     device = next(model.parameters()).device
     key = hashlib.sha256(
         json.dumps([asdict(model.config), asdict(config), torch.get_num_threads(), device.type]).encode()  # type: ignore[call-overload]

@@ -19,7 +19,27 @@ LEAST_SHARE = 0.01  # shares of a pixel are taken to be at least this: fewer tha
 
 
 def conducting_share(conductive: np.ndarray, pool: int) -> np.ndarray:
-    """Share phi of the cells of each pixel that conduct, (y_map, x_map) in 0..1, from conductive (y, x), pool x pool cells each."""
+    """Share phi of the cells of each pixel that conduct, (y_map, x_map) in 0..1, from conductive (y, x), pool x pool cells each.
+
+    Parameters
+    ----------
+    conductive : (y, x) bool
+    pool : cells along the side of a pixel
+
+    Returns
+    -------
+    share : (y_map, x_map), 0 to 1
+
+    Raises
+    ------
+    ValueError
+        pool no divisor of the grid.
+
+    Examples
+    --------
+    >>> conducting_share(np.array([[True, False], [True, True]]), pool=2).tolist()
+    [[0.75]]
+    """
     return _blocks(np.asarray(conductive, float), pool).mean((1, 3))
 
 
@@ -36,12 +56,19 @@ def upscaled_faces(D: np.ndarray, conductive: np.ndarray, pool: int) -> Coupling
 
     Returns
     -------
-    `Couplings`, D_x (y_map, x_map + 1) and D_y (y_map + 1, x_map) in mm^2/ms, 0 at the outer edge and across a closed wall.
+    g : `Couplings`, D_x (y_map, x_map + 1) and D_y (y_map + 1, x_map) in mm^2/ms, 0 at the outer edge and across a
+        closed wall
 
     Raises
     ------
     ValueError
         pool no divisor of the grid; D negative or of another shape than conductive.
+
+    Examples
+    --------
+    >>> g = upscaled_faces(np.full((4, 8), 0.1), np.ones((4, 8), bool), pool=4)
+    >>> g.D_x.round(3).tolist()
+    [[0.0, 0.1, 0.0]]
     """
     g = face_diffusivity(D, conductive)
     _blocks(np.asarray(D), pool)
@@ -112,12 +139,19 @@ def face_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) ->
 
     Returns
     -------
-    G_x (lead, y, x + 1) and G_y (lead, y + 1, x), the layout of `Couplings`, outer edge included.
+    G_x, G_y : (lead, y, x + 1), (lead, y + 1, x), 1/mm, the layout of `Couplings`, outer edge included
 
     Raises
     ------
     ValueError
         An electrode nearer to the sheet than dx / 2.
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> G_x, G_y = face_gradients((4, 4), 2.0, center_electrode((4, 4), 2.0))
+    >>> G_x.shape, bool(np.allclose(G_x[0, :, 2], 0))  # the line below the electrode
+    ((1, 4, 5), True)
     """
     at_x, at_y, z = (np.asarray(electrodes.positions, float)[:, k, None, None] for k in range(3))
     y, x = (np.arange(n + 1) * dx for n in shape)
@@ -152,10 +186,22 @@ def map_lead_field(
     share : (y, x) phi, taken to be at least `LEAST_SHARE`; a pixel with 0 has no tissue: its faces are closed and it says nothing
     dx, electrodes : side of a pixel in mm, and where the potential is taken
 
+    Returns
+    -------
+    L : (lead, y, x), mm/ms
+
     Raises
     ------
     ValueError
         Shapes that do not fit each other; an electrode nearer to the sheet than dx / 2.
+
+    Examples
+    --------
+    >>> from forwardecg.electrodes import center_electrode
+    >>> g = upscaled_faces(np.full((8, 8), 0.1), np.ones((8, 8), bool), pool=2)
+    >>> L = map_lead_field(g.D_x, g.D_y, np.ones((4, 4)), 2.0, center_electrode((4, 4), 2.0))
+    >>> L.shape, bool(abs(L.sum()) < 1e-12)
+    ((1, 4, 4), True)
     """
     n_y, n_x = np.shape(share)
     for name, array, expected in (("D_x", D_x, (n_y, n_x + 1)), ("D_y", D_y, (n_y + 1, n_x))):

@@ -28,7 +28,21 @@ def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path, **
 
     Parameters
     ----------
-    card : what else the card shall say: recipe, settings, seeds, scores
+    models : of one kind and configuration
+    path : safetensors file, overwritten; the card has the same name and ends in .json
+    **card : what else the card shall say: recipe, settings, seeds, scores
+
+    Raises
+    ------
+    ValueError
+        Networks of several kinds or configurations.
+
+    Examples
+    --------
+    >>> network = Seq2Seq(ModelConfig(pixels=8, channels=(4,), width=8))
+    >>> save_models([network], Path("mine.safetensors"), trained_on="nothing")
+    >>> json.loads(Path("mine.json").read_text())["trained_on"]
+    'nothing'
     """
     kind = next(name for name, (network, _) in KINDS.items() if type(models[0]) is network)
     if any(type(model) is not type(models[0]) or model.config != models[0].config for model in models):
@@ -56,10 +70,25 @@ def _sha256(path: Path) -> str:
 def load_models(path: Path) -> tuple[list[Seq2Seq] | list[Structured], dict]:
     """Read networks, ready to predict, and their card.
 
+    Parameters
+    ----------
+    path : safetensors file
+
+    Returns
+    -------
+    models, card : networks of one kind, and what the card says
+
     Raises
     ------
     ValueError
         No such file or card; weights that are truncated, or not those that the card was written for.
+
+    Examples
+    --------
+    >>> save_models([Seq2Seq(ModelConfig(pixels=8, channels=(4,), width=8))], Path("mine.safetensors"))
+    >>> models, card = load_models(Path("mine.safetensors"))
+    >>> len(models), card["kind"]
+    (1, 'seq2seq')
     """
     for file in (path, path.with_suffix(".json")):
         if not file.is_file():
