@@ -230,6 +230,12 @@ for extremum in (-front_z_mm, front_z_mm):
     ax.axvline(extremum, color="0.85", zorder=0)
 _ = ax.set(xlabel="$x_e - s$: electrode ahead of the front (mm)", ylabel=plot.PHI_E_LABEL)
 _ = ax.legend(fontsize="small")
+plot.show(
+    fig,
+    "Potential of a plane front over the distance that the electrode is ahead of it. Sum and line "
+    "integral agree, the sharp limit runs a little outside: negative behind the front, positive ahead of "
+    "it.",
+)
 
 # %% [markdown]
 # **What to see.** The points lie on the line: the sheet does what the
@@ -257,7 +263,15 @@ for ax, condition in zip(axes, L, strict=True):
     norm = SymLogNorm(linthresh=largest / 100, vmin=-largest, vmax=largest)
     image = plot.map_axes(ax, L[condition], dx, norm=norm, cmap="RdBu_r")
     ax.set_title(plot.LABELS[condition])
-_ = fig.colorbar(image, ax=axes, label=r"$L / \Delta x^2$ (mm$^{-1}$ ms$^{-1}$)")
+    ax.label_outer()
+power = 10 ** np.floor(np.log10(largest))  # the default ticks run into each other around zero
+ticks = power * np.array([-1, -0.1, 0, 0.1, 1])
+_ = fig.colorbar(image, ax=axes, ticks=ticks, label=r"$L / \Delta x^2$ (mm$^{-1}$ ms$^{-1}$)")
+plot.show(
+    fig,
+    "Two maps of the lead field. In healthy tissue it is smooth and negative around the center; in "
+    "fibrotic tissue every border of a patch carries strong values of both signs.",
+)
 
 # %% [markdown]
 # **What to see.** In healthy tissue the lead field is smooth:
@@ -285,6 +299,12 @@ for condition, phi_e in ecgs.items():
 ax.axhline(0, color="0.8", lw=0.6, zorder=0)
 _ = ax.set(xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
 _ = ax.legend()
+plot.show(
+    fig,
+    "ECG over time in four conditions. All begin positive and turn negative as the wave passes; the "
+    "healthy one has the largest deflection and a late step, the remodeled ones are smaller, those with "
+    "fibrosis notched.",
+)
 
 # %% [markdown]
 # **What to see.** One stimulus, one electrode, four ECGs. All begin
@@ -310,7 +330,8 @@ _ = ax.legend()
 # the wave is under way. Each of them has its own lead field; nothing
 # else is new. On the left are the layouts of this page - grid (dots),
 # ring (discs) and the nine electrodes of the next section - over the
-# voltage of the fibrotic sheet at the same instant.
+# voltage of the fibrotic sheet at the same instant, the darker the
+# higher.
 
 # %%
 electrode_grid = electrodes.grid_electrodes(shape, dx, n_map, n_map, map_z_mm)
@@ -319,7 +340,7 @@ potential = {
     condition: pseudo_ecg(maps[condition][[frame]], tissues[condition], electrode_grid).reshape(n_map, n_map)
     for condition in ("healthy", "fibrotic")
 }
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.9), sharey=True)
+fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.9), sharey=True)
 _ = plot.map_axes(axes[0], maps["fibrotic"][frame], dx, cmap="Greys", alpha=0.6)
 for layout, style in ((electrode_grid, dict(marker=".", s=8)), (ring, dict(marker="o")), (nine, dict(marker="D"))):
     axes[0].scatter(*layout.positions[:, :2].T, clip_on=False, zorder=3, **style)
@@ -328,8 +349,16 @@ for name, (at_x, at_y, _height) in zip(nine.names, nine.positions, strict=True):
 largest = max(np.abs(phi).max() for phi in potential.values())
 for ax, (condition, phi) in zip(axes[1:], potential.items(), strict=True):
     image = plot.map_axes(ax, phi, size_mm / n_map, vmin=-largest, vmax=largest, cmap="RdBu_r")
-    ax.set_title(f"{plot.LABELS[condition]}, {map_time:g} ms, $z$ = {map_z_mm:g} mm")
+    ax.set_title(f"{plot.LABELS[condition]}, {map_time:g} ms")
+    ax.label_outer()
+axes[0].set_title("layouts, fibrotic sheet")
 _ = fig.colorbar(image, ax=axes[1:], label=plot.PHI_E_LABEL)
+plot.show(
+    fig,
+    "Three maps: layouts of electrodes over a wave in the fibrotic sheet, and the potential at a grid of "
+    "electrodes in healthy and fibrotic tissue. Positive values run ahead of the front, negative ones "
+    "follow; fibrosis weakens both.",
+)
 
 # %% [markdown]
 # **What to see.** A band of positive potential runs ahead of the front
@@ -367,7 +396,7 @@ difference = np.abs(by_lead_field - leads["fibrotic"].values[:, :: round(frame_i
 assert difference < 1e-9 * np.abs(by_lead_field).max(), "the lead field of a lead is the sum of its lead fields"
 
 # %%
-fig, axes = plt.subplots(3, 4, figsize=(11, 6), sharex=True, sharey=True)
+fig, axes = plt.subplots(3, 4, figsize=(10, 6), sharex=True, sharey=True)
 for ax, name in zip(axes.T.flat, electrodes.TWELVE, strict=True):
     for condition in ("healthy", "fibrotic"):
         trace = leads[condition].sel(lead=name)
@@ -376,9 +405,13 @@ for ax, name in zip(axes.T.flat, electrodes.TWELVE, strict=True):
     ax.set_title(name, loc="left", fontweight="bold")
 for ax in axes[-1]:
     ax.set_xlabel("time (ms)")
-for ax in axes[:, 0]:
-    ax.set_ylabel(plot.PHI_E_LABEL)
+fig.supylabel(plot.PHI_E_LABEL, fontsize="medium")
 _ = axes[0, 0].legend(fontsize="small")
+plot.show(
+    fig,
+    "Twelve panels, one for each lead over time, healthy and fibrotic. The negative deflection comes "
+    "later from V1 to V6; lead III is flat in healthy tissue and not in fibrotic tissue.",
+)
 
 # %% [markdown]
 # **What to see.** The wave runs from left to right. So the negative
@@ -411,6 +444,11 @@ fig, ax = plt.subplots(figsize=(7, 3.6))
 times = np.arange(right.size) * frame_interval
 plot.ecg_traces(ax, times, right, {"$1/R^2$, best fit in size": fitted})
 _ = ax.legend(fontsize="small")
+plot.show(
+    fig,
+    "Two ECGs of the healthy sheet over time: the solver's, and one with the inverse square as weight, "
+    "scaled to fit. Their deflections have the same order and signs, but not the same times and widths.",
+)
 
 # %% [markdown]
 # **What to see.** The inverse square is not a matter of units. It
@@ -447,7 +485,7 @@ for place, (electrode, conductors) in places.items():
         assert np.abs(L.sum()) < 1e-12 * np.abs(L).sum(), "a constant voltage is silent in every conductor"
 
 # %%
-fig, axes = plt.subplots(1, 2, figsize=(11, 3.8))
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8))
 axes, rows = dict(zip(places, axes, strict=True)), []
 for (place, name), phi in bounded.items():
     axes[place].plot(times, phi / (np.abs(phi).max() if place == "side" else 1), label=name)
@@ -457,6 +495,12 @@ for place, label in (("top", plot.PHI_E_LABEL), ("side", r"$\phi_e$ / its larges
     axes[place].axhline(0, color="0.8", lw=0.6, zorder=0)
     axes[place].set(title=place, xlabel="time (ms)", ylabel=label)
     axes[place].legend(fontsize="small")
+plot.show(
+    fig,
+    "Potential over time at an electrode on top and at one at the side. On top the trace in a sphere has "
+    "the shape of the unbounded one and is larger; at the side the disc differs in shape, most before the "
+    "wave ends.",
+)
 boundary = pd.DataFrame(rows, columns=["electrode", "conductor", "factor", "correlation"])
 boundary.round(3)
 
@@ -502,12 +546,17 @@ lost = pd.DataFrame(
     index=pd.Index(near.names, name="height"),
 )
 assert (np.diff(lost["while it passes"]) < 0).all(), "the farther the electrode, the less is lost in passing"
-fig, axes = plt.subplots(1, 2, figsize=(11, 3.6))
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.6))
 for ax, name, (start, stop) in zip(axes, near.names[1::3], ((30, 55), (0, 12)), strict=True):
     for trace, style in ((fine, "-"), (coarse, "o")):
         trace = trace.sel(lead=name, time_ecg=slice(start, stop))
         ax.plot(trace.time_ecg, trace, style, color="black", ms=4)
     ax.set(title=f"$z$ = {name}", xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
+plot.show(
+    fig,
+    "Potential over time at every step as a line and at every millisecond as dots. Close to the tissue "
+    "the dots follow the swing of the passing wave; from afar only two of them fall into the stimulus.",
+)
 lost.round(3)
 
 # %% [markdown]

@@ -366,7 +366,7 @@ for (name, u), slope in zip(fronts.items(), (-2, -3), strict=True):
     check("W3", f"log-log slope of the far field, {name} front", fitted, slope, 0.01)
 
 # %%
-fig, axes = plt.subplots(2, 2, figsize=(10, 7.5))
+fig, axes = plt.subplots(2, 2, figsize=(9.5, 8))
 (in_space, in_time), (bent, distant) = axes
 h = 20 / np.array(orders)
 for (ratio, error), style in zip(space.items(), ("o-", "s--"), strict=True):
@@ -388,7 +388,13 @@ labels = ("$\\Delta x$ (mm)", "$\\Delta t$ (ms)", "curvature of the front, $1/R_
 heights = ("RMS error of $A u/\\Delta x^2$ (1/ms)", "relative error", "speed (mm/ms)", plot.PHI_E_LABEL)
 for ax, xlabel, ylabel in zip(axes.flat, labels, heights, strict=True):
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.legend(fontsize="x-small")
+    ax.legend(fontsize="small")
+plot.show(
+    fig,
+    "Four panels of checks. Errors fall along lines of slope two in space and one in time; the speed of a "
+    "curved front falls with its curvature; the potential of a distant front falls with the square or the "
+    "cube of the distance.",
+)
 
 # %% [markdown]
 # **What to see.** Top: straight lines of the slope that the method
@@ -556,26 +562,32 @@ gap = np.abs(single.phi_e - double.phi_e).max("time_ecg") / np.abs(double.phi_e)
 check("V10", "ECG, single against double precision, relative to the peak", gap.max(), 0, 1e-3)
 
 # %%
-fig, axes = plt.subplots(4, 2, figsize=(10, 10), sharex=True)
+fig, axes = plt.subplots(4, 2, figsize=(9.5, 10), sharex=True)
 shown = ["healthy", "combined", "fibrotic, interstitial", "fibrotic, diffuse"]
 for row, name in zip(axes, shown, strict=True):
     for ax, lead in zip(row, ("far", "near"), strict=True):
         ecgs = {grid: traces[name, grid].phi_e.sel(lead=lead) for grid in ("dx 0.5", "dx 0.5, raw")}
         t, fine = reference[name].time_ecg, reference[name].phi_e.sel(lead=lead)
-        ax.plot(t, fine, color="black", lw=2.5, alpha=0.5, label=f"reference, dx {0.5 / refine:g}")
-        ax.plot(t, ecgs["dx 0.5"], color="crimson", lw=1, label="dx 0.5, calibrated")
-        ax.plot(t, ecgs["dx 0.5, raw"], ":", color="black", lw=1, label="dx 0.5, raw")
+        ax.plot(t, fine, color="black", lw=2.5, alpha=0.5, label=f"reference, {0.5 / refine:g} mm")
+        ax.plot(t, ecgs["dx 0.5"], color="C3", lw=1, label="0.5 mm, calibrated")
+        ax.plot(t, ecgs["dx 0.5, raw"], ":", color="black", lw=1, label="0.5 mm, raw")
         ax.set_title(f"{name}, {z_mm if lead == 'far' else z_near_mm:g} mm above the center")
     row[0].set_ylabel(plot.PHI_E_LABEL)
 for ax in axes[-1]:
     ax.set_xlabel("time (ms)")
-_ = axes[0, 0].legend(fontsize="x-small")
+_ = axes[0, 0].legend(fontsize="small", title=r"$\Delta x$", title_fontsize="small")
+plot.show(
+    fig,
+    "ECGs over time in four tissues, far from the sheet and near it. Calibrated traces lie on the "
+    "reference of the fine grid, except in diffuse fibrosis, where they are late; raw traces are late "
+    "everywhere.",
+)
 
 # %% [markdown]
 # **What to see.** The dotted raw traces arrive late everywhere, and
 # latest where the tissue conducts worst: shifted as a whole, they
 # explain less than half of the reference, or less than nothing. The
-# red calibrated ones lie on the gray reference, near electrodes
+# orange calibrated ones lie on the gray reference, near electrodes
 # included, in every tissue but the last. In *diffuse* fibrosis single
 # cells block the way, the wave winds through gaps of one or two
 # cells, and no calibration on a cable knows of gaps. There the wave

@@ -184,7 +184,7 @@ drift = np.hypot(*(late[late.time > half].mean() - late[late.time <= half].mean(
 pd.Series({"center x": center.x, "center y": center.y, "rms radius": tip_radius, "drift": drift}).round(1)
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4))
 plot.map_axes(left, V_m.isel(time=-1), dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="gray")
 after = tips[tips.time > s2]
 dots = left.scatter(after.x, after.y, c=after.time, s=3, cmap="plasma")
@@ -195,6 +195,11 @@ right.axhline(cycle_ms, color="black", lw=1, label="median of the means")
 right.axvspan(0, settle, color="0.93", zorder=0)
 _ = right.set(xlabel="time (ms)", ylabel="cycle length (ms)", ylim=(0.8 * cycle_ms, 1.6 * cycle_ms))
 _ = right.legend(fontsize="small")
+plot.show(
+    fig,
+    "Left, the path of the spiral's tip over the last map of voltage: a line, then a flower of petals "
+    "around one center. Right, cycle lengths over time: they settle and then scatter about one value.",
+)
 
 # %% [markdown]
 # **What to see.** Left: the path of the tip over the last map. It
@@ -239,21 +244,28 @@ assert (scan.outcome[scan.s2 > window.max()] == "runs off").all(), "too late: th
 scan.groupby("outcome", sort=False).s2.agg(["min", "max", "count"])
 
 # %%
-fig, axes = plt.subplots(1, 4, figsize=(13, 3.2), width_ratios=[1.5, 1, 1, 1])
-for outcome, color in {"blocked": "0.5", "persists": "crimson", "runs off": "black"}.items():
+fig, axes = plt.subplots(2, 2, figsize=(9, 7.2))
+axes = axes.ravel()
+for outcome, color in {"blocked": "0.5", "persists": "C3", "runs off": "black"}.items():
     part = scan[scan.outcome == outcome]
     axes[0].plot(part.s2, part.until, "o", color=color, label=outcome)
 _ = axes[0].set(xlabel="time of S2 (ms)", ylabel="active until (ms)", ylim=(0, None))
 _ = axes[0].legend(fontsize="small", loc="lower right")
 for ax, (time, V) in zip(axes[1:], maps.items(), strict=True):
     image = plot.map_axes(ax, V, dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="viridis")
-    ax.set_title(f"S2 at {time:g} ms, 60 ms later", fontsize="small")
-_ = fig.colorbar(image, ax=axes, label=r"$V_m$ (mV)", shrink=0.9)
+    ax.set_title(f"S2 at {time:g} ms, 60 ms later")
+_ = fig.colorbar(image, ax=axes, label=r"$V_m$ (mV)", shrink=0.5)
+plot.show(
+    fig,
+    "Time at which the sheet fell silent over the time of S2: early ones are blocked, late ones run off, "
+    "those between persist to the end. A map of voltage for each: the wave of the window has a free end "
+    "in the sheet.",
+)
 
 # %% [markdown]
-# **What to see.** Left: three outcomes in a row along the time axis,
-# with one *vulnerable window* between two failures. The red points
-# were still active when the run was stopped. Right: one map of each.
+# **What to see.** Top left: three outcomes in a row along the time
+# axis, with one *vulnerable window* between two failures. The orange
+# points were still active when the run was stopped. The maps: one of each.
 # Too early: S2 falls on tissue that is excited or refractory; it
 # prolongs the beat of S1 in the lower half, but no wave enters the
 # upper half. In the window: a wave with one free end. Too late: most
@@ -363,15 +375,21 @@ assert abs(-clockwise * cycle_ms / 1000 - 1) < claim_frequency_error_max, "so do
 pd.Series({"ECG": dominant, "tip, clockwise": -clockwise, "tip, counterclockwise": counter}).round(1)
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
+fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6))
 left.plot(phi_e.time_ecg, phi_e, color="black", lw=1)
 left.axvspan(0, settle, color="0.93", zorder=0)
 _ = left.set(xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
 right.semilogy(frequency, power / power.max(), color="black", lw=1)
-right.axvline(1000 / cycle_ms, color="crimson", ls="--", lw=1, label="one over the cycle length")
-right.axvline(counter, color="tab:blue", ls=":", lw=1.5, label="tip, counterclockwise")
+right.axvline(1000 / cycle_ms, color="C3", ls="--", lw=1, label="one over the cycle length")
+right.axvline(counter, color="C0", ls=":", lw=1.5, label="tip, counterclockwise")
 _ = right.set(xlabel="frequency (Hz)", ylabel="power, largest = 1", xlim=(0, 45), ylim=(1e-6, 2))
 _ = right.legend(fontsize="small")
+plot.show(
+    fig,
+    "Left, the ECG of the spiral over time: nearly regular once it has settled. Right, its spectrum: the "
+    "highest line stands at one over the cycle length, others at multiples, one lower at the second "
+    "frequency of the tip.",
+)
 
 # %% [markdown]
 # **What to see.** Left: after the two stimuli the ECG settles into a
