@@ -1,8 +1,15 @@
-"""Shared pieces: one thread, and a toy data set whose ECG is an exactly linear functional of its maps."""
+"""Shared pieces: one thread, a toy data set whose ECG is an exactly linear functional of its maps, the book, a browser."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+import render
 import xarray as xr
+from filelock import FileLock
+from registry import ROOT
 
 from forwardecg.cell import V_REST, V_SPAN
 
@@ -50,3 +57,33 @@ def make_toy_dataset(n: int, seed: int = 0) -> xr.Dataset:
 @pytest.fixture
 def toy_dataset():
     return make_toy_dataset
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory) -> Path:
+    """The book, built once without a warning: the workers of one run wait for each other and share it."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "book"
+    with FileLock(f"{folder}.lock"):
+        problems = folder / "problems.txt"
+        if not problems.exists():
+            done = render.build(ROOT, *render.STRICT, "--path-output", str(folder))
+            folder.mkdir(exist_ok=True)
+            problems.write_text(done.stderr or "failed" if done.returncode else "", encoding="utf-8")
+    assert not problems.read_text(encoding="utf-8"), problems.read_text(encoding="utf-8")
+    return folder / "_build" / "html"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator:
+    """The system's Chromium, driven by Playwright; none is ever downloaded.
+
+    Closed with the module: Playwright's event loop would stay in the thread of later tests that start their own.
+    """
+    import chromium as tool
+
+    path = tool.find()
+    if not path:
+        pytest.skip(tool.MISSING)
+    with tool.browser(path) as browser:
+        yield browser

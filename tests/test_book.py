@@ -5,17 +5,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-import render
 from bs4 import BeautifulSoup
-from registry import NOTEBOOKS, ROOT
-
-
-@pytest.fixture(scope="module")
-def html(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("book")
-    done = render.build(ROOT, *render.STRICT, "--path-output", str(folder))
-    assert done.returncode == 0, done.stderr
-    return folder / "_build" / "html"
+from registry import NOTEBOOKS
 
 
 @pytest.fixture(scope="module")

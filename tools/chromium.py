@@ -1,0 +1,35 @@
+"""The system's Chromium, driven by Playwright: nothing is ever downloaded."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MISSING = "no Chromium: install the system's package (Debian, Ubuntu: chromium), or name one in the variable CHROMIUM"
+OPTIONS = [
+    "--no-sandbox",  # it opens this book's own pages only, and containers often cannot give it a sandbox
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+def find() -> str | None:
+    """Return the path of a Chromium, or None: the variable ``CHROMIUM`` first, then what the system has."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+@contextmanager
+def browser(path: str) -> Iterator[Browser]:
+    """Run the Chromium at ``path`` without a window."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+        try:
+            yield running
+        finally:
+            running.close()
