@@ -351,8 +351,8 @@ for ax, (condition, phi) in zip(axes[1:], potential.items(), strict=True):
     image = plot.map_axes(ax, phi, size_mm / n_map, vmin=-largest, vmax=largest, cmap="RdBu_r")
     ax.set_title(f"{plot.LABELS[condition]}, {map_time:g} ms")
     ax.label_outer()
-axes[0].set_title("layouts, fibrotic sheet")
-_ = fig.colorbar(image, ax=axes[1:], label=plot.PHI_E_LABEL)
+axes[0].set_title("layouts")
+_ = fig.colorbar(image, ax=axes[1:], label=f"{plot.PHI_E_LABEL} at $z$ = {map_z_mm:g} mm")
 plot.show(
     fig,
     "Three maps: layouts of electrodes over a wave in the fibrotic sheet, and the potential at a grid of "

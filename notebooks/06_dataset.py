@@ -159,13 +159,19 @@ colors = {plot.LABELS[name]: plot.COLORS[name] for name in names}
 shared = dict(hue="condition", palette=colors, multiple="stack", bins=24, linewidth=0.3)
 sns.histplot(labeled, x="D0", ax=axes[0, 0], **shared)
 sns.move_legend(axes[0, 0], "lower center", bbox_to_anchor=(0.5, 1), ncols=4, title=None, frameon=False)
-_ = axes[0, 0].set(xlabel=r"healthy diffusivity $D_0$ (mm$^2$ ms$^{-1}$)", ylabel="tissues")
+_ = axes[0, 0].set(xlabel=r"healthy diffusivity $D_0$ (mm$^2$/ms)", ylabel="tissues")
 sns.histplot(labeled.query("fibrosis_density > 0"), x="fibrosis_density", ax=axes[0, 1], legend=False, **shared)
 _ = axes[0, 1].set(xlabel="share of fibrotic cells, where there are any", ylabel="tissues")
 sns.histplot(labeled, x="last_activation", ax=axes[1, 0], legend=False, **shared)
 _ = axes[1, 0].set(xlabel="last activation (ms)", ylabel="tissues")
 sns.histplot(labeled, x="rest_time", ax=axes[1, 1], legend=False, **shared)
 _ = axes[1, 1].set(xlabel="every cell at rest (ms)", ylabel="tissues")
+plot.show(
+    fig,
+    "Four stacked histograms of tissues, colored by condition: healthy diffusivity, share of fibrotic "
+    "cells, last activation, and time of rest. The diffusivity spreads evenly; remodeled tissue makes the "
+    "late tails.",
+)
 
 # %% [markdown]
 # Top: what was drawn. Bottom: what came of it. The healthy diffusivity is the same draw for all conditions; slow tissue shows up
@@ -177,9 +183,9 @@ _ = axes[1, 1].set(xlabel="every cell at rest (ms)", ylabel="tissues")
 
 
 # %%
-def gallery(ds, sims, titles):
+def gallery(ds, sims, titles, alt):
     """Diffusivity, activation times, one map of voltage and the ECG of some tissues, a column each."""
-    fig, axes = plt.subplots(4, len(sims), figsize=(1.95 * len(sims), 7.2), dpi=70, layout="constrained", sharey="row")
+    fig, axes = plt.subplots(4, len(sims), figsize=(1.95 * len(sims), 7.2), layout="constrained", sharey="row")
     late = float(ds.lat[sims].max())
     for column, (sim, title) in enumerate(zip(sims, titles, strict=True)):
         one = ds.isel(sim=sim)
@@ -188,29 +194,40 @@ def gallery(ds, sims, titles):
         lat = plot.activation_map(axes[1, column], one.lat.values, dx)
         lat.set_clim(0, late)
         t = float(one.time[np.abs(one.time.values - float(one.lat.median())).argmin()])  # half of the sheet is reached
-        V_m = plot.map_axes(axes[2, column], one.V_m.sel(time=t).values, dx * pool, cmap="magma", vmin=-85, vmax=15)
+        V_m = plot.map_axes(axes[2, column], one.V_m.sel(time=t).values, dx * pool, cmap="viridis", vmin=-85, vmax=15)
         axes[3, column].plot(one.time_ecg, one.phi_e.sel(lead="center"), color=plot.COLORS[str(one.condition.values)])
         axes[0, column].set_title(f"{title} ({sim})", fontsize="small")
         axes[2, column].set_title(f"at {t:.0f} ms", fontsize="small")
         axes[3, column].set(xlabel="time (ms)", ylabel=plot.PHI_E_LABEL if column == 0 else "")
     for row, image, label in zip(
-        axes, (D, lat, V_m), ("$D$ (mm$^2$ ms$^{-1}$)", "activation (ms)", "$V_m$ (mV)"), strict=False
+        axes, (D, lat, V_m), ("$D$ (mm$^2$/ms)", "activation (ms)", "$V_m$ (mV)"), strict=False
     ):
         fig.colorbar(image, ax=row, label=label, shrink=0.85)
         for ax in row:
             ax.label_outer()
+    plot.show(fig, alt)
 
 
 examples = [int(table.query("condition == @name").index[0]) for name in names]
-gallery(ds, examples, [plot.LABELS[name] for name in names])
+alt = (
+    "A column for one tissue of each condition: maps of diffusivity, activation time and voltage, and the ECG. The "
+    "healthy front is smooth and its ECG large; where there is fibrosis the front is broken and the ECG smaller."
+)
+gallery(ds, examples, [plot.LABELS[name] for name in names], alt)
 
 # %% [markdown]
 # The first tissue of each condition, its number in parentheses: diffusivity with non-conductive cells dark, activation times with an isochrone every 20 ms, the
 # stored map at the time when half of the sheet is activated, and the ECG 40 mm above the center. Crowded isochrones are slow conduction.
+# One draw of each says nothing of the next one.
 
 # %%
 shown = [name for name in textures.index if name != "none"]
-gallery(ds, [int(table.query("texture == @name and condition == 'fibrotic'").index[0]) for name in shown], shown)
+first = [int(table.query("texture == @name and condition == 'fibrotic'").index[0]) for name in shown]
+alt = (
+    "A column for one fibrotic tissue of each texture: maps of diffusivity, activation time and voltage, and the ECG. A "
+    "compact scar leaves the front smooth around it; scattered cells, strands and patches make it ragged."
+)
+gallery(ds, first, shown, alt)
 
 # %% [markdown]
 # The same for the first fibrotic tissue of each texture. A map pixel is the mean over its cells, so that fine fibrosis is seen only as a
@@ -220,12 +237,17 @@ gallery(ds, [int(table.query("texture == @name and condition == 'fibrotic'").ind
 # ## The ECGs
 
 # %%
-fig, axes = plt.subplots(1, len(names), figsize=(3.1 * len(names), 2.8), dpi=75, sharex=True, sharey=True)
-for ax, name in zip(axes, names, strict=True):
+fig, axes = plt.subplots(2, 2, figsize=(9, 5), sharex=True, sharey=True)
+for ax, name in zip(axes.flat, names, strict=False):
     members = table.query("condition == @name").index
     _ = ax.plot(ds.time_ecg, ds.phi_e.sel(lead="center")[members].values.T, color=plot.COLORS[name], lw=0.4, alpha=0.5)
     _ = ax.set(title=plot.LABELS[name], xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
     ax.label_outer()
+plot.show(
+    fig,
+    "All ECGs at the central electrode over time, a panel for each condition. Within each they differ in "
+    "sign, height and duration; those of tissue with fibrosis are weaker on the whole.",
+)
 
 # %% [markdown]
 # Every ECG of the set at the paper's electrode, by condition. Within one condition they differ in sign, height and duration: the
@@ -235,28 +257,37 @@ for ax, name in zip(axes, names, strict=True):
 bank = ds.electrodes
 role = ds.lead.to_series().str.rstrip("0123456789").to_numpy()
 amplitude = np.abs(ds.phi_e).max("time_ecg").values  # (sim, lead)
-fig, axes = plt.subplots(1, 3, figsize=(13, 3.8), width_ratios=(1, 1, 1.1), layout="constrained")
+fig, panels = plt.subplot_mosaic([["above", "fall"], ["above", "peaks"]], figsize=(9.5, 6.4), layout="constrained")
+above, fall, peaks = (panels[name] for name in ("above", "fall", "peaks"))
 markers = {"center": "*", "train": "o", "unseen": "s", "near": "^"}
 for name, marker in markers.items():
     x, y, z = bank.values[role == name].T
-    axes[0].scatter(x, y, c=z, vmin=0, vmax=96, cmap="viridis", marker=marker, s=60, edgecolor="0.3", label=name)
-    axes[1].scatter(z, np.median(amplitude[:, role == name], axis=0), marker=marker, label=name, s=30)
-_ = axes[0].set(xlim=(0, n_cells * dx), ylim=(0, n_cells * dx), aspect="equal", xlabel="$x$ (mm)", ylabel="$y$ (mm)")
-_ = fig.colorbar(axes[0].collections[0], ax=axes[0], label="height $z$ (mm)")
-_ = axes[1].set(xlabel="height $z$ (mm)", ylabel=f"median peak |{plot.PHI_E_LABEL}|", xscale="log", yscale="log")
-_ = axes[1].legend(frameon=False)
+    above.scatter(x, y, c=z, vmin=0, vmax=96, cmap="viridis", marker=marker, s=60, edgecolor="0.3", label=name)
+    fall.scatter(z, np.median(amplitude[:, role == name], axis=0), marker=marker, label=name, s=30)
+_ = above.set(xlim=(0, n_cells * dx), ylim=(0, n_cells * dx), aspect="equal", xlabel="x (mm)", ylabel="y (mm)")
+_ = fig.colorbar(above.collections[0], ax=above, label="height $z$ (mm)", location="bottom")
+size = plot.PHI_E_LABEL.replace(r"$\phi_e$", r"$|\phi_e|$")
+_ = fall.set(xlabel="height $z$ (mm)", ylabel=f"median peak\n{size}", xscale="log", yscale="log")
+_ = fall.legend(frameon=False, fontsize="small")
 at_center = labeled.assign(amplitude=amplitude[:, 0])
 sns.histplot(
-    at_center, x="amplitude", hue="condition", multiple="stack", log_scale=True, ax=axes[2], bins=30, palette=colors
+    at_center, x="amplitude", hue="condition", multiple="stack", log_scale=True, ax=peaks, bins=30, palette=colors
 )
-_ = axes[2].set(xlabel=f"peak |{plot.PHI_E_LABEL}|, center", ylabel="tissues", xticks=(0.05, 0.1, 0.2, 0.4, 0.8))
-_ = axes[2].set_xticks([], minor=True)
-axes[2].xaxis.set_major_formatter("{x:g}")
+_ = peaks.set(xlabel=f"peak {size}, center", ylabel="tissues", xticks=(0.05, 0.1, 0.2, 0.4, 0.8))
+_ = peaks.set_xticks([], minor=True)
+sns.move_legend(peaks, "upper left", title=None, frameon=False, fontsize="small")
+peaks.xaxis.set_major_formatter("{x:g}")
+plot.show(
+    fig,
+    "The electrodes from above, colored by height, and two plots. The median peak of the ECG falls with "
+    "the height of the electrode; at the center the peaks spread widely, from weak combined to strong "
+    "healthy tissue.",
+)
 
 # %% [markdown]
 # Left: the 37 electrodes from above. Those of the bank come in whole orbits of the eight symmetries of the square, so that a turned or mirrored tissue only
 # permutes them: augmentation stays exact. *Train* may be used for training, *unseen* and *near* (5 to 8 mm above the tissue) never.
-# Middle: nearer electrodes see larger ECGs. Right: at the paper's electrode the peaks of the ECGs spread over more than a factor of ten, so
+# Top right: nearer electrodes see larger ECGs. Bottom right: at the paper's electrode the peaks of the ECGs spread over more than a factor of ten, so
 # that an error that is small for one tissue hides another one.
 
 # %% [markdown]
@@ -313,23 +344,34 @@ if "reentry" in sets:
 
 # %%
 others = [name for name in sets if name not in ("train, val, test", "calibration", "test")]
-fig, axes = plt.subplots(2, len(others), figsize=(1.6 * len(others), 3.6), dpi=75, layout="constrained", squeeze=False)
-for (upper, lower), name in zip(axes.T, others, strict=True):
+n_rows = -(-len(others) // 4)
+fig, axes = plt.subplots(2 * n_rows, 4, figsize=(9, 3.9 * n_rows), layout="constrained")
+for upper, lower, name in zip(axes[::2].flat, axes[1::2].flat, others, strict=False):
     one = sets[name].isel(sim=0)
     t = (
         float(one.time[np.abs(one.time.values - float(one.lat.median())).argmin()])
         if name != "reentry"
         else float(one.time[-1])
     )
-    _ = plot.map_axes(upper, one.V_m.sel(time=t).values, dx * pool, cmap="magma", vmin=-85, vmax=15)
-    _ = upper.set_title(name.replace("_", "\n", 1).replace("_", " "), fontsize="small")
+    _ = plot.map_axes(upper, one.V_m.sel(time=t).values, dx * pool, cmap="viridis", vmin=-85, vmax=15)
+    _ = upper.set_title(name.replace("_", " "))
     _ = lower.plot(one.time_ecg, one.phi_e.sel(lead="center"), color="black", lw=0.8)
     _ = lower.set(xlabel="time (ms)")
     upper.label_outer()
-_ = axes[1, 0].set(ylabel=plot.PHI_E_LABEL)
+for ax in axes[1::2, 0]:
+    _ = ax.set(ylabel=plot.PHI_E_LABEL)
+for ax in axes[-2:, len(others) % 4 or 4 :].flat:
+    ax.remove()
+plot.show(
+    fig,
+    "A map of voltage and the ECG over time for one tissue of each other set, from two foci and a spiral "
+    "to other cells, diffusivities and fibrosis. Waves and ECGs differ widely; that of the spiral "
+    "oscillates to the end.",
+)
 
 # %% [markdown]
-# The first tissue of each set: a map (when half of the sheet is activated; of the re-entry the last one) and the ECG. Scales of the ECGs differ.
+# The first tissue of each set: a map (when half of the sheet is activated; of the re-entry the last one) and the ECG. Scales of the ECGs differ. What is
+# typical of a set is in the table and not here.
 
 # %% [markdown]
 # ## Draws that were not kept
@@ -403,6 +445,11 @@ by_part.round(2)
 fig, ax = plt.subplots(figsize=(7, 3.2))
 _ = sns.ecdfplot(nearest, x="distance", hue="tissues", ax=ax)
 _ = ax.set(xlabel="distance to the nearest training tissue (ms)", ylabel="share of tissues", xlim=(0, None))
+plot.show(
+    fig,
+    "Cumulative share of tissues over the distance to the nearest training tissue. The curves of all "
+    "parts rise alike, steeply from near zero, and end in a long thin tail.",
+)
 
 # %% [markdown]
 # Table and curves: the distance from each tissue to the nearest training tissue, in ms. None is zero, but some are small, for a wave in a
@@ -436,13 +483,21 @@ sites.rename_axis(columns=None)
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.4))
-_ = sns.scatterplot(labeled, x="fibrosis_density", y="ecg_sd", hue="texture", style="part", ax=ax, s=40)
+kinds = [name for name in ("none", "compact", "patchy", "diffuse", "interstitial") if name in set(labeled.texture)]
+style = dict(hue="texture", hue_order=kinds, style="part", s=40)
+_ = sns.scatterplot(labeled, x="fibrosis_density", y="ecg_sd", ax=ax, **style)
 _ = ax.set(xlabel="share of fibrotic cells", ylabel=f"SD of {plot.PHI_E_LABEL}", ylim=(0, None))
 sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), frameon=False)
+plot.show(
+    fig,
+    "Standard deviation of the ECG over the share of fibrotic cells, one point a tissue, colored by "
+    "texture. It falls with fibrosis; diffuse and interstitial tissue lies lower than compact and patchy "
+    "tissue of the same share.",
+)
 
 # %% [markdown]
 # The more fibrosis, the weaker the ECG, and the texture matters as much as the density; the three parts of the split cover the same range. Weak ECGs are
-# the hard ones for any method whose errors do not shrink with the signal.
+# the hard ones for any method whose errors do not shrink with the signal. The figure does not show how well any method does on them.
 
 # %% [markdown]
 # ## Size, time, and ten thousand tissues

@@ -98,15 +98,22 @@ ecg = {
     "true D, upscaled maps": true_conductivity_on_maps(u, D, conductive, recipe.pool, dx_map, electrode)[0],
 }
 true = test.ecg.numpy()
-fig, axes = plt.subplots(1, 2, figsize=(11, 3.2), sharex=True, sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), sharex=True, sharey=True)
 for ax, names in zip(
     axes,
     (["blind lead field", "ridge", "training-free D"], ["true D, pooled maps", "true D, upscaled maps"]),
     strict=True,
 ):
     plot.ecg_traces(ax, test.t, true[0], {name: ecg[name] for name in names})
+    ax.label_outer()
     _ = ax.legend(frameon=False, fontsize="small")
 _ = fig.suptitle(f"test tissue {sim}: {tissues.texture[sim]} fibrosis, {tissues.fibrosis_density[sim]:.0%}")
+plot.show(
+    fig,
+    "ECGs of one fibrotic tissue over time. Left, the blind lead field is far too large and ridge too "
+    "small, the training-free estimate follows the solver. Right, both lead fields of the true "
+    "diffusivity lie on the solver.",
+)
 
 # %% [markdown]
 # Left: what is known without the tissue, and what the front tells. Right: the true diffusivity, averaged in two ways. Strands thinner than a pixel
@@ -124,15 +131,20 @@ _ = axes[0].plot(true_share.ravel(), share.ravel(), ".", ms=2, alpha=0.3)
 _ = axes[0].set(xlabel="true share that conducts", ylabel="share read off the amplitude")
 _ = axes[1].plot(known.D_x[:, 1:-1].ravel(), D_x[:, 1:-1].ravel(), ".", ms=2, alpha=0.3, label="along x")
 _ = axes[1].plot(known.D_y[1:-1].ravel(), D_y[1:-1].ravel(), ".", ms=2, alpha=0.3, label="along y")
-_ = axes[1].set(xlabel="upscaled D of a face (mm$^2$/ms)", ylabel="D read off the front")
+_ = axes[1].set(xlabel="upscaled $D$ of a face (mm$^2$/ms)", ylabel="$D$ read off the front (mm$^2$/ms)")
 _ = axes[1].legend(frameon=False, markerscale=4)
 for ax in axes:
     _ = ax.axline((0, 0), slope=1, color="black", lw=0.8)
+plot.show(
+    fig,
+    "What is read off the front against the truth, with the line of equality. The share of a pixel lies "
+    "on the line; the diffusivity of its faces scatters, along x mostly above the line.",
+)
 
 # %% [markdown]
 # One point a pixel, or a face. The share is read almost perfectly: what does not conduct stays at rest. The speed of the front gives one number a
 # pixel, not two, and averages over neighbors; where strands make the tissue anisotropic the points spread. This spread is what a network can
-# still learn.
+# still learn. The figure does not show what the spread costs in the ECG: the table below does.
 #
 # ## All tissues
 

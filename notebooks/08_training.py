@@ -111,6 +111,11 @@ _ = right.plot(history.epoch, history.val_r2, lw=1.2)
 _ = left.set(xlabel="epoch", ylabel="training loss (dimensionless)", ylim=(1e-3, None))
 _ = right.set(xlabel="epoch", ylabel=r"mean $R^2$ on validation tissues", ylim=(0, 1.02))
 _ = left.legend(frameon=False, fontsize="small")
+plot.show(
+    fig,
+    "Left, over the epochs on a logarithmic axis: the training loss falls and flattens, the weight of the "
+    "entropy term fades to zero. Right: the mean R² on validation tissues rises quickly and levels off.",
+)
 
 # %% [markdown]
 # Left: the loss on the training tissues falls on the whole and flattens as the learning rate goes to zero. Right: validation $R^2$
@@ -138,14 +143,21 @@ by_condition.loc[[c for c in plot.COLORS if c in by_condition.index], ["mean", "
 
 # %%
 order = np.argsort(result.r2.to_numpy())
-fig, axes = plt.subplots(1, 4, figsize=(13, 2.9), sharex=True)
+fig, axes = plt.subplots(2, 2, figsize=(9.5, 5.6), sharex=True)
 picks = dict(
     zip(("worst", "lower quartile", "median", "best"), order[[0, len(order) // 4, len(order) // 2, -1]], strict=True)
 )
-for ax, (rank, k) in zip(axes, picks.items(), strict=True):
+for ax, (rank, k) in zip(axes.flat, picks.items(), strict=True):
     title = f"{rank}: tissue {members['test'][k]}, {plot.LABELS[result.condition[k]]}"
     plot.ecg_traces(ax, test.t, ecg_true[k], {"network": ecg_pred[k]}, title)
-_ = axes[0].legend(frameon=False, fontsize="small")
+    ax.label_outer()
+_ = axes[0, 0].legend(frameon=False, fontsize="small")
+plot.show(
+    fig,
+    "Predicted and true ECGs over time of four test tissues, from the worst to the best. The network "
+    "follows the shape of all of them; in the worst it misses sizes and notches, in the best nothing is "
+    "left to see.",
+)
 
 # %% [markdown]
 # Predicted over true ECGs for four test tissues, picked by rank. Mind the scales: each panel has its own. The network misses sizes more than
@@ -207,7 +219,13 @@ if model.config.attention:
     fig, ax = plt.subplots(figsize=(4.6, 3.8))
     image = ax.imshow(weights, extent=(0, end, 0, end), cmap="magma", norm="log" if weights.min() > 0 else None)
     _ = ax.set(xlabel="attended time (ms)", ylabel="time of the output (ms)")
-    _ = fig.colorbar(image, label="attention weight")
+    _ = fig.colorbar(image, label="attention weight (1)")
+    plot.show(
+        fig,
+        "Map of attention weights, time of the output against attended time, on a logarithmic color scale. "
+        "Bright columns at early times are consulted by many outputs; early outputs give late times little "
+        "weight.",
+    )
 
 # %% [markdown]
 # Each row sums to one. Bright columns are instants that many others consult. The picture shows what the layer mixes, not what the

@@ -94,18 +94,27 @@ maps = MapSet(ds, range(recipe.n_sim), [*VIEWS])
 # %%
 f = fronts(maps.u[maps.sims.index(shown)].float(), dx_map, recipe.frame_interval)
 speed = f.slowness[1, :2].sum(0).clamp(min=1e-2).rsqrt()
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.4))
-fields = {"share that conducts": f.amplitude, "speed of the front (mm/ms)": speed, "duration (ms)": f.duration}
+fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.2))
+front = {"speed of the front (mm/ms)": speed, "duration (ms)": f.duration}
+fields = {"share that conducts": f.amplitude}  # where that is next to nothing no front passes
+fields |= {title: torch.where(f.amplitude > LEAST_SHARE, field, torch.nan) for title, field in front.items()}
 for ax, (title, field) in zip(axes, fields.items(), strict=True):
     low, high = np.nanquantile(field.numpy(), [0.02, 0.98])
     image = plot.map_axes(ax, field.numpy(), dx_map, vmin=low, vmax=high, cmap="viridis")
-    _ = ax.set(title=title)
+    _ = ax.set(title=title, facecolor="0.6")
+    ax.label_outer()
     _ = fig.colorbar(image)
+plot.show(
+    fig,
+    "Three maps of one tissue, read off the passing front: the share that conducts is low in the scars, "
+    "speed and duration are even outside of them but for their borders, the stimulus, and where waves "
+    "meet.",
+)
 
 # %% [markdown]
-# Left: fibrosis shows as a low amplitude. Middle: the front is slow where the tissue conducts badly; the speed is spuriously high where the wave
-# starts and where waves meet, for there the crossing times are flat. Right: the action potential is a little longer or shorter where
-# current is lost or gained. The figure does not show $D$: that takes the next step.
+# Left: fibrosis shows as a low amplitude. Where there is next to none, no front passes, and the other two maps are gray. Middle: the front is slow
+# where the tissue conducts badly; the speed is spuriously high where the wave starts and where waves meet, for there the crossing times are flat.
+# Right: the action potential is a little longer or shorter where current is lost or gained. The figure does not show $D$: that takes the next step.
 #
 # ## Several beats
 #
@@ -152,12 +161,17 @@ print(f"{n_parameters} parameters, {epochs} epochs, {len(seeds)} seeds")
 
 # %%
 untrained = task.score(seeded(lambda: Structured(StructuredConfig()), 0).eval())
-fig, ax = plt.subplots(figsize=(5.5, 3))
+fig, ax = plt.subplots(figsize=(7.5, 3.4))
 for seed, rows in history.groupby("seed"):
     _ = ax.semilogy(rows.epoch + 1, 1 - rows.val_r2, lw=1.2, label=f"seed {seed}")
 _ = ax.axhline(1 - untrained, color="black", ls=":", label="untrained: the prior")
-_ = ax.set(xlabel="epoch", ylabel=r"$1 - R^2$ on validation tissues (mean)")
-_ = ax.legend(frameon=False, fontsize="small")
+_ = ax.set(xlabel="epoch", ylabel=r"mean $1 - R^2$, validation tissues")
+_ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+plot.show(
+    fig,
+    "Mean 1 − R² on validation tissues over the epochs, one curve a seed, logarithmic. All start near the "
+    "dotted line, the untrained prior, and fall to less than half of it.",
+)
 
 # %% [markdown]
 # The error on the validation tissues starts near that of the prior and falls by a factor. The curves are slightly optimistic at their ends, since the best
@@ -170,12 +184,19 @@ one = maps.subset([shown])
 inferred = torch.stack([pixel_diffusivity(conductivities(model, one))[0] for model in models])
 truth = mean_of_faces(*(z[0] for z in one.truth[1][:2]))
 panels = {"inferred": inferred.mean(0), "true, upscaled": truth, "SD over seeds": inferred.std(0, correction=0)}
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.4))
+fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.2))
 for ax, (title, field) in zip(axes, panels.items(), strict=True):
     high = float(truth.max()) if "SD" not in title else None
-    image = plot.map_axes(ax, field.numpy(), dx_map, vmin=0, vmax=high, cmap="viridis")
+    image = plot.map_axes(ax, field.numpy(), dx_map, vmin=0, vmax=high, cmap="cividis")
     _ = ax.set(title=title)
-    _ = fig.colorbar(image, label="D (mm$^2$/ms)")
+    ax.label_outer()
+    _ = fig.colorbar(image, label="$D$ (mm$^2$/ms)")
+plot.show(
+    fig,
+    "Three maps of the diffusivity of one tissue: inferred, true, and the spread over seeds. The first "
+    "two agree, low in the scars; the networks differ mainly at the stimulus and faintly along the "
+    "borders of the scars.",
+)
 
 # %% [markdown]
 # Effective diffusivity of the pixels of one test tissue: the mean over the networks, what the cells of each pixel conduct together, and
@@ -262,12 +283,19 @@ main = folds[folds.maps == "2 mm, 5 ms"].groupby("sim").agg(
     r2=("r2", "mean"), density=("fibrosis_density", "first"), texture=("texture", "first")
 )  # fmt: skip
 fig, ax = plt.subplots(figsize=(6.5, 3.4))
-for texture, some in main.groupby("texture"):
+for texture in ("none", "compact", "patchy", "diffuse", "interstitial"):
+    some = main[main.texture == texture]
     _ = ax.semilogy(some.density, (1 - some.r2).clip(lower=1e-5), "o", ms=4, alpha=0.7, label=texture)
 _ = ax.axhline(0.01, color="0.8", lw=0.8, zorder=0)
 _ = ax.set(xlabel="share of fibrotic cells", ylabel=r"$1 - R^2$, one point a tissue")
 _ = ax.legend(frameon=False, fontsize="small", ncols=2)
 _ = ax.invert_yaxis()
+plot.show(
+    fig,
+    "1 − R² of each tissue over its share of fibrotic cells, colored by texture, logarithmic, better "
+    "upward. Tissue without fibrosis and compact scars lie high; with more diffuse and interstitial "
+    "fibrosis the points sink below the line.",
+)
 
 # %% [markdown]
 # Upward is better; the line is an $R^2$ of 0.99. What is left is fine fibrosis: single cells and strands thinner than a pixel. Tissue

@@ -157,15 +157,23 @@ mean_t, sd_t, true_t = (z[0] for z in ensemble(maps["test"], ["center"]))
 wide = factors["whole trace"] * half_width(sd_t, mean_t, floor)
 order = np.argsort(wide.mean(1) / true_t.std(1))
 t = load_or_simulate(sets["test"], verify=False).time.values
-fig, axes = plt.subplots(1, 3, figsize=(12, 3.2))
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.2))
 for ax, (rank, k) in zip(
     axes,
     {"narrow": order[len(order) // 20], "median": order[len(order) // 2], "wide": order[-len(order) // 20]}.items(),
     strict=True,
 ):
     _ = ax.fill_between(t, mean_t[k] - wide[k], mean_t[k] + wide[k], alpha=0.3, label="90 % band, whole trace")
-    plot.ecg_traces(ax, t, true_t[k], {"mean of the networks": mean_t[k]}, f"{rank} band: test tissue {k}")
+    plot.ecg_traces(ax, t, true_t[k], {"mean of the networks": mean_t[k]}, f"{rank} band: tissue {k}")
+for ax in axes[1:]:
+    _ = ax.set(ylabel="")
 _ = axes[0].legend(frameon=False, fontsize="small")
+plot.show(
+    fig,
+    "ECGs of three test tissues over time, each with its band, from narrow to wide. The mean of the "
+    "networks follows the solver; the band is wide, relative to the trace, where the ECG is weak and "
+    "notched.",
+)
 
 # %% [markdown]
 # Bands of three test tissues, by rank of their width. The band is as wide as the networks disagree, and never narrower than its floor. Mind
@@ -221,9 +229,16 @@ pd.DataFrame({"flagged": flagged, "median score": {name: np.median(score) for na
 # %%
 fig, ax = plt.subplots(figsize=(7.5, 3.6))
 for k, (_, score) in enumerate(unusual.items()):
-    _ = ax.plot(score, k + np.random.default_rng(k).uniform(-0.25, 0.25, len(score)), ".", ms=4, alpha=0.6)
+    _ = ax.plot(score, k + np.random.default_rng(k).uniform(-0.25, 0.25, len(score)), ".", color="C0", ms=4, alpha=0.6)
 _ = ax.axvline(1, color="black", lw=0.8)
-_ = ax.set(xscale="log", yticks=range(len(unusual)), yticklabels=unusual, xlabel="unusualness over its threshold")
+_ = ax.set(xscale="log", xlabel="unusualness over its threshold")
+_ = ax.set_yticks(range(len(unusual)), [name.replace("_", " ") for name in unusual])
+plot.show(
+    fig,
+    "Unusualness over its threshold, logarithmic, one point a tissue, one row a set. Nearly all test "
+    "tissues and two foci lie left of the threshold, re-entry and other cells far right of it, the rest "
+    "on both sides.",
+)
 
 # %% [markdown]
 # One point a tissue; right of the line it is flagged. About one in a hundred usual tissues is flagged by construction. Other cells and

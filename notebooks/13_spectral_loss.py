@@ -56,14 +56,26 @@ true = torch.from_numpy(hump(250, 60) - 0.6 * hump(420, 50))[None]
 window = torch.hann_window(n_t, periodic=False, dtype=true.dtype)
 alternating = torch.tensor((-1.0) ** np.arange(n_t))  # takes each frequency f to 1 / (2 dt) - f
 shown = {"four times too small": gain * true, "frequencies in reverse": alternating * true}
-fig, axes = plt.subplots(1, 2, figsize=(10, 3))
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.2))
 for name, trace in ({"truth": true} | shown).items():
-    _ = axes[0].plot(t, trace[0], lw=2 if name == "truth" else 0.9, label=name)
+    _ = axes[0].plot(t, trace[0], lw=2.5 if name == "truth" else 0.9, label=name)
     power = torch.fft.rfft(window * trace).abs()[0] ** 2
-    _ = axes[1].semilogy(1000 * np.fft.rfftfreq(n_t, dt), power / power.sum() + 1e-12, lw=1.2)
-_ = axes[0].set(xlabel="time (ms)", ylabel="constructed trace")
+    _ = axes[1].semilogy(
+        1000 * np.fft.rfftfreq(n_t, dt), power / power.sum() + 1e-12, lw=2.5 if name == "truth" else 1.2
+    )
+_ = axes[0].set(xlabel="time (ms)", ylabel="constructed trace (1)")
 _ = axes[1].set(xlabel="frequency (Hz)", ylabel="share of the power", ylim=(1e-8, 1))
 _ = axes[0].legend(frameon=False, fontsize="small")
+plot.show(
+    fig,
+    "Left, constructed traces over time: the truth, a smaller copy, and one whose sign turns at every "
+    "second sample. Right, their spectra as shares of the power: the first two coincide, the third is "
+    "their mirror image.",
+)
+
+# %% [markdown]
+# Left: three traces that no one would confuse. Right: the shares of the smaller one are those of the truth, and the third has the same shares at
+# other frequencies. The figure does not show what a loss makes of them; the table does.
 
 # %%
 seen = {"Huber": huber} | SPECTRAL
@@ -99,6 +111,11 @@ for name in ("Huber", "entropy", "stft"):
     _ = ax.plot(t, push[name] / np.abs(push[name]).max(), lw=1.2, label=f"{name}, downhill")
 _ = ax.set(xlabel="time (ms)", ylabel="direction, largest value 1")
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+plot.show(
+    fig,
+    "Downhill directions of three losses over time, beside the error. Those of Huber and of the short- "
+    "time spectra follow truth minus prediction; that of the entropy swings with little relation to it.",
+)
 pd.DataFrame({"cosine with the error": cosine, "cosine with the prediction": scale}).round(3)
 
 # %%
@@ -136,10 +153,16 @@ table.round(4)
 trained = rows[rows.loss != "truth, every 10 ms"]
 compare = {name: {loss: by_seed(some, name) for loss, some in trained.groupby("loss", sort=False)} for name in measures}
 found = {name: compared(of, "none") for name, of in compare.items()}
-fig, axes = plt.subplots(1, 4, figsize=(14, 3.8), sharey=True)
-for ax, (name, label) in zip(axes, measures.items(), strict=True):
-    plot.forest(ax, found[name])
-    _ = ax.set(xlabel=f"difference in {label}")
+by_weight = sorted(found["r2"].index, key=lambda loss: (loss.split(", ")[0], float(loss.split(", ")[1])))
+fig, axes = plt.subplots(2, 2, figsize=(9.5, 8), sharey=True)
+for ax, (name, label) in zip(axes.flat, measures.items(), strict=True):
+    plot.forest(ax, found[name].loc[by_weight])
+    _ = ax.set(xlabel=f"difference in {label.replace('R2', '$R^2$')}")
+plot.show(
+    fig,
+    "Forest plots for each spectral term and weight in four measures. The mean R² does not gain and falls "
+    "at large weights; errors above 20 Hz stay or grow, while the log-spectral distance falls.",
+)
 found["r2"].drop(columns="p").round(4)
 
 # %% [markdown]
@@ -148,7 +171,7 @@ found["r2"].drop(columns="p").round(4)
 # compares magnitudes only. Names are term and weight. The networks give a value every 10 ms; the row *truth* of the table says what that alone
 # costs.
 #
-# What to see, from left to right. **No weight of any term makes the ECG better** by as much as the design would find; at large weights all but
+# What to see, panel by panel. **No weight of any term makes the ECG better** by as much as the design would find; at large weights all but
 # the STFT make it worse. **Above 20 Hz the network knows nothing**: its error there is as large as the signal, with every loss, where the true
 # values every 10 ms would leave a fraction. **The terms do change how the spectrum looks**: the log-spectral distance falls, by much at large
 # weights, while the error with phases does not fall with it, or grows. A term that sees magnitudes makes the network invent a fine structure of

@@ -60,17 +60,24 @@ table.set_index(["method", "tissues"]).round(4)
 # here, 100 × 100 every 5 ms and 25 electrodes there.
 
 # %%
-fig, ax = plt.subplots(figsize=(6.5, 4))
-for (method, of), color in zip(table.groupby("method"), plot.COLORS.values(), strict=False):
-    error = [1 - of["mean"] - (1 - of.high), of.low * 0]
+colors = {"ridge": "C1", "paper's seq2seq": "C2", "structured": "C4"}  # as in 15_shifted
+fig, ax = plt.subplots(figsize=(8.5, 4))
+for method, of in table.groupby("method"):
+    color = colors[method]
     _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=color, label=method)
     _ = ax.fill_between(of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0)
 _ = ax.axhline(1 - goal, color="black", lw=0.8, ls=":", label=f"mean $R^2$ of {goal:g}")
 _ = ax.set(xlabel="training tissues", ylabel=r"$1 - $ mean $R^2$", xticks=sorted(table.tissues.unique()))
 _ = ax.xaxis.set_major_formatter("{x:.0f}")
 _ = ax.minorticks_off()
-_ = ax.legend(frameon=False, fontsize="small")
+_ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 fig.savefig(result_file("14_data_efficiency.png"), dpi=120, metadata={"Software": None})
+plot.show(
+    fig,
+    "1 − mean R² over the number of training tissues, both logarithmic, with bands. The paper's "
+    "architecture falls steadily, the structured surrogate starts far lower and falls further, ridge "
+    "stays highest and flat.",
+)
 
 # %% [markdown]
 # What is missing to one, on two logarithmic axes; lower is better, bands are 95 % over tissues and seeds. A straight line is a power law. Where
