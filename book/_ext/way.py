@@ -20,7 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 
 WAY = "book/way.yml"
 PLACEHOLDER = re.compile(r"\{(headline|setting)\}`([^`]+)`")
-NODES = {"headline": headline_node, "setting": setting_node}
+MARKUP = re.compile(rf"{PLACEHOLDER.pattern}|`([^`]+)`")
 
 
 class way_box(nodes.General, nodes.Element):
@@ -49,11 +49,13 @@ def toc(srcdir) -> list[tuple[str, list[str]]]:
 
 
 def sentence(env, text: str) -> list[nodes.Node]:
-    """Words as they are, numbers from the results or the settings that they name."""
+    """Words as they are, names of code as such, numbers from the results or the settings that they name."""
     found: list[nodes.Node] = []
     end = 0
-    for match in PLACEHOLDER.finditer(text):
-        found += [nodes.Text(text[end : match.start()]), NODES[match[1]](env, match[2])]
+    for match in MARKUP.finditer(text):
+        kind, key, code = match.groups()
+        number = {"headline": headline_node, "setting": setting_node}.get(kind)
+        found += [nodes.Text(text[end : match.start()]), number(env, key) if number else nodes.literal(text=code)]
         end = match.end()
     return [*found, nodes.Text(text[end:])]
 
@@ -90,14 +92,20 @@ def downloads(env, name: str) -> nodes.paragraph | None:
 
 def put_on_page(app: Sphinx, doctree: nodes.document) -> None:
     env, here = app.env, app.env.docname
-    env.note_dependency(str(Path(env.srcdir) / WAY))
+    for path in (Path(env.srcdir) / WAY, Path(__file__)):  # an edit of either is an edit of every page
+        env.note_dependency(str(path))
     entry = way(env.srcdir).get(here)
     page = next(doctree.findall(nodes.section), None)
     if entry is None or page is None:
         return
-    question = labeled("Question", *sentence(env, entry["question"]))
     answer = labeled("Answer", *sentence(env, entry["answer"]))
-    page.insert(1, way_box("", question, answer, element="aside", label="Question and answer of this page"))
+    first = page.children[1] if len(page.children) > 1 else None
+    if isinstance(first, nodes.paragraph) and first.astext().startswith("Question."):
+        # the page asks in its own words, at more length: the answer follows them
+        page.insert(2, way_box("", answer, element="aside", label="Answer of this page"))
+    else:
+        question = labeled("Question", *sentence(env, entry["question"]))
+        page.insert(1, way_box("", question, answer, element="aside", label="Question and answer of this page"))
     after = way_box("", element="section", label="Next step")
     if entry["next"]["page"] in env.found_docs:
         after += labeled("Next", link(entry["next"]["page"], here), *sentence(env, f": {entry['next']['why']}."))
@@ -118,7 +126,9 @@ def built_role(name, rawtext, text, lineno, inliner, options=None, content=None)
 
 def visit_built_file(self, node) -> None:
     up = "../" * node["docname"].count("/")
-    self.body.append(self.starttag(node, "a", "", href=f"{up}{node['target']}", download="", CLASS="download"))
+    self.body.append(
+        self.starttag(node, "a", "", href=f"{up}{node['target']}", download="", CLASS="reference download internal")
+    )
 
 
 def depart_built_file(self, node) -> None:
@@ -132,7 +142,11 @@ class ReadingList(SphinxDirective):
         self.env.note_dependency(str(Path(self.env.srcdir) / WAY))
         asked, lines = way(self.env.srcdir), []
         for caption, pages in toc(self.env.srcdir)[1:]:
-            rows = [f"| {{doc}}`/{page}` | {asked[page]['question']} |" for page in pages if page in asked]
+            rows = [
+                f"| {{doc}}`/{page}`{' *(notebook)*' * page.startswith('notebooks')} | {asked[page]['question']} |"
+                for page in pages
+                if page in asked
+            ]
             lines += ["", f"**{caption}**", "", "| page | question |", "|---|---|", *rows]
         found = nodes.container(classes=["reading-list"])
         self.state.nested_parse(StringList(lines, source=WAY), 0, found)
