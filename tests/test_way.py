@@ -269,6 +269,44 @@ def test_a_symbol_is_defined_once():
     assert len(symbols) == len({*symbols}), sorted({one for one in symbols if symbols.count(one) > 1})
 
 
+def letters(text: str) -> set[str]:
+    """The letters, Latin and Greek, that stand for something in the formulas of a page, without what hangs on them."""
+    formulas = re.findall(
+        r"\$\$(.*?)\$\$|(?<![\\$])\$([^$`]+)\$", re.sub(r"```python.*?```", "", text, flags=re.DOTALL), re.DOTALL
+    )
+    found = set()
+    for formula in ("".join(pair) for pair in formulas):
+        plain = re.sub(
+            r"\\(begin|end)\{\w+\}|\\(text|mathrm|operatorname)\{[^}]*\}|\\[,;!\s]|\\\\\[\w+\]", " ", formula
+        )
+        plain = re.sub(r"_\{[^}]*\}|_\\?\w|(?<!\w)d(?=[xytuvwA]\b)", " ", plain)  # indices and differentials
+        found |= {*re.findall(r"\\[a-zA-Z]+|(?<![\\a-zA-Z])[A-Za-z]", plain)}
+    return found
+
+
+OPERATORS = {
+    *re.findall(
+        r"\S+",
+        r"""\approx \bar \big \cdot \cos \dots \downarrow \exp \frac \ge \hat \iff \in \infty \int \langle \lceil \le \left \ln \log \lvert
+        \mapsto \mathbf \mathcal \mathsf \max \nabla \overline \partial \pi \pm \propto \qquad \quad \rangle \rceil \Rightarrow \right \rvert
+        \sin \sqrt \sum \tanh \tfrac \tilde \times \to \uparrow i j f d e""",
+    )
+}
+
+
+def test_no_page_uses_a_letter_that_is_not_defined():
+    defined = letters("\n".join(" ".join(row[:2]) for row in rows_of_notation())) | OPERATORS
+    pages = {
+        path: path.read_text(encoding="utf-8") for path in BOOK.glob("*.md") if path.stem not in ("notation", "index")
+    }
+    for notebook in NOTEBOOKS:
+        cells = nbformat.read(notebook.published, as_version=4).cells
+        pages[notebook.published] = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert letters(r"with $\omega_i$ and $Z$") - defined == {r"\omega", "Z"}
+    unknown = {path.stem: letters(text) - defined for path, text in pages.items()}
+    assert {page: found for page, found in unknown.items() if found} == {}
+
+
 # Glossary and use
 
 
