@@ -72,13 +72,13 @@ def text(lines: list[str], module: str) -> list[str]:
     literal = False
     for k, line in enumerate(lines):
         if line.startswith("    ") and (literal or not lines[k - 1].strip()):
-            if not literal and not "".join(out).endswith("::"):
-                out += ["::", ""]
+            if not literal:
+                out += [".. code-block:: text", ""]  # `::` would color it as Python
             literal = True
             out.append(line)
         else:
             literal = literal and not line.strip()
-            out.append(line if literal else prose(line, module))
+            out.append(line if literal else prose(line.replace("::", ":"), module))
     return out
 
 

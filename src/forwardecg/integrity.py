@@ -123,6 +123,7 @@ def unfinished(
 
     Parameters
     ----------
+    location : folder or URL
     there : what `listing` found
     tissues : names of the chunks of each tissue
     verify : read every chunk and compare its checksum; False: only that it is there

@@ -292,6 +292,7 @@ def ladder(ax: Axes, table: pd.DataFrame, order: list[str], floor: float = -1.0)
 
     Parameters
     ----------
+    ax : axes to draw in
     table : long table with columns method, condition, r2
     order : methods from the bottom of the ladder to its top
     floor : R2 below which a tissue is drawn as a triangle
@@ -323,9 +324,10 @@ def forest(ax: Axes, table: pd.DataFrame, color: str = "black", offset: float = 
 
     Parameters
     ----------
+    ax : axes to draw in
     table : columns difference, low, high, and p_holm; its index names the rows
-    offset : of the marks from the row, to draw several tables
     color, label : of the marks
+    offset : of the marks from the row, to draw several tables
 
     Examples
     --------

@@ -32,27 +32,30 @@ class Recipe:
 
     Parameters
     ----------
+    n_sim : tissues; a larger set begins with the tissues of a smaller one
     n_cells, dx : cells along the side of the sheet, and mm
     dt : ms, time step
     t_end : ms
     frame_interval, ecg_interval : ms between maps, and between samples of the ECG
     pool : cells along the side of a pixel of the maps
+    conditions : repeated in this order along the set
     D0_low, D0_high : mm^2/ms, range of the healthy D
+    fibrosis : usual; dense, above the usual shares of its texture, or with more scars; or partial, whose cells conduct
+        at 5-30 % of D
+    protocol : single, one stimulus along part of an edge, near a corner or at a point; two_foci; or reentry, S1-S2,
+        kept if it lasts
+    z_mm : height of the electrode above the center
+    bank : add the 36 electrodes of `bank_electrodes`
+    min_activated, max_draws : a draw that activates less of its conductive cells is drawn again, ``max_draws`` times at
+        most
+    mild_density : fibrosis below which a tissue counts as mild, unless it is interstitial
     seed : of all draws
     fk : cell model
-    n_sim : tissues; a larger set begins with the tissues of a smaller one
-    conditions : repeated in this order along the set
-    fibrosis : usual; dense, above the usual shares of its texture, or with more scars; or partial, whose cells conduct at
-        5-30 % of D
-    protocol : single, one stimulus along part of an edge, near a corner or at a point; two_foci; or reentry, S1-S2, kept if it lasts
-    z_mm : height of the electrode above the center; bank adds the 36 of `bank_electrodes`
-    min_activated : a draw that activates less of its conductive cells is drawn again, ``max_draws`` times at most
-    mild_density : fibrosis below which a tissue counts as mild, unless it is interstitial
 
     Raises
     ------
     ValueError
-        A field of another type or out of range; see the message.
+        A field of another type, out of range or none of its words.
 
     Examples
     --------
@@ -109,12 +112,24 @@ class Recipe:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Cells (y, x) of the sheet."""
+        """Cells (y, x) of the sheet.
+
+        Examples
+        --------
+        >>> Recipe(n_sim=1, n_cells=40).shape
+        (40, 40)
+        """
         return self.n_cells, self.n_cells
 
     @property
     def electrodes(self) -> Electrodes:
-        """Where phi_e is taken: above the center, and at the places of the bank."""
+        """Where phi_e is taken: above the center, and at the places of the bank.
+
+        Examples
+        --------
+        >>> Recipe(n_sim=1, bank=False).electrodes.positions.tolist()
+        [[100.0, 100.0, 40.0]]
+        """
         place = bank_electrodes if self.bank else center_electrode
         return place(self.shape, self.dx, self.z_mm)
 

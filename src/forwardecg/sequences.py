@@ -97,6 +97,9 @@ def network_maps(V_m: xr.DataArray, pixels: int) -> torch.Tensor:
 class Sequences(torch.utils.data.Dataset):
     """Tissues as the networks read them: maps u (n, T, H, W) float16 and their ECG at the times ``t`` (T,) of the maps.
 
+    Further attributes: ``electrodes`` (lead, xyz) in mm, of the leads chosen, and ``size``, the side of the sheet in
+    mm.
+
     Parameters
     ----------
     ds : data set of `load_or_simulate`
@@ -104,11 +107,9 @@ class Sequences(torch.utils.data.Dataset):
     pixels : side of the maps, a divisor of the stored one
     frame_interval : ms between maps, a multiple of the stored interval; None: that one
     leads : the name of one lead: ``ecg`` is (n, T); several names, or "all": ``ecg`` is (n, lead, T)
+    memory_gb : maps larger than this are kept in a temporary file of the cache and read from there when needed
     known_D : put the mean D of each pixel, over 0.1 mm^2/ms and 0 in cells that do not conduct, beside the voltage:
         ``u`` is (n, T, 2, H, W). For an ablation; D is what the networks are to do without
-    memory_gb : maps larger than this are kept in a temporary file of the cache and read from there when needed
-
-    Attributes ``electrodes`` (lead, xyz) in mm, of the leads chosen, and ``size``, the side of the sheet in mm.
 
     Raises
     ------
@@ -265,6 +266,9 @@ def loader(
 
     Parameters
     ----------
+    sequences : tissues
+    batch : of how many tissues
+    generator : where the chance comes from
     augment : turn and mirror each tissue by one of the eight symmetries at random, its electrodes permuted with it:
         exact, nothing is interpolated
     shuffle : in another order each time

@@ -107,7 +107,7 @@ def load_or_simulate(
     Parameters
     ----------
     recipe : of the data set
-    executor : any `concurrent.futures.Executor`, also one of a cluster (`get_executor` of a Dask client); by default one
+    executor : any `concurrent.futures.Executor`, also one of a cluster (``get_executor`` of a Dask client); by default one
         local process a core. Its workers write what they simulate: they must all reach ``folder``. Stopping it at any
         moment loses at most the tissues in work: the next call goes on from there.
     folder : where stores are kept; None: the cache of this package. A local folder, in which several processes may

@@ -1,4 +1,4 @@
-"""Trained networks on one's own maps: `load_surrogate("structured").predict(maps, dx, dt, electrodes)`.
+"""Trained networks on one's own maps: ``load_surrogate("structured").predict(maps, dx, dt, electrodes)``.
 
 What is outside the range of the training is refused where the answer would mean nothing, and flagged where it may.
 """

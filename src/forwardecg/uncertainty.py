@@ -210,6 +210,11 @@ class Reference:
     mean : (k,) of the features
     whitening : (k, k); features times it have about unit covariance
     threshold : of `unusualness`
+
+    Examples
+    --------
+    >>> Reference(mean=[0.0], whitening=[[1.0]], threshold=2.0).threshold
+    2.0
     """
 
     mean: list[float]
