@@ -137,14 +137,6 @@ def test_figures_of_a_notebook_are_told_in_words(tmp_path):
     assert b64decode(PIXEL) == next((tmp_path / "_build" / "html" / "_images").glob("*.png")).read_bytes()
 
 
-@pytest.fixture(scope="module")
-def html(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("way")
-    done = render.build(ROOT, *render.STRICT, "--path-output", str(folder))
-    assert done.returncode == 0, done.stderr
-    return folder / "_build" / "html"
-
-
 def read(html, page: str) -> BeautifulSoup:
     path = html / f"{page}.html"
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").find("article")
