@@ -346,14 +346,14 @@ for alpha in (0.2, 0.5, 2.0):
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4))
-for value, color in zip(D_shown, plt.cm.viridis([0.0, 0.3, 0.6, 0.85]), strict=True):
+for value, color in zip(D_shown, ("C0", "C1", "C2", "C4"), strict=True):
     left.plot(raw.index, raw[value], "o-", color=color, label=f"raw, $D$ = {value:g} mm²/ms")
 left.axhline(0, color="black", lw=1)
 left.plot(np.full(n_D, dx), 100 * error, "_", color="C3", ms=12, label="calibrated, whole range")
 left.set(xlabel=r"$\Delta x$ (mm)", ylabel="error of CV (%)", xscale="log")
 left.legend(fontsize="small")
 for whole in range(int(steps_per_cell.min()) + 1, int(steps_per_cell.max()) + 1):
-    right.axvline(whole, color="0.85", lw=1, zorder=0)
+    right.axvline(whole, color="0.8", lw=1, zorder=0)
 right.plot(steps_per_cell, 100 * error, ".-", color="C3", lw=0.8, ms=3)
 _ = right.set(xlabel=r"time steps per cell, $\Delta x / (\mathrm{CV}\,\Delta t)$", ylabel="error of calibrated CV (%)")
 plot.show(

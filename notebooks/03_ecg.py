@@ -227,7 +227,7 @@ ax.plot(ahead, by_sheet, "o", ms=4, label="sum over the sheet")
 ax.plot(ahead, by_line, lw=1.5, label="line with $K$, same sheet")
 ax.plot(ahead, sharp, "--", color="black", lw=1, label="sharp front, endless sheet")
 for extremum in (-front_z_mm, front_z_mm):
-    ax.axvline(extremum, color="0.85", zorder=0)
+    ax.axvline(extremum, color="0.8", zorder=0)
 _ = ax.set(xlabel="$x_e - s$: electrode ahead of the front (mm)", ylabel=plot.PHI_E_LABEL)
 _ = ax.legend(fontsize="small")
 plot.show(

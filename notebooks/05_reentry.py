@@ -192,7 +192,7 @@ _ = fig.colorbar(dots, ax=left, label="time of the tip (ms)")
 for probe, trace in cycles.groupby("probe"):
     right.plot(trace.time, trace.cycle_length, ".-", lw=0.8, color=plt.cm.viridis(probe / 9))
 right.axhline(cycle_ms, color="black", lw=1, label="median of the means")
-right.axvspan(0, settle, color="0.93", zorder=0)
+right.axvspan(0, settle, color="0.5", alpha=0.15, lw=0, zorder=0)
 _ = right.set(xlabel="time (ms)", ylabel="cycle length (ms)", ylim=(0.8 * cycle_ms, 1.6 * cycle_ms))
 _ = right.legend(fontsize="small")
 plot.show(
@@ -377,7 +377,7 @@ pd.Series({"ECG": dominant, "tip, clockwise": -clockwise, "tip, counterclockwise
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6))
 left.plot(phi_e.time_ecg, phi_e, color="black", lw=1)
-left.axvspan(0, settle, color="0.93", zorder=0)
+left.axvspan(0, settle, color="0.5", alpha=0.15, lw=0, zorder=0)
 _ = left.set(xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
 right.semilogy(frequency, power / power.max(), color="black", lw=1)
 right.axvline(1000 / cycle_ms, color="C3", ls="--", lw=1, label="one over the cycle length")

@@ -106,7 +106,7 @@ print(f"{n_parameters} parameters, {epochs} epochs, seed {seed}")
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
 _ = left.semilogy(history.epoch, history.loss, lw=1.2, label="loss")
 weight = [entropy_weight(lambda_se, e / epochs) for e in range(epochs)]
-_ = left.plot(range(epochs), weight, "k:", lw=1, label="entropy weight")
+_ = left.plot(range(epochs), weight, ":", color="black", lw=1, label="entropy weight")
 _ = right.plot(history.epoch, history.val_r2, lw=1.2)
 _ = left.set(xlabel="epoch", ylabel="training loss (dimensionless)", ylim=(1e-3, None))
 _ = right.set(xlabel="epoch", ylabel=r"mean $R^2$ on validation tissues", ylim=(0, 1.02))

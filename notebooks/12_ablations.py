@@ -79,7 +79,7 @@ rest = [variant for variant in table.index if variant not in named]
 fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharex=True)
 for ax, names, title in zip(axes, (named, rest), ("parts that the paper names", "what else was chosen"), strict=True):
     plot.forest(ax, table.loc[names])
-    _ = ax.axvspan(-least, least, color="0.93", zorder=-1)
+    _ = ax.axvspan(-least, least, color="0.5", alpha=0.15, lw=0, zorder=-1)
     _ = ax.set(xlabel=r"difference in mean $R^2$", title=title)
 fig.savefig(result_file("12_ablations.png"), dpi=120, metadata={"Software": None})
 plot.show(

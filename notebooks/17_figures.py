@@ -125,6 +125,7 @@ for ax, method in zip(axes, shown, strict=True):
         palette=colors,
         legend=False,
         fliersize=2,
+        linecolor="black",
         log_scale=True,
         ax=ax,
     )
@@ -207,8 +208,8 @@ plot.show(
 choices = pd.read_csv(RESULTS / "20_undeclared_choices.csv", index_col="choice")
 fig, ax = plt.subplots(figsize=(8, 7))
 y = np.arange(len(choices))
-_ = ax.hlines(y, choices.low, choices.high, color="0.4", lw=1.5)
-_ = ax.plot(choices["mean R2"], y, "ko", ms=4)
+_ = ax.hlines(y, choices.low, choices.high, color="0.5", lw=1.5)
+_ = ax.plot(choices["mean R2"], y, "o", color="black", ms=4)
 _ = ax.axvspan(0.985, 1, color="C2", alpha=0.15, lw=0)
 _ = ax.set(yticks=y, yticklabels=choices.index, xlabel=r"$R^2$, 95 % interval over tissues")
 _ = ax.invert_yaxis()

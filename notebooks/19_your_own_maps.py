@@ -118,7 +118,9 @@ for ax, lead in zip(axes.flat, out.lead.values[:n], strict=False):
     one = out.sel(lead=lead)
     _ = ax.fill_between(out.time, one.phi_e_low, one.phi_e_high, alpha=0.3, label="90 % band")
     if comparable:
-        _ = ax.plot(maps.time_ecg, maps.phi_e[list(out.lead.values).index(lead)], "k", lw=2, label="in the file")
+        _ = ax.plot(
+            maps.time_ecg, maps.phi_e[list(out.lead.values).index(lead)], color="black", lw=2, label="in the file"
+        )
     _ = ax.plot(out.time, one.phi_e, lw=1.3, label="predicted")
     _ = ax.set(title=lead, xlabel="time (ms)")
 for ax in axes[:, 0]:

@@ -155,7 +155,7 @@ of_data.round(3)
 both = pd.concat([of_score, of_data])
 fig, ax = plt.subplots(figsize=(9, 7.5))
 y = np.arange(len(both))
-colors = {"reproduced": "C2", "open": "C1", "not reproduced": "0.35"}
+colors = {"reproduced": "C2", "open": "C1", "not reproduced": "0.5"}
 for name, color in colors.items():
     at = (both.verdict == name).to_numpy()
     _ = ax.hlines(y[at], both.low[at], both.high[at], color=color, lw=1.5)
