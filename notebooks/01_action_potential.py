@@ -210,9 +210,8 @@ for ax, place in zip(axes[1:, 1], ("center right", "lower right"), strict=True):
     ax.legend(loc=place)
 plot.show(
     fig,
-    "Two columns of traces over time, for an atrial and a ventricular set: voltage, the gates v and w, "
-    "and the three currents. A spike of fast inward current, a plateau, a return to rest; the ventricular "
-    "plateau is longer.",
+    "Two columns of traces over time, for an atrial and a ventricular set: voltage, the gates v and w, and the three "
+    "currents. A spike of fast inward current, a plateau, a return to rest; the ventricular plateau is longer.",
 )
 
 # %% [markdown]
@@ -295,9 +294,8 @@ _ = ax.set(xlim=(-15, 330), xlabel="time since activation (ms)", ylabel=r"$V_m$ 
 _ = ax.legend(title=r"set, $\mathrm{APD}_{90}$")
 plot.show(
     fig,
-    "Voltage over the time since activation for five parameter sets. The atrial beat is short and "
-    "triangular, MLR-I sinks slowly, MBR, GP and BR bulge to a dome before they repolarize, BR by far the "
-    "highest.",
+    "Voltage over the time since activation for five parameter sets. The atrial beat is short and triangular, MLR-I "
+    "sinks slowly, MBR, GP and BR bulge to a dome before they repolarize, BR by far the highest.",
 )
 
 # %% [markdown]
@@ -381,9 +379,9 @@ for ax in axes:
 _ = axes[1].legend(fontsize="small", ncols=2)
 plot.show(
     fig,
-    "Duration and velocity of the early beat over the diastolic interval, on a logarithmic axis. Both "
-    "fall toward short intervals, steeply in BR and MBR; the atrial duration is nearly flat. Swapped "
-    "recovery times only slow the beat.",
+    "Duration and velocity of the early beat over the diastolic interval, on a logarithmic axis. Both fall toward "
+    "short intervals, steeply in BR and MBR; the atrial duration is nearly flat. Swapped recovery times only slow the "
+    "beat.",
 )
 
 # %% [markdown]
@@ -429,8 +427,8 @@ _ = ax.set(xlabel="diastolic interval (ms)", ylabel="CV of S2 (mm/ms)", xscale="
 _ = ax.legend(fontsize="small")
 plot.show(
     fig,
-    "Velocity of the early beat over the diastolic interval on three grids. All curves rise; the coarser "
-    "the grid, the lower and flatter its curve. Crosses of the reference lie close to the middle one.",
+    "Velocity of the early beat over the diastolic interval on three grids. All curves rise; the coarser the grid, "
+    "the lower and flatter its curve. Crosses of the reference lie close to the middle one.",
 )
 
 # %% [markdown]

@@ -125,9 +125,8 @@ for ax, time in zip(axes[0], frame_times, strict=True):
 _ = fig.colorbar(image, ax=axes, label=r"$V_m$ (mV)", shrink=0.5)
 plot.show(
     fig,
-    "Maps of voltage at successive times, a row for each condition. The front is straight in healthy "
-    "tissue, bent with gap junction remodeling, broken by gray fibrotic patches, and slow and ragged with "
-    "both.",
+    "Maps of voltage at successive times, a row for each condition. The front is straight in healthy tissue, bent "
+    "with gap junction remodeling, broken by gray fibrotic patches, and slow and ragged with both.",
 )
 
 # %% [markdown]
@@ -180,9 +179,8 @@ _ = fig.colorbar(image, ax=axes[0], label=r"$\mathrm{LAT}$ (ms)", shrink=0.8)
 _ = fig.colorbar(lasting, ax=axes[1], label=r"$\mathrm{APD}_{90}$ (ms)", shrink=0.8)
 plot.show(
     fig,
-    "Maps of the sheet in four conditions: activation time with isochrones above, action potential "
-    "duration below. Isochrones bend and crowd in remodeled tissue; the duration is nearly uniform, and "
-    "shorter where waves end.",
+    "Maps of the sheet in four conditions: activation time with isochrones above, action potential duration below. "
+    "Isochrones bend and crowd in remodeled tissue; the duration is nearly uniform, and shorter where waves end.",
 )
 
 # %% [markdown]
@@ -263,23 +261,13 @@ image = plot.activation_map(ax, fibers.lat.values, dx)
 at = np.linspace(0.08, 0.92, 8) * size_mm
 grid_x, grid_y = np.meshgrid(at, at)
 angle = np.interp(grid_x, (np.arange(n) + 0.5) * dx, turn[0])
-ax.quiver(
-    grid_x,
-    grid_y,
-    np.cos(angle),
-    np.sin(angle),
-    color="white",
-    headwidth=0,
-    headlength=0,
-    headaxislength=0,
-    pivot="mid",
-    alpha=0.7,
-)
+strokes = dict(headwidth=0, headlength=0, headaxislength=0, pivot="mid", color="white", alpha=0.7)
+ax.quiver(grid_x, grid_y, np.cos(angle), np.sin(angle), **strokes)
 _ = fig.colorbar(image, ax=ax, label=r"$\mathrm{LAT}$ (ms)")
 plot.show(
     fig,
-    "Map of activation times with isochrones around a stimulus in the middle, and strokes for the fibers. "
-    "The isochrones are ellipses that stretch along the fibers and bend with them.",
+    "Map of activation times with isochrones around a stimulus in the middle, and strokes for the fibers. The "
+    "isochrones are ellipses that stretch along the fibers and bend with them.",
 )
 
 # %% [markdown]
@@ -358,9 +346,8 @@ right.plot(steps_per_cell, 100 * error, ".-", color="C3", lw=0.8, ms=3)
 _ = right.set(xlabel=r"time steps per cell, $\Delta x / (\mathrm{CV}\,\Delta t)$", ylabel="error of calibrated CV (%)")
 plot.show(
     fig,
-    "Errors of velocity. Left, over the side of a grid cell: raw grids fall far below zero, most at low "
-    "diffusivity, and the calibrated one stays at zero. Right, over time steps per cell: small jumps at "
-    "whole numbers.",
+    "Errors of velocity. Left, over the side of a grid cell: raw grids fall far below zero, most at low diffusivity, "
+    "and the calibrated one stays at zero. Right, over time steps per cell: small jumps at whole numbers.",
 )
 
 # %% [markdown]

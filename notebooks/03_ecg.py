@@ -232,9 +232,8 @@ _ = ax.set(xlabel="$x_e - s$: electrode ahead of the front (mm)", ylabel=plot.PH
 _ = ax.legend(fontsize="small")
 plot.show(
     fig,
-    "Potential of a plane front over the distance that the electrode is ahead of it. Sum and line "
-    "integral agree, the sharp limit runs a little outside: negative behind the front, positive ahead of "
-    "it.",
+    "Potential of a plane front over the distance that the electrode is ahead of it. Sum and line integral agree, the "
+    "sharp limit runs a little outside: negative behind the front, positive ahead of it.",
 )
 
 # %% [markdown]
@@ -269,8 +268,8 @@ ticks = power * np.array([-1, -0.1, 0, 0.1, 1])
 _ = fig.colorbar(image, ax=axes, ticks=ticks, label=r"$L / \Delta x^2$ (mm$^{-1}$ ms$^{-1}$)")
 plot.show(
     fig,
-    "Two maps of the lead field. In healthy tissue it is smooth and negative around the center; in "
-    "fibrotic tissue every border of a patch carries strong values of both signs.",
+    "Two maps of the lead field. In healthy tissue it is smooth and negative around the center; in fibrotic tissue "
+    "every border of a patch carries strong values of both signs.",
 )
 
 # %% [markdown]
@@ -301,9 +300,8 @@ _ = ax.set(xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
 _ = ax.legend()
 plot.show(
     fig,
-    "ECG over time in four conditions. All begin positive and turn negative as the wave passes; the "
-    "healthy one has the largest deflection and a late step, the remodeled ones are smaller, those with "
-    "fibrosis notched.",
+    "ECG over time in four conditions. All begin positive and turn negative as the wave passes; the healthy one has "
+    "the largest deflection and a late step, the remodeled ones are smaller, those with fibrosis notched.",
 )
 
 # %% [markdown]
@@ -340,6 +338,8 @@ potential = {
     condition: pseudo_ecg(maps[condition][[frame]], tissues[condition], electrode_grid).reshape(n_map, n_map)
     for condition in ("healthy", "fibrotic")
 }
+
+# %%
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.9), sharey=True)
 _ = plot.map_axes(axes[0], maps["fibrotic"][frame], dx, cmap="Greys", alpha=0.6)
 for layout, style in ((electrode_grid, dict(marker=".", s=8)), (ring, dict(marker="o")), (nine, dict(marker="D"))):
@@ -355,9 +355,9 @@ axes[0].set_title("layouts")
 _ = fig.colorbar(image, ax=axes[1:], label=f"{plot.PHI_E_LABEL} at $z$ = {map_z_mm:g} mm")
 plot.show(
     fig,
-    "Three maps: layouts of electrodes over a wave in the fibrotic sheet, and the potential at a grid of "
-    "electrodes in healthy and fibrotic tissue. Positive values run ahead of the front, negative ones "
-    "follow; fibrosis weakens both.",
+    "Three maps: layouts of electrodes over a wave in the fibrotic sheet, and the potential at a grid of electrodes "
+    "in healthy and fibrotic tissue. Positive values run ahead of the front, negative ones follow; fibrosis weakens "
+    "both.",
 )
 
 # %% [markdown]
@@ -409,8 +409,8 @@ fig.supylabel(plot.PHI_E_LABEL, fontsize="medium")
 _ = axes[0, 0].legend(fontsize="small")
 plot.show(
     fig,
-    "Twelve panels, one for each lead over time, healthy and fibrotic. The negative deflection comes "
-    "later from V1 to V6; lead III is flat in healthy tissue and not in fibrotic tissue.",
+    "Twelve panels, one for each lead over time, healthy and fibrotic. The negative deflection comes later from V1 to "
+    "V6; lead III is flat in healthy tissue and not in fibrotic tissue.",
 )
 
 # %% [markdown]
@@ -446,8 +446,8 @@ plot.ecg_traces(ax, times, right, {"$1/R^2$, best fit in size": fitted})
 _ = ax.legend(fontsize="small")
 plot.show(
     fig,
-    "Two ECGs of the healthy sheet over time: the solver's, and one with the inverse square as weight, "
-    "scaled to fit. Their deflections have the same order and signs, but not the same times and widths.",
+    "Two ECGs of the healthy sheet over time: the solver's, and one with the inverse square as weight, scaled to fit. "
+    "Their deflections have the same order and signs, but not the same times and widths.",
 )
 
 # %% [markdown]
@@ -497,9 +497,8 @@ for place, label in (("top", plot.PHI_E_LABEL), ("side", r"$\phi_e$ / its larges
     axes[place].legend(fontsize="small")
 plot.show(
     fig,
-    "Potential over time at an electrode on top and at one at the side. On top the trace in a sphere has "
-    "the shape of the unbounded one and is larger; at the side the disc differs in shape, most before the "
-    "wave ends.",
+    "Potential over time at an electrode on top and at one at the side. On top the trace in a sphere has the shape of "
+    "the unbounded one and is larger; at the side the disc differs in shape, most before the wave ends.",
 )
 boundary = pd.DataFrame(rows, columns=["electrode", "conductor", "factor", "correlation"])
 boundary.round(3)
@@ -546,6 +545,8 @@ lost = pd.DataFrame(
     index=pd.Index(near.names, name="height"),
 )
 assert (np.diff(lost["while it passes"]) < 0).all(), "the farther the electrode, the less is lost in passing"
+
+# %%
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.6))
 for ax, name, (start, stop) in zip(axes, near.names[1::3], ((30, 55), (0, 12)), strict=True):
     for trace, style in ((fine, "-"), (coarse, "o")):
@@ -554,8 +555,8 @@ for ax, name, (start, stop) in zip(axes, near.names[1::3], ((30, 55), (0, 12)), 
     ax.set(title=f"$z$ = {name}", xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
 plot.show(
     fig,
-    "Potential over time at every step as a line and at every millisecond as dots. Close to the tissue "
-    "the dots follow the swing of the passing wave; from afar only two of them fall into the stimulus.",
+    "Potential over time at every step as a line and at every millisecond as dots. Close to the tissue the dots "
+    "follow the swing of the passing wave; from afar only two of them fall into the stimulus.",
 )
 lost.round(3)
 

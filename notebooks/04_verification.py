@@ -391,9 +391,9 @@ for ax, xlabel, ylabel in zip(axes.flat, labels, heights, strict=True):
     ax.legend(fontsize="small")
 plot.show(
     fig,
-    "Four panels of checks. Errors fall along lines of slope two in space and one in time; the speed of a "
-    "curved front falls with its curvature; the potential of a distant front falls with the square or the "
-    "cube of the distance.",
+    "Four panels of checks. Errors fall along lines of slope two in space and one in time; the speed of a curved "
+    "front falls with its curvature; the potential of a distant front falls with the square or the cube of the "
+    "distance.",
 )
 
 # %% [markdown]
@@ -578,9 +578,8 @@ for ax in axes[-1]:
 _ = axes[0, 0].legend(fontsize="small", title=r"$\Delta x$", title_fontsize="small")
 plot.show(
     fig,
-    "ECGs over time in four tissues, far from the sheet and near it. Calibrated traces lie on the "
-    "reference of the fine grid, except in diffuse fibrosis, where they are late; raw traces are late "
-    "everywhere.",
+    "ECGs over time in four tissues, far from the sheet and near it. Calibrated traces lie on the reference of the "
+    "fine grid, except in diffuse fibrosis, where they are late; raw traces are late everywhere.",
 )
 
 # %% [markdown]

@@ -197,8 +197,8 @@ _ = right.set(xlabel="time (ms)", ylabel="cycle length (ms)", ylim=(0.8 * cycle_
 _ = right.legend(fontsize="small")
 plot.show(
     fig,
-    "Left, the path of the spiral's tip over the last map of voltage: a line, then a flower of petals "
-    "around one center. Right, cycle lengths over time: they settle and then scatter about one value.",
+    "Left, the path of the spiral's tip over the last map of voltage: a line, then a flower of petals around one "
+    "center. Right, cycle lengths over time: they settle and then scatter about one value.",
 )
 
 # %% [markdown]
@@ -257,9 +257,8 @@ for ax, (time, V) in zip(axes[1:], maps.items(), strict=True):
 _ = fig.colorbar(image, ax=axes, label=r"$V_m$ (mV)", shrink=0.5)
 plot.show(
     fig,
-    "Time at which the sheet fell silent over the time of S2: early ones are blocked, late ones run off, "
-    "those between persist to the end. A map of voltage for each: the wave of the window has a free end "
-    "in the sheet.",
+    "Time at which the sheet fell silent over the time of S2: early ones are blocked, late ones run off, those "
+    "between persist to the end. A map of voltage for each: the wave of the window has a free end in the sheet.",
 )
 
 # %% [markdown]
@@ -386,9 +385,8 @@ _ = right.set(xlabel="frequency (Hz)", ylabel="power, largest = 1", xlim=(0, 45)
 _ = right.legend(fontsize="small")
 plot.show(
     fig,
-    "Left, the ECG of the spiral over time: nearly regular once it has settled. Right, its spectrum: the "
-    "highest line stands at one over the cycle length, others at multiples, one lower at the second "
-    "frequency of the tip.",
+    "Left, the ECG of the spiral over time: nearly regular once it has settled. Right, its spectrum: the highest line "
+    "stands at one over the cycle length, others at multiples, one lower at the second frequency of the tip.",
 )
 
 # %% [markdown]

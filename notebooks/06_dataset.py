@@ -168,9 +168,8 @@ sns.histplot(labeled, x="rest_time", ax=axes[1, 1], legend=False, **shared)
 _ = axes[1, 1].set(xlabel="every cell at rest (ms)", ylabel="tissues")
 plot.show(
     fig,
-    "Four stacked histograms of tissues, colored by condition: healthy diffusivity, share of fibrotic "
-    "cells, last activation, and time of rest. The diffusivity spreads evenly; remodeled tissue makes the "
-    "late tails.",
+    "Four stacked histograms of tissues, colored by condition: healthy diffusivity, share of fibrotic cells, last "
+    "activation, and time of rest. The diffusivity spreads evenly; remodeled tissue makes the late tails.",
 )
 
 # %% [markdown]
@@ -245,8 +244,8 @@ for ax, name in zip(axes.flat, names, strict=False):
     ax.label_outer()
 plot.show(
     fig,
-    "All ECGs at the central electrode over time, a panel for each condition. Within each they differ in "
-    "sign, height and duration; those of tissue with fibrosis are weaker on the whole.",
+    "All ECGs at the central electrode over time, a panel for each condition. Within each they differ in sign, height "
+    "and duration; those of tissue with fibrosis are weaker on the whole.",
 )
 
 # %% [markdown]
@@ -257,6 +256,8 @@ plot.show(
 bank = ds.electrodes
 role = ds.lead.to_series().str.rstrip("0123456789").to_numpy()
 amplitude = np.abs(ds.phi_e).max("time_ecg").values  # (sim, lead)
+
+# %%
 fig, panels = plt.subplot_mosaic([["above", "fall"], ["above", "peaks"]], figsize=(9.5, 6.4), layout="constrained")
 above, fall, peaks = (panels[name] for name in ("above", "fall", "peaks"))
 markers = {"center": "*", "train": "o", "unseen": "s", "near": "^"}
@@ -279,9 +280,8 @@ sns.move_legend(peaks, "upper left", title=None, frameon=False, fontsize="small"
 peaks.xaxis.set_major_formatter("{x:g}")
 plot.show(
     fig,
-    "The electrodes from above, colored by height, and two plots. The median peak of the ECG falls with "
-    "the height of the electrode; at the center the peaks spread widely, from weak combined to strong "
-    "healthy tissue.",
+    "The electrodes from above, colored by height, and two plots. The median peak of the ECG falls with the height of "
+    "the electrode; at the center the peaks spread widely, from weak combined to strong healthy tissue.",
 )
 
 # %% [markdown]
@@ -364,9 +364,8 @@ for ax in axes[-2:, len(others) % 4 or 4 :].flat:
     ax.remove()
 plot.show(
     fig,
-    "A map of voltage and the ECG over time for one tissue of each other set, from two foci and a spiral "
-    "to other cells, diffusivities and fibrosis. Waves and ECGs differ widely; that of the spiral "
-    "oscillates to the end.",
+    "A map of voltage and the ECG over time for one tissue of each other set, from two foci and a spiral to other "
+    "cells, diffusivities and fibrosis. Waves and ECGs differ widely; that of the spiral oscillates to the end.",
 )
 
 # %% [markdown]
@@ -447,8 +446,8 @@ _ = sns.ecdfplot(nearest, x="distance", hue="tissues", ax=ax)
 _ = ax.set(xlabel="distance to the nearest training tissue (ms)", ylabel="share of tissues", xlim=(0, None))
 plot.show(
     fig,
-    "Cumulative share of tissues over the distance to the nearest training tissue. The curves of all "
-    "parts rise alike, steeply from near zero, and end in a long thin tail.",
+    "Cumulative share of tissues over the distance to the nearest training tissue. The curves of all parts rise "
+    "alike, steeply from near zero, and end in a long thin tail.",
 )
 
 # %% [markdown]
@@ -490,9 +489,8 @@ _ = ax.set(xlabel="share of fibrotic cells", ylabel=f"SD of {plot.PHI_E_LABEL}",
 sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), frameon=False)
 plot.show(
     fig,
-    "Standard deviation of the ECG over the share of fibrotic cells, one point a tissue, colored by "
-    "texture. It falls with fibrosis; diffuse and interstitial tissue lies lower than compact and patchy "
-    "tissue of the same share.",
+    "Standard deviation of the ECG over the share of fibrotic cells, one point a tissue, colored by texture. It falls "
+    "with fibrosis; diffuse and interstitial tissue lies lower than compact and patchy tissue of the same share.",
 )
 
 # %% [markdown]

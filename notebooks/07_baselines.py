@@ -98,6 +98,8 @@ ecg = {
     "true D, upscaled maps": true_conductivity_on_maps(u, D, conductive, recipe.pool, dx_map, electrode)[0],
 }
 true = test.ecg.numpy()
+
+# %%
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), sharex=True, sharey=True)
 for ax, names in zip(
     axes,
@@ -110,9 +112,8 @@ for ax, names in zip(
 _ = fig.suptitle(f"test tissue {sim}: {tissues.texture[sim]} fibrosis, {tissues.fibrosis_density[sim]:.0%}")
 plot.show(
     fig,
-    "ECGs of one fibrotic tissue over time. Left, the blind lead field is far too large and ridge too "
-    "small, the training-free estimate follows the solver. Right, both lead fields of the true "
-    "diffusivity lie on the solver.",
+    "ECGs of one fibrotic tissue over time. Left, the blind lead field is far too large and ridge too small, the "
+    "training-free estimate follows the solver. Right, both lead fields of the true diffusivity lie on the solver.",
 )
 
 # %% [markdown]
@@ -137,8 +138,8 @@ for ax in axes:
     _ = ax.axline((0, 0), slope=1, color="black", lw=0.8)
 plot.show(
     fig,
-    "What is read off the front against the truth, with the line of equality. The share of a pixel lies "
-    "on the line; the diffusivity of its faces scatters, along x mostly above the line.",
+    "What is read off the front against the truth, with the line of equality. The share of a pixel lies on the line; "
+    "the diffusivity of its faces scatters, along x mostly above the line.",
 )
 
 # %% [markdown]

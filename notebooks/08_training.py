@@ -113,8 +113,8 @@ _ = right.set(xlabel="epoch", ylabel=r"mean $R^2$ on validation tissues", ylim=(
 _ = left.legend(frameon=False, fontsize="small")
 plot.show(
     fig,
-    "Left, over the epochs on a logarithmic axis: the training loss falls and flattens, the weight of the "
-    "entropy term fades to zero. Right: the mean R² on validation tissues rises quickly and levels off.",
+    "Left, over the epochs on a logarithmic axis: the training loss falls and flattens, the weight of the entropy "
+    "term fades to zero. Right: the mean R² on validation tissues rises quickly and levels off.",
 )
 
 # %% [markdown]
@@ -154,9 +154,8 @@ for ax, (rank, k) in zip(axes.flat, picks.items(), strict=True):
 _ = axes[0, 0].legend(frameon=False, fontsize="small")
 plot.show(
     fig,
-    "Predicted and true ECGs over time of four test tissues, from the worst to the best. The network "
-    "follows the shape of all of them; in the worst it misses sizes and notches, in the best nothing is "
-    "left to see.",
+    "Predicted and true ECGs over time of four test tissues, from the worst to the best. The network follows the "
+    "shape of all of them; in the worst it misses sizes and notches, in the best nothing is left to see.",
 )
 
 # %% [markdown]
@@ -222,9 +221,8 @@ if model.config.attention:
     _ = fig.colorbar(image, label="attention weight (1)")
     plot.show(
         fig,
-        "Map of attention weights, time of the output against attended time, on a logarithmic color scale. "
-        "Bright columns at early times are consulted by many outputs; early outputs give late times little "
-        "weight.",
+        "Map of attention weights, time of the output against attended time, on a logarithmic color scale. Bright "
+        "columns at early times are consulted by many outputs; early outputs give late times little weight.",
     )
 
 # %% [markdown]

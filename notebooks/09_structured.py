@@ -106,9 +106,8 @@ for ax, (title, field) in zip(axes, fields.items(), strict=True):
     _ = fig.colorbar(image)
 plot.show(
     fig,
-    "Three maps of one tissue, read off the passing front: the share that conducts is low in the scars, "
-    "speed and duration are even outside of them but for their borders, the stimulus, and where waves "
-    "meet.",
+    "Three maps of one tissue, read off the passing front: the share that conducts is low in the scars, speed and "
+    "duration are even outside of them but for their borders, the stimulus, and where waves meet.",
 )
 
 # %% [markdown]
@@ -169,8 +168,8 @@ _ = ax.set(xlabel="epoch", ylabel=r"mean $1 - R^2$, validation tissues")
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 plot.show(
     fig,
-    "Mean 1 − R² on validation tissues over the epochs, one curve a seed, logarithmic. All start near the "
-    "dotted line, the untrained prior, and fall to less than half of it.",
+    "Mean 1 − R² on validation tissues over the epochs, one curve a seed, logarithmic. All start near the dotted "
+    "line, the untrained prior, and fall to less than half of it.",
 )
 
 # %% [markdown]
@@ -193,9 +192,8 @@ for ax, (title, field) in zip(axes, panels.items(), strict=True):
     _ = fig.colorbar(image, label="$D$ (mm$^2$/ms)")
 plot.show(
     fig,
-    "Three maps of the diffusivity of one tissue: inferred, true, and the spread over seeds. The first "
-    "two agree, low in the scars; the networks differ mainly at the stimulus and faintly along the "
-    "borders of the scars.",
+    "Three maps of the diffusivity of one tissue: inferred, true, and the spread over seeds. The first two agree, low "
+    "in the scars; the networks differ mainly at the stimulus and faintly along the borders of the scars.",
 )
 
 # %% [markdown]
@@ -292,9 +290,9 @@ _ = ax.legend(frameon=False, fontsize="small", ncols=2)
 _ = ax.invert_yaxis()
 plot.show(
     fig,
-    "1 − R² of each tissue over its share of fibrotic cells, colored by texture, logarithmic, better "
-    "upward. Tissue without fibrosis and compact scars lie high; with more diffuse and interstitial "
-    "fibrosis the points sink below the line.",
+    "1 − R² of each tissue over its share of fibrotic cells, colored by texture, logarithmic, better upward. Tissue "
+    "without fibrosis and compact scars lie high; with more diffuse and interstitial fibrosis the points sink below "
+    "the line.",
 )
 
 # %% [markdown]

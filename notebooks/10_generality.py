@@ -157,9 +157,8 @@ for ax in axes.flat[len(picks) :]:
 _ = axes[0][0].legend(frameon=False, fontsize="small")
 plot.show(
     fig,
-    "Predicted and true ECGs over time, the tissue of median score of each of four sets. With two foci, "
-    "re-entry and dense fibrosis they coincide; with an unseen cell the shape is right and the size a "
-    "little off.",
+    "Predicted and true ECGs over time, the tissue of median score of each of four sets. With two foci, re-entry and "
+    "dense fibrosis they coincide; with an unseen cell the shape is right and the size a little off.",
 )
 
 # %% [markdown]

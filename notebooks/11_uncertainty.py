@@ -170,9 +170,8 @@ for ax in axes[1:]:
 _ = axes[0].legend(frameon=False, fontsize="small")
 plot.show(
     fig,
-    "ECGs of three test tissues over time, each with its band, from narrow to wide. The mean of the "
-    "networks follows the solver; the band is wide, relative to the trace, where the ECG is weak and "
-    "notched.",
+    "ECGs of three test tissues over time, each with its band, from narrow to wide. The mean of the networks follows "
+    "the solver; the band is wide, relative to the trace, where the ECG is weak and notched.",
 )
 
 # %% [markdown]
@@ -235,9 +234,8 @@ _ = ax.set(xscale="log", xlabel="unusualness over its threshold")
 _ = ax.set_yticks(range(len(unusual)), [name.replace("_", " ") for name in unusual])
 plot.show(
     fig,
-    "Unusualness over its threshold, logarithmic, one point a tissue, one row a set. Nearly all test "
-    "tissues and two foci lie left of the threshold, re-entry and other cells far right of it, the rest "
-    "on both sides.",
+    "Unusualness over its threshold, logarithmic, one point a tissue, one row a set. Nearly all test tissues and two "
+    "foci lie left of the threshold, re-entry and other cells far right of it, the rest on both sides.",
 )
 
 # %% [markdown]

@@ -84,8 +84,8 @@ for ax, names, title in zip(axes, (named, rest), ("parts that the paper names", 
 fig.savefig(result_file("12_ablations.png"), dpi=120, metadata={"Software": None})
 plot.show(
     fig,
-    "Forest plots of the difference in mean R² when a part is left out or replaced. Intervals of the "
-    "parts that the paper names hold zero; a decoder that looks back only, or none, is clearly worse.",
+    "Forest plots of the difference in mean R² when a part is left out or replaced. Intervals of the parts that the "
+    "paper names hold zero; a decoder that looks back only, or none, is clearly worse.",
 )
 
 # %% [markdown]
@@ -134,6 +134,8 @@ budgets = pd.read_csv(RUNS / "ablations_budget.csv")
 by_budget = {
     budget: {variant: by_seed(some) for variant, some in rows.groupby("variant", sort=False)} for budget, rows in budgets.groupby("budget")
 }  # fmt: skip
+
+# %%
 fig, ax = plt.subplots(figsize=(8.5, 3.2))
 for k, (budget, color) in enumerate(zip(by_budget, ("0.55", "C0", "black"), strict=True)):
     plot.forest(
@@ -147,9 +149,8 @@ _ = ax.set(xlabel=r"difference in mean $R^2$ from all parts")
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 plot.show(
     fig,
-    "Forest plot of the difference from all parts at three budgets. With few epochs the linear encoder is "
-    "ahead, and leaving out the time embedding seems to cost; with more epochs all intervals crowd around "
-    "zero.",
+    "Forest plot of the difference from all parts at three budgets. With few epochs the linear encoder is ahead, and "
+    "leaving out the time embedding seems to cost; with more epochs all intervals crowd around zero.",
 )
 pd.DataFrame(
     {f"{budget} epochs": {variant: values.mean() for variant, values in of.items()} for budget, of in by_budget.items()}

@@ -56,6 +56,8 @@ true = torch.from_numpy(hump(250, 60) - 0.6 * hump(420, 50))[None]
 window = torch.hann_window(n_t, periodic=False, dtype=true.dtype)
 alternating = torch.tensor((-1.0) ** np.arange(n_t))  # takes each frequency f to 1 / (2 dt) - f
 shown = {"four times too small": gain * true, "frequencies in reverse": alternating * true}
+
+# %%
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.2))
 for name, trace in ({"truth": true} | shown).items():
     _ = axes[0].plot(t, trace[0], lw=2.5 if name == "truth" else 0.9, label=name)
@@ -68,9 +70,8 @@ _ = axes[1].set(xlabel="frequency (Hz)", ylabel="share of the power", ylim=(1e-8
 _ = axes[0].legend(frameon=False, fontsize="small")
 plot.show(
     fig,
-    "Left, constructed traces over time: the truth, a smaller copy, and one whose sign turns at every "
-    "second sample. Right, their spectra as shares of the power: the first two coincide, the third is "
-    "their mirror image.",
+    "Left, constructed traces over time: the truth, a smaller copy, and one whose sign turns at every second sample. "
+    "Right, their spectra as shares of the power: the first two coincide, the third is their mirror image.",
 )
 
 # %% [markdown]
@@ -105,6 +106,8 @@ toward = (true - late.detach())[0].numpy()
 cosine = {name: float(g @ toward / np.linalg.norm(g) / np.linalg.norm(toward)) for name, g in push.items()}
 along = late.detach()[0].numpy()
 scale = {name: float(g @ along / np.linalg.norm(g) / np.linalg.norm(along)) for name, g in push.items()}
+
+# %%
 fig, ax = plt.subplots(figsize=(8, 3))
 _ = ax.plot(t, toward / np.abs(toward).max(), color="black", lw=2, label="truth minus prediction")
 for name in ("Huber", "entropy", "stft"):
@@ -113,8 +116,8 @@ _ = ax.set(xlabel="time (ms)", ylabel="direction, largest value 1")
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 plot.show(
     fig,
-    "Downhill directions of three losses over time, beside the error. Those of Huber and of the short- "
-    "time spectra follow truth minus prediction; that of the entropy swings with little relation to it.",
+    "Downhill directions of three losses over time, beside the error. Those of Huber and of the short- time spectra "
+    "follow truth minus prediction; that of the entropy swings with little relation to it.",
 )
 pd.DataFrame({"cosine with the error": cosine, "cosine with the prediction": scale}).round(3)
 
@@ -160,8 +163,8 @@ for ax, (name, label) in zip(axes.flat, measures.items(), strict=True):
     _ = ax.set(xlabel=f"difference in {label.replace('R2', '$R^2$')}")
 plot.show(
     fig,
-    "Forest plots for each spectral term and weight in four measures. The mean R² does not gain and falls "
-    "at large weights; errors above 20 Hz stay or grow, while the log-spectral distance falls.",
+    "Forest plots for each spectral term and weight in four measures. The mean R² does not gain and falls at large "
+    "weights; errors above 20 Hz stay or grow, while the log-spectral distance falls.",
 )
 found["r2"].drop(columns="p").round(4)
 

@@ -74,9 +74,8 @@ _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor
 fig.savefig(result_file("14_data_efficiency.png"), dpi=120, metadata={"Software": None})
 plot.show(
     fig,
-    "1 − mean R² over the number of training tissues, both logarithmic, with bands. The paper's "
-    "architecture falls steadily, the structured surrogate starts far lower and falls further, ridge "
-    "stays highest and flat.",
+    "1 − mean R² over the number of training tissues, both logarithmic, with bands. The paper's architecture falls "
+    "steadily, the structured surrogate starts far lower and falls further, ridge stays highest and flat.",
 )
 
 # %% [markdown]

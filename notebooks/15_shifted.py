@@ -92,6 +92,8 @@ for (method, name), some in per_tissue.groupby(["method", "set"]):
     )
 table = pd.DataFrame(table)
 table.round(5).to_csv(result_file("15_shifted.csv"), index=False)
+
+# %%
 fig, ax = plt.subplots(figsize=(9, 4.6))
 for k, (method, marker) in enumerate(zip(order, "v^osDP", strict=True)):
     of = table[table.method == method].set_index("set").loc[[*names]]
@@ -108,9 +110,8 @@ _ = ax.invert_yaxis()
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 plot.show(
     fig,
-    "Mean R² with its interval for six methods, one row a set. Methods that carry the formula stay near "
-    "one but for the cell MBR; the paper's network drops on most sets, and the blind methods scatter "
-    "widely.",
+    "Mean R² with its interval for six methods, one row a set. Methods that carry the formula stay near one but for "
+    "the cell MBR; the paper's network drops on most sets, and the blind methods scatter widely.",
 )
 
 # %% [markdown]

@@ -147,9 +147,9 @@ _ = axes[1].tick_params(axis="x", labelsize="small")
 fig.savefig(result_file("16_results.png"), dpi=120, metadata={"Software": None})
 plot.show(
     fig,
-    "Left, R² of every tissue by method, a ladder from the mean ECG to the true conductivity: the points "
-    "crowd toward one on the way up. Right, what is missing to one by texture: least for structured, most "
-    "in diffuse and interstitial fibrosis.",
+    "Left, R² of every tissue by method, a ladder from the mean ECG to the true conductivity: the points crowd toward "
+    "one on the way up. Right, what is missing to one by texture: least for structured, most in diffuse and "
+    "interstitial fibrosis.",
 )
 
 # %% [markdown]

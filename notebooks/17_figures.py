@@ -62,6 +62,8 @@ test = pd.DataFrame(
     ecg.sim.values,
 )
 conditions = [name for name in plot.COLORS if name in set(test.condition)]
+
+# %%
 fig, axes = plt.subplots(2, 2, figsize=(8.5, 5.6))
 for ax, name in zip(axes.flat, conditions, strict=False):
     of = test[test.condition == name].r2.sort_values()
@@ -76,9 +78,8 @@ _ = fig.supylabel(plot.PHI_E_LABEL, fontsize="medium")
 save(fig, 1)
 plot.show(
     fig,
-    "Predicted over true ECGs, the test tissue of median score of each condition. In healthy tissue and "
-    "with gap junction remodeling they coincide; with fibrosis sizes are off in places and notches are "
-    "missed.",
+    "Predicted over true ECGs, the test tissue of median score of each condition. In healthy tissue and with gap "
+    "junction remodeling they coincide; with fibrosis sizes are off in places and notches are missed.",
 )
 
 # %% [markdown]
@@ -99,8 +100,8 @@ _ = ax.legend(frameon=False, fontsize="small", markerscale=4)
 save(fig, 2)
 plot.show(
     fig,
-    "Scatter of predicted against true samples, colored by condition, with the line of equality. The "
-    "points crowd along the line; those of fibrotic and combined tissue scatter most.",
+    "Scatter of predicted against true samples, colored by condition, with the line of equality. The points crowd "
+    "along the line; those of fibrotic and combined tissue scatter most.",
 )
 
 # %% [markdown]
@@ -116,26 +117,15 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
 for ax, method in zip(axes, shown, strict=True):
     of = scores[scores.method == method].assign(loss=lambda rows: 1 - rows.r2)
     colors = {name: plot.COLORS[name] for name in conditions}
-    _ = sns.boxplot(
-        of,
-        x="condition",
-        y="loss",
-        hue="condition",
-        order=conditions,
-        palette=colors,
-        legend=False,
-        fliersize=2,
-        linecolor="black",
-        log_scale=True,
-        ax=ax,
-    )
+    shared = dict(order=conditions, palette=colors, legend=False, fliersize=2, linecolor="black", log_scale=True)
+    _ = sns.boxplot(of, x="condition", y="loss", hue="condition", ax=ax, **shared)
     _ = ax.set(title=method, xlabel="", ylabel=r"$1 - R^2$ of a tissue")
     _ = ax.set_xticks(range(len(conditions)), [plot.LABELS[name] for name in conditions])
 save(fig, 3)
 plot.show(
     fig,
-    "Box plots of 1 − R² by condition on a logarithmic axis, the paper's network beside the structured "
-    "one. Both are worse with fibrosis; the boxes of the structured one lie far lower.",
+    "Box plots of 1 − R² by condition on a logarithmic axis, the paper's network beside the structured one. Both are "
+    "worse with fibrosis; the boxes of the structured one lie far lower.",
 )
 
 # %% [markdown]
@@ -154,8 +144,8 @@ _ = axes[1].set(xlabel="epoch", ylabel=r"mean $R^2$, validation tissues", ylim=(
 save(fig, 4)
 plot.show(
     fig,
-    "Training loss and validation R² over the epochs. The loss falls on its logarithmic axis and "
-    "flattens; R² rises within a few epochs and levels off below one.",
+    "Training loss and validation R² over the epochs. The loss falls on its logarithmic axis and flattens; R² rises "
+    "within a few epochs and levels off below one.",
 )
 
 # %% [markdown]
@@ -171,8 +161,8 @@ _ = ax.set(xlabel=r"difference in mean $R^2$ from the network with all parts")
 save(fig, 5)
 plot.show(
     fig,
-    "Forest plot of the difference in mean R² of each variant from the network with all parts. Most "
-    "intervals hold zero; a decoder that looks back only, or none, is clearly worse.",
+    "Forest plot of the difference in mean R² of each variant from the network with all parts. Most intervals hold "
+    "zero; a decoder that looks back only, or none, is clearly worse.",
 )
 
 # %% [markdown]
@@ -195,8 +185,8 @@ _ = ax.legend(frameon=False, fontsize="small")
 save(fig, 6)
 plot.show(
     fig,
-    "1 − mean R² over the number of training tissues, both logarithmic. The paper's architecture falls "
-    "steadily, the structured surrogate starts far lower and falls further, ridge stays highest and flat.",
+    "1 − mean R² over the number of training tissues, both logarithmic. The paper's architecture falls steadily, the "
+    "structured surrogate starts far lower and falls further, ridge stays highest and flat.",
 )
 
 # %% [markdown]
@@ -216,9 +206,8 @@ _ = ax.invert_yaxis()
 save(fig, 7)
 plot.show(
     fig,
-    "R² with its interval for each reading of what the paper leaves open. Most points lie left of the "
-    "band that rounds to the paper's number; tissue without fibrosis and the median of mild tissue reach "
-    "it.",
+    "R² with its interval for each reading of what the paper leaves open. Most points lie left of the band that "
+    "rounds to the paper's number; tissue without fibrosis and the median of mild tissue reach it.",
 )
 
 # %% [markdown]

@@ -206,11 +206,13 @@ assert judged.met[claimed].all(), judged
 judged.assign(met=judged.met.map({True: "yes", False: "no"}), measured=judged.measured.astype(float).round(2))
 
 # %%
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=(1.3, 1))
 shown = speed.query("quantity == 'time_per_update' and n == @n_shown and case in ['finitewave', 'ours']")
 shown = pd.concat([shown, speed.query("quantity == 'time_per_update' and case == 'anisotropic'")])
 shown = shown.sort_values("value", ascending=False)
 names = {"ours": "ours, isotropic", "anisotropic": "ours, anisotropic", "finitewave": "Finitewave"}
+
+# %%
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=(1.3, 1))
 left.hlines(range(len(shown)), shown.low, shown.high, color="0.6")
 left.plot(shown.value, range(len(shown)), "o")
 left.set_yticks(range(len(shown)), [f"{names[row.case]}, {row.precision}" for row in shown.itertuples()])
@@ -224,9 +226,8 @@ right.axhline(counts["isotropic"]["limit"], color="C3", ls="--")
 _ = right.set(xscale="log", ylim=(0, None), xlabel="nodes (thousands)", ylabel="time per node-update (ns)")
 plot.show(
     fig,
-    "Left, time per node-update by code, logarithmic: ours lies close to the limit of the hardware, "
-    "Finitewave far to the right. Right, ours over the number of nodes: flat at first, then rising where "
-    "memory decides.",
+    "Left, time per node-update by code, logarithmic: ours lies close to the limit of the hardware, Finitewave far to "
+    "the right. Right, ours over the number of nodes: flat at first, then rising where memory decides.",
 )
 
 # %% [markdown]
@@ -288,9 +289,9 @@ right.minorticks_off()
 _ = fig.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize="small")
 plot.show(
     fig,
-    "Left, time per sample over the number of electrodes: Finitewave's tracker lies far above ours. "
-    "Right, differences of activation times over the spacing: those between the codes lie far below those "
-    "from the finest grid.",
+    "Left, time per sample over the number of electrodes: Finitewave's tracker lies far above ours. Right, "
+    "differences of activation times over the spacing: those between the codes lie far below those from the finest "
+    "grid.",
 )
 
 # %% [markdown]

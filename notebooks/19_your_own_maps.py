@@ -70,8 +70,8 @@ for ax, t in zip(axes[0], shown, strict=True):
 _ = fig.colorbar(image, ax=axes, label="$V_m$ (mV)", shrink=0.7)
 plot.show(
     fig,
-    "Maps of the imported voltage at successive times: a wave starts in a corner, crosses the sheet and "
-    "leaves it. Dark spots inside the wave are fibrotic pixels that stay near rest.",
+    "Maps of the imported voltage at successive times: a wave starts in a corner, crosses the sheet and leaves it. "
+    "Dark spots inside the wave are fibrotic pixels that stay near rest.",
 )
 
 # %% [markdown]
@@ -98,8 +98,8 @@ for ax, (title, field) in zip(axes, fields.items(), strict=True):
     _ = fig.colorbar(image)
 plot.show(
     fig,
-    "Maps of the inferred diffusivity, of its expected error, and of the share that conducts. Diffusivity "
-    "and share drop in the same fibrotic spots; the error is uneven and largest in scattered patches.",
+    "Maps of the inferred diffusivity, of its expected error, and of the share that conducts. Diffusivity and share "
+    "drop in the same fibrotic spots; the error is uneven and largest in scattered patches.",
 )
 
 # %% [markdown]
@@ -113,6 +113,8 @@ plot.show(
 comparable = {"phi_e", "electrodes"} <= {*maps.data_vars} and "time_ecg" in maps.coords
 n = min(out.sizes["lead"], 5)
 n_rows, n_columns = -(-n // 3), min(n, 3)
+
+# %%
 fig, axes = plt.subplots(n_rows, n_columns, figsize=(3.2 * n_columns, 2.7 * n_rows), squeeze=False)
 for ax, lead in zip(axes.flat, out.lead.values[:n], strict=False):
     one = out.sel(lead=lead)
@@ -130,8 +132,8 @@ for ax in axes.flat[n:]:
 _ = axes[0][0].legend(frameon=False, fontsize="small")
 plot.show(
     fig,
-    "Predicted ECGs over time with their bands, a panel for each electrode, over those in the file. "
-    "Shapes and times agree; the predicted deflections are a little smaller.",
+    "Predicted ECGs over time with their bands, a panel for each electrode, over those in the file. Shapes and times "
+    "agree; the predicted deflections are a little smaller.",
 )
 
 # %% [markdown]
@@ -167,8 +169,8 @@ _ = ax.plot(npy.time, npy.phi_e[0], "--", label="maps.npy")
 _ = ax.legend(frameon=False)
 plot.show(
     fig,
-    "The solver's ECG over time and the predictions from two files. All three nearly coincide; only small "
-    "notches differ.",
+    "The solver's ECG over time and the predictions from two files. All three nearly coincide; only small notches "
+    "differ.",
 )
 assert r2(true.values[None], nc.phi_e.values)[0] > claim_r2_min
 

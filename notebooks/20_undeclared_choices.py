@@ -115,8 +115,8 @@ _ = ax.axvline(paper_r2 - rounding, color="black", ls=":")
 _ = ax.set(xlabel="mean $R^2$ over 30 test tissues", ylabel="draws")
 plot.show(
     fig,
-    "Histogram of the mean R² over draws of thirty test tissues. Nearly all of it lies left of the dotted "
-    "line, the paper's number rounded down, with a long tail to the left.",
+    "Histogram of the mean R² over draws of thirty test tissues. Nearly all of it lies left of the dotted line, the "
+    "paper's number rounded down, with a long tail to the left.",
 )
 print(
     f"{lucky:.2%} of {n_draws} draws of thirty reach {paper_r2 - rounding:g}; middle 95 %: {np.quantile(drawn, 0.025):.3f} to {np.quantile(drawn, 0.975):.3f}"
@@ -168,9 +168,8 @@ _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor
 fig.savefig(result_file("20_undeclared_choices.png"), dpi=120, metadata={"Software": None})
 plot.show(
     fig,
-    "R² with its interval for each reading of what the paper leaves open, colored by verdict. Most points "
-    "lie left of the band that rounds to the paper's number; tissue without fibrosis and the median of "
-    "mild tissue reach it.",
+    "R² with its interval for each reading of what the paper leaves open, colored by verdict. Most points lie left of "
+    "the band that rounds to the paper's number; tissue without fibrosis and the median of mild tissue reach it.",
 )
 
 # %% [markdown]
