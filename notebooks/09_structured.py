@@ -106,14 +106,17 @@ for ax, (title, field) in zip(axes, fields.items(), strict=True):
     _ = fig.colorbar(image)
 plot.show(
     fig,
-    "Three maps of one tissue, read off the passing front: the share that conducts is low in the scars, speed and "
-    "duration are even outside of them but for their borders, the stimulus, and where waves meet.",
+    "Three maps of one tissue. The share that conducts is near zero in the scars. Elsewhere the speed of the front "
+    "and the duration are even, with fine rings; the speed is high at the stimulus and behind the scars, where waves "
+    "meet.",
 )
 
 # %% [markdown]
 # Left: fibrosis shows as a low amplitude. Where there is next to none, no front passes, and the other two maps are gray. Middle: the front is slow
 # where the tissue conducts badly; the speed is spuriously high where the wave starts and where waves meet, for there the crossing times are flat.
-# Right: the action potential is a little longer or shorter where current is lost or gained. The figure does not show $D$: that takes the next step.
+# The scale is narrow: the fine rings come from the frames, which meet the front at another phase in each pixel, and along the diagonals the grid
+# makes it a little too fast. Right: the action potential is a little longer or shorter where current is lost or gained. The figure does not show
+# $D$: that takes the next step.
 #
 # ## Several beats
 #
