@@ -262,3 +262,11 @@ def test_equations_become_literal_blocks_and_names_links():
         "    (n,), mV,",
         "    see ``nothing_of_ours``",
     ]
+
+
+def test_constants_are_shown_as_they_stand():
+    assert docstrings.constants("torso") == [
+        "ON_SURFACE = 1e-6  # how far from the boundary an electrode on it may be, in radii"
+    ]
+    assert "FK_SETS = (FK_CAF, FK_MLR1, FK_MBR, FK_BR, FK_GP)" in docstrings.constants("cell")
+    assert not any(line.startswith("_") for module in MODULES for line in docstrings.constants(module))

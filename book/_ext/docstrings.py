@@ -1,8 +1,8 @@
 """Docstrings as the API pages show them: equations as literal blocks, names in backticks as links, one line a parameter.
 
 Our docstrings are meant to be read where they stand. Before numpydoc takes one over, an indented block of its prose
-becomes a literal block, ```name``` a link where that name is documented and code where it is not, and the text after
-``name :`` the description of the parameter, not its type.
+becomes a literal block, a name in backticks a link where that name is documented and code where it is not, and the text after
+``name :`` the description of the parameter, not its type. The constants of a module are shown below its text.
 """
 
 import ast
@@ -109,6 +109,23 @@ def rewrite(docstring: list[str], module: str) -> list[str]:
     return out
 
 
+def constants(module: str) -> list[str]:
+    """Lines of the source that name a constant of a module, with what is said of it there."""
+    source = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+    lines, out = source.splitlines(), []
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        names = [one.id for target in targets for one in ast.walk(target or ast.Pass()) if isinstance(one, ast.Name)]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and all(re.fullmatch("[A-Z][A-Z0-9_]*", one) for one in names):
+            out += [line.removesuffix("  # fmt: skip") for line in lines[node.lineno - 1 : node.end_lineno]]
+    return out
+
+
+def append_constants(app: Sphinx, what: str, name: str, obj, options, lines: list[str]) -> None:
+    if what == "module" and name.startswith("forwardecg.") and (found := constants(name.partition(".")[2])):
+        lines += ["", ".. rubric:: Constants", "", ".. code-block:: python", "", *(f"    {line}" for line in found), ""]
+
+
 def process(app: Sphinx, what: str, name: str, obj, options, lines: list[str]) -> None:
     package, _, rest = name.partition(".")
     if package == "forwardecg":
@@ -122,5 +139,6 @@ def skip(app: Sphinx, what: str, name: str, obj, skipped: bool, options) -> bool
 
 def setup(app: Sphinx) -> dict:
     app.connect("autodoc-process-docstring", process, priority=400)  # before numpydoc
+    app.connect("autodoc-process-docstring", append_constants, priority=600)
     app.connect("autodoc-skip-member", skip)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
