@@ -94,6 +94,8 @@ def toy_book(folder, page: nbformat.NotebookNode, asked: dict) -> BeautifulSoup:
     (folder / "book").mkdir()
     (folder / "book" / "_ext").symlink_to(BOOK / "_ext")
     (folder / "book" / "way.yml").write_text(yaml.safe_dump({"pages": asked, "files": {}}), encoding="utf-8")
+    (folder / HEADLINE).parent.mkdir(parents=True)
+    (folder / HEADLINE).write_text("{}", encoding="utf-8")
     nbformat.write(page, folder / "toy.ipynb")
     (folder / "_toc.yml").write_text("format: jb-book\nroot: toy\n", encoding="utf-8")
     sphinx = {"local_extensions": {name: "book/_ext" for name in ("forwardecg_book", "made", "way", "alt")}}
@@ -124,16 +126,18 @@ def test_figures_of_a_notebook_are_told_in_words(tmp_path):
             nbformat.v4.new_code_cell("none", outputs=[image("image/png", PIXEL, None)], execution_count=2),
         ],
     )
-    asked = {"toy": {"question": "What is it?", "answer": "It is a toy.", "next": {"page": "nowhere", "why": "to go"}}}
+    asked = {
+        "toy": {"question": "What is it?", "answer": "It is a xylophone.", "next": {"page": "nowhere", "why": "to go"}}
+    }
     built = toy_book(tmp_path, page, asked)
     article = built.find("article")
     alts = [one.get("alt") for one in article.find_all("img")]
     assert alts[:3] == ["a wave", "a trace", "as it was"] and alts[3] not in {"a wave", "a trace"}
     box = article.find("aside", attrs={"aria-label": "Question and answer of this page"})
-    assert [part.get_text() for part in box.find_all("p")] == ["Question What is it?", "Answer It is a toy."]
+    assert [part.get_text() for part in box.find_all("p")] == ["Question What is it?", "Answer It is a xylophone."]
     assert box.find_previous_sibling("h1") is not None and article.find("section", class_="way") is None
     index = (tmp_path / "_build" / "html" / "searchindex.js").read_text(encoding="utf-8")
-    assert '"toy"' in index
+    assert "xylophon" in index, "the box is searched as well"
     assert b64decode(PIXEL) == next((tmp_path / "_build" / "html" / "_images").glob("*.png")).read_bytes()
 
 

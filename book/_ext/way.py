@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
-from forwardecg_book import headline_node, setting_node
+from forwardecg_book import HEADLINE, headline_node, setting_node
 from made import files_of
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -96,8 +96,8 @@ def put_on_page(app: Sphinx, doctree: nodes.document) -> None:
         env.note_dependency(str(path))
     entry = way(env.srcdir).get(here)
     page = next(doctree.findall(nodes.section), None)
-    if entry is None or page is None:
-        return
+    if entry is None or page is None or not (Path(env.srcdir) / HEADLINE).is_file():
+        return  # a notebook that is rendered alone ran with other parameters, and may have another answer
     answer = labeled("Answer", *sentence(env, entry["answer"]))
     first = page.children[1] if len(page.children) > 1 else None
     if isinstance(first, nodes.paragraph) and first.astext().startswith("Question."):
