@@ -199,7 +199,7 @@ def gallery(ds, sims, titles, alt):
         axes[2, column].set_title(f"at {t:.0f} ms", fontsize="small")
         axes[3, column].set(xlabel="time (ms)", ylabel=plot.PHI_E_LABEL if column == 0 else "")
     for row, image, label in zip(
-        axes, (D, lat, V_m), ("$D$ (mm$^2$/ms)", "activation (ms)", "$V_m$ (mV)"), strict=False
+        axes, (D, lat, V_m), ("$D$ (mm$^2$/ms)", r"$\mathrm{LAT}$ (ms)", "$V_m$ (mV)"), strict=False
     ):
         fig.colorbar(image, ax=row, label=label, shrink=0.85)
         for ax in row:
