@@ -32,7 +32,7 @@ def interval(
     values : (n,), one a tissue
     seed : of the draws
     level : of the interval
-    statistic : array -> number; with the argument axis
+    statistic : array -> number; faster if it takes an argument axis
 
     Returns
     -------

@@ -248,7 +248,7 @@ def hybrid(ecg_pred: Tensor, ecg_true: Tensor, *, delta: float, weight: float, s
     ValueError
         Shapes that differ.
     KeyError
-        ``spectral`` is none of `SPECTRAL`.
+        ``weight`` is not 0, and ``spectral`` none of `SPECTRAL`.
 
     Examples
     --------

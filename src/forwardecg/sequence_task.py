@@ -70,7 +70,8 @@ class SequenceTask:
     Raises
     ------
     ValueError
-        Other leads in val than in train; an ECG that is flat; electrodes that no symmetry permutes, to be augmented.
+        Other leads in val than in train; an ECG that is flat or not finite; to be augmented, but with electrodes that
+        the symmetries do not permute.
 
     Examples
     --------

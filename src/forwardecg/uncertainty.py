@@ -208,7 +208,7 @@ class Reference:
     Parameters
     ----------
     mean : (k,) of the features
-    whitening : (k, k); features times it have about unit covariance
+    whitening : (k, k); applied to features less their mean, it gives them about unit covariance
     threshold : of `unusualness`
 
     Examples
