@@ -389,6 +389,7 @@ heights = ("RMS error of $A u/\\Delta x^2$ (1/ms)", "relative error", "speed (mm
 for ax, xlabel, ylabel in zip(axes.flat, labels, heights, strict=True):
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(fontsize="small")
+bent.set_ylim(top=bent.get_ylim()[1] + 0.35 * np.ptp(bent.get_ylim()))  # room for its legend
 plot.show(
     fig,
     "Four panels of checks. Errors fall along lines of slope two in space and one in time; the speed of a curved "
