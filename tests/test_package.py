@@ -210,7 +210,7 @@ import forwardecg
 sheet = forwardecg.healthy((24, 30), dx=0.5, D0=0.1)
 electrodes = forwardecg.electrodes.center_electrode(sheet.D.shape, sheet.dx, z=10.0)
 V = -85 + 100 * np.linspace(0, 1, 24 * 30).reshape(1, 24, 30) ** 2
-ds = forwardecg.simulate(sheet, forwardecg.edge_stimulus(sheet.D.shape, sheet.dx), t_end=20.0, electrodes=electrodes)
+ds = forwardecg.simulate(sheet, [forwardecg.edge_stimulus(sheet.D.shape, sheet.dx)], t_end=20.0, electrodes=electrodes)
 print(json.dumps([forwardecg.pseudo_ecg(V, sheet, electrodes).ravel().tolist(), float(abs(ds.phi_e).max())]))
 """
     ecg, peak = json.loads(clean(code).splitlines()[-1])  # lines of progress before it
