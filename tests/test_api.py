@@ -127,14 +127,14 @@ def small() -> xr.Dataset:
     return load_small()
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", ["__init__", *MODULES])
 def test_examples_run(module, tmp_path, monkeypatch, capsys, one_thread):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("forwardecg.maps.load_small", lambda: small().copy())  # read once, two dozen examples take it
     monkeypatch.setattr("forwardecg.paths._STAGE", tmp_path)
     monkeypatch.setenv("FORWARDECG_PROGRESS", os.fspath(tmp_path / "progress"))
     mpl.use("agg")
-    loaded = importlib.import_module(f"forwardecg.{module}")
+    loaded = importlib.import_module("forwardecg" if module == "__init__" else f"forwardecg.{module}")
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner(verbose=False)
     with mpl.rc_context():
         for name in ("", *public(module)):
@@ -200,6 +200,10 @@ def test_every_module_is_on_one_page_and_every_page_in_the_book():
     overview = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^   forwardecg\.(\w+)$", overview, re.M)) == MODULES
     assert sorted(re.findall(r"\]\(api/(\w+)\)", overview)) == [page.stem for page in PAGES]
+    stub = (PACKAGE / "__init__.pyi").read_text(encoding="utf-8")
+    top = re.findall(r"`~forwardecg\.(\w+)\.(\w+)`", overview)
+    assert [name for _, name in top] == re.findall(r"^from \.\w+ import (\w+)", stub, re.M)
+    assert all(name in public(module) for module, name in top)
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     chapters = [one for part in toc["parts"] for one in part["chapters"] if one["file"] == "book/api"]
     assert sorted(one["file"] for one in chapters[0]["sections"]) == [f"book/api/{page.stem}" for page in PAGES]
