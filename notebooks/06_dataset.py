@@ -23,7 +23,7 @@
 # Needs nothing but the package; some 20 minutes on two cores the first time, a minute afterward (the tissues are
 # stored, and an interrupted run goes on where it stopped). With other values:
 # `make run NB=06_dataset SET="n_sim=20 z_mm=20"`. Every choice below is ours and stands, with its reason, in
-# {ref}`choices-tissue` and {ref}`choices-sim`; how to load, export and extend the set is in {doc}`../book/data`.
+# {ref}`choices-tissue` and {ref}`choices-sim`; how to load, export and extend the set is in {doc}`../book/use`.
 
 # %%
 from dataclasses import asdict

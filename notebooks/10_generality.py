@@ -105,7 +105,7 @@ def row(scores, leads):
 rows = {name: row(all_scores(part), part.leads) for name, part in maps.items()}
 
 # %% [markdown]
-# $\kappa = D/c^2$ belongs to the cell model. Another cell changes it, and with it the amplitude of the whole ECG. Where the cell is known, so
+# $\kappa = D/(\varphi c^2)$ belongs to the cell model. Another cell changes it, and with it the amplitude of the whole ECG. Where the cell is known, so
 # is its $\kappa$, from one cable; the rows *cell known* use the ratio of the two.
 
 # %%

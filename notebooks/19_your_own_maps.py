@@ -20,7 +20,7 @@
 #
 # Needs the published weights only. With your own file:
 # `make run NB=19_your_own_maps SET="source='/path/to/maps.nc'"`, or with `dx_mm=2.0 dt_ms=5.0 unit='mV'` where the file does not say
-# them. What may be in a file is on the page {doc}`../book/data`, what the surrogate does with it in {doc}`../book/structured`.
+# them. What may be in a file is on the page {doc}`../book/use`, what the surrogate does with it in {doc}`../book/structured`.
 
 # %%
 from pathlib import Path
