@@ -11,7 +11,8 @@ TRAINED = (  # each with a table of its trainings
 )
 EXPERIMENTS = ("baselines_cv", "readable", "repeat", "cost", *TRAINED, *(f"{name}_trainings" for name in TRAINED))
 RUNS = tuple(f"results/runs/{name}.csv" for name in EXPERIMENTS)  # by `make experiments`: every fold and seed, hours of training
-INPUTS = ("results/bench_speed.csv", "results/bench_nversion.csv", *RUNS)  # the first two by `make bench`, on a quiet machine
+DEMO = ("results/demo.csv", "results/demo_table.csv", "results/demo_agreement.csv")  # by tools/demo.py, for the page demo
+INPUTS = ("results/bench_speed.csv", "results/bench_nversion.csv", *DEMO, *RUNS)  # the first two by `make bench`, on a quiet machine
 
 
 def runs(*names: str) -> tuple[str, ...]:
