@@ -43,14 +43,20 @@ def task_reproduction(runs, code, produces):
 @task(
     kwargs={
         "pages": sorted(path for path in (ROOT / "book").rglob("*.*") if path.suffix != ".pyc"),
-        "settings": [ROOT / "_config.yml", ROOT / "_toc.yml"],
+        "settings": [
+            ROOT / name for name in ("_config.yml", "_toc.yml", "requirements.lock", "pyproject.toml", "CITATION.cff")
+        ],
+        # the reference is made of its docstrings
+        "package": sorted((ROOT / "src" / "forwardecg").glob("*.py")),
         "notebooks": [notebook.published for notebook in NOTEBOOKS],
         "numbers": [MERGED, CLAIMS],
-        "pictures": sorted(RESULTS.glob("*.png")) or None,
+        # pictures, and what can be downloaded
+        "files": [path for path in sorted(RESULTS.rglob("*.*")) if path not in (MERGED, CLAIMS)] or None,
+        "lists": [ROOT / "tools" / "registry.py", *(notebook.source for notebook in NOTEBOOKS)],
         "produces": ROOT / "_build" / "html" / "index.html",
     }
 )
-def task_book(pages, settings, notebooks, numbers, pictures, produces):
+def task_book(pages, settings, package, notebooks, numbers, files, lists, produces):
     __tracebackhide__ = True
     hold_lock(ROOT / "_run")
     done = render.build(ROOT, *render.STRICT)

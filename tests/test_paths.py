@@ -56,8 +56,8 @@ def test_stage_variable_moves_only_what_is_written(tmp_path):
 def test_an_installed_wheel_reads_its_own_weights_and_writes_to_the_user_cache(tmp_path):
     package = tmp_path / "site" / "forwardecg"
     package.mkdir(parents=True)
-    for name in ("__init__", "paths"):
-        (package / f"{name}.py").write_text((paths.PACKAGE / f"{name}.py").read_text())
+    for name in ("__init__.py", "__init__.pyi", "paths.py"):
+        (package / name).write_text((paths.PACKAGE / name).read_text())
     at = ask(package.parent, XDG_CACHE_HOME=str(tmp_path / "user"))
     assert at["ROOT"] == "None"
     assert at["MODELS"] == str(package / "models")
