@@ -44,7 +44,7 @@ def shown(monkeypatch, draw):
     plot.show(fig, ALT)
     assert not plt.fignum_exists(fig.number)
     (kind,) = {*found["data"]} - {"text/plain"}
-    assert found["metadata"][kind] == {"alt": ALT}
+    assert found["metadata"][kind]["alt"] == ALT
     return kind, found["data"][kind]
 
 
@@ -59,6 +59,22 @@ def test_lines_are_shown_as_vectors_and_maps_as_pixels(monkeypatch):
         lambda ax: ax.scatter(*np.random.default_rng(0).random((2, 20_000))),
     )]  # fmt: skip
     assert kinds == ["image/png"] * 3
+
+
+def test_a_map_keeps_its_colors_in_a_third_of_the_bytes():
+    """The colors of viridis, read off the picture of a ramp."""
+    import matplotlib.pyplot as plt
+
+    plot.set_style()
+    fig = plt.figure(figsize=(5, 5), layout="none")
+    fig.add_axes((0, 0, 1, 1)).imshow(np.linspace(0, 1, 250_000).reshape(500, 500))
+    png, width = plot._pixels(fig)
+    raw = BytesIO()
+    fig.savefig(raw, format="png", bbox_inches="tight", dpi=plot.SHARPNESS * 100)
+    plt.close(fig)
+    ours, theirs = (np.asarray(Image.open(BytesIO(one)).convert("RGB")).astype(int) for one in (png, raw.getvalue()))
+    assert width == round(ours.shape[1] / plot.SHARPNESS)
+    assert np.abs(ours - theirs).max() <= 12 and len(png) < len(raw.getvalue()) / 2
 
 
 def test_a_figure_without_words_is_refused():
