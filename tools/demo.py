@@ -100,7 +100,9 @@ def exported() -> dict:
 
 def rounded(values):
     """Nine digits: more than single precision, and the same on every processor but for the last."""
-    return json.loads(json.dumps(np.asarray(values, float).tolist()), parse_float=lambda text: float(f"{float(text):.9g}"))
+    return json.loads(
+        json.dumps(np.asarray(values, float).tolist()), parse_float=lambda text: float(f"{float(text):.9g}")
+    )
 
 
 def script(data: dict) -> str:
@@ -163,7 +165,13 @@ def measured() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-NAMES = {"healthy": "healthy", "weak": "weak coupling", "diffuse": "diffuse fibrosis", "patchy": "patchy fibrosis", "compact": "compact scars"}
+NAMES = {
+    "healthy": "healthy",
+    "weak": "weak coupling",
+    "diffuse": "diffuse fibrosis",
+    "patchy": "patchy fibrosis",
+    "compact": "compact scars",
+}
 
 
 def table(rows: pd.DataFrame) -> list[list[str]]:
@@ -171,13 +179,21 @@ def table(rows: pd.DataFrame) -> list[list[str]]:
     out = []
     for name, part in [*((NAMES[kind], rows[rows.kind == kind]) for kind in KINDS), ("all", rows)]:
         out.append([
-            name, f"{len(part)}", f"{part.r2.mean():.3f}", f"{part.r2.min():.3f}", f"{part.inside.mean():.2f}",
+            name, f"{len(part)}", f"{part.r2.mean():.3f}", f"{part.r2.min():.3f}", f"{part.inside.mean():.3f}",
             f"{part.whole.sum()} of {len(part)}", f"{part.flagged.sum()} of {len(part)}",
         ])  # fmt: skip
     return out
 
 
-HEAD = ["sheets", "n", "mean R²", "smallest R²", "share of samples in the band", "whole traces in the band", "flagged as unusual"]
+HEAD = [
+    "sheets",
+    "n",
+    "mean R²",
+    "smallest R²",
+    "share of samples in the band",
+    "whole traces in the band",
+    "flagged as unusual",
+]
 
 
 def agreement() -> list[list[str]]:
@@ -193,7 +209,10 @@ def as_csv(head: list[str], rows: list[list[str]]) -> str:
 
 def printed(rows: pd.DataFrame) -> dict[str, str]:
     """The two tables of the page by file name."""
-    return {"demo_table.csv": as_csv(HEAD, table(rows)), "demo_agreement.csv": as_csv(["quantity", "largest difference allowed"], agreement())}
+    return {
+        "demo_table.csv": as_csv(HEAD, table(rows)),
+        "demo_agreement.csv": as_csv(["quantity", "largest difference allowed"], agreement()),
+    }
 
 
 # The page without the book around it
@@ -235,7 +254,7 @@ def picture(path: Path) -> None:
         page.click("#demo-play")
         page.wait_for_function("forwardecgDemo.page.state().surrogate === 'done'", timeout=60_000)
         page.evaluate("forwardecgDemo.page.show(75)")
-        shot = page.locator("#demo .demo-stage").screenshot()
+        shot = page.locator("#demo-app .demo-stage").screenshot()
         Image.open(io.BytesIO(shot)).convert("RGB").save(path, quality=70, method=6)
 
 

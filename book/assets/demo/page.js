@@ -13,7 +13,7 @@
   const NAMES = { healthy: "healthy", diffuse: "diffuse fibrosis", patchy: "patchy fibrosis", compact: "compact scars", weak: "weak coupling" };
 
   const element = (name) => document.getElementById(`demo-${name}`);
-  const root = document.getElementById("demo");
+  const root = document.getElementById("demo-app");
   if (!root) return;
   root.hidden = false;
   const sheetCanvas = element("sheet"), ecgCanvas = element("ecg");
@@ -129,7 +129,7 @@
     result = { m, found, unusual, flags: demo.flags(seen.inputs, unusual, data), ...demo.conductivityWithError(found, m, data) };
     surrogate = "done";
     judge();
-    say(`The surrogate has answered: ${scores()}`);
+    say(`The surrogate has answered: R² ${result.r2.toFixed(3)}.${result.flags.length ? " The maps are unusual." : ""}`);
     refresh();
   }
 
@@ -233,9 +233,11 @@
   const VOLTAGE = lookup(data.colors.voltage), DIFFUSIVITY = lookup(data.colors.diffusivity);
   const color = (name) => getComputedStyle(root).getPropertyValue(`--demo-${name}`).trim();
 
+  const scratch = {};
+
   /* Values in 0..1 as an image of n x n pixels; NaN: the gray of what does not conduct. */
   function image(canvas, n, value, table, dark) {
-    const small = document.createElement("canvas");
+    const small = (scratch[n] ??= document.createElement("canvas"));
     small.width = small.height = n;
     const pen = small.getContext("2d"), pixels = pen.createImageData(n, n), out = pixels.data;
     for (let i = 0; i < n * n; i++) {
@@ -255,16 +257,30 @@
     return shown === null ? sheet.frame() : frames[Math.min(Math.round(shown / data.frame_interval), frames.length - 1)];
   }
 
+  /* Activation times, NaN where there is none: of the cells, or where the tissue is hidden the means of pixels. */
+  function activation(revealed) {
+    const n = revealed ? N : MAP, pool = N / n, total = new Float64Array(n * n), count = new Float64Array(n * n);
+    sheet.lat.forEach((time, i) => {
+      if (time < 0) return;
+      const at = Math.floor(i / N / pool) * n + Math.floor((i % N) / pool);
+      total[at] += time;
+      count[at]++;
+    });
+    const lat = total.map((sum, i) => (count[i] ? sum / count[i] : NaN));
+    return { n, lat, latest: lat.reduce((a, b) => (b > a ? b : a), 1) };
+  }
+
   function drawSheet() {
     const revealed = element("reveal").checked, hole = (i) => revealed && !tissue.conductive[i];
     let pen;
+    element("scale-low").textContent = `${data.rest} mV`.replace("-", "\u2212");
+    element("scale-high").textContent = `${data.rest + data.span} mV${revealed ? "; gray: fibrosis" : ""}`;
     if (view === "activation") {
-      const latest = sheet.lat.reduce((a, b) => Math.max(a, b), 1);
-      const line = (i) => {
-        const band = (j) => Math.floor(sheet.lat[j] / LINES);
-        return sheet.lat[i] >= 0 && ((i % N < N - 1 && band(i) < band(i + 1)) || (i < N * (N - 1) && band(i) < band(i + N)));
-      };
-      pen = image(sheetCanvas, N, (i) => (sheet.lat[i] < 0 ? NaN : 1 - sheet.lat[i] / latest), VOLTAGE, line);
+      const { n, lat, latest } = activation(revealed), band = (j) => Math.floor(lat[j] / LINES);
+      const line = (i) => (i % n < n - 1 && band(i) < band(i + 1)) || (i < n * (n - 1) && band(i) < band(i + n));
+      pen = image(sheetCanvas, n, (i) => 1 - lat[i] / latest, VOLTAGE, line);
+      element("scale-low").textContent = `reached at ${Math.round(latest)} ms`;
+      element("scale-high").textContent = `0 ms; gray: not reached`;
     } else if (revealed) {
       const u = currentFrame();
       pen = image(sheetCanvas, N, (i) => (hole(i) ? NaN : u[i]), VOLTAGE);
@@ -544,7 +560,10 @@
   new MutationObserver(() => refresh()).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 
   element("animate").checked = !still.matches;
-  element("d0").value = tissue.D0;
+  const range = (name, [low, high], value) => Object.assign(element(name), { min: low, max: high }, { value });
+  range("d0", data.D0, tissue.D0);
+  range("height", data.z, data.z_default);
+  element("d-high").textContent = `${data.D0[1]} mm²/ms`;
   bar(element("voltage-bar"), VOLTAGE);
   bar(element("d-bar"), DIFFUSIVITY);
   value("d0", 3, "mm²/ms");
@@ -557,6 +576,7 @@
   /* For tests, and for the curious. */
   demo.page = {
     tissue, electrode, start, reset, play, choose, moveElectrode,
+    inferred: () => result && Array.from(result.D),
     show(t) {
       shown = t;
       refresh();
