@@ -1,0 +1,31 @@
+"""What a screen reader needs and the theme leaves out; none of it can be mended by a style sheet.
+
+The arrows that fold the chapters of the sidebar are buttons without a name: each gets that of its chapter. The list of
+references calls itself a list and holds no list items: it is left a plain block, its entries say themselves what they are.
+"""
+
+from bs4 import BeautifulSoup
+from sphinx.application import Sphinx
+
+
+def name_the_arrows(tree: BeautifulSoup | str) -> BeautifulSoup | str:
+    if isinstance(tree, BeautifulSoup):
+        for summary in tree.select("li.has-children > details > summary"):
+            chapter = summary.find_parent("li").find("a").get_text(strip=True)
+            summary["aria-label"] = f"Pages under {chapter}"
+    return tree
+
+
+def mend(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
+    if "generate_toctree_html" in context:
+        toctree = context["generate_toctree_html"]
+        context["generate_toctree_html"] = lambda *args, **options: name_the_arrows(toctree(*args, **options))
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            '<div role="list" class="citation-list">', '<div class="citation-list">'
+        )
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("html-page-context", mend, priority=900)  # after the theme has put its functions there
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
