@@ -407,7 +407,7 @@
   /* All that depends on the state. */
   function refresh() {
     const t = Math.round(sheet.time), play = element("play");
-    play.textContent = playing ? "Pause" : over ? "Play again" : t > 0 ? "Go on" : "Play";
+    play.textContent = playing ? "Pause" : over ? "Replay" : t > 0 ? "Go on" : "Play";
     element("big-play").hidden = playing || t > 0;
     const slider = element("time");
     slider.max = (frames.length - 1) * data.frame_interval;
