@@ -2,10 +2,18 @@
 
 The arrows that fold the chapters of the sidebar are buttons without a name: each gets that of its chapter. The list of
 references calls itself a list and holds no list items: it is left a plain block, its entries say themselves what they are.
+The figures of notebooks stand in no box: each gets one of the kind that the theme's script makes reachable by the keyboard
+where it scrolls.
 """
+
+import re
 
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
+
+FIGURE = re.compile(
+    r"^<img [^>]*>$", re.MULTILINE
+)  # an output of a cell; images of the text stand in paragraphs or figures
 
 
 def name_the_arrows(tree: BeautifulSoup | str) -> BeautifulSoup | str:
@@ -21,6 +29,7 @@ def mend(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) 
         toctree = context["generate_toctree_html"]
         context["generate_toctree_html"] = lambda *args, **options: name_the_arrows(toctree(*args, **options))
     if "body" in context:
+        context["body"] = FIGURE.sub(r'<div class="output figure">\g<0></div>', context["body"])
         context["body"] = context["body"].replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
         )
