@@ -14,6 +14,7 @@ import forwardecg
 import forwardecg.maps
 from forwardecg.cell import V_REST, V_SPAN
 from forwardecg.electrodes import Electrodes
+from forwardecg.fronts import Fronts, local_slowness
 from forwardecg.metrics import r2
 from forwardecg.stimulus import Stimulus, focal_stimulus
 from forwardecg.structured import Inputs, inner_gradients, lead_field
@@ -171,6 +172,21 @@ def test_fronts_and_inputs(page_surrogate, seen):
         found = np.array(page_surrogate[name]).reshape(expected.shape)
         assert np.abs(found - expected).max() < ALLOWED["inputs"], name
     assert np.ptp(page_surrogate["prior"]) > 0.5  # the maps hold slow and fast tissue
+
+
+def test_local_slowness_leaves_out_flat_and_unreached_pixels(blank):
+    rng = np.random.default_rng(3)
+    parts, count = rng.exponential(1.0, (4, 3, 20, 24)) ** 3, (rng.random((20, 24)) > 0.3).astype(float)
+    count[:, 14:] = 0  # far from all that were reached
+    fields = [torch.from_numpy(z) for z in (count, count, count, count, parts, parts[:, 0])]
+    expected = local_slowness(Fronts(*fields)).numpy()
+    code = """([slowness, count]) => {
+        const flat = slowness.map((kind) => kind.map((z) => Float64Array.from(z.flat())));
+        const f = {slowness: flat, count: Float64Array.from(count.flat())};
+        return Array.from(forwardecgDemo.localSlowness(f, 20, 24, forwardecgDemo.data.surrogate));
+    }"""
+    found = np.array(blank.evaluate(code, [parts.tolist(), count.tolist()])).reshape(20, 24)
+    assert (found[:, 23] == found[0, 23]).all() and np.abs(found / expected - 1).max() < ALLOWED["inputs"]
 
 
 def test_each_network(page_surrogate, model, seen):
