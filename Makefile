@@ -7,10 +7,11 @@ READY := $(VENV)/.ready
 BENCH := .venv-bench
 export NB SET
 
-.PHONY: help book test reproduce reproduce-all experiments run lab bench serve clean
+.PHONY: help book pdf test reproduce reproduce-all experiments run lab bench serve clean
 
 help:
 	@echo "make book       execute what has changed, render the book to _build/html/index.html"
+	@echo "make pdf        the book as one PDF, _build/forwardecg.pdf; prints with the system's Chromium (3 minutes)"
 	@echo "make test       unit and physics tests, every notebook at a small scale, the book"
 	@echo "make reproduce  execute everything from nothing in a copy, compare the headline numbers"
 	@echo "make reproduce-all  the same with every seed, fold and ablation trained anew: hours; stop it and repeat, it goes on"
@@ -25,6 +26,10 @@ help:
 book: $(READY)
 	@$(BIN)/pytask
 	@echo "The book: _build/html/index.html"
+
+# from the notebooks as they are: nothing is executed
+pdf: $(READY)
+	@$(BIN)/python -u tools/pdf.py
 
 # two streams: the notebooks in one worker, all other tests in the other
 test: $(READY)

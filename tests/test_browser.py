@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+import pdf
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from registry import ROOT
@@ -276,3 +277,34 @@ def test_wide_figure_is_readable_on_a_phone(html, desk):
     )
     assert figures
     assert all(width >= min(590, natural) and box <= PHONE["width"] for width, natural, box in figures), figures
+
+
+def test_page_prints_whole_and_without_this_machine(html, chromium, tmp_path):
+    target = tmp_path / "cell.pdf"
+    page = chromium.new_page()
+    pdf.print_page(page, html / "book" / "cell.html", "One cell", target)
+    page.close()
+    content = target.read_bytes()
+    assert content.startswith(b"%PDF") and content.rstrip().endswith(b"%%EOF")
+    assert len(re.findall(rb"/Type /Page\b", content)) >= 2
+    assert b"/Outlines" in content and b"/StructTreeRoot" in content
+    assert b"file:" not in content
+    assert [*tmp_path.iterdir()] == [target]
+
+
+def test_single_page_is_moved_to_where_its_addresses_hold(tmp_path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "index.html").write_text(
+        '<a href="book/index.html#document-a"></a><img src="_images/a.png"><script src="../_static/a.js"></script>'
+    )
+    moved = pdf.at_the_top(tmp_path, "book/index")
+    assert moved.parent == tmp_path
+    assert (
+        moved.read_text() == '<a href="#document-a"></a><img src="_images/a.png"><script src="_static/a.js"></script>'
+    )
+
+
+def test_pdf_without_a_browser_names_what_is_missing(monkeypatch):
+    monkeypatch.setattr(pdf.chromium, "find", lambda: None)
+    with pytest.raises(SystemExit, match="no Chromium: install"):
+        pdf.main()
