@@ -66,7 +66,8 @@ def test_a_map_keeps_its_colors_in_a_third_of_the_bytes():
     import matplotlib.pyplot as plt
 
     plot.set_style()
-    fig = plt.figure(figsize=(5, 5), layout="none")
+    fig = plt.figure(figsize=(5, 5))
+    fig.set_layout_engine("none")
     fig.add_axes((0, 0, 1, 1)).imshow(np.linspace(0, 1, 250_000).reshape(500, 500))
     png, width = plot._pixels(fig)
     raw = BytesIO()
