@@ -60,10 +60,9 @@ table.set_index(["method", "tissues"]).round(4)
 # here, 100 × 100 every 5 ms and 25 electrodes there.
 
 # %%
-colors = {"ridge": "C1", "paper's seq2seq": "C2", "structured": "C4"}  # as in 15_shifted
 fig, ax = plt.subplots(figsize=(8.5, 4))
 for method, of in table.groupby("method"):
-    color = colors[method]
+    color = plot.METHOD_COLORS[method]
     _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=color, label=method)
     _ = ax.fill_between(of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0)
 _ = ax.axhline(1 - goal, color="black", lw=0.8, ls=":", label=f"mean $R^2$ of {goal:g}")

@@ -98,8 +98,8 @@ fig, ax = plt.subplots(figsize=(9, 4.6))
 for k, (method, marker) in enumerate(zip(order, "v^osDP", strict=True)):
     of = table[table.method == method].set_index("set").loc[[*names]]
     y = np.arange(len(names)) + 0.13 * (k - 2.5)
-    _ = ax.hlines(y, of.low.clip(floor), of.high.clip(floor), color=f"C{k}", lw=1.2)
-    _ = ax.plot(of["mean"].clip(floor), y, marker, color=f"C{k}", ms=5, label=method)
+    _ = ax.hlines(y, of.low.clip(floor), of.high.clip(floor), color=plot.METHOD_COLORS[method], lw=1.2)
+    _ = ax.plot(of["mean"].clip(floor), y, marker, color=plot.METHOD_COLORS[method], ms=5, label=method)
 _ = ax.set(
     yticks=range(len(names)),
     yticklabels=names.values(),

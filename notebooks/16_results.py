@@ -136,13 +136,11 @@ plot.ladder(axes[0], per_tissue, order)
 textures = [
     name for name in ("none", "compact", "patchy", "diffuse", "interstitial") if name in set(per_tissue.texture)
 ]
-colors = {"training-free D": "C3", "paper's seq2seq": "C2", "structured": "C4"}  # as in 15_shifted
-for (name, color), marker in zip(colors.items(), "^so", strict=True):
+for name, marker in zip(("training-free D", "paper's seq2seq", "structured"), "^so", strict=True):
     loss = 1 - per_tissue[per_tissue.method == name].groupby("texture").r2.mean().loc[textures]
-    _ = axes[1].semilogy(loss.index, loss, marker, color=color, ms=8, label=name)
+    _ = axes[1].semilogy(loss.index, loss, marker, color=plot.METHOD_COLORS[name], ms=8, label=name)
 _ = axes[1].set(ylabel=r"$1 - R^2$, mean over tissues", xlabel="texture of the fibrosis")
 _ = axes[1].legend(frameon=False)
-_ = axes[1].invert_yaxis()
 _ = axes[1].tick_params(axis="x", labelsize="small")
 fig.savefig(result_file("16_results.png"), dpi=120, metadata={"Software": None})
 plot.show(
@@ -153,7 +151,7 @@ plot.show(
 )
 
 # %% [markdown]
-# Left: one point a tissue, the bar the median; points below −1 sit on the left edge. Right: what is missing to one, by texture; upward is better.
+# Left: one point a tissue, the bar the median; points below −1 sit on the left edge. Right: what is missing to one, by texture; lower is better.
 # The blind methods get the timing right and the size wrong; the paper's network infers most of the size; the structured one is short of one only
 # where fibrosis is finer than a pixel. The figure does not show tissues unlike those of the recipe.
 #

@@ -173,11 +173,11 @@ plot.show(
 
 # %%
 data = pd.read_csv(RESULTS / "14_data_efficiency.csv")
-colors = {"ridge": "C1", "paper's seq2seq": "C2", "structured": "C4"}  # as in 15_shifted
 fig, ax = plt.subplots(figsize=(5.5, 3.6))
 for method, of in data.groupby("method"):
-    _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=colors[method], label=method)
-    _ = ax.fill_between(of.tissues, 1 - of.high, 1 - of.low, color=colors[method], alpha=0.2, lw=0)
+    color = plot.METHOD_COLORS[method]
+    _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=color, label=method)
+    _ = ax.fill_between(of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0)
 _ = ax.set(xlabel="training tissues", ylabel=r"$1 -$ mean $R^2$", xticks=sorted(data.tissues.unique()))
 _ = ax.xaxis.set_major_formatter("{x:.0f}")
 _ = ax.minorticks_off()

@@ -79,6 +79,20 @@ def test_any_source_of_the_same_maps_gives_the_same(surrogate, maps, tmp_path):
         assert np.allclose(out.phi_e, expected.phi_e, atol=1e-4 * np.abs(expected.phi_e).max())
 
 
+def test_electrodes_of_another_type_are_refused(surrogate, maps):
+    with pytest.raises(
+        ValueError, match="electrodes: expected Electrodes, such as center_electrode gives, got <class 'tuple'>"
+    ):
+        surrogate.predict(maps, dx=2.0, dt=5.0, electrodes=(1, 2, 3), unit="mV")
+
+
+def test_the_share_is_that_of_all_networks(surrogate, maps):
+    out = surrogate.predict(maps, dx=2.0, dt=5.0, unit="mV")
+    each = [type(surrogate)((one,), surrogate.card, surrogate.bands) for one in surrogate.models]
+    mean = np.mean([one.predict(maps, dx=2.0, dt=5.0, unit="mV").share for one in each], axis=0)
+    assert np.allclose(out.share, mean, rtol=1e-6) and len(each) > 1
+
+
 def test_without_electrodes_it_is_40_mm_above_the_center(surrogate, maps):
     out = surrogate.predict(maps, dx=2.0, dt=5.0, unit="mV")
     assert out.electrodes.values.tolist() == [[20.0, 20.0, 40.0]]
@@ -195,5 +209,5 @@ def load_card(folder):
 
 
 def test_the_package_knows_no_other_names():
-    with pytest.raises(AttributeError, match="no attribute 'load_everything'"):
+    with pytest.raises(AttributeError, match="No forwardecg attribute load_everything"):
         forwardecg.load_everything  # noqa: B018

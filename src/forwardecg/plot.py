@@ -3,6 +3,7 @@
 from base64 import b64encode
 from html import escape
 from io import BytesIO
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
 
 _palette = sns.color_palette("colorblind")
 COLORS = dict(zip(CONDITIONS, (_palette[2], _palette[0], _palette[1], _palette[3]), strict=True))
+# of methods: none of those of the conditions
+METHOD_COLORS = {
+    "blind lead field": (0.0, 0.0, 0.0),
+    "ridge": _palette[7],
+    "training-free D": _palette[9],
+    "paper's seq2seq": _palette[5],
+    "structured": _palette[4],
+    "structured, five together": _palette[6],
+}
 LABELS = {"healthy": "healthy", "gap_junction": "gap junction", "fibrotic": "fibrotic", "combined": "combined"}
 PHI_E_LABEL = r"$\phi_e$ (mV mm ms$^{-1}$)"
 
@@ -128,7 +138,8 @@ def _vector(fig: Figure) -> str:
 def _pixels(fig: Figure) -> tuple[bytes, int]:
     """A PNG of 256 colors, off by at most a few hundredths of full scale and a third of the size; and its width on the page."""
     out, small = BytesIO(), BytesIO()
-    fig.savefig(out, format="png", bbox_inches="tight", dpi=SHARPNESS * mpl.rcParams["savefig.dpi"])
+    dpi = mpl.rcParams["savefig.dpi"]
+    fig.savefig(out, format="png", bbox_inches="tight", dpi=SHARPNESS * (fig.dpi if dpi == "figure" else dpi))
     image = Image.open(out).convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     image.save(small, "PNG", optimize=True)
     return small.getvalue(), round(image.width / SHARPNESS)
@@ -265,6 +276,8 @@ def activation_map(ax: Axes, lat: np.ndarray, dx: float, step: float = 20.0) -> 
     ax.set_facecolor("0.6")
     image = map_axes(ax, lat, dx, cmap="viridis")
     n_y, n_x = lat.shape
+    if not np.isfinite(lat).any():
+        return image
     levels = np.arange(step, np.nanmax(lat), step)
     x, y = (np.arange(n_x) + 0.5) * dx, (np.arange(n_y) + 0.5) * dx
     ax.contour(x, y, lat, levels=levels, colors="white", linewidths=0.5)
@@ -281,7 +294,7 @@ def ecg_traces(
     ax : axes to draw in
     t : (T,) ms
     ecg_true : (T,) mV mm/ms
-    predictions : name -> (T,), four at most
+    predictions : name -> (T,)
     title : of the axes
 
     Examples
@@ -292,7 +305,7 @@ def ecg_traces(
     ['solver', 'half']
     """
     ax.plot(t, ecg_true, color="black", lw=2, label="solver")
-    for (name, ecg), style in zip(predictions.items(), ("-", "--", ":", "-."), strict=False):
+    for (name, ecg), style in zip(predictions.items(), cycle(("-", "--", ":", "-.")), strict=False):
         ax.plot(t, ecg, style, lw=1.3, label=name)
     ax.axhline(0, color="0.8", lw=0.6, zorder=0)
     ax.set(xlabel="time (ms)", ylabel=PHI_E_LABEL, title=title)

@@ -111,6 +111,8 @@ class Surrogate:
         """
         if kappa is not None and not (math.isfinite(kappa) and kappa > 0):
             raise ValueError(f"kappa: expected a time > 0 ms, got {kappa}")
+        if electrodes is not None and not isinstance(electrodes, Electrodes):
+            raise ValueError(f"electrodes: expected Electrodes, such as center_electrode gives, got {type(electrodes)}")
         maps = import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill)
         seen = _seen(maps)
         places = electrodes or center_electrode(seen.u.shape[1:], seen.dx)  # type: ignore[arg-type]
@@ -136,7 +138,7 @@ class Surrogate:
                 "phi_e_high": (("lead", "time"), mean + half, phi_e_attrs() | {"long_name": "upper end of the 90 % band"}),
                 "D": (("y_map", "x_map"), D.mean(0), unit_D | {"long_name": "inferred effective diffusivity"}),
                 "D_error": (("y_map", "x_map"), D_half, unit_D | {"long_name": "error of D, kept in 90 % of pixels"}),
-                "share": (("y_map", "x_map"), found[0].share[0].numpy(), {"units": "1", "long_name": "share that conducts"}),
+                "share": (("y_map", "x_map"), torch.stack([one.share[0] for one in found]).mean(0).numpy(), {"units": "1", "long_name": "share that conducts"}),
                 "electrodes": (("lead", "xyz"), places.positions, {"units": "mm", "long_name": "electrode positions"}),
             },
             {"time": maps.time, "lead": list(places.names), "xyz": list("xyz")},
