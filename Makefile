@@ -34,6 +34,7 @@ pdf: $(READY)
 # two streams: the notebooks in one worker, all other tests in the other
 test: $(READY)
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check -q src tests tools benchmarks notebooks
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_smoke.py tests
 

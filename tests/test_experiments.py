@@ -12,7 +12,9 @@ from registry import ROOT, RUNS
 def test_every_input_of_the_notebooks_is_made_by_an_experiment():
     made = {f"results/runs/{name}{end}.csv" for name in experiments.EXPERIMENTS for end in ("", "_trainings")}
     assert {*RUNS} <= made | {"results/runs/cost.csv", "results/runs/repeat.csv"}
-    assert {f"results/runs/{path.name}" for path in (ROOT / "data" / "results" / "runs").glob("*.csv")} <= made | {*RUNS}
+    assert {f"results/runs/{path.name}" for path in (ROOT / "data" / "results" / "runs").glob("*.csv")} <= made | {
+        *RUNS
+    }
 
 
 @pytest.fixture
@@ -23,9 +25,15 @@ def fake(tmp_path, monkeypatch):
         history = pd.DataFrame({"epoch": [0, 1], "val_r2": [0.5, 0.7], "seconds": [30.0, 30.0]})
         for fold in (0, 1):
             for maps in ("a", "b"):
-                yield pd.DataFrame({"r2": [0.9, 0.8], "sim": [2 * fold, 2 * fold + 1]}), {"fold": fold, "maps": maps}, history
+                yield (
+                    pd.DataFrame({"r2": [0.9, 0.8], "sim": [2 * fold, 2 * fold + 1]}),
+                    {"fold": fold, "maps": maps},
+                    history,
+                )
 
-    table = pd.DataFrame({"condition": list("hgfc"), "texture": "none", "fibrosis_density": 0.0, "mild": [True, True, False, False]})
+    table = pd.DataFrame(
+        {"condition": list("hgfc"), "texture": "none", "fibrosis_density": 0.0, "mild": [True, True, False, False]}
+    )
     monkeypatch.setattr(experiments, "RUNS", tmp_path / "runs")
     monkeypatch.setattr(experiments, "kinds", lambda name: table)
     monkeypatch.setitem(experiments.EXPERIMENTS, "fake", rows)

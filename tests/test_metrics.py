@@ -108,7 +108,9 @@ def test_band_errors_are_those_of_the_tones_in_the_band():
     )
     noise = np.random.default_rng(0).normal(size=(1, 200))
     scaled = spectral_scores(noise, 10 * noise, dt=5.0)
-    assert scaled.log_spectral_distance[0] == pytest.approx(20, abs=0.5), "a factor of 10 is 20 dB, where there is power"
+    assert scaled.log_spectral_distance[0] == pytest.approx(20, abs=0.5), (
+        "a factor of 10 is 20 dB, where there is power"
+    )
     with pytest.raises(ValueError, match="dt: expected 0 < dt <= 10"):
         spectral_scores(slow[None], fast[None], dt=20.0)
 

@@ -187,7 +187,11 @@ def test_comparison_judges_by_tolerance():
 
 def test_registry_and_files_agree():
     assert {path.stem for path in (ROOT / "notebooks").glob("*.py")} == {*BY_NAME}
-    declared = {name for notebook in NOTEBOOKS for name in notebook.results} | {"results/headline.json", "results/reproduction.csv", *INPUTS}
+    declared = {name for notebook in NOTEBOOKS for name in notebook.results} | {
+        "results/headline.json",
+        "results/reproduction.csv",
+        *INPUTS,
+    }
     data = ROOT / "data"
     found = {path for folder in ("results", "models") for path in (data / folder).rglob("*") if path.is_file()}
     assert {path.relative_to(data).as_posix() for path in found if path.suffix != ".md"} == declared

@@ -286,4 +286,6 @@ def test_the_known_diffusivity_is_the_mean_of_what_conducts_and_turns_with_the_m
     by_hand = D.reshape(10, D.shape[0] // 10, 10, -1).mean((1, 3)) / module.D_UNIT
     assert np.allclose(some.u[0, :, 1], by_hand[None], atol=2e-3), "in every frame"
     turned = symmetry(some.u[0], 5)
-    assert torch.equal(turned[:, 1], symmetry(some.u[0, :, 1], 5)) and torch.equal(turned[:, 0], symmetry(plain.u[0], 5))
+    assert torch.equal(turned[:, 1], symmetry(some.u[0, :, 1], 5)) and torch.equal(
+        turned[:, 0], symmetry(plain.u[0], 5)
+    )

@@ -6,13 +6,32 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TRAINED = (  # each with a table of its trainings
     *("frame_cnn_cv", "seq2seq_cv", "seq2seq_search", "structured_cv", "structured_left_out", "structured_data"),
-    *("ablations", "ablations_lr", "ablations_tuned", "ablations_attention", "ablations_budget", "ablations_known_d", "spectral_terms"),
+    *(
+        "ablations",
+        "ablations_lr",
+        "ablations_tuned",
+        "ablations_attention",
+        "ablations_budget",
+        "ablations_known_d",
+        "spectral_terms",
+    ),
     *("sensitivity", "data_efficiency", "shifted", "left_out"),
 )
 EXPERIMENTS = ("baselines_cv", "readable", "repeat", "cost", *TRAINED, *(f"{name}_trainings" for name in TRAINED))
-RUNS = tuple(f"results/runs/{name}.csv" for name in EXPERIMENTS)  # by `make experiments`: every fold and seed, hours of training
-DEMO = ("results/demo.csv", "results/demo_table.csv", "results/demo_agreement.csv")  # by tools/demo.py, for the page demo
-INPUTS = ("results/bench_speed.csv", "results/bench_nversion.csv", *DEMO, *RUNS)  # the first two by `make bench`, on a quiet machine
+RUNS = tuple(
+    f"results/runs/{name}.csv" for name in EXPERIMENTS
+)  # by `make experiments`: every fold and seed, hours of training
+DEMO = (
+    "results/demo.csv",
+    "results/demo_table.csv",
+    "results/demo_agreement.csv",
+)  # by tools/demo.py, for the page demo
+INPUTS = (
+    "results/bench_speed.csv",
+    "results/bench_nversion.csv",
+    *DEMO,
+    *RUNS,
+)  # the first two by `make bench`, on a quiet machine
 
 
 def runs(*names: str) -> tuple[str, ...]:
@@ -69,7 +88,10 @@ NOTEBOOKS = [
     ),
     Notebook(
         "08_training",
-        needs=(*DATASET, *(f"results/runs/{name}.csv" for name in ("seq2seq_cv", "seq2seq_search", "seq2seq_search_trainings"))),
+        needs=(
+            *DATASET,
+            *(f"results/runs/{name}.csv" for name in ("seq2seq_cv", "seq2seq_search", "seq2seq_search_trainings")),
+        ),
         makes=(
             "results/08_training.csv",
             "results/08_training_history.csv",
@@ -98,7 +120,14 @@ NOTEBOOKS = [
     ),
     Notebook(
         "12_ablations",
-        needs=runs("ablations", "ablations_lr", "ablations_tuned", "ablations_attention", "ablations_budget", "ablations_known_d"),
+        needs=runs(
+            "ablations",
+            "ablations_lr",
+            "ablations_tuned",
+            "ablations_attention",
+            "ablations_budget",
+            "ablations_known_d",
+        ),
         makes=("results/12_ablations.csv", "results/12_ablations.png"),
     ),
     Notebook("13_spectral_loss", needs=runs("spectral_terms"), makes=("results/13_spectral_loss.csv",)),

@@ -25,7 +25,9 @@ from forwardecg.paths import RESULTS, progress
 OLDER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 WAYS = {"first": None, "again": {}, "avx2": OLDER}
 N_STRUCTURED = 30  # training tissues
-IN_FULL = replace(STRUCTURED, precision="float32")  # an older processor has no bfloat16, and emulates it at a tenth of the speed
+IN_FULL = replace(
+    STRUCTURED, precision="float32"
+)  # an older processor has no bfloat16, and emulates it at a tenth of the speed
 
 
 def scores() -> pd.DataFrame:
