@@ -174,7 +174,7 @@ def spectral_scores(ecg_true: np.ndarray, ecg_pred: np.ndarray, dt: float) -> pd
     Parameters
     ----------
     ecg_true, ecg_pred : (n, T), in the same unit
-    dt : ms between samples; below 10, that the bands are there
+    dt : ms between samples; at most 10, that the bands are there
 
     Returns
     -------

@@ -207,7 +207,7 @@ def simulate(
     >>> from forwardecg.tissue import healthy
     >>> sheet, stimulus = healthy((20, 60), 0.5, D0=0.13), edge_stimulus((20, 60), 0.5)
     >>> above = center_electrode((20, 60), 0.5)
-    >>> ds = simulate(sheet, stimulus, t_end=40.0, electrodes=above, pool=4, calibrated=False)
+    >>> ds = simulate(sheet, [stimulus], t_end=40.0, electrodes=above, pool=4, calibrated=False)
     >>> dict(ds.V_m.sizes), dict(ds.phi_e.sizes), ds.phi_e.attrs["units"]
     ({'time': 9, 'y_map': 5, 'x_map': 15}, {'lead': 1, 'time_ecg': 41}, 'mV mm ms-1')
     """

@@ -164,6 +164,11 @@ def healthy(shape: tuple[int, int], dx: float, D0: float, seed: int | None = Non
     -------
     tissue : every cell conducts
 
+    Raises
+    ------
+    ValueError
+        What `Tissue` refuses.
+
     Examples
     --------
     >>> sheet = healthy((4, 6), 0.5, D0=0.13)
