@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import made  # noqa: E402
 import way  # noqa: E402
-from forwardecg_book import HEADLINE, source_default  # noqa: E402
+from forwardecg_book import HEADLINE, headline_text, source_default  # noqa: E402
 
 BOOK = ROOT / "book"
 PAGES = yaml.safe_load((BOOK / "way.yml").read_text(encoding="utf-8"))["pages"]
@@ -58,12 +58,31 @@ def test_numbers_of_an_answer_come_from_the_results(page):
     for text in (PAGES[page]["question"], PAGES[page]["answer"], PAGES[page]["next"]["why"]):
         for kind, name in way.PLACEHOLDER.findall(text):
             if kind == "headline":
-                assert name in headlines
+                assert name.partition(".")[0] in headlines
             else:
                 module, *names = name.split(".")
                 folder = ROOT / ("notebooks" if module[0].isdigit() else "src/forwardecg")
                 source_default((folder / f"{module}.py").read_text(encoding="utf-8"), names)
         assert not re.search(r"\d", NAMES_WITH_DIGITS.sub("", way.PLACEHOLDER.sub("", text))), text
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "shown"),
+    [
+        (207687.67, "1", "200000 ms"),
+        (207687.67, "3", "208000 ms"),
+        (40.214, "2", "40 ms"),
+        (-31.796, "2", "\N{MINUS SIGN}32 ms"),
+        (0.0799, "1", "0.08 ms"),
+        (1.9996, "3", "2.00 ms"),
+        (0, "2", "0.0 ms"),
+        (0.12345, "value", "0.123 ms"),
+        (207687.67, "value", "207688 ms"),
+        (1, "scale", "a cable"),
+    ],
+)
+def test_a_headline_number_has_the_digits_that_are_asked_for(value, field, shown):
+    assert headline_text({"value": value, "unit": "ms", "scale": "a cable"}, field) == shown
 
 
 def test_the_steps_lead_through_the_book_in_its_order_and_back():
@@ -72,7 +91,10 @@ def test_the_steps_lead_through_the_book_in_its_order_and_back():
 
 
 def test_every_result_has_a_line_that_says_what_it_holds():
-    offered = {f"data/{one}" for notebook in NOTEBOOKS for one in notebook.makes if one.endswith(made.TAKEN)}
+    figures = {f"data/{one}" for notebook in NOTEBOOKS for one in notebook.makes if one.endswith((".svg", ".png"))}
+    merged = {f"data/{notebook.headline}" for notebook in NOTEBOOKS}  # into headline.json
+    kept = {path.relative_to(ROOT).as_posix() for path in (ROOT / "data" / "results").glob("*") if path.is_file()}
+    offered = kept - figures - merged
     offered |= {
         f"data/results/runs/{path.name}"
         for path in (ROOT / made.RUNS).glob("*.csv")
@@ -193,7 +215,7 @@ def test_provenance_names_what_made_the_book(html):
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert rows["package"] == f"forwardecg {version}"
     assert re.search(r"torch \d", next(value for key, value in rows.items() if key.startswith("libraries")))
-    assert re.match(r"[0-9a-f]{7,} of \d{4}-\d\d-\d\d|not known", rows["commit"])
+    assert re.match(r"[0-9a-f]{7,} of \d{4}-\d\d-\d\d|not known", rows["commit of the rendered files"])
     assert rows["lock of the pipeline"].startswith(f"{len(NOTEBOOKS)} notebooks with ")
     tables = [
         [cell.get_text(" ", strip=True) for cell in tr.find_all("td")]
@@ -331,6 +353,12 @@ def test_the_examples_of_the_page_about_use_run_in_order(tmp_path, monkeypatch, 
     assert np.corrcoef(names["phi_e"][0], center)[0, 1] > 0.99
     kept = names["fibrotic"].phi_e.sel(lead="center", time_ecg=names["ecg"].time.values)
     assert np.corrcoef(names["ecg"], kept)[0, 1] > 0.8
+
+
+def test_the_page_about_use_names_extras_that_exist():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    named = re.findall(r'pip install -e "\.\[(\w+)\]"', (BOOK / "use.md").read_text(encoding="utf-8"))
+    assert {"plot", "book"} <= {*named} <= {*extras}
 
 
 def test_the_page_about_use_names_every_command():

@@ -1,6 +1,7 @@
 """What this book asks of Sphinx beyond the stock extensions: no remote scripts, and numbers that nobody types.
 
-``{headline}`key``` writes the value of a headline number, ``{headline}`key.scale``` what it was measured on; both come
+``{headline}`key``` writes the value of a headline number with three decimals (below 100; else none), ``{headline}`key.2```
+the value to two significant digits (any number from one up), ``{headline}`key.scale``` what it was measured on; all come
 from ``data/results/headline.json``. ``{setting}`dataset.Recipe.dx``` writes a default of the package as its source has
 it: a module's constant, a field of a dataclass, an argument of a function, or (``{setting}`08_training.epochs```) a
 parameter of a notebook. An unknown name is a warning, and warnings fail the build.
@@ -8,6 +9,7 @@ parameter of a notebook. An unknown name is a warning, and warnings fail the bui
 
 import ast
 import json
+from decimal import Decimal
 from pathlib import Path
 
 from docutils import nodes
@@ -21,10 +23,17 @@ logger = logging.getLogger(__name__)
 
 
 def headline_text(entry: dict, field: str) -> str:
-    """The value as the pages print it (three decimals, its unit after it), or another field as it stands."""
-    if field != "value":
+    """The value as the pages print it, its unit after it: three decimals, or as many significant digits as ``field`` says.
+
+    Another field as it stands.
+    """
+    value, digits = entry["value"], int(field) if field.isdecimal() else 0
+    if digits:
+        number = f"{Decimal(f'{value:.{digits - 1}e}'):f}"  # Decimal keeps the zeros that are significant
+    elif field == "value":
+        number = f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:.0f}"
+    else:
         return str(entry[field])
-    number = f"{entry['value']:.3f}".rstrip("0").rstrip(".") if abs(entry["value"]) < 100 else f"{entry['value']:.0f}"
     unit = entry["unit"] if entry["unit"] not in ("", "1", "-") else ""
     return f"{number} {unit}".strip().replace("-", "\N{MINUS SIGN}")
 

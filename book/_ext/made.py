@@ -159,7 +159,7 @@ class DownloadList(FromFiles):
 
 
 class Provenance(FromFiles):
-    """Which commit, code, libraries and machines are behind this edition: ``edition``, ``notebooks`` or ``trainings``."""
+    """Which files, code, libraries and machines are behind this edition: ``edition``, ``notebooks`` or ``trainings``."""
 
     required_arguments = 1
 
@@ -178,14 +178,14 @@ class Provenance(FromFiles):
             row["machine"] for name in ("bench_speed.csv", "runs/cost.csv") for row in self.csv(f"data/results/{name}")
         }
         known = [
-            ("commit", self.commit()),
+            ("commit of the rendered files", self.commit()),
             ("package", f"forwardecg {project['version']}"),
             ("libraries, `requirements.lock`", ", ".join(f"{name} {pins[name]}" for name in SHOWN if name in pins)),
             ("Python that rendered this page", sys.version.split()[0]),
             ("processors that the timings name", ", ".join(sorted(machines))),
             ("seed of the data set; tissues", f"{recipe.get('seed')}; {recipe.get('n_sim')}"),
-            ("time to simulate it", "{headline}`dataset_minutes_300`, {headline}`dataset_minutes_300.scale`"),
-            ("trainings; time on one thread each", "{headline}`trainings_total`; {headline}`training_hours`"),
+            ("time to simulate it", "{headline}`dataset_minutes_300.2`, {headline}`dataset_minutes_300.scale`"),
+            ("trainings; time on one thread each", "{headline}`trainings_total`; {headline}`training_hours.2`"),
             ("headline numbers", str(len(headlines))),
             ("lock of the pipeline", self.lock()),
         ]
