@@ -341,7 +341,9 @@ def test_by_mouse(opened):
     assert page.inner_text("#demo-play") == "Pause"
     done = until(page, "s.surrogate === 'done'")
     assert done["over"] and done["score"]["r2"] > 0.95 and "R²" in page.inner_text("#demo-answer")
-    assert "surrogate has answered" in status(page)
+    assert "surrogate has answered" in status(page) and "when the wave first came" in status(page)
+    assert done["view"] == "activation"  # the voltage at rest is the same everywhere
+    assert "calibrated for an electrode 40 mm above the center only" in page.inner_text("#demo-answer")  # it was moved
     in_scar, beside = page.evaluate(
         "[30, 40].map((x) => { const D = forwardecgDemo.page.inferred(); return D[25 * 50 + x]; })"
     )
@@ -351,6 +353,22 @@ def test_by_mouse(opened):
     page.uncheck("#demo-reveal")
     shots.append(page.locator("#demo-true-d").screenshot())
     assert shots[0] != shots[1] and page.is_visible("#demo-hidden-note") and "hidden" in status(page)
+    # its activation times are those of the mean voltage: no pixel of the map is as fine as a cell
+    assert "mean voltage" in page.inner_text("#demo-hidden-note")
+    assert "read from it" in page.inner_text("#demo-hidden-note")
+    fine, seen = (
+        np.array(page.evaluate(f"forwardecgDemo.page.activation({which}).map((t) => (Number.isNaN(t) ? -1 : t))"))
+        for which in ("true", "false")
+    )
+    fine, seen = fine.reshape(50, 4, 50, 4).transpose(0, 2, 1, 3).reshape(50, 50, 16), seen.reshape(50, 50)
+    whole = (fine >= 0).all(axis=2)
+    assert whole.mean() > 0.8 and (seen[whole] >= 0).all() and (seen[(fine < 0).all(axis=2)] == -1).all()
+    assert np.abs(fine.mean(axis=2) - seen)[whole].max() < 5 and np.median(np.abs(fine.mean(axis=2) - seen)[whole]) < 1
+    # after the beat the voltage is shown where the ECG is largest
+    page.select_option("#demo-view", "voltage")
+    largest = 5 * round(int(np.argmax(np.abs(done["samples"]))) / 5)
+    assert abs(int(page.inner_text("#demo-now").split()[0]) - largest) <= 5 and "largest" in status(page)
+    assert "These colors are all" in page.inner_text("#demo-hidden-note")
     page.check("#demo-reveal")
     # the electrode nearer: another ECG and another answer, without a run
     page.locator("#demo-height").fill("15")
@@ -441,14 +459,21 @@ def test_reduced_motion(opened):
     page = opened(reduced_motion="reduce")
     assert not page.is_checked("#demo-animate") and state(page)["time"] == 0
     page.click("[data-preset=healthy]")
+    page.evaluate("""() => {  // every refresh writes the time: what the state is then
+        const { set, get } = Object.getOwnPropertyDescriptor(Node.prototype, "textContent");
+        window.refreshes = [];
+        Object.defineProperty(document.getElementById("demo-now"), "textContent", { get, set(text) {
+            const { time, playing } = forwardecgDemo.page.state();
+            refreshes.push([time, playing]);
+            set.call(this, text);
+        } });
+    }""")
     page.click("#demo-play")
     assert "large steps" in status(page)
-    shown = set()
-    for _ in range(12):
-        shown.add(page.inner_text("#demo-now"))
-        page.wait_for_timeout(50)
-    assert all(int(text.split()[0]) % 50 == 0 for text in shown if text.split()[0] != str(round(state(page)["time"])))
     assert until(page, "s.over")["view"] == "activation"
+    running = [time for time, playing in page.evaluate("refreshes") if playing and time > 0]
+    assert len({round(time) for time in running}) >= 2
+    assert all(abs(time - 50 * round(time / 50)) < 1e-6 for time in running), running
     page.click("[data-preset=compact]")  # another tissue: an answer of the surrogate that is on its way is dropped
     page.wait_for_timeout(1000)
     assert state(page)["surrogate"] == "none" and state(page)["score"] is None and state(page)["view"] == "voltage"
@@ -513,11 +538,57 @@ def test_presets_are_drawn_from_their_seed(blank):
     assert all(0.3 <= one[1] < 0.75 for one in sheets["weak"])
 
 
+def test_weak_coupling_is_named_by_its_factor(opened):
+    """Preset and brush say by how much D is lower, not that nothing is blocked."""
+    page = opened()
+    page.click("[data-preset=weak]")
+    least = page.evaluate("Math.min(...forwardecgDemo.page.tissue.factor)")
+    assert f"down to {least:.2f} times" in status(page) and "do not conduct" not in status(page)
+    page.click("[data-preset=healthy]")
+    assert "all cells conduct alike" in status(page)
+    page.check("[name=demo-tool][value=weak]", force=True)
+    page.mouse.click(*at(page, 70, 70))
+    assert f"down to {demo.WEAK:.2f} times" in status(page) and "do not conduct" not in status(page)
+
+
+def test_the_band_is_said_to_be_calibrated_for_one_electrode_once_it_has_moved(opened):
+    page = opened()
+    page.select_option("#demo-speed", "fast")
+    page.click("#demo-play")
+    until(page, "s.surrogate === 'done'")
+    words = f"calibrated for an electrode {demo.Recipe(n_sim=1).z_mm:g} mm above the center only"
+    assert words not in page.inner_text("#demo-answer")
+    page.locator("#demo-height").fill("30")
+    assert words in page.inner_text("#demo-answer")
+    page.locator("#demo-height").fill("40")
+    assert words not in page.inner_text("#demo-answer")
+
+
 def test_the_page_names_its_sizes(opened):
-    """What stands in the html is what the scripts use."""
+    """What stands in the html, in the words around it and in the scripts is what the data are."""
     page, data = opened(), demo.exported()
     text = page.inner_text("#demo-app")
-    side = data["n"] * data["dx"]
+    side, training = data["n"] * data["dx"], demo.Recipe(n_sim=1)
     assert f"{data['dx']} mm" in text and f"{side:g} mm sheet" in text
+    assert f"used {training.n_cells * training.dx:g} mm" in text
     for name, (low, high) in (("d0", data["D0"]), ("height", data["z"])):
         assert [float(page.get_attribute(f"#demo-{name}", end)) for end in ("min", "max")] == [low, high]
+    presets = page.eval_on_selector_all("[data-preset]", "(all) => all.map((one) => one.dataset.preset)")
+    assert sorted(presets) == sorted(demo.KINDS)
+    page.click("[data-preset=patchy]")
+    assert status(page).startswith(f"{demo.NAMES['patchy'].capitalize()}: ")
+    # the numbers in prose
+    coverage = f"{100 * data['bands']['phi_e']['coverage']:g} %"
+    assert f"its {coverage} band" in text
+    steps = page.evaluate("forwardecgDemo.page.steps")
+    prose = demo.PAGE.read_text(encoding="utf-8").replace(demo.block(), "")
+    number = {3: "three", 4: "four", 5: "five", 6: "six"}[data["config"]["members"]]
+    for words in (
+        f"the {number} networks",
+        f"maps of {data['pool'] * data['dx']:g} mm every {data['frame_interval']:g} ms",
+        f"to hold {coverage} of whole traces on sheets of {training.n_cells * training.dx:g} mm",
+        f"steps of {steps['still']} ms",
+        f"line every {steps['lines']} ms",
+    ):
+        assert words in prose, words
+    assert not re.search(r"five networks|\b2 mm|90 %", (demo.ASSETS / "page.js").read_text(encoding="utf-8") + demo.block())

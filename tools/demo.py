@@ -37,7 +37,14 @@ N_CELLS = 200  # a quarter of the area of the training sheets
 T_END = 1000.0  # ms, of a beat that does not come to rest
 Z_RANGE = (10.0, 60.0)  # mm
 WEAK = 0.4  # D of the brush for weak coupling, relative to healthy tissue
-KINDS = ("healthy", "weak", "diffuse", "patchy", "compact")
+NAMES = {
+    "healthy": "healthy",
+    "weak": "weak coupling",
+    "diffuse": "diffuse fibrosis",
+    "patchy": "patchy fibrosis",
+    "compact": "compact scars",
+}
+KINDS = tuple(NAMES)
 N_TISSUES, SEED = 40, 20260
 # Largest differences between the page and the package that the tests allow: words, number, unit
 TOLERANCES = {
@@ -74,7 +81,7 @@ def exported() -> dict:
     return {
         "n": N_CELLS, "dx": recipe.dx, "dt": recipe.dt, "pool": recipe.pool, "t_end": T_END,
         "frame_interval": recipe.frame_interval, "ecg_interval": recipe.ecg_interval,
-        "D0": [recipe.D0_low, recipe.D0_high], "weak": WEAK, "z": [*Z_RANGE], "z_default": recipe.z_mm,
+        "D0": [recipe.D0_low, recipe.D0_high], "weak": WEAK, "names": NAMES, "z": [*Z_RANGE], "z_default": recipe.z_mm,
         "stimulus": {"duration": stimulus.duration, "amplitude": stimulus.amplitude, "radius": 4.0},
         "rest": V_REST, "span": V_SPAN, "cell": cell,
         "calibration": {"log_D": rounded(curve.x), "coefficients": [rounded(row) for row in curve.c.T]},
@@ -163,15 +170,6 @@ def measured() -> pd.DataFrame:
         })  # fmt: skip
         progress(f"demo: {sim + 1} of {N_TISSUES} sheets")
     return pd.DataFrame(rows)
-
-
-NAMES = {
-    "healthy": "healthy",
-    "weak": "weak coupling",
-    "diffuse": "diffuse fibrosis",
-    "patchy": "patchy fibrosis",
-    "compact": "compact scars",
-}
 
 
 def table(rows: pd.DataFrame) -> list[list[str]]:

@@ -10,7 +10,7 @@
   const BUDGET = 12; // ms of a picture's 16 that the solver may take
   const STILL = 50; // ms between pictures without animation
   const LINES = 10; // ms between lines of equal activation time
-  const NAMES = { healthy: "healthy", diffuse: "diffuse fibrosis", patchy: "patchy fibrosis", compact: "compact scars", weak: "weak coupling" };
+  const PIXEL = `${data.pool * data.dx} mm`, NETWORKS = `${data.config.members} networks`; // in words
 
   const element = (name) => document.getElementById(`demo-${name}`);
   const root = document.getElementById("demo-app");
@@ -25,7 +25,7 @@
   const cursor = { x: 30, y: 30, shown: false };
   const extra = []; // stimuli given during the run, mm and ms
   let seed = 1, tool = "fibrosis", playing = false, visible = true, over = false;
-  let sheet, L, frames, samples, shown = null, view = "voltage", result = null, surrogate = "none", turn = 0, owed = 0, last = 0;
+  let sheet, L, frames, coarse, samples, shown = null, view = "voltage", result = null, surrogate = "none", turn = 0, owed = 0, last = 0;
 
   // The run
 
@@ -46,24 +46,28 @@
     sheet.startable = sheet.stimulate(start.x, start.y, data.stimulus.radius, 0);
     L = demo.leadField(sheet, electrode);
     frames = [sheet.frame()];
+    coarse = [pixels(frames[0])];
     samples = [[0, demo.pseudoEcg(L, frames[0], data.span)]];
     refresh();
   }
+
+  /* What the surrogate sees of a frame: the mean of each pixel. */
+  const pixels = (frame) => demo.maps([frame], N, N, data.pool, data.dx, data.frame_interval).u;
 
   /* One sample of the ECG further; a frame for the maps every 5 ms. */
   function advance() {
     sheet.advance(STEPS);
     const u = sheet.frame(), t = Math.round(sheet.time);
     samples.push([t, demo.pseudoEcg(L, u, data.span)]);
-    if (t % data.frame_interval === 0) frames.push(u);
+    if (t % data.frame_interval === 0) frames.push(u), coarse.push(pixels(u));
     if (sheet.atRest() || t >= data.t_end) finish(t);
   }
 
   function finish(t) {
     over = true;
     playing = false;
-    if (!element("animate").checked) setView("activation");
-    say(`${t < data.t_end ? `At rest after ${t} ms.` : `Still active after ${t} ms: the run ends here.`} The five networks read the maps.`);
+    setView("activation"); // the voltage at rest is the same everywhere
+    say(`${t < data.t_end ? `At rest after ${t} ms.` : `Still active after ${t} ms: the run ends here.`} The ${NETWORKS} read the maps.`);
     askSurrogate(turn);
   }
 
@@ -129,7 +133,8 @@
     result = { m, found, unusual, flags: demo.flags(seen.inputs, unusual, data), ...demo.conductivityWithError(found, m, data) };
     surrogate = "done";
     judge();
-    say(`The surrogate has answered: R² ${result.r2.toFixed(3)}.${result.flags.length ? " The maps are unusual." : ""}`);
+    say(`The surrogate has answered: R² ${result.r2.toFixed(3)}.${result.flags.length ? " The maps are unusual." : ""}` +
+      (view === "activation" ? " The sheet shows when the wave first came; Look back shows the voltage." : ""));
     refresh();
   }
 
@@ -145,7 +150,9 @@
   function scores() {
     const held = result.inside === 1 ? "The band holds the whole trace." : `The band holds ${Math.floor(100 * result.inside)} % of the samples.`;
     const flags = result.flags.length ? `Unusual maps: ${result.flags.join("; ")}.` : "The maps look like those of the training.";
-    return `R² ${result.r2.toFixed(3)}. ${held} ${flags}`.replace("-", "\u2212");
+    const moved = electrode.x !== SIDE / 2 || electrode.y !== SIDE / 2 || electrode.z !== data.z_default;
+    const place = moved ? ` (It was calibrated for an electrode ${data.z_default} mm above the center only.)` : "";
+    return `R² ${result.r2.toFixed(3)}. ${held}${place} ${flags}`.replace("-", "\u2212");
   }
 
   // Changes by the user
@@ -207,19 +214,31 @@
     }
     paint(x, y);
     reset();
-    sayFibrosis();
+    sayTissue();
   }
 
-  function sayFibrosis() {
-    const share = 1 - tissue.conductive.reduce((a, b) => a + b, 0) / N ** 2;
-    say(`${tissue.name[0].toUpperCase()}${tissue.name.slice(1)}: ${(100 * share).toFixed(1)} % of the cells do not conduct. Press Play.`);
+  /* The tissue in words: what does not conduct, and what conducts less. */
+  function inWords() {
+    const percent = (many) => (many < 0.001 * N ** 2 ? "less than 0.1" : ((100 * many) / N ** 2).toFixed(1)), parts = [];
+    let blocked = 0, slow = 0, least = 1;
+    tissue.factor.forEach((factor, i) => {
+      if (!tissue.conductive[i]) blocked++;
+      else if (factor < 1) slow++, (least = Math.min(least, factor));
+    });
+    if (blocked) parts.push(`${percent(blocked)} % of the cells do not conduct`);
+    if (slow) parts.push(`${percent(slow)} % have a lower D, down to ${least.toFixed(2)} times that of healthy tissue`);
+    return `${tissue.name[0].toUpperCase()}${tissue.name.slice(1)}: ${parts.join("; ") || "all cells conduct alike"}.`;
+  }
+
+  function sayTissue() {
+    say(`${inWords()} Press Play.`);
   }
 
   function choose(name) {
     if (name !== "healthy") seed++;
-    Object.assign(tissue, demo.preset(name, seed, N, data.dx), { name: NAMES[name] });
+    Object.assign(tissue, demo.preset(name, seed, N, data.dx), { name: data.names[name] });
     reset();
-    sayFibrosis();
+    sayTissue();
   }
 
   function setView(name) {
@@ -257,16 +276,18 @@
     return shown === null ? sheet.frame() : frames[Math.min(Math.round(shown / data.frame_interval), frames.length - 1)];
   }
 
-  /* Activation times, NaN where there is none: of the cells, or where the tissue is hidden the means of pixels. */
+  /* Activation times, NaN where there is none: of the cells, or where the tissue is hidden from what the surrogate sees,
+     when the mean voltage of a pixel first passed half of its peak (the level of fronts.py), linear in time. */
   function activation(revealed) {
-    const n = revealed ? N : MAP, pool = N / n, total = new Float64Array(n * n), count = new Float64Array(n * n);
-    sheet.lat.forEach((time, i) => {
-      if (time < 0) return;
-      const at = Math.floor(i / N / pool) * n + Math.floor((i % N) / pool);
-      total[at] += time;
-      count[at]++;
-    });
-    const lat = total.map((sum, i) => (count[i] ? sum / count[i] : NaN));
+    const n = revealed ? N : MAP, quiet = data.surrogate.quiet;
+    const lat = new Float64Array(n * n).fill(NaN);
+    if (revealed) sheet.lat.forEach((time, i) => time >= 0 && (lat[i] = time));
+    else
+      for (let i = 0; i < n * n; i++) {
+        const level = coarse.reduce((peak, u) => Math.max(peak, u[i]), 0) / 2;
+        const k = level > quiet / 2 ? coarse.findIndex((u) => u[i] >= level) : -1;
+        if (k > 0) lat[i] = data.frame_interval * (k - (coarse[k][i] - level) / (coarse[k][i] - coarse[k - 1][i]));
+      }
     return { n, lat, latest: lat.reduce((a, b) => (b > a ? b : a), 1) };
   }
 
@@ -280,12 +301,12 @@
       const line = (i) => (i % n < n - 1 && band(i) < band(i + 1)) || (i < n * (n - 1) && band(i) < band(i + n));
       pen = image(sheetCanvas, n, (i) => 1 - lat[i] / latest, VOLTAGE, line);
       element("scale-low").textContent = `reached at ${Math.round(latest)} ms`;
-      element("scale-high").textContent = `0 ms; gray: not reached`;
+      element("scale-high").textContent = revealed ? "0 ms; gray: not reached" : "0 ms; gray: no wave seen";
     } else if (revealed) {
       const u = currentFrame();
       pen = image(sheetCanvas, N, (i) => (hole(i) ? NaN : u[i]), VOLTAGE);
     } else {
-      const { u } = demo.maps([currentFrame()], N, N, data.pool, data.dx, data.frame_interval);
+      const u = pixels(currentFrame());
       pen = image(sheetCanvas, MAP, (i) => u[i], VOLTAGE);
     }
     const s = sheetCanvas.width / SIDE; // canvas pixels in a mm
@@ -387,11 +408,12 @@
     else blank(truth, "hidden");
     if (result) image(inferred, MAP, (i) => result.D[i] / top, DIFFUSIVITY);
     else blank(inferred, { none: "after the beat", busy: "reading the maps", refused: "refused" }[surrogate]);
+    const share = (part) => values[Math.floor(part * MAP ** 2)].toFixed(3);
     const values = result && Array.from(result.D).sort((a, b) => a - b);
     inferred.setAttribute("aria-label", result
-      ? `Inferred diffusivity: 5 % of the pixels are below ${values[125].toFixed(3)}, half below ${values[1250].toFixed(3)} mm²/ms.`
+      ? `Inferred diffusivity: 5 % of the pixels are below ${share(0.05)}, half below ${share(0.5)} mm²/ms.`
       : "Inferred diffusivity: not there before the beat is over.");
-    truth.setAttribute("aria-label", revealed ? `True diffusivity: ${tissue.D0.toFixed(3)} mm²/ms in healthy tissue; fibrosis gray.` : "True diffusivity: hidden.");
+    truth.setAttribute("aria-label", revealed ? `True diffusivity: ${tissue.D0.toFixed(3)} mm²/ms in healthy tissue; gray: does not conduct.` : "True diffusivity: hidden.");
   }
 
   function blank(canvas, text) {
@@ -415,11 +437,14 @@
     slider.value = shown === null ? slider.max : shown;
     element("now").textContent = `${shown === null ? t : shown} ms`;
     element("answer").textContent = result ? scores()
-      : surrogate === "busy" ? "The five networks read the maps ..."
+      : surrogate === "busy" ? `The ${NETWORKS} read the maps ...`
       : surrogate === "refused" ? "The surrogate refuses these maps."
       : "The surrogate answers when the beat is over and the tissue is at rest.";
     element("answer").classList.toggle("demo-unusual", Boolean(result && result.flags.length));
     element("hidden-note").hidden = element("reveal").checked;
+    element("hidden-note").textContent = view === "voltage"
+      ? `These colors are all that the surrogate sees: the mean voltage of pixels of ${PIXEL}, every ${data.frame_interval} ms.`
+      : `The surrogate sees the mean voltage of pixels of ${PIXEL}, every ${data.frame_interval} ms. These times are read from it: when it first passed half of its peak.`;
     drawSheet();
     drawEcg();
     if (!playing) drawMaps();
@@ -472,7 +497,7 @@
     sheetCanvas.addEventListener(kind, () => {
       if (drag === "paint") {
         reset();
-        sayFibrosis();
+        sayTissue();
       } else if (drag === "electrode") sayElectrode();
       drag = null;
     });
@@ -530,11 +555,16 @@
   });
   on("view", "change", () => {
     setView(element("view").value);
+    if (over && shown === null && view === "voltage") {
+      const phi = frames.map((u) => Math.abs(demo.pseudoEcg(L, u, data.span)));
+      shown = data.frame_interval * phi.indexOf(Math.max(...phi)); // at the end there is nothing to be seen
+      say(`The voltage at ${shown} ms, when the ECG was largest.`);
+    }
     refresh();
   });
   on("reveal", "change", () => {
     refresh();
-    say(element("reveal").checked ? "The true tissue is shown." : "The true tissue is hidden: only the voltage on pixels of 2 mm is left, all that the surrogate sees.");
+    say(element("reveal").checked ? "The true tissue is shown." : `The true tissue is hidden: of the sheet only the voltage on pixels of ${PIXEL} is left, all that the surrogate sees.`);
   });
   const value = (name, digits, unit) => (element(`${name}-value`).textContent = `${Number(element(name).value).toFixed(digits)} ${unit}`);
   on("d0", "input", () => {
@@ -563,22 +593,26 @@
   const range = (name, [low, high], value) => Object.assign(element(name), { min: low, max: high }, { value });
   range("d0", data.D0, tissue.D0);
   range("height", data.z, data.z_default);
+  element("coverage").textContent = `${100 * data.bands.phi_e.coverage} %`;
   element("d-high").textContent = `${data.D0[1]} mm²/ms`;
   bar(element("voltage-bar"), VOLTAGE);
   bar(element("d-bar"), DIFFUSIVITY);
   value("d0", 3, "mm²/ms");
   value("height", 0, "mm");
   value("brush", 0, "mm");
-  Object.assign(tissue, demo.preset("patchy", seed, N, data.dx), { name: NAMES.patchy });
+  Object.assign(tissue, demo.preset("patchy", seed, N, data.dx), { name: data.names.patchy });
   reset();
-  say("Patchy fibrosis. Press Play, or draw on the sheet first.");
+  say(`${inWords()} Press Play, or draw on the sheet first.`);
 
   /* For tests, and for the curious. */
   demo.page = {
     tissue, electrode, start, reset, play, choose, moveElectrode,
+    steps: { still: STILL, lines: LINES, map: data.frame_interval },
     inferred: () => result && Array.from(result.D),
+    activation: (revealed) => Array.from(activation(revealed).lat),
     show(t) {
       shown = t;
+      setView("voltage");
       refresh();
     },
     state: () => ({

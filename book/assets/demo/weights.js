@@ -10,6 +10,7 @@ window.forwardecgDemo.data = {
  "ecg_interval": 1.0,
  "D0": [0.1, 0.16],
  "weak": 0.4,
+ "names": {"healthy": "healthy", "weak": "weak coupling", "diffuse": "diffuse fibrosis", "patchy": "patchy fibrosis", "compact": "compact scars"},
  "z": [10.0, 60.0],
  "z_default": 40.0,
  "stimulus": {"duration": 2.0, "amplitude": 0.3, "radius": 4.0},
