@@ -591,4 +591,6 @@ def test_the_page_names_its_sizes(opened):
         f"line every {steps['lines']} ms",
     ):
         assert words in prose, words
-    assert not re.search(r"five networks|\b2 mm|90 %", (demo.ASSETS / "page.js").read_text(encoding="utf-8") + demo.block())
+    assert not re.search(
+        r"five networks|\b2 mm|90 %", (demo.ASSETS / "page.js").read_text(encoding="utf-8") + demo.block()
+    )
