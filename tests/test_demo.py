@@ -376,6 +376,13 @@ def test_by_mouse(opened):
     assert nearer["electrode"]["z"] == 15 and nearer["score"]["r2"] != done["score"]["r2"]
     assert max(map(abs, nearer["samples"])) > 1.2 * max(map(abs, done["samples"]))
     page.locator("#demo-time").fill("50")
+    assert state(page)["view"] == "voltage"
+    # in the true map what does not conduct is white, as the legend says
+    assert "white: does not conduct" in page.inner_text("#demo-app")
+    in_scar, beside = page.evaluate(
+        """[180, 240].map((x) => [...document.getElementById("demo-true-d").getContext("2d").getImageData(x + 6, 150, 1, 1).data])"""
+    )
+    assert in_scar[:3] == [255, 255, 255] and beside[:3] != in_scar[:3]
     assert page.inner_text("#demo-now") == "50 ms"
     page.click("#demo-reset")
     assert state(page)["time"] == 0 and state(page)["surrogate"] == "none" and state(page)["fibrosis"] == drawn

@@ -226,7 +226,7 @@
       else if (factor < 1) slow++, (least = Math.min(least, factor));
     });
     if (blocked) parts.push(`${percent(blocked)} % of the cells do not conduct`);
-    if (slow) parts.push(`${percent(slow)} % have a lower D, down to ${least.toFixed(2)} times that of healthy tissue`);
+    if (slow) parts.push(`${percent(slow)} % ${blocked ? "" : "of the cells "}have a lower D, down to ${least.toFixed(2)} times that of healthy tissue`);
     return `${tissue.name[0].toUpperCase()}${tissue.name.slice(1)}: ${parts.join("; ") || "all cells conduct alike"}.`;
   }
 
@@ -246,6 +246,13 @@
     element("view").value = name;
   }
 
+  function lookBack(t) {
+    if (view !== "voltage") say("The sheet shows the voltage at the moment of Look back.");
+    setView("voltage");
+    shown = t;
+    refresh();
+  }
+
   // Drawing
 
   const lookup = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -254,15 +261,15 @@
 
   const scratch = {};
 
-  /* Values in 0..1 as an image of n x n pixels; NaN: the gray of what does not conduct. */
-  function image(canvas, n, value, table, dark) {
+  /* Values in 0..1 as an image of n x n pixels; NaN: a gray. */
+  function image(canvas, n, value, table, dark, none = 150) {
     const small = (scratch[n] ??= document.createElement("canvas"));
     small.width = small.height = n;
     const pen = small.getContext("2d"), pixels = pen.createImageData(n, n), out = pixels.data;
     for (let i = 0; i < n * n; i++) {
       const z = value(i), at = Number.isNaN(z) ? -1 : 3 * Math.round(255 * Math.min(Math.max(z, 0), 1));
       const shade = dark && dark(i) ? 0.55 : 1;
-      for (let c = 0; c < 3; c++) out[4 * i + c] = at < 0 ? 150 : table[at + c] * shade;
+      for (let c = 0; c < 3; c++) out[4 * i + c] = at < 0 ? none : table[at + c] * shade;
       out[4 * i + 3] = 255;
     }
     pen.putImageData(pixels, 0, 0);
@@ -404,7 +411,7 @@
   function drawMaps() {
     const revealed = element("reveal").checked, top = data.D0[1], truth = element("true-d"), inferred = element("inferred-d");
     if (revealed)
-      image(truth, N, (i) => (tissue.conductive[i] ? (tissue.factor[i] * tissue.D0) / top : NaN), DIFFUSIVITY);
+      image(truth, N, (i) => (tissue.conductive[i] ? (tissue.factor[i] * tissue.D0) / top : NaN), DIFFUSIVITY, null, 255); // the middle of this scale is gray
     else blank(truth, "hidden");
     if (result) image(inferred, MAP, (i) => result.D[i] / top, DIFFUSIVITY);
     else blank(inferred, { none: "after the beat", busy: "reading the maps", refused: "refused" }[surrogate]);
@@ -413,7 +420,7 @@
     inferred.setAttribute("aria-label", result
       ? `Inferred diffusivity: 5 % of the pixels are below ${share(0.05)}, half below ${share(0.5)} mm²/ms.`
       : "Inferred diffusivity: not there before the beat is over.");
-    truth.setAttribute("aria-label", revealed ? `True diffusivity: ${tissue.D0.toFixed(3)} mm²/ms in healthy tissue; gray: does not conduct.` : "True diffusivity: hidden.");
+    truth.setAttribute("aria-label", revealed ? `True diffusivity: ${tissue.D0.toFixed(3)} mm²/ms in healthy tissue; white: does not conduct.` : "True diffusivity: hidden.");
   }
 
   function blank(canvas, text) {
@@ -549,9 +556,7 @@
     say("Back at rest. Press Play.");
   });
   on("time", "input", () => {
-    shown = Number(element("time").value);
-    setView("voltage");
-    refresh();
+    lookBack(Number(element("time").value));
   });
   on("view", "change", () => {
     setView(element("view").value);
@@ -610,11 +615,7 @@
     steps: { still: STILL, lines: LINES, map: data.frame_interval },
     inferred: () => result && Array.from(result.D),
     activation: (revealed) => Array.from(activation(revealed).lat),
-    show(t) {
-      shown = t;
-      setView("voltage");
-      refresh();
-    },
+    show: lookBack,
     state: () => ({
       time: sheet.time, playing, over, visible, surrogate, view, tool, cursor: { ...cursor }, start: { ...start }, electrode: { ...electrode },
       stimuli: extra.length, fibrosis: N * N - tissue.conductive.reduce((a, b) => a + b, 0), samples: samples.map((one) => one[1]),
