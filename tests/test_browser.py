@@ -42,7 +42,7 @@ SEEN = """() => {
     loaded: Math.round(performance.getEntriesByType("navigation")[0].loadEventEnd),
   };
 }"""
-# Ten thousand pieces of colored code look like the first of each kind, as do the rows of a table: axe reads those.
+# Ten thousand pieces of colored code look like the first of each kind, as do rows and entries: axe reads those.
 THIN = """() => {
   const seen = new Set();
   for (const node of document.querySelectorAll(".highlight span, dl.py dt span")) {
@@ -51,7 +51,8 @@ THIN = """() => {
     if (seen.has(kind)) node.remove();
     seen.add(kind);
   }
-  document.querySelectorAll("tbody > tr:nth-child(n + 6), .genindextable li:nth-child(n + 4), mjx-container > svg > *")
+  document.querySelectorAll(`tbody > tr:nth-child(n + 6), .genindextable li:nth-child(n + 4),
+    .bd-sidebar-primary li:nth-child(n + 4):not(.current), mjx-container > svg > *`)
     .forEach((node) => node.remove());
 }"""
 AXE = "([rules]) => axe.run(document, {resultTypes: ['violations'], runOnly: rules})"
