@@ -249,7 +249,7 @@ def test_the_attached_names_are_no_imports_of_the_package():
 
 def test_only_plot_imports_the_libraries_of_its_extra():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    imports = {"pillow": "PIL"}
+    imports = {"pillow": "PIL", "ipython": "IPython"}
     extra = project["optional-dependencies"]["plot"]
     libraries = {imports.get(name, name) for name in (Requirement(line).name for line in extra)}
     assert {*extra} <= {*project["optional-dependencies"]["book"]}
