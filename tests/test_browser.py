@@ -10,13 +10,16 @@ import gzip
 import http.server
 import re
 import threading
+from io import BytesIO
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+import numpy as np
 import pdf
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from PIL import Image
 from registry import ROOT
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
@@ -237,7 +240,10 @@ def test_reader_with_a_dark_system_gets_dark_pages_and_drawings(html, chromium):
     grounds = page.evaluate(
         "[...document.querySelectorAll('article img')].map(one => [one.src, getComputedStyle(one).backgroundColor])"
     )
+    drawing = page.locator("article img[src$='17_figures_1.svg']")
+    drawn = np.asarray(Image.open(BytesIO(drawing.screenshot())).convert("L"))
     page.context.close()
+    assert drawn[2, 2] < 60 < 180 < drawn.max(), "light ink on dark paper"
     assert grounds
     for source, ground in grounds:
         assert ground == ("rgba(0, 0, 0, 0)" if source.endswith(".svg") else "rgb(255, 255, 255)"), source
@@ -268,13 +274,14 @@ def test_keyboard_reaches_the_text_first(html, desk):
     assert desk.evaluate(f"document.querySelector('#main-content').contains({where})")
 
 
-def test_wide_figure_is_readable_on_a_phone(html, desk):
+@pytest.mark.parametrize("name", ["notebooks/12_ablations", "book/index", "book/tour"])
+def test_wide_figure_is_readable_on_a_phone(html, desk, name):
     desk.set_viewport_size(PHONE)
-    desk.goto((html / "notebooks" / "12_ablations.html").as_uri())
+    desk.goto((html / f"{name}.html").as_uri())
     desk.evaluate(READY)
     figures = desk.evaluate(
-        """[...document.querySelectorAll('.cell_output .output img')].map(one =>
-           [one.getBoundingClientRect().width, one.naturalWidth, one.closest('.output').clientWidth])"""
+        """[...document.querySelectorAll(".cell_output .output img, figure > a > img:not([src$='tour.svg'])")].map(one =>
+           [one.getBoundingClientRect().width, one.naturalWidth, one.closest('.output, a').clientWidth])"""
     )
     assert figures
     assert all(width >= min(590, natural) and box <= PHONE["width"] for width, natural, box in figures), figures

@@ -79,6 +79,8 @@ def test_what_the_front_door_names_is_there(name):
     listed = {*re.findall(r"\*(\w+)\*", text.partition("| page | for |")[2].partition("\n## ")[0])}
     listed |= {*re.findall(r"page \*(\w+)\*", text)}
     assert listed <= pages
+    for path in re.findall(r"\]\(([\w./-]+)\)", text):
+        assert (ROOT / path).is_file(), path
     for path in re.findall(r"`((?:book|tools|tests|data|src|notebooks)/[\w./-]+)`", text):
         assert (ROOT / path).exists() or "NN" in path, path
 
