@@ -548,7 +548,7 @@ plan.round({"hours": 2, "store (GB)": 1, "writing (MB/s)": 1})
 
 # %%
 scale = f"{n_sim} tissues, {n_cells} x {n_cells} cells"
-machine = f"{scale}, {ds.sizes['lead']} electrodes, {t_end:g} ms, {ds.attrs['workers']} workers"
+machine = f"{scale}, {ds.sizes['lead']} electrodes, {t_end:g} ms, {ds.attrs['workers']} workers, machine not kept free"
 values = {
     "dataset_minutes_300": (ds.attrs["seconds"] / 60, "min", None, machine),
     "dataset_core_seconds_per_tissue": (cores, "s", None, machine),

@@ -254,7 +254,7 @@ numbers = {
     "seq2seq_r2_median": (cv["median"]["all"], 0.01, scale), "seq2seq_r2_mean_mild": (cv["mean"]["mild"], 0.01, scale + ", mild"),
     "seq2seq_r2_sd_mild": (cv["sd"]["mild"], 0.01, scale + ", mild, SD over tissues"),
     "seq2seq_r2_split": (result.r2.mean(), 0.02, f"{len(result)} test tissues of the split, 1 seed"),
-    "train_minutes": (history.seconds.sum() / 60, None, f"one seed, {threads} threads"),
+    "train_minutes": (history.seconds.sum() / 60, None, f"one seed, {threads} thread{'s' if threads > 1 else ''}, machine not kept free"),
 }  # fmt: skip
 save_headline("08_training", {
     key: {"value": value, "unit": "min" if "minutes" in key else "1", "tolerance": tolerance, "scale": words}
