@@ -14,6 +14,7 @@ from driver import NotebookError, hold_lock
 from registry import NOTEBOOKS, ROOT, RUNS
 
 RESULTS = ROOT / "data" / "results"
+HTML = ROOT / "_build" / "html"
 MERGED, CLAIMS = RESULTS / "headline.json", RESULTS / "reproduction.csv"
 
 
@@ -53,7 +54,7 @@ def task_reproduction(runs, code, produces):
         # pictures, and what can be downloaded
         "files": [path for path in sorted(RESULTS.rglob("*.*")) if path not in (MERGED, CLAIMS)] or None,
         "lists": [ROOT / "tools" / "registry.py", *(notebook.source for notebook in NOTEBOOKS)],
-        "produces": ROOT / "_build" / "html" / "index.html",
+        "produces": {"page": HTML / "index.html", "stamp": HTML / "made_from.txt"},
     }
 )
 def task_book(pages, settings, package, notebooks, numbers, files, lists, produces):
@@ -62,3 +63,5 @@ def task_book(pages, settings, package, notebooks, numbers, files, lists, produc
     done = render.build(ROOT, *render.STRICT)
     if done.returncode:
         raise NotebookError(f"the book was not built:\n{done.stderr}")
+    sources = [*pages, *settings, *package, *notebooks, *numbers, *(files or ()), *lists]
+    produces["stamp"].write_text(render.fingerprint(sources), encoding="utf-8", newline="\n")

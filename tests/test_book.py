@@ -19,6 +19,15 @@ def is_remote(address: str) -> bool:
     return bool(urlsplit(address).netloc)
 
 
+def test_the_fingerprint_of_a_book_is_that_of_its_sources(tmp_path):
+    one, other = tmp_path / "a.md", tmp_path / "b.md"
+    one.write_text("1"), other.write_text("2")
+    before = render.fingerprint([one, other])
+    assert render.fingerprint([other, one]) == before
+    other.write_text("3")
+    assert render.fingerprint([one, other]) != before
+
+
 def test_every_notebook_has_its_page(html):
     assert (html / "index.html").is_file()
     assert all((html / "notebooks" / f"{notebook.name}.html").is_file() for notebook in NOTEBOOKS)

@@ -1,5 +1,6 @@
 """Render with Jupyter Book: the whole book, or one executed notebook in its dress."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,18 @@ def build(source: Path, *options: str) -> subprocess.CompletedProcess:
         # else the next build would read only what has changed since, and find nothing to warn of
         shutil.rmtree(source / "_build" / ".doctrees", ignore_errors=True)
     return done
+
+
+def fingerprint(sources: list[Path]) -> str:
+    """One line that is another one if any of the files is, on every machine the same.
+
+    The first page of the book is a redirect whose bytes never change: without this line beside it, a book that was built
+    before a ``git pull`` would pass for what the new lock file has recorded.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(sources):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest() + "\n"
 
 
 def page(executed: Path) -> Path:
