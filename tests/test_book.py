@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import render
 from bs4 import BeautifulSoup
 from registry import NOTEBOOKS
 
