@@ -155,12 +155,12 @@ of_data.round(3)
 both = pd.concat([of_score, of_data])
 fig, ax = plt.subplots(figsize=(9, 7.5))
 y = np.arange(len(both))
-colors = {"reproduced": "C2", "open": "C1", "not reproduced": "0.5"}
-for name, color in colors.items():
+marks = {"reproduced": ("black", "black"), "open": ("black", "white"), "not reproduced": ("0.55", "0.55")}
+for name, (color, face) in marks.items():
     at = (both.verdict == name).to_numpy()
     _ = ax.hlines(y[at], both.low[at], both.high[at], color=color, lw=1.5)
-    _ = ax.plot(both["mean R2"][at], y[at], "o", color=color, label=name)
-_ = ax.axvspan(paper_r2 - rounding, 1, color="C2", alpha=0.12, lw=0)
+    _ = ax.plot(both["mean R2"][at], y[at], "o", color=color, mfc=face, label=name)
+_ = ax.axvspan(paper_r2 - rounding, 1, color="0.5", alpha=0.2, lw=0)
 _ = ax.axhline(len(of_score) - 0.5, color="0.8", lw=0.8)
 _ = ax.set(yticks=y, yticklabels=both.index, xlabel="$R^2$, 95 % interval over tissues")
 _ = ax.invert_yaxis()
@@ -168,12 +168,12 @@ _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor
 fig.savefig(result_file("20_undeclared_choices.png"), dpi=120, metadata={"Software": None})
 plot.show(
     fig,
-    "R² with its interval for each reading of what the paper leaves open, colored by verdict. Most points lie left of "
+    "R² with its interval for each reading of what the paper leaves open, marked by verdict. Most points lie left of "
     "the band that rounds to the paper's number; tissue without fibrosis and the median of mild tissue reach it.",
 )
 
 # %% [markdown]
-# Above the line the same networks under other scores; below it networks trained on other data. The green band is what rounds to the paper's
+# Above the line the same networks under other scores; below it networks trained on other data. The gray band is what rounds to the paper's
 # number. **Two rows reach it: tissue without any fibrosis, and the median over mild tissue.** One more is open: mild tissue, each ECG normalized.
 # No choice of electrode, pixels, frames, duration or normalization moves the mean by more than a hundredth, up or down. The kind of fibrosis
 # moves it by several: from interstitial to diffuse, or from all densities to those below 10 %; and even the kindest of these falls short.

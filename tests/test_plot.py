@@ -3,10 +3,12 @@
 import re
 from base64 import b64decode
 from io import BytesIO
+from itertools import combinations
 
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from forwardecg import plot
@@ -118,3 +120,40 @@ def test_bad_input_is_refused():
         animation(V_m, 0.5, " ")
     with pytest.raises(ValueError, match=r"conductive: expected shape \(100, 100\), got \(3, 3\)"):
         animation(V_m, 0.5, ALT, conductive=np.ones((3, 3), bool))
+
+
+# Color vision without one kind of cone: linear RGB to linear RGB (Machado, Oliveira and Fernandes 2009, severity 1).
+VISION = {
+    "all cones": (np.eye(3), 25),
+    "protan": ([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]], 25),
+    "deutan": ([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]], 25),
+    "tritan": ([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]], 15),
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def linear(color) -> np.ndarray:
+    """sRGB without its transfer curve."""
+    c = np.array(color)
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def cielab(rgb: np.ndarray) -> np.ndarray:
+    x = XYZ @ np.clip(rgb, 0, 1) / XYZ.sum(1)
+    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_conditions_are_told_apart_by_every_kind_of_color_vision(vision):
+    """Distances in CIELAB: about 2 is just seen side by side, small marks apart need ten times that."""
+    matrix, least = VISION[vision]
+    seen = [cielab(np.array(matrix) @ linear(color)) for color in plot.COLORS.values()]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > least
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", plot.DARK_INK["#ffffff"]])
+def test_conditions_stand_out_from_light_and_dark_paper(paper):
+    """Contrast of WCAG 2, which asks for 3 of graphics; the orange of the palette has 2.5 on white."""
+    bright = [float(XYZ[1] @ linear(color)) + 0.05 for color in (*plot.COLORS.values(), to_rgb(paper))]
+    assert all(max(one, bright[-1]) / min(one, bright[-1]) > 2.4 for one in bright[:-1])

@@ -16,6 +16,7 @@ try:
     import seaborn as sns
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
+    from matplotlib.colors import to_rgb
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
     from PIL import Image, ImageDraw
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 _palette = sns.color_palette("colorblind")
-COLORS = dict(zip(CONDITIONS, (_palette[2], _palette[0], _palette[1], _palette[3]), strict=True))
+# the palette's second orange is too near its first for many color-blind readers: a red in its place
+COLORS = dict(zip(CONDITIONS, (_palette[2], _palette[0], _palette[1], to_rgb("#c8102e")), strict=True))
 # of methods: none of those of the conditions
 METHOD_COLORS = {
     "blind lead field": (0.0, 0.0, 0.0),
