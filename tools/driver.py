@@ -27,6 +27,10 @@ from papermill.exceptions import strip_color
 from parameters import check
 from registry import NOTEBOOKS, ROOT, Notebook
 
+from forwardecg.record import write_json
+
+SECONDS = "seconds.json"
+
 
 class NotebookError(Exception):
     """A notebook that was not published, with what a reader needs to go on."""
@@ -193,10 +197,14 @@ def overrides(path: Path) -> dict[str, dict]:
 
 
 def main(changed: dict[str, dict], names: list[str]) -> None:
-    """Execute every notebook of this tree in order, or those that are named."""
+    """Execute every notebook of this tree in order, or those that are named; ``_run/seconds.json`` says how long each took."""
+    seconds: dict[str, float] = {}
     for notebook in NOTEBOOKS:
         if notebook.name in names or not names:
+            start = time.monotonic()
             execute(notebook, parameters=changed.get(notebook.name))
+            seconds[notebook.name] = time.monotonic() - start
+            write_json(ROOT / "_run" / SECONDS, seconds)
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ DEMO = (
     "results/demo_agreement.csv",
 )  # by tools/demo.py, for the page demo
 INPUTS = (
-    "results/bench_speed.csv",
-    "results/bench_nversion.csv",
+    *("results/bench_speed.csv", "results/bench_nversion.csv"),  # by `make bench`, on a quiet machine
+    "results/bench_reproduce.csv",  # by `make reproduce`
     *DEMO,
     *RUNS,
-)  # the first two by `make bench`, on a quiet machine
+)
 
 
 def runs(*names: str) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 The copy has no lock file, results, weights, caches or notebook outputs. It runs its own code. Nothing is published. Tables that take
 hours of training are taken as they are committed, one row a tissue and seed, and everything is computed from them again.
+``_run/reproduce.csv`` then says what each notebook took and how many of its numbers came back; the page *provenance* shows
+the copy of it that is committed, ``data/results/bench_reproduce.csv``.
 
 ``make reproduce-all`` trains those as well - every seed, fold and variant - and compares them row by row. It keeps its caches: stopped
 and repeated, it goes on from the last finished epoch.
@@ -18,7 +20,8 @@ from pathlib import Path
 
 import headline
 import pandas as pd
-from driver import NotebookError, hold_lock
+from driver import SECONDS, NotebookError, hold_lock
+from llvmlite.binding import get_host_cpu_name
 from registry import INPUTS, ROOT, TRAINED
 
 SCORED = ("baselines_cv", "readable", *TRAINED)
@@ -89,6 +92,22 @@ def compare_runs(published: pd.DataFrame, reproduced: pd.DataFrame) -> tuple[str
     return f"{len(both)} rows", f"{tissue:.2g} a tissue, {training:.2g} a training", verdict
 
 
+def by_notebook(rows: list[tuple[str, ...]], makers: dict[str, str], seconds: dict[str, float]) -> pd.DataFrame:
+    """One row a notebook: its minutes, how many of its headline numbers are judged and how many came back, the machine."""
+    judged = [(makers[row[0]], row[-1] == "ok") for row in rows if row[-1] != "not judged"]
+    counts = {name: [ok for maker, ok in judged if maker == name] for name in seconds}
+    return pd.DataFrame(
+        {
+            "notebook": counts,
+            "minutes": [f"{value / 60:.2f}" for value in seconds.values()],
+            "judged": [len(ok) for ok in counts.values()],
+            "as_published": [sum(ok) for ok in counts.values()],
+            "machine": get_host_cpu_name(),
+            "cores": os.cpu_count(),
+        }
+    )
+
+
 def copied(folder: Path, trained: bool) -> None:
     """The tracked tree without what is to be made, into ``folder``."""
     for name in tracked():
@@ -129,11 +148,15 @@ def main(everything: bool) -> int:
         print(f"\n{table(rows, ('table of trainings', 'rows', 'largest difference in R2', 'verdict'))}")
         outside = sum(row[-1].isupper() for row in rows)
     published = json.loads((ROOT / "data" / "results" / "headline.json").read_text(encoding="utf-8"))
-    rows = compare(published, headline.merged(copy / "data"))
+    reproduced = headline.merged(copy / "data")
+    rows = compare(published, reproduced)
     judged = [row for row in rows if row[-1] != "not judged"]
     failed = [row for row in judged if row[-1] != "ok"]
     print(f"\n{table(rows)}\n\n{len(judged) - len(failed)} of {len(judged)} as published, in {minutes:.1f} minutes")
-    (ROOT / "_run" / "reproduce.json").write_text(json.dumps({"minutes": minutes}) + "\n", encoding="utf-8")
+    if not everything:  # there the tissues come from the cache by the time the notebooks run
+        makers = {key: entry["notebook"] for key, entry in {**reproduced, **published}.items()}
+        seconds = json.loads((copy / "_run" / SECONDS).read_text(encoding="utf-8"))
+        by_notebook(rows, makers, seconds).to_csv(ROOT / "_run" / "reproduce.csv", index=False, lineterminator="\n")
     return 1 if failed or outside else 0
 
 

@@ -175,7 +175,7 @@ class Provenance(FromFiles):
         headlines = json.loads(self.text("data/results/headline.json") or "{}")
         recipe = json.loads(self.text("data/results/06_dataset.json") or "{}")
         machines = {
-            row["machine"] for name in ("bench_speed.csv", "runs/cost.csv") for row in self.csv(f"data/results/{name}")
+            row["machine"] for name in ("bench_speed.csv", "bench_reproduce.csv", "runs/cost.csv") for row in self.csv(f"data/results/{name}")
         }
         known = [
             ("commit of the rendered files", self.commit()),
@@ -187,6 +187,7 @@ class Provenance(FromFiles):
             ("time to simulate it", "{headline}`dataset_minutes_300.2`, {headline}`dataset_minutes_300.scale`"),
             ("trainings; time on one thread each", "{headline}`trainings_total`; {headline}`training_hours.2`"),
             ("headline numbers", str(len(headlines))),
+            ("executed from nothing, `make reproduce`", self.reproduced()),
             ("lock of the pipeline", self.lock()),
         ]
         return table("what | value", *[f"{what} | {value}" for what, value in known])
@@ -196,6 +197,7 @@ class Provenance(FromFiles):
             from forwardecg.record import closure, files_hash
         except ImportError:  # the package is not installed where the book is only rendered
             closure = files_hash = None
+        again = {row["notebook"]: row for row in self.csv("data/results/bench_reproduce.csv")}
         rows = []
         for path in sorted((self.root / "notebooks").glob("*.ipynb")):
             found = LINE.search(path.read_text(encoding="utf-8"))
@@ -205,8 +207,11 @@ class Provenance(FromFiles):
             source = path.with_suffix(".py")
             now = files_hash(source, *closure(source)) if closure and source.is_file() else None
             verdict = "not compared" if now is None else "yes" if now == code else "no: edited since"
-            rows.append(f"{{doc}}`/notebooks/{name}` | `{code}` | {versions} | {verdict}")
-        return table("notebook | code | run with | code of now?", *rows)
+            row = again.get(name)
+            took = f"{float(row['minutes']):.2g} min" if row else "not measured"
+            came = f"{row['as_published']} of {row['judged']}" if row else "not measured"
+            rows.append(f"{{doc}}`/notebooks/{name}` | `{code}` | {versions} | {verdict} | {took} | {came}")
+        return table("notebook | code | run with | code of now? | from nothing | numbers that came back", *rows)
 
     def trainings(self) -> list[str]:
         rows = []
@@ -219,6 +224,14 @@ class Provenance(FromFiles):
                 f"`{path.stem.removesuffix('_trainings')}` | {len(runs)} | {', '.join(seeds)} | {', '.join(threads)} | {hours:.2f}"
             )
         return table("experiment | trainings | seeds | threads each | hours", *rows)
+
+    def reproduced(self) -> str:
+        rows = self.csv("data/results/bench_reproduce.csv")
+        if not rows:
+            return "not measured"
+        minutes, judged, came = (sum(float(row[key]) for row in rows) for key in ("minutes", "judged", "as_published"))
+        where = f"{rows[0]['cores']} cores of {rows[0]['machine']}"
+        return f"{minutes:.0f} minutes on {where}; {came:.0f} of the {judged:.0f} numbers that have a tolerance are within it"
 
     def commit(self) -> str:
         def git(*words: str) -> str:
