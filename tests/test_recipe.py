@@ -185,7 +185,12 @@ def test_the_tail_after_rest_is_rest_and_what_it_neglects_is_small():
     full = simulate(
         draw.tissue, draw.stimuli, t_end=700, electrodes=recipe.electrodes, pool=recipe.pool, dt=recipe.dt
     )  # fmt: skip
-    assert np.array_equal(full.phi_e.sel(time_ecg=~tail), ds.phi_e.sel(time_ecg=~tail))
+    # a data set is simulated on one thread, and the run that stops ends within a block of samples: both may change the
+    # order in which the product of field and block adds
+    largest = float(np.abs(full.phi_e).max())
+    np.testing.assert_allclose(
+        ds.phi_e.sel(time_ecg=~tail), full.phi_e.sel(time_ecg=~tail), rtol=0, atol=1e-12 * largest
+    )
     neglected = np.abs(full.phi_e.sel(time_ecg=tail)).max("time_ecg")
     assert (neglected > 0).all() and (neglected < 1e-3 * np.abs(full.phi_e).max("time_ecg")).all()
 
