@@ -388,6 +388,68 @@ def test_by_mouse(opened):
     assert state(page)["time"] == 0 and state(page)["surrogate"] == "none" and state(page)["fibrosis"] == drawn
 
 
+def test_what_is_changed_while_the_wave_runs(opened):
+    """The true D is hidden at once; a beat asked for beside S is not a new start; a pause does not double the pace."""
+    page = opened()
+    page.select_option("#demo-speed", "slow")
+    page.click("#demo-play")
+    until(page, "s.time > 2")
+    shots = [page.locator("#demo-true-d").screenshot()]
+    page.uncheck("#demo-reveal")
+    assert state(page)["playing"]
+    shots.append(page.locator("#demo-true-d").screenshot())
+    assert shots[0] != shots[1]
+    ticks, frames = page.evaluate("""async () => {
+        const own = requestAnimationFrame, wait = () => new Promise((go) => own(go));
+        let ticks = 0, frames = 0;
+        window.requestAnimationFrame = (act) => own((now) => (ticks++, act(now)));
+        for (let k = 0; k < 8; k++) document.getElementById("demo-play").click();
+        for (; frames < 12; frames++) await wait();
+        window.requestAnimationFrame = own;
+        return [ticks, frames];
+    }""")
+    assert ticks <= frames + 1, "one picture a frame, however often Pause was pressed"
+    page.click("#demo-play")
+    before = state(page)
+    assert not before["playing"] and before["time"] > 0
+    page.check("#demo-reveal")
+    page.mouse.click(*at(page, before["start"]["x"], before["start"]["y"]))  # paints, and the run starts anew
+    after = state(page)
+    assert (after["stimuli"], after["time"], after["start"]) == (0, 0, before["start"])
+    assert after["fibrosis"] > before["fibrosis"]
+
+
+def test_an_answer_to_another_sheet_is_dropped(opened):
+    """Reset in the moment between the end of the beat and the first look at the maps."""
+    page = opened()
+    page.select_option("#demo-speed", "fast")
+    page.evaluate("""() => new MutationObserver((_, watch) => {
+        if (!forwardecgDemo.page.state().over) return;
+        watch.disconnect();
+        forwardecgDemo.page.reset();
+        window.wasReset = true;
+    }).observe(document.getElementById("demo-status"), { childList: true })""")
+    page.click("#demo-play")
+    page.wait_for_function("window.wasReset", timeout=60_000)
+    page.wait_for_timeout(500)
+    assert state(page)["surrogate"] == "none" and state(page)["score"] is None and "refuses" not in status(page)
+
+
+def test_a_second_finger_draws_nothing(opened):
+    page = opened()
+    before = state(page)["fibrosis"]
+    place = dict(zip(("clientX", "clientY"), at(page, 70, 70), strict=True)) | {"pointerId": 7}
+    code = """(place) => {
+        const sheet = document.getElementById("demo-sheet");
+        sheet.setPointerCapture = () => {};  // there is no such finger
+        for (const kind of ["pointerdown", "pointermove", "pointerup"]) sheet.dispatchEvent(new PointerEvent(kind, place));
+    }"""
+    page.evaluate(code, {**place, "isPrimary": False})
+    assert state(page)["fibrosis"] == before
+    page.evaluate(code, {**place, "isPrimary": True})
+    assert state(page)["fibrosis"] > before
+
+
 def test_by_touch(opened):
     page = opened(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

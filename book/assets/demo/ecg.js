@@ -43,5 +43,5 @@
     return span * sum;
   }
 
-  Object.assign(demo, { leadField, pseudoEcg, netFlux });
+  Object.assign(demo, { leadField, pseudoEcg });
 })(window.forwardecgDemo);

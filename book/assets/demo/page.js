@@ -24,8 +24,8 @@
   const electrode = { x: SIDE / 2, y: SIDE / 2, z: data.z_default };
   const cursor = { x: 30, y: 30, shown: false };
   const extra = []; // stimuli given during the run, mm and ms
-  let seed = 1, tool = "fibrosis", playing = false, visible = true, over = false;
-  let sheet, L, frames, coarse, samples, shown = null, view = "voltage", result = null, surrogate = "none", turn = 0, owed = 0, last = 0;
+  let seed = 1, tool = root.querySelector("[name=demo-tool]:checked").value, playing = false, visible = true, over = false;
+  let sheet, L, frames, coarse, samples, shown = null, view = "voltage", result = null, surrogate = "none", turn = 0, owed = 0, last = 0, request = 0;
 
   // The run
 
@@ -85,7 +85,7 @@
       }
       if (moving || over) refresh();
     }
-    requestAnimationFrame(tick);
+    request = requestAnimationFrame(tick);
   }
 
   function play() {
@@ -102,7 +102,8 @@
     last = performance.now();
     say(element("animate").checked ? "The wave runs." : "The beat is computed, and shown in large steps.");
     refresh();
-    requestAnimationFrame(tick);
+    cancelAnimationFrame(request); // of the run before a pause
+    request = requestAnimationFrame(tick);
   }
 
   // The surrogate, once the beat is over; a pause between networks keeps the page alive
@@ -112,6 +113,7 @@
     surrogate = "busy";
     refresh();
     await pause();
+    if (mine !== turn) return;
     const m = demo.maps(frames, N, N, data.pool, data.dx, data.frame_interval);
     let seen;
     try {
@@ -476,9 +478,9 @@
   }
 
   sheetCanvas.addEventListener("pointerdown", (event) => {
-    if (event.button) return;
+    if (event.button || !event.isPrimary) return; // of several fingers the first one
     const at = place(event), reach = event.pointerType === "mouse" ? 3 : 5, near = (one) => Math.hypot(one.x - at.x, one.y - at.y) < reach;
-    drag = tool === "electrode" || near(electrode) ? "electrode" : tool === "stimulus" || (near(start) && !playing) ? "stimulus" : "paint";
+    drag = tool === "electrode" || near(electrode) ? "electrode" : tool === "stimulus" || (near(start) && (over || sheet.steps === 0)) ? "stimulus" : "paint";
     sheetCanvas.setPointerCapture(event.pointerId);
     cursor.shown = false;
     before = at;
@@ -490,7 +492,7 @@
     }
   });
   sheetCanvas.addEventListener("pointermove", (event) => {
-    if (!drag) return;
+    if (!drag || !event.isPrimary) return;
     const at = place(event);
     if (drag === "electrode") moveElectrode(at.x, at.y, electrode.z);
     else if (drag === "stimulus" && (over || sheet.steps === 0)) stimulate(at.x, at.y);
@@ -501,7 +503,8 @@
     }
   });
   for (const kind of ["pointerup", "pointercancel"])
-    sheetCanvas.addEventListener(kind, () => {
+    sheetCanvas.addEventListener(kind, (event) => {
+      if (!event.isPrimary) return;
       if (drag === "paint") {
         reset();
         sayTissue();
@@ -528,8 +531,9 @@
     else if (letter === "e") {
       moveElectrode(cursor.x, cursor.y, electrode.z);
       sayElectrode();
-    } else if (letter === "p") play();
-    else return;
+    } else if (letter === "p") {
+      if (!event.repeat) play();
+    } else return;
     event.preventDefault();
   });
   sheetCanvas.addEventListener("focus", () => {
@@ -569,6 +573,7 @@
   });
   on("reveal", "change", () => {
     refresh();
+    drawMaps(); // also while the wave runs
     say(element("reveal").checked ? "The true tissue is shown." : `The true tissue is hidden: of the sheet only the voltage on pixels of ${PIXEL} is left, all that the surrogate sees.`);
   });
   const value = (name, digits, unit) => (element(`${name}-value`).textContent = `${Number(element(name).value).toFixed(digits)} ${unit}`);
@@ -592,7 +597,10 @@
 
   new IntersectionObserver((entries) => (visible = entries[entries.length - 1].isIntersecting)).observe(element("stage"));
   new ResizeObserver(drawEcg).observe(ecgCanvas.parentElement);
-  new MutationObserver(() => refresh()).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  new MutationObserver(() => {
+    refresh();
+    drawMaps();
+  }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
 
   element("animate").checked = !still.matches;
   const range = (name, [low, high], value) => Object.assign(element(name), { min: low, max: high }, { value });
@@ -611,8 +619,8 @@
 
   /* For tests, and for the curious. */
   demo.page = {
-    tissue, electrode, start, reset, play, choose, moveElectrode,
-    steps: { still: STILL, lines: LINES, map: data.frame_interval },
+    tissue, reset,
+    steps: { still: STILL, lines: LINES },
     inferred: () => result && Array.from(result.D),
     activation: (revealed) => Array.from(activation(revealed).lat),
     show: lookBack,

@@ -71,5 +71,5 @@
     return { factor, conductive };
   }
 
-  Object.assign(demo, { preset, generator, smoothNoise });
+  demo.preset = preset;
 })(window.forwardecgDemo);

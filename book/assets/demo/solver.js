@@ -190,5 +190,5 @@ window.forwardecgDemo = window.forwardecgDemo || {};
     }
   }
 
-  Object.assign(demo, { Sheet, faceDiffusivity, harmonic, calibrated, constants });
+  Object.assign(demo, { Sheet, faceDiffusivity });
 })(window.forwardecgDemo);
