@@ -192,23 +192,23 @@ def _short(path: Path) -> Path:
 
 
 def overrides(path: Path) -> dict[str, dict]:
-    """Changed parameters of some notebooks, from a file like ``notebooks/reproduce.yaml``; none without the file."""
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
+    """Changed parameters of some notebooks, from a file like ``notebooks/smoke.yaml``."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def main(changed: dict[str, dict], names: list[str]) -> None:
+def main(names: list[str]) -> None:
     """Execute every notebook of this tree in order, or those that are named; ``_run/seconds.json`` says how long each took."""
     seconds: dict[str, float] = {}
     for notebook in NOTEBOOKS:
         if notebook.name in names or not names:
             start = time.monotonic()
-            execute(notebook, parameters=changed.get(notebook.name))
+            execute(notebook)
             seconds[notebook.name] = time.monotonic() - start
             write_json(ROOT / "_run" / SECONDS, seconds)
 
 
 if __name__ == "__main__":
     try:
-        main(overrides(Path(sys.argv[1])), sys.argv[2:])
+        main(sys.argv[1:])
     except NotebookError as error:
         sys.exit(str(error))

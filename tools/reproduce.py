@@ -98,7 +98,7 @@ def by_notebook(rows: list[tuple[str, ...]], makers: dict[str, str], seconds: di
     counts = {name: [ok for maker, ok in judged if maker == name] for name in seconds}
     return pd.DataFrame(
         {
-            "notebook": counts,
+            "notebook": list(counts),
             "minutes": [f"{value / 60:.2f}" for value in seconds.values()],
             "judged": [len(ok) for ok in counts.values()],
             "as_published": [sum(ok) for ok in counts.values()],
@@ -131,7 +131,7 @@ def main(everything: bool) -> int:
         "PYTHONUNBUFFERED": "1",
         "FORWARDECG_DATA": str(copy / "data"),
     }
-    driver = [sys.executable, str(copy / "tools" / "driver.py"), str(copy / "notebooks" / "reproduce.yaml")]
+    driver = [sys.executable, str(copy / "tools" / "driver.py")]
     steps = [driver]
     if everything:  # the tissues first, then all that is trained on them
         steps = [[*driver, "06_dataset"], [sys.executable, str(copy / "tools" / "experiments.py")], driver]
