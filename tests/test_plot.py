@@ -91,7 +91,8 @@ def test_markup_holds_a_still_and_a_loop_and_is_small():
     assert re.search(r'<picture><source media="\(prefers-reduced-motion: reduce\)" srcset="data:', html)
     assert 'alt="A spiral wave; its tip is at &quot;the center&quot;"' in html and "max-width: 100%" in html
     assert "50 mm × 50 mm, 0 to 590 ms" in html and "http" not in html
-    still, loop = pictures(html)
+    still, loop, stopped = pictures(html)
+    assert stopped == still and 'type="checkbox"> stop</label>' in html
     assert (still.n_frames, loop.n_frames) == (1, 60) and loop.info["loop"] == 0
     assert still.size == loop.size == (300, 300)
 

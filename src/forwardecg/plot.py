@@ -188,7 +188,7 @@ def animation(
     pixels: int = 300,
     quality: int = 20,
 ) -> "HTML":
-    """V_m maps as a looping picture for a notebook; readers who asked for less motion get the middle frame.
+    """V_m maps as a looping picture for a notebook; readers who stop it, or who asked for less motion, get the middle frame.
 
     Parameters
     ----------
@@ -231,11 +231,14 @@ def animation(
     frames = [_timed(Image.fromarray(map_).resize(size), t) for map_, t in zip(colors, V_m.time.values, strict=True)]
     still = _webp([frames[len(frames) // 2]], quality, interval)
     first, last = float(V_m.time[0]), float(V_m.time[-1])
+    words = f'alt="{escape(alt)}" width="{size[0]}" height="{size[1]}" style="max-width: 100%; height: auto"'
     return HTML(
-        f'<figure style="display: inline-block; margin: 0"><picture><source media="(prefers-reduced-motion: reduce)" srcset="{still}">'
-        f'<img src="{_webp(frames, quality, interval)}" alt="{escape(alt)}" width="{size[0]}" height="{size[1]}" '
-        'style="max-width: 100%; height: auto"></picture>'
-        f"<figcaption>{n_x * dx:g} mm × {n_y * dx:g} mm, {first:g} to {last:g} ms</figcaption></figure>"
+        "<style>.movie:has(:checked) > picture, .movie:not(:has(:checked)) > img {display: none}</style>"
+        '<figure class="movie" style="display: inline-block; margin: 0">'
+        f'<picture><source media="(prefers-reduced-motion: reduce)" srcset="{still}">'
+        f'<img src="{_webp(frames, quality, interval)}" {words}></picture><img src="{still}" {words}>'
+        f"<figcaption>{n_x * dx:g} mm × {n_y * dx:g} mm, {first:g} to {last:g} ms "
+        '<label style="white-space: nowrap"><input type="checkbox"> stop</label></figcaption></figure>'
     )
 
 
