@@ -34,7 +34,7 @@ pdf: $(READY)
 # two streams: the notebooks in one worker, all other tests in the other
 test: $(READY)
 	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check -q src tests tools benchmarks notebooks
+	@$(BIN)/ruff format --check -q src tests tools benchmarks notebooks book/_ext task_book.py task_notebooks.py
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_smoke.py tests
 

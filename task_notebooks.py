@@ -24,7 +24,7 @@ for _notebook in NOTEBOOKS:
     _depends = {
         "source": _notebook.source,
         "results": {name: ROOT / "data" / name for name in _notebook.needs},
-        # the code of the imported modules: an edited comment makes nothing stale
+        # the code of the imported modules: an edited docstring, or comment on a line of its own, makes nothing stale
         "modules": {path.name: PythonNode(value=path, hash=files_hash) for path in closure(_notebook.source)},
     }
     _produces = {"notebook": _notebook.published, "results": [ROOT / "data" / name for name in _notebook.results]}

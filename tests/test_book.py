@@ -12,7 +12,7 @@ from registry import NOTEBOOKS
 
 @pytest.fixture(scope="module")
 def pages(html) -> dict[Path, BeautifulSoup]:
-    paths = (path for path in html.rglob("*.html") if "_static" not in path.parts)
+    paths = (path for path in html.resolve().rglob("*.html") if "_static" not in path.parts)
     return {path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in paths}
 
 
@@ -35,7 +35,7 @@ def test_every_notebook_has_its_page(html):
 
 
 def test_links_and_images_of_the_book_lead_somewhere(html, pages):
-    broken = []
+    broken, anchors = [], 0
     for path, page in pages.items():
         addresses = [tag["href"] for tag in page.find_all(["a", "link"], href=True)]
         addresses += [tag["src"] for tag in page.find_all(["img", "script", "video", "source"], src=True)]
@@ -46,10 +46,11 @@ def test_links_and_images_of_the_book_lead_somewhere(html, pages):
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             target = target / "index.html" if target.is_dir() else target
             fragment = unquote(parts.fragment)
-            missing = fragment and target in pages and not pages[target].find(attrs={"id": fragment})
-            if not target.is_file() or missing:
-                broken.append(f"{path.relative_to(html)}: {address}")
-    assert not broken
+            anchored = bool(fragment) and target in pages
+            anchors += anchored
+            if not target.is_file() or anchored and not pages[target].find(attrs={"id": fragment}):
+                broken.append(f"{path.name}: {address}")
+    assert not broken and anchors > 1000
 
 
 def test_pages_load_nothing_from_the_network(html, pages):
@@ -57,7 +58,7 @@ def test_pages_load_nothing_from_the_network(html, pages):
     for path, page in pages.items():
         loaded = [tag["src"] for tag in page.find_all(["script", "img", "iframe", "video", "source"], src=True)]
         loaded += [tag["href"] for tag in page.find_all("link", href=True) if "canonical" not in tag.get("rel", [])]
-        remote += [f"{path.relative_to(html)}: {address}" for address in loaded if is_remote(address)]
+        remote += [f"{path.name}: {address}" for address in loaded if is_remote(address)]
     for path in html.rglob("*.css"):
         imported = re.findall(r"(?:url\(|@import)\s*['\"]?([^'\")\s;]+)", path.read_text(encoding="utf-8"))
         remote += [f"{path.relative_to(html)}: {address}" for address in imported if re.match(r"(https?:)?//", address)]

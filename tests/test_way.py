@@ -78,11 +78,22 @@ def test_numbers_of_an_answer_come_from_the_results(page):
         (0, "2", "0.0 ms"),
         (0.12345, "value", "0.123 ms"),
         (207687.67, "value", "207688 ms"),
+        (-3.8e-05, "value", "\N{MINUS SIGN}0.00004 ms"),
+        (0.0, "value", "0 ms"),
         (1, "scale", "a cable"),
     ],
 )
 def test_a_headline_number_has_the_digits_that_are_asked_for(value, field, shown):
     assert headline_text({"value": value, "unit": "ms", "scale": "a cable"}, field) == shown
+
+
+def test_the_tour_is_read_in_five_minutes_and_has_no_equations():
+    """A reader takes in some 240 words a minute; addresses and the frames of figures are not read."""
+    text = re.sub(
+        r"^(```|:name:|:width:|:alt:).*$|<[^>`]*>", "", (BOOK / "tour.md").read_text(encoding="utf-8"), flags=re.M
+    )
+    assert not re.search(r"\$|\{math\}|\\\\", text)
+    assert 500 < len(text.split()) < 1200
 
 
 def test_the_steps_lead_through_the_book_in_its_order_and_back():

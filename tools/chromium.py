@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,7 +22,9 @@ OPTIONS = [
 
 def find() -> str | None:
     """Return the path of a Chromium, or None: the variable ``CHROMIUM`` first, then what the system has."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if (named := os.environ.get("CHROMIUM")) and not shutil.which(named):
+        sys.exit(f"CHROMIUM: expected a program, got {named}, which is none")
+    return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @contextmanager

@@ -245,7 +245,10 @@ def picture(path: Path) -> None:
     import chromium
     from PIL import Image
 
-    with tempfile.TemporaryDirectory() as folder, chromium.browser(chromium.find() or "chromium") as browser:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        chromium.browser(chromium.find() or sys.exit(chromium.MISSING)) as browser,
+    ):
         page = browser.new_page(viewport={"width": 900, "height": 1200}, device_scale_factor=1)
         page.goto(bare_page(Path(folder), "body{font-family:sans-serif;margin:1rem;background:#fff}").as_uri())
         page.select_option("#demo-speed", "fast")

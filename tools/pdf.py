@@ -43,13 +43,13 @@ def at_the_top(folder: Path, root: str) -> Path:
 
 def print_page(page: Page, source: Path, title: str, target: Path) -> None:
     """Print the html page ``source`` on A4, with bookmarks and page numbers; ``target`` is whole or not there."""
+    page.set_default_timeout(0)  # the whole book is one page
     page.emulate_media(media="print", color_scheme="light", reduced_motion="reduce")
     page.goto(source.as_uri())
     page.evaluate(READY)
     page.evaluate(UNLINK)
     page.add_style_tag(content=STYLE)
     page.evaluate("title => { document.title = title }", title)
-    page.set_default_timeout(0)
     unfinished = target.with_suffix(".part")
     page.pdf(
         path=unfinished,
@@ -71,7 +71,7 @@ def main() -> None:
         sys.exit(chromium.MISSING)
     scratch = ROOT / "_run" / "pdf"
     shutil.rmtree(scratch, ignore_errors=True)  # else a page renamed since would stay
-    done = render.build(ROOT, "--keep-going", "--builder", "singlehtml", "--path-output", str(scratch))
+    done = render.build(ROOT, "--keep-going", "--builder", "singlehtml", output=scratch)
     if done.returncode:
         sys.exit(f"the single page was not built:\n{done.stderr}")
     root = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["root"]

@@ -11,14 +11,15 @@ from registry import ROOT
 STRICT = ("-W", "-n", "--keep-going")  # a warning, or a reference that leads nowhere, is an error
 
 
-def build(source: Path, *options: str) -> subprocess.CompletedProcess:
-    """Render ``source`` to ``source/_build/html``; the warnings are in ``stderr``."""
+def build(source: Path, *options: str, output: Path | None = None) -> subprocess.CompletedProcess:
+    """Render ``source`` to ``_build/html`` in ``output``, or in itself; the warnings are in ``stderr``."""
     module = "from jupyter_book.cli.main import main; main()"  # jupyter_book has no __main__
     command = [sys.executable, "-c", module, "build", ".", "--quiet", *options]
+    command += ["--path-output", str(output)] if output else []
     done = subprocess.run(command, cwd=source, capture_output=True, text=True)
     if done.returncode:
         # else the next build would read only what has changed since, and find nothing to warn of
-        shutil.rmtree(source / "_build" / ".doctrees", ignore_errors=True)
+        shutil.rmtree((output or source) / "_build" / ".doctrees", ignore_errors=True)
     return done
 
 

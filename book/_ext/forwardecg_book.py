@@ -1,10 +1,11 @@
 """What this book asks of Sphinx beyond the stock extensions: no remote scripts, and numbers that nobody types.
 
-``{headline}`key``` writes the value of a headline number with three decimals (below 100; else none), ``{headline}`key.2```
-the value to two significant digits (any number from one up), ``{headline}`key.scale``` what it was measured on; all come
-from ``data/results/headline.json``. ``{setting}`dataset.Recipe.dx``` writes a default of the package as its source has
-it: a module's constant, a field of a dataclass, an argument of a function, or (``{setting}`08_training.epochs```) a
-parameter of a notebook. An unknown name is a warning, and warnings fail the build.
+``{headline}`key``` writes the value of a headline number with three decimals (from 100 on none; what they would show as
+0 with one digit), ``{headline}`key.2``` the value to two significant digits (any number from one up),
+``{headline}`key.scale``` what it was measured on; all come from ``data/results/headline.json``.
+``{setting}`dataset.Recipe.dx``` writes a default of the package as its source has it: a module's constant, a field of a
+dataclass, an argument of a function, or (``{setting}`08_training.epochs```) a parameter of a notebook. An unknown name
+is a warning, and warnings fail the build.
 """
 
 import ast
@@ -32,6 +33,8 @@ def headline_text(entry: dict, field: str) -> str:
         number = f"{Decimal(f'{value:.{digits - 1}e}'):f}"  # Decimal keeps the zeros that are significant
     elif field == "value":
         number = f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:.0f}"
+        if value and not float(number):  # less than three decimals can hold, and not nothing
+            number = f"{Decimal(f'{value:.0e}'):f}"
     else:
         return str(entry[field])
     unit = entry["unit"] if entry["unit"] not in ("", "1", "-") else ""

@@ -2,7 +2,7 @@
 
 ``download-list`` with ``notebooks``, ``results``, ``figures``, ``runs`` or ``other`` lists what lies in the repository;
 the words come from ``book/way.yml``, who makes what from ``tools/registry.py``. ``provenance`` says which commit, code,
-libraries and machines are behind the pages. Neither needs git, and a missing file is a missing row.
+libraries and machines are behind the pages. Neither needs git, and a missing result is a missing row.
 """
 
 import csv
@@ -175,7 +175,9 @@ class Provenance(FromFiles):
         headlines = json.loads(self.text("data/results/headline.json") or "{}")
         recipe = json.loads(self.text("data/results/06_dataset.json") or "{}")
         machines = {
-            row["machine"] for name in ("bench_speed.csv", "bench_reproduce.csv", "runs/cost.csv") for row in self.csv(f"data/results/{name}")
+            row["machine"]
+            for name in ("bench_speed.csv", "bench_reproduce.csv", "runs/cost.csv")
+            for row in self.csv(f"data/results/{name}")
         }
         known = [
             ("commit of the rendered files", self.commit()),
@@ -193,10 +195,8 @@ class Provenance(FromFiles):
         return table("what | value", *[f"{what} | {value}" for what, value in known])
 
     def notebooks(self) -> list[str]:
-        try:
-            from forwardecg.record import closure, files_hash
-        except ImportError:  # the package is not installed where the book is only rendered
-            closure = files_hash = None
+        from forwardecg.record import closure, files_hash
+
         again = {row["notebook"]: row for row in self.csv("data/results/bench_reproduce.csv")}
         rows = []
         for path in sorted((self.root / "notebooks").glob("*.ipynb")):
@@ -205,8 +205,7 @@ class Provenance(FromFiles):
                 continue
             name, code, versions = found[1], found[2], found[3].partition("\\n")[0].rstrip('",')
             source = path.with_suffix(".py")
-            now = files_hash(source, *closure(source)) if closure and source.is_file() else None
-            verdict = "not compared" if now is None else "yes" if now == code else "no: edited since"
+            verdict = "yes" if files_hash(source, *closure(source)) == code else "no: edited since"
             row = again.get(name)
             took = f"{float(row['minutes']):.2g} min" if row else "not measured"
             came = f"{row['as_published']} of {row['judged']}" if row else "not measured"
