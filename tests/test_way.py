@@ -232,7 +232,7 @@ def test_provenance_names_what_made_the_book(html):
         [cell.get_text(" ", strip=True) for cell in tr.find_all("td")]
         for tr in read(html, "book/provenance").find_all("tr")
     ]
-    assert sum(len(row) == 4 for row in tables) == len(NOTEBOOKS)
+    assert sum(len(row) == 6 for row in tables) == len(NOTEBOOKS)
 
 
 def test_without_git_the_commit_is_not_known(tmp_path):
