@@ -200,7 +200,7 @@ fig, ax = plt.subplots(figsize=(8, 7))
 y = np.arange(len(choices))
 _ = ax.hlines(y, choices.low, choices.high, color="0.5", lw=1.5)
 _ = ax.plot(choices["mean R2"], y, "o", color="black", ms=4)
-_ = ax.axvspan(0.985, 1, color="C2", alpha=0.15, lw=0)
+_ = ax.axvspan(0.985, 1, color="0.5", alpha=0.2, lw=0)
 _ = ax.set(yticks=y, yticklabels=choices.index, xlabel=r"$R^2$, 95 % interval over tissues")
 _ = ax.invert_yaxis()
 save(fig, 7)
@@ -211,7 +211,7 @@ plot.show(
 )
 
 # %% [markdown]
-# The green band rounds to the paper's number; {doc}`20_undeclared_choices`. Which of these rows the paper meant is not shown.
+# The gray band rounds to the paper's number; {doc}`20_undeclared_choices`. Which of these rows the paper meant is not shown.
 #
 # ## Downloads
 #

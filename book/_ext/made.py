@@ -198,19 +198,27 @@ class Provenance(FromFiles):
         from forwardecg.record import closure, files_hash
 
         again = {row["notebook"]: row for row in self.csv("data/results/bench_reproduce.csv")}
-        rows = []
+        rows, ran_with = [], set()
         for path in sorted((self.root / "notebooks").glob("*.ipynb")):
             found = LINE.search(path.read_text(encoding="utf-8"))
             if found is None:
                 continue
-            name, code, versions = found[1], found[2], found[3].partition("\\n")[0].rstrip('",')
+            name, code = found[1], found[2]
+            ran_with.add(found[3].partition("\\n")[0].rstrip('",'))
             source = path.with_suffix(".py")
             verdict = "yes" if files_hash(source, *closure(source)) == code else "no: edited since"
             row = again.get(name)
             took = f"{float(row['minutes']):.2g} min" if row else "not measured"
-            came = f"{row['as_published']} of {row['judged']}" if row else "not measured"
-            rows.append(f"{{doc}}`/notebooks/{name}` | `{code}` | {versions} | {verdict} | {took} | {came}")
-        return table("notebook | code | run with | code of now? | from nothing | numbers that came back", *rows)
+            came = (
+                "not measured"
+                if not row
+                else f"{row['as_published']} of {row['judged']}"
+                if int(row["judged"])
+                else "-"
+            )
+            rows.append(f"{{doc}}`/notebooks/{name}` | {took} | {came} | {verdict} | `{code}`")
+        head = "notebook | from nothing | numbers that came back | code of now? | code"
+        return [f"Run with {'; or '.join(sorted(ran_with))}.", *table(head, *rows)]
 
     def trainings(self) -> list[str]:
         rows = []
