@@ -1,4 +1,4 @@
-"""Short forms of the catalogue's rows that no other test holds; the full forms are on the page 04_verification.
+"""Short forms of the catalog's rows that no other test holds; the full forms are on the page 04_verification.
 
 V1 manufactured solutions, V4 the reference values, V6 with fibers, V7 curvature, W3 far field, the calibrated grid.
 """
