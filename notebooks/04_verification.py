@@ -716,10 +716,10 @@ for degrees in (0, 15, 30, 45):
 # %% [markdown]
 # ## The table
 #
-# All promised rows, in the order of the catalogue, each value rounded
+# All promised rows, in the order of the catalog, each value rounded
 # to a hundredth of its tolerance. They have to pass, and the
 # first assertion is the only place of this page where that is
-# decided; the second sees to it that no case of the catalogue was
+# decided; the second sees to it that no case of the catalog was
 # left out. A row without a tolerance is not judged.
 
 # %%
@@ -729,9 +729,9 @@ digits = [4 if not tolerance > 0 else 2 - int(np.floor(np.log10(tolerance))) for
 table["obtained"] = [round(value, n_digits) + 0.0 for value, n_digits in zip(table.obtained, digits, strict=True)]
 judged = table[table.promised & table.tolerance.notna()]
 assert (judged.verdict == "pass").all(), judged[judged.verdict != "pass"].to_string()
-catalogue = [f"V{i}" for i in range(1, 12)] + [f"W{i}" for i in range(1, 6)]
-assert {*catalogue} <= {*table.case}, "no case of the catalogue is missing"
-table = table.sort_values("case", key=lambda case: case.map([*catalogue, "grid"].index), kind="stable")
+catalog = [f"V{i}" for i in range(1, 12)] + [f"W{i}" for i in range(1, 6)]
+assert {*catalog} <= {*table.case}, "no case of the catalog is missing"
+table = table.sort_values("case", key=lambda case: case.map([*catalog, "grid"].index), kind="stable")
 table[table.promised].drop(columns="promised").set_index("case")
 
 # %% [markdown]

@@ -159,8 +159,8 @@ plot.show(
 )
 
 # %% [markdown]
-# Predicted over true ECGs for four test tissues, picked by rank. Mind the scales: each panel has its own. The network misses sizes more than
-# shapes. The figure does not show how sure it is; for that see {doc}`11_uncertainty`.
+# Predicted over true ECGs for four test tissues, picked by rank. Mind the scales: each panel has its own. The worst
+# have fibrosis: there it misses small waves and notches, and sizes. The figure does not show how sure it is; for that see {doc}`11_uncertainty`.
 #
 # ## Cross-validation
 #

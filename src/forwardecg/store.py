@@ -22,6 +22,7 @@ import xarray as xr
 import zarr
 from filelock import Timeout
 from fsspec.core import url_to_fs
+from threadpoolctl import threadpool_limits
 from zarr.errors import BaseZarrError
 
 from forwardecg.ecg import distances
@@ -153,7 +154,9 @@ def load_or_simulate(
 
     try:
         if missing:
-            _build(location, recipe, [*missing], executor)
+            # where workers are threads of this process, the first that is done would give the others its limit back
+            with threadpool_limits(1):
+                _build(location, recipe, [*missing], executor)
     except BrokenExecutor as error:
         raise RuntimeError(
             f'data set: a worker process died: killed, out of memory, or started by a script without if __name__ == "__main__". {kept()}'
