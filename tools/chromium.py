@@ -21,7 +21,7 @@ OPTIONS = [
 
 
 def find() -> str | None:
-    """Return the path of a Chromium, or None: the variable ``CHROMIUM`` first, then what the system has."""
+    """Return the path of a Chromium, or None: the variable ``CHROMIUM`` first, which has to name one, then what the system has."""
     if (named := os.environ.get("CHROMIUM")) and not shutil.which(named):
         sys.exit(f"CHROMIUM: expected a program, got {named}, which is none")
     return named or next(filter(None, map(shutil.which, NAMES)), None)

@@ -23,6 +23,8 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from forwardecg.record import closure, files_hash
+
 RUNS = "data/results/runs"
 RUNS_ZIP = "_downloads/runs.zip"
 TAKEN = (".csv", ".nc", ".json")  # of what a notebook makes; figures stand on their page
@@ -195,8 +197,6 @@ class Provenance(FromFiles):
         return table("what | value", *[f"{what} | {value}" for what, value in known])
 
     def notebooks(self) -> list[str]:
-        from forwardecg.record import closure, files_hash
-
         again = {row["notebook"]: row for row in self.csv("data/results/bench_reproduce.csv")}
         rows, ran_with = [], set()
         for path in sorted((self.root / "notebooks").glob("*.ipynb")):
@@ -207,15 +207,10 @@ class Provenance(FromFiles):
             ran_with.add(found[3].partition("\\n")[0].rstrip('",'))
             source = path.with_suffix(".py")
             verdict = "yes" if files_hash(source, *closure(source)) == code else "no: edited since"
-            row = again.get(name)
-            took = f"{float(row['minutes']):.2g} min" if row else "not measured"
-            came = (
-                "not measured"
-                if not row
-                else f"{row['as_published']} of {row['judged']}"
-                if int(row["judged"])
-                else "-"
-            )
+            took = came = "not measured"
+            if row := again.get(name):
+                took = f"{float(row['minutes']):.2g} min"
+                came = f"{row['as_published']} of {row['judged']}" if row["judged"] != "0" else "-"
             rows.append(f"{{doc}}`/notebooks/{name}` | {took} | {came} | {verdict} | `{code}`")
         head = "notebook | from nothing | numbers that came back | code of now? | code"
         return [f"Run with {'; or '.join(sorted(ran_with))}.", *table(head, *rows)]
