@@ -1,17 +1,20 @@
 """Solver: decay of a mode (V2), conservation and rest (V3), CV and its scaling (V4, V5), symmetry (V6), speed-critical asm."""
 
+import os
 import platform
+import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from forwardecg.calibration import cable_cv, calibrated_diffusivity, calibration_table, converged_cv
-from forwardecg.cell import FK_CAF, FK_MLR1, constants
+from forwardecg.cell import FK_CAF, FK_MLR1
 from forwardecg.diffusion import stability_limit
 from forwardecg.ecg import pseudo_ecg
 from forwardecg.electrodes import Electrodes, center_electrode
-from forwardecg.kernel import advance
 from forwardecg.solver import simulate, solve
 from forwardecg.stimulus import Stimulus, burst, edge_stimulus, focal_stimulus
 from forwardecg.tissue import Tissue, fibrotic, healthy, with_fibers
@@ -264,25 +267,63 @@ def test_a_run_that_lasts_says_how_far_it_is(monkeypatch, capsys):
     assert ds.stimuli == "[(0.0, 2.0, 0.3, 4)]"
 
 
-def test_hot_loop_is_vectorized():
-    """The float32 kernel must use 256-bit (or wider) arithmetic wherever the CPU has it."""
-    from llvmlite.binding import get_host_cpu_features
+WIDTHS = {  # what numba compiles for: a processor and its features
+    "256 bits": ("haswell", "+avx2,+fma"),
+    "512 bits": ("skylake-avx512", "+avx2,+fma,+avx512f,+avx512vl,+avx512dq,+avx512bw"),
+}
+COMPILED = """
+import sys
+import llvmlite.binding
+llvmlite.binding.get_host_cpu_features = lambda: {"avx512f": "avx512f" in sys.argv[1]}
+import numpy as np
+from numba import typeof
+from forwardecg.cell import FK_CAF, constants
+from forwardecg.kernel import advance
+flat = lambda size=200: np.zeros(size, np.float32)
+cell = constants(FK_CAF, 0.1, np.float32)
+run = flat(), flat(), flat(), flat(), (flat(), flat(), flat(0), flat(0)), flat(), flat(), np.zeros(0, np.int64), flat(0), cell, 0.1, 0, 1, 16
+fresh = type(advance)(advance.py_func, targetoptions={"fastmath": True, "error_model": "numpy"})  # not from the cache
+fresh.compile(tuple(map(typeof, run)))
+print(*fresh.inspect_asm().values())
+"""
+ARITHMETIC = r"v(?:fn?m(?:add|sub)\d+|mul|add|sub|div)"
 
-    if platform.machine() != "x86_64" or not get_host_cpu_features().get("avx2"):
-        pytest.skip("needs an x86 CPU with AVX2")
-    c = constants(FK_CAF, 0.1, np.float32)
-    flat = lambda size=200: np.zeros(size, np.float32)  # noqa: E731
-    g = (flat(), flat(), flat(0), flat(0))
-    fresh = type(advance)(
-        advance.py_func, targetoptions={"fastmath": True, "error_model": "numpy"}
-    )  # not from the cache
-    fresh(flat(), flat(), flat(), flat(), g, flat(), flat(), np.zeros(0, np.int64), flat(0), c, 0.1, 0, 1, 16)
-    asm = next(iter(fresh.inspect_asm().values()))
-    wide = [
-        line for line in asm.splitlines() if ("ymm" in line or "zmm" in line) and ("vfmadd" in line or "vmulps" in line)
-    ]
-    assert len(wide) > 40  # the isotropic and the anisotropic loop
-    assert not any("cvtss2sd" in line and "ymm" in line for line in asm.splitlines())
+
+def inner_loops(asm: str) -> dict[str, list[list[str]]]:
+    """The instructions of every loop without a branch inside, by the function that it stands in."""
+    found, function, label, lines = {}, "", "", []
+    for line in map(str.strip, asm.splitlines()):
+        if name := re.match(r"(\.?\w+):", line):
+            label, lines = name[1], []
+            function = function if label.startswith(".") else label
+        elif re.match(rf"j\w+\s+{re.escape(label)}$", line):
+            found.setdefault(function, []).append(lines)
+            lines = []
+        else:
+            lines.append(line)
+    return found
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_hot_loop_is_vectorized(width):
+    """The inner loops of the float32 step work on whole vectors, whatever their width: a scalar is left to remainders only."""
+    if platform.machine() != "x86_64":
+        pytest.skip("reads x86 assembly")
+    cpu, features = WIDTHS[width]
+    target = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": features}
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED, features], env=os.environ | target, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    loops = inner_loops(done.stdout)
+    for name in ("_advance_isotropic", "_advance_anisotropic"):
+        (hot,) = [inside for function, inside in loops.items() if name in function]
+        assert not any(re.match(ARITHMETIC + "(s[sd]|pd)", line) for loop in hot for line in loop)
+        assert not any("cvtss2sd" in line for loop in hot for line in loop)
+        packed = [
+            line for loop in hot for line in loop if re.match(ARITHMETIC + "ps", line) and re.search("[yz]mm", line)
+        ]
+        assert len(packed) >= 30  # products and sums that the equations ask of one cell
 
 
 def test_bad_runs_are_refused():
