@@ -34,22 +34,22 @@ pdf: $(READY)
 # two streams: the notebooks in one worker, all other tests in the other
 test: $(READY)
 	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check -q src tests tools benchmarks notebooks book/_ext task_book.py task_notebooks.py
+	@$(BIN)/ruff format --check -q src experiments tests tools benchmarks notebooks book/_ext task_book.py task_notebooks.py
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_smoke.py tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/compendium/test_smoke.py tests
 
 reproduce: $(READY)
-	@$(BIN)/python -u tools/reproduce.py
+	@$(BIN)/python -u -m compendium.reproduce
 
 reproduce-all: $(READY)
-	@$(BIN)/python -u tools/reproduce.py --all
+	@$(BIN)/python -u -m compendium.reproduce --all
 
 experiments: $(READY)
-	@$(BIN)/python -u tools/experiments.py $(NAMES)
-	@test -n "$(NAMES)" || { $(BIN)/python -u tools/repeat.py && $(BIN)/python -u tools/cost.py; }
+	@$(BIN)/python -u -m experiments.run $(NAMES)
+	@test -n "$(NAMES)" || { $(BIN)/python -u -m experiments.repeat && $(BIN)/python -u benchmarks/cost.py; }
 
 run: $(READY)
-	@$(BIN)/python -u tools/run.py "$$NB" "$$SET"
+	@$(BIN)/python -u -m compendium.run "$$NB" "$$SET"
 
 lab: $(READY) $(VENV)/.ready-lab
 	@$(BIN)/jupyter lab notebooks

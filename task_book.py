@@ -5,13 +5,12 @@ from pathlib import Path
 
 from pytask import PythonNode, task
 
-sys.path.insert(0, str(Path(__file__).parent / "tools"))
+sys.path.insert(0, str(Path(__file__).parent / "src"))
 
-import headline
-import render
-import reproduction
-from driver import NotebookError, hold_lock
-from registry import NOTEBOOKS, ROOT, RUNS
+from compendium import claims as reproduction
+from compendium import headline, render
+from compendium.execute import NotebookError, hold_lock
+from compendium.registry import NOTEBOOKS, ROOT, RUNS
 
 RESULTS = ROOT / "data" / "results"
 HTML = ROOT / "_build" / "html"

@@ -1,6 +1,6 @@
 """The notebooks: execute those whose source, imported modules or upstream results have changed.
 
-What each needs and makes is in ``tools/registry.py``; how one is executed and published in ``tools/driver.py``.
+What each needs and makes is in ``src/compendium/registry.py``; how one is executed and published in ``execute.py`` beside it.
 """
 
 import sys
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pytask import PythonNode, console, task
 
-sys.path.insert(0, str(Path(__file__).parent / "tools"))
-from driver import execute
-from registry import NOTEBOOKS, ROOT
-
-from forwardecg.record import closure, files_hash
+sys.path.insert(0, str(Path(__file__).parent / "src"))
+from compendium.execute import execute
+from compendium.record import SOURCES, closure
+from compendium.registry import NOTEBOOKS, ROOT
+from forwardecg.cache import code_hash
 
 
 def say(line: str) -> None:
@@ -25,7 +25,10 @@ for _notebook in NOTEBOOKS:
         "source": _notebook.source,
         "results": {name: ROOT / "data" / name for name in _notebook.needs},
         # the code of the imported modules: an edited docstring, or comment on a line of its own, makes nothing stale
-        "modules": {path.name: PythonNode(value=path, hash=files_hash) for path in closure(_notebook.source)},
+        "modules": {
+            path.relative_to(SOURCES).as_posix(): PythonNode(value=path, hash=lambda path: code_hash([path]))
+            for path in closure(_notebook.source)
+        },
     }
     _produces = {"notebook": _notebook.published, "results": [ROOT / "data" / name for name in _notebook.results]}
 

@@ -16,13 +16,13 @@ import pandas as pd
 from common import machine, save, versions
 from limit import Peak, kernel_counts
 
-from forwardecg.cell import FK_MLR1
-from forwardecg.ecg import lead_field
-from forwardecg.electrodes import center_electrode, grid_electrodes
-from forwardecg.kernel import advance
-from forwardecg.solver import simulate, solve
-from forwardecg.stimulus import edge_stimulus
-from forwardecg.tissue import healthy, with_fibers
+from forwardecg.ecg.electrodes import center_electrode, grid_electrodes
+from forwardecg.ecg.leadfield import lead_field
+from forwardecg.solver.kernel import advance
+from forwardecg.solver.simulation import simulate, solve
+from forwardecg.tissue.cell import FK_MLR1
+from forwardecg.tissue.sheet import healthy, with_fibers
+from forwardecg.tissue.stimulus import edge_stimulus
 
 DX, DT, D = 0.5, 0.1, 0.1  # mm, ms, mm^2/ms
 WARM, WINDOW = 400, 400  # steps before the timed ones, and timed: 40 ms each

@@ -17,11 +17,12 @@ from pathlib import Path
 import fw
 import numpy as np
 
-from forwardecg.cell import FK_CAF, V_SPAN
-from forwardecg.ecg import lead_field
-from forwardecg.electrodes import Electrodes
-from forwardecg.stimulus import focal_stimulus
-from forwardecg.tissue import fibrotic, healthy
+from forwardecg.contract import V_SPAN
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.leadfield import lead_field
+from forwardecg.tissue.cell import FK_CAF
+from forwardecg.tissue.sheet import fibrotic, healthy
+from forwardecg.tissue.stimulus import focal_stimulus
 
 SHAPE, DX, DT, D, POOL = (400, 400), 0.25, 0.02, 0.13, 8
 T_END, FRAME = 400.0, 5.0  # ms

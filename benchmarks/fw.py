@@ -19,8 +19,8 @@ What its FentonKarma does otherwise than `forwardecg` (its source, version 0.9.3
 import finitewave
 import numpy as np
 
-from forwardecg.cell import FKParams
-from forwardecg.stimulus import Stimulus
+from forwardecg.tissue.cell import FKParams
+from forwardecg.tissue.stimulus import Stimulus
 
 
 def build(shape, dx, dt, D, fk: FKParams, stimuli: list[Stimulus], npfloat="float64", D_across=None):

@@ -12,10 +12,10 @@ import pandas as pd
 from common import save
 from scipy.ndimage import map_coordinates
 
-from forwardecg.cell import FK_MLR1
-from forwardecg.solver import solve
-from forwardecg.stimulus import Stimulus
-from forwardecg.tissue import healthy, with_fibers
+from forwardecg.solver.simulation import solve
+from forwardecg.tissue.cell import FK_MLR1
+from forwardecg.tissue.sheet import healthy, with_fibers
+from forwardecg.tissue.stimulus import Stimulus
 
 SIZE_X, SIZE_Y, CORNER = 20.0, 7.0, 1.5  # mm
 D_ALONG, D_ACROSS = 0.0953, 0.0126  # mm^2/ms

@@ -32,17 +32,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forwardecg import plot
-from forwardecg.calibration import cable_cv
-from forwardecg.cell import FK_CAF, FK_SETS, V_REST, V_SPAN, constants, currents, gates, slow_inward_rate
-from forwardecg.features import V_THRESHOLD, activation_time, apd90
-from forwardecg.paths import progress, result_file
-from forwardecg.record import provenance, save_headline
-from forwardecg.solver import solve
-from forwardecg.stimulus import Stimulus, edge_stimulus, s1_s2
-from forwardecg.tissue import Tissue, healthy
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.contract import V_THRESHOLD, to_mV
+from forwardecg.measure.waves import activation_time, apd90
+from forwardecg.paths import progress
+from forwardecg.solver.calibration import cable_cv
+from forwardecg.solver.simulation import solve
+from forwardecg.tissue.cell import FK_CAF, FK_SETS, constants, currents, gates, slow_inward_rate
+from forwardecg.tissue.sheet import Tissue, healthy
+from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, s1_s2
 
-plot.set_style()
+figures.set_style()
 
 # %% [markdown]
 # ## Parameters
@@ -196,7 +197,7 @@ for name in sets:
 fig, axes = plt.subplots(3, 2, figsize=(9, 7.5), sharex=True, sharey="row")
 for column, name in zip(axes.T, ("CAF", "MLR-I"), strict=True):
     v, w, J_fi, J_so, J_si = state[name]
-    column[0].plot(time, V_REST + V_SPAN * u[name], color="black")
+    column[0].plot(time, to_mV(u[name]), color="black")
     column[0].set_title(name)
     for y, label in ((v, "$v$"), (w, "$w$")):
         column[1].plot(time, y, label=label)
@@ -208,7 +209,7 @@ for ax, label in zip(axes[:, 0], (r"$V_m$ (mV)", "gate", "current (1/ms)"), stri
     ax.set_ylabel(label)
 for ax, place in zip(axes[1:, 1], ("center right", "lower right"), strict=True):
     ax.legend(loc=place)
-plot.show(
+figures.show(
     fig,
     "Two columns of traces over time, for an atrial and a ventricular set: voltage, the gates v and w, and the three "
     "currents. A spike of fast inward current, a plateau, a return to rest; the ventricular plateau is longer.",
@@ -274,7 +275,7 @@ def cable(fk, s2=(), n_s1=n_s1, dx=dx, dt=dt, every=0.2):
     run = dict(t_end=stimuli[-1].start + 400, every=every, fk=fk, dt=dt, calibrated=False, real=np.float64)
     at = [round(n_x * share) for share in (1 / 3, 1 / 2, 2 / 3)]
     u = np.array([state.u[0, at] for state in solve(healthy((1, n_x), dx, D), stimuli, **run)])
-    return xr.DataArray(V_REST + V_SPAN * u, {"time": np.arange(len(u)) * every, "x": dx * np.array(at)})
+    return xr.DataArray(to_mV(u), {"time": np.arange(len(u)) * every, "x": dx * np.array(at)})
 
 
 def beat_after(V_m, start):
@@ -292,7 +293,7 @@ for name in sets:
     ax.plot(V_m[name].time - lat, V_m[name][:, 1], color=color[name], label=f"{name}, {duration:.0f} ms")
 _ = ax.set(xlim=(-15, 330), xlabel="time since activation (ms)", ylabel=r"$V_m$ (mV)")
 _ = ax.legend(title=r"set, $\mathrm{APD}_{90}$")
-plot.show(
+figures.show(
     fig,
     "Voltage over the time since activation for five parameter sets. The atrial beat is short and triangular, MLR-I "
     "sinks slowly, MBR, GP and BR bulge to a dome before they repolarize, BR by far the highest.",
@@ -377,7 +378,7 @@ axes[1].set(ylabel="CV of S2 (mm/ms)", ylim=(0, None))
 for ax in axes:
     ax.set_xlabel("diastolic interval (ms)")
 _ = axes[1].legend(fontsize="small", ncols=2)
-plot.show(
+figures.show(
     fig,
     "Duration and velocity of the early beat over the diastolic interval, on a logarithmic axis. Both fall toward "
     "short intervals, steeply in BR and MBR; the atrial duration is nearly flat. Swapped recovery times only slow the "
@@ -425,7 +426,7 @@ for (label, points), style in zip(grids.items(), ("o-", "s--", "^:"), strict=Tru
 ax.plot(reference_rest, reference_cv, "x", color="C3", ms=9, mew=2, label="reference, grid unknown", zorder=3)
 _ = ax.set(xlabel="diastolic interval (ms)", ylabel="CV of S2 (mm/ms)", xscale="log")
 _ = ax.legend(fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Velocity of the early beat over the diastolic interval on three grids. All curves rise; the coarser the grid, "
     "the lower and flatter its curve. Crosses of the reference lie close to the middle one.",

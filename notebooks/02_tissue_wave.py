@@ -30,17 +30,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forwardecg import plot
-from forwardecg.calibration import D_REFERENCE, cable_cv, calibrated_diffusivity, converged_cv
-from forwardecg.cell import FK_CAF, V_REST, V_SPAN
-from forwardecg.features import conduction_velocity
-from forwardecg.paths import progress, result_file
-from forwardecg.record import provenance, save_headline
-from forwardecg.solver import simulate
-from forwardecg.stimulus import edge_stimulus, focal_stimulus
-from forwardecg.tissue import CONDITIONS, combined, fibrotic, gap_junction, healthy, with_fibers
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.contract import V_REST, V_SPAN
+from forwardecg.measure.waves import conduction_velocity
+from forwardecg.paths import progress
+from forwardecg.solver.calibration import D_REFERENCE, cable_cv, calibrated_diffusivity, converged_cv
+from forwardecg.solver.simulation import simulate
+from forwardecg.tissue.cell import FK_CAF
+from forwardecg.tissue.sheet import CONDITIONS, combined, fibrotic, gap_junction, healthy, with_fibers
+from forwardecg.tissue.stimulus import edge_stimulus, focal_stimulus
 
-plot.set_style()
+figures.set_style()
 
 # %% [markdown]
 # ## Parameters
@@ -116,14 +117,14 @@ fig, axes = plt.subplots(len(tissues), len(frame_times), figsize=(8.8, 7.4), sha
 for row, (condition, ds) in zip(axes, runs.items(), strict=True):
     for ax, time in zip(row, frame_times, strict=True):
         frame = ds.V_m.sel(time=time, method="nearest").where(tissues[condition].conductive)
-        image = plot.map_axes(ax, frame, dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="viridis")
+        image = figures.map_axes(ax, frame, dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="viridis")
         ax.set_facecolor("0.6")
         ax.label_outer()
-    row[0].set_ylabel(f"{plot.LABELS[condition]}\ny (mm)")
+    row[0].set_ylabel(f"{figures.LABELS[condition]}\ny (mm)")
 for ax, time in zip(axes[0], frame_times, strict=True):
     ax.set_title(f"{time:g} ms")
 _ = fig.colorbar(image, ax=axes, label=r"$V_m$ (mV)", shrink=0.5)
-plot.show(
+figures.show(
     fig,
     "Maps of voltage at successive times, a row for each condition. The front is straight in healthy tissue, bent "
     "with gap junction remodeling, broken by gray fibrotic patches, and slow and ragged with both.",
@@ -150,7 +151,7 @@ alive = np.block([[tissues[name].conductive[::2, ::2] for name in row] for row i
 time = runs["healthy"].time
 movie = xr.DataArray(mosaic, dims=("time", "y", "x"), coords={"time": time}).isel(time=slice(1, None, 2))
 alt = "Four waves start at the left edge of their sheets; remodeling slows them, fibrosis breaks their fronts."
-plot.animation(movie, 2 * dx, alt, conductive=alive, pixels=320, quality=20, interval=160)
+figures.animation(movie, 2 * dx, alt, conductive=alive, pixels=320, quality=20, interval=160)
 
 # %% [markdown]
 # ## When each cell wakes and recovers
@@ -166,18 +167,18 @@ plot.animation(movie, 2 * dx, alt, conductive=alive, pixels=320, quality=20, int
 # %%
 fig, axes = plt.subplots(2, 4, figsize=(10, 4.7), sharex=True, sharey=True)
 for column, (condition, ds) in zip(axes.T, runs.items(), strict=True):
-    image = plot.activation_map(column[0], ds.lat.values, dx)
+    image = figures.activation_map(column[0], ds.lat.values, dx)
     image.set_clim(0, max(float(ds.lat.max()) for ds in runs.values()))
-    column[0].set_title(plot.LABELS[condition])
+    column[0].set_title(figures.LABELS[condition])
     column[1].set_facecolor("0.6")
     apd = ds.recovery - ds.lat
-    lasting = plot.map_axes(column[1], apd.values, dx, cmap="magma", vmin=95, vmax=115)
+    lasting = figures.map_axes(column[1], apd.values, dx, cmap="magma", vmin=95, vmax=115)
     assert 80 < float(apd.median()) < 130, "atrial action potentials"
 for ax in axes.flat:
     ax.label_outer()
 _ = fig.colorbar(image, ax=axes[0], label=r"$\mathrm{LAT}$ (ms)", shrink=0.8)
 _ = fig.colorbar(lasting, ax=axes[1], label=r"$\mathrm{APD}_{90}$ (ms)", shrink=0.8)
-plot.show(
+figures.show(
     fig,
     "Maps of the sheet in four conditions: activation time with isochrones above, action potential duration below. "
     "Isochrones bend and crowd in remodeled tissue; the duration is nearly uniform, and shorter where waves end.",
@@ -257,14 +258,14 @@ progress("fibers: simulated")
 
 # %%
 fig, ax = plt.subplots(figsize=(5.2, 4.4))
-image = plot.activation_map(ax, fibers.lat.values, dx)
+image = figures.activation_map(ax, fibers.lat.values, dx)
 at = np.linspace(0.08, 0.92, 8) * size_mm
 grid_x, grid_y = np.meshgrid(at, at)
 angle = np.interp(grid_x, (np.arange(n) + 0.5) * dx, turn[0])
 strokes = dict(headwidth=0, headlength=0, headaxislength=0, pivot="mid", color="white", alpha=0.7)
 ax.quiver(grid_x, grid_y, np.cos(angle), np.sin(angle), **strokes)
 _ = fig.colorbar(image, ax=ax, label=r"$\mathrm{LAT}$ (ms)")
-plot.show(
+figures.show(
     fig,
     "Map of activation times with isochrones around a stimulus in the middle, and strokes for the fibers. The "
     "isochrones are ellipses that stretch along the fibers and bend with them.",
@@ -344,7 +345,7 @@ for whole in range(int(steps_per_cell.min()) + 1, int(steps_per_cell.max()) + 1)
     right.axvline(whole, color="0.8", lw=1, zorder=0)
 right.plot(steps_per_cell, 100 * error, ".-", color="C3", lw=0.8, ms=3)
 _ = right.set(xlabel=r"time steps per cell, $\Delta x / (\mathrm{CV}\,\Delta t)$", ylabel="error of calibrated CV (%)")
-plot.show(
+figures.show(
     fig,
     "Errors of velocity. Left, over the side of a grid cell: raw grids fall far below zero, most at low diffusivity, "
     "and the calibrated one stays at zero. Right, over time steps per cell: small jumps at whole numbers.",

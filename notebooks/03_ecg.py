@@ -34,19 +34,20 @@ import pandas as pd
 from llvmlite.binding import get_host_cpu_name
 from matplotlib.colors import SymLogNorm
 
-from forwardecg import electrodes, plot
-from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.diffusion import face_diffusivity, net_flux
-from forwardecg.ecg import distances, lead_field, pseudo_ecg, source_sum_ecg
-from forwardecg.electrodes import Electrodes, center_electrode
-from forwardecg.paths import progress, result_file
-from forwardecg.record import provenance, save_headline
-from forwardecg.solver import simulate
-from forwardecg.stimulus import edge_stimulus
-from forwardecg.tissue import Tissue, combined, fibrotic, gap_junction, healthy
-from forwardecg.torso import Disc, Sphere
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.contract import V_REST, V_SPAN
+from forwardecg.ecg import electrodes
+from forwardecg.ecg.electrodes import Electrodes, center_electrode
+from forwardecg.ecg.leadfield import distances, lead_field, pseudo_ecg, source_sum_ecg
+from forwardecg.ecg.torso import Disc, Sphere
+from forwardecg.paths import progress
+from forwardecg.solver.simulation import simulate
+from forwardecg.tissue.diffusion import face_diffusivity, net_flux
+from forwardecg.tissue.sheet import Tissue, combined, fibrotic, gap_junction, healthy
+from forwardecg.tissue.stimulus import edge_stimulus
 
-plot.set_style()
+figures.set_style()
 
 # %% [markdown]
 # ## Parameters
@@ -228,9 +229,9 @@ ax.plot(ahead, by_line, lw=1.5, label="line with $K$, same sheet")
 ax.plot(ahead, sharp, "--", color="black", lw=1, label="sharp front, endless sheet")
 for extremum in (-front_z_mm, front_z_mm):
     ax.axvline(extremum, color="0.8", zorder=0)
-_ = ax.set(xlabel="$x_e - s$: electrode ahead of the front (mm)", ylabel=plot.PHI_E_LABEL)
+_ = ax.set(xlabel="$x_e - s$: electrode ahead of the front (mm)", ylabel=figures.PHI_E_LABEL)
 _ = ax.legend(fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Potential of a plane front over the distance that the electrode is ahead of it. Sum and line integral agree, the "
     "sharp limit runs a little outside: negative behind the front, positive ahead of it.",
@@ -260,13 +261,13 @@ L = {condition: lead_field(tissues[condition], center)[0] / dx**2 for condition 
 largest = np.abs(L["fibrotic"]).max()
 for ax, condition in zip(axes, L, strict=True):
     norm = SymLogNorm(linthresh=largest / 100, vmin=-largest, vmax=largest)
-    image = plot.map_axes(ax, L[condition], dx, norm=norm, cmap="RdBu_r")
-    ax.set_title(plot.LABELS[condition])
+    image = figures.map_axes(ax, L[condition], dx, norm=norm, cmap="RdBu_r")
+    ax.set_title(figures.LABELS[condition])
     ax.label_outer()
 power = 10 ** np.floor(np.log10(largest))  # the default ticks run into each other around zero
 ticks = power * np.array([-1, -0.1, 0, 0.1, 1])
 _ = fig.colorbar(image, ax=axes, ticks=ticks, label=r"$L / \Delta x^2$ (mm$^{-1}$ ms$^{-1}$)")
-plot.show(
+figures.show(
     fig,
     "Two maps of the lead field. In healthy tissue it is smooth and negative around the center; in fibrotic tissue "
     "every border of a patch carries strong values of both signs.",
@@ -294,11 +295,11 @@ plot.show(
 # %%
 fig, ax = plt.subplots(figsize=(8, 4))
 for condition, phi_e in ecgs.items():
-    ax.plot(phi_e.time_ecg, phi_e.sel(lead=lead), color=plot.COLORS[condition], label=plot.LABELS[condition])
+    ax.plot(phi_e.time_ecg, phi_e.sel(lead=lead), color=figures.COLORS[condition], label=figures.LABELS[condition])
 ax.axhline(0, color="0.8", lw=0.6, zorder=0)
-_ = ax.set(xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
+_ = ax.set(xlabel="time (ms)", ylabel=figures.PHI_E_LABEL)
 _ = ax.legend()
-plot.show(
+figures.show(
     fig,
     "ECG over time in four conditions. All begin positive and turn negative as the wave passes; the healthy one has "
     "the largest deflection and a late step, the remodeled ones are smaller, those with fibrosis notched.",
@@ -341,19 +342,19 @@ potential = {
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.9), sharey=True)
-_ = plot.map_axes(axes[0], maps["fibrotic"][frame], dx, cmap="Greys", alpha=0.6)
+_ = figures.map_axes(axes[0], maps["fibrotic"][frame], dx, cmap="Greys", alpha=0.6)
 for layout, style in ((electrode_grid, dict(marker=".", s=8)), (ring, dict(marker="o")), (nine, dict(marker="D"))):
     axes[0].scatter(*layout.positions[:, :2].T, clip_on=False, zorder=3, **style)
 for name, (at_x, at_y, _height) in zip(nine.names, nine.positions, strict=True):
     axes[0].annotate(name, (at_x, at_y), xytext=(4, 5), textcoords="offset points", fontweight="bold")
 largest = max(np.abs(phi).max() for phi in potential.values())
 for ax, (condition, phi) in zip(axes[1:], potential.items(), strict=True):
-    image = plot.map_axes(ax, phi, size_mm / n_map, vmin=-largest, vmax=largest, cmap="RdBu_r")
-    ax.set_title(f"{plot.LABELS[condition]}, {map_time:g} ms")
+    image = figures.map_axes(ax, phi, size_mm / n_map, vmin=-largest, vmax=largest, cmap="RdBu_r")
+    ax.set_title(f"{figures.LABELS[condition]}, {map_time:g} ms")
     ax.label_outer()
 axes[0].set_title("layouts")
-_ = fig.colorbar(image, ax=axes[1:], label=f"{plot.PHI_E_LABEL} at $z$ = {map_z_mm:g} mm")
-plot.show(
+_ = fig.colorbar(image, ax=axes[1:], label=f"{figures.PHI_E_LABEL} at $z$ = {map_z_mm:g} mm")
+figures.show(
     fig,
     "Three maps: layouts of electrodes over a wave in the fibrotic sheet, and the potential at a grid of electrodes "
     "in healthy and fibrotic tissue. Positive values run ahead of the front, negative ones follow; fibrosis weakens "
@@ -400,14 +401,14 @@ fig, axes = plt.subplots(3, 4, figsize=(10, 6), sharex=True, sharey=True)
 for ax, name in zip(axes.T.flat, electrodes.TWELVE, strict=True):
     for condition in ("healthy", "fibrotic"):
         trace = leads[condition].sel(lead=name)
-        ax.plot(trace.time_ecg, trace, lw=1.3, color=plot.COLORS[condition], label=plot.LABELS[condition])
+        ax.plot(trace.time_ecg, trace, lw=1.3, color=figures.COLORS[condition], label=figures.LABELS[condition])
     ax.axhline(0, color="0.8", lw=0.6, zorder=0)
     ax.set_title(name, loc="left", fontweight="bold")
 for ax in axes[-1]:
     ax.set_xlabel("time (ms)")
-fig.supylabel(plot.PHI_E_LABEL, fontsize="medium")
+fig.supylabel(figures.PHI_E_LABEL, fontsize="medium")
 _ = axes[0, 0].legend(fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Twelve panels, one for each lead over time, healthy and fibrotic. The negative deflection comes later from V1 to "
     "V6; lead III is flat in healthy tissue and not in fibrotic tissue.",
@@ -442,9 +443,9 @@ wrong_rrmse = np.linalg.norm(fitted - right) / np.linalg.norm(right)
 assert wrong_rrmse > claim_wrong_weight_rrmse_min, "no factor turns the wrong weight into the right one"
 fig, ax = plt.subplots(figsize=(7, 3.6))
 times = np.arange(right.size) * frame_interval
-plot.ecg_traces(ax, times, right, {"$1/R^2$, best fit in size": fitted})
+figures.ecg_traces(ax, times, right, {"$1/R^2$, best fit in size": fitted})
 _ = ax.legend(fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Two ECGs of the healthy sheet over time: the solver's, and one with the inverse square as weight, scaled to fit. "
     "Their deflections have the same order and signs, but not the same times and widths.",
@@ -491,11 +492,11 @@ for (place, name), phi in bounded.items():
     axes[place].plot(times, phi / (np.abs(phi).max() if place == "side" else 1), label=name)
     free = bounded[place, "unbounded"]
     rows.append((place, name, phi @ free / (free @ free), np.corrcoef(phi, free)[0, 1]))
-for place, label in (("top", plot.PHI_E_LABEL), ("side", r"$\phi_e$ / its largest value")):
+for place, label in (("top", figures.PHI_E_LABEL), ("side", r"$\phi_e$ / its largest value")):
     axes[place].axhline(0, color="0.8", lw=0.6, zorder=0)
     axes[place].set(title=place, xlabel="time (ms)", ylabel=label)
     axes[place].legend(fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Potential over time at an electrode on top and at one at the side. On top the trace in a sphere has the shape of "
     "the unbounded one and is larger; at the side the disc differs in shape, most before the wave ends.",
@@ -552,8 +553,8 @@ for ax, name, (start, stop) in zip(axes, near.names[1::3], ((30, 55), (0, 12)), 
     for trace, style in ((fine, "-"), (coarse, "o")):
         trace = trace.sel(lead=name, time_ecg=slice(start, stop))
         ax.plot(trace.time_ecg, trace, style, color="black", ms=4)
-    ax.set(title=f"$z$ = {name}", xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
-plot.show(
+    ax.set(title=f"$z$ = {name}", xlabel="time (ms)", ylabel=figures.PHI_E_LABEL)
+figures.show(
     fig,
     "Potential over time at every step as a line and at every millisecond as dots. Close to the tissue the dots "
     "follow the swing of the passing wave; from afar only two of them fall into the stimulus.",

@@ -39,22 +39,23 @@ from scipy.sparse import diags, identity, kron
 from scipy.sparse.linalg import spsolve
 from scipy.special import eval_legendre
 
-from forwardecg import cell, plot
-from forwardecg.calibration import D_REFERENCE, cable_cv, calibrated_diffusivity, converged_cv
-from forwardecg.cell import FK_CAF, constants, currents, gates, slow_inward_rate
-from forwardecg.diffusion import couplings, net_flux
-from forwardecg.ecg import distances, lead_field, pseudo_ecg, source_sum_ecg
-from forwardecg.electrodes import Electrodes
-from forwardecg.features import activation_time, apd90
-from forwardecg.metrics import r2
-from forwardecg.paths import RESULTS, progress, result_file
-from forwardecg.record import provenance, save_headline
-from forwardecg.solver import simulate, solve
-from forwardecg.stimulus import Stimulus, edge_stimulus, focal_stimulus, s1_s2
-from forwardecg.tissue import TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy, with_fibers
-from forwardecg.torso import Disc, Sphere
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.leadfield import distances, lead_field, pseudo_ecg, source_sum_ecg
+from forwardecg.ecg.torso import Disc, Sphere
+from forwardecg.measure.scores import r2
+from forwardecg.measure.waves import activation_time, apd90
+from forwardecg.paths import RESULTS, progress
+from forwardecg.solver.calibration import D_REFERENCE, cable_cv, calibrated_diffusivity, converged_cv
+from forwardecg.solver.simulation import simulate, solve
+from forwardecg.tissue import cell
+from forwardecg.tissue.cell import FK_CAF, constants, currents, gates, slow_inward_rate
+from forwardecg.tissue.diffusion import couplings, net_flux
+from forwardecg.tissue.sheet import TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy, with_fibers
+from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, focal_stimulus, s1_s2
 
-plot.set_style()
+figures.set_style()
 pd.set_option("display.max_rows", 200, "display.max_colwidth", None, "display.float_format", "{:.7g}".format)
 
 # %% [markdown]
@@ -385,12 +386,12 @@ for (name, phi), slope in zip(fall.items(), (-2, -3), strict=True):
     (points,) = distant.loglog(r, phi, "o", label=f"{name} front")
     distant.loglog(r, phi[-1] * (r / r[-1]) ** slope, "--", lw=1, color=points.get_color(), label=f"slope {slope}")
 labels = ("$\\Delta x$ (mm)", "$\\Delta t$ (ms)", "curvature of the front, $1/R_f$ (1/mm)", "distance (mm)")
-heights = ("RMS error of $A u/\\Delta x^2$ (1/ms)", "relative error", "speed (mm/ms)", plot.PHI_E_LABEL)
+heights = ("RMS error of $A u/\\Delta x^2$ (1/ms)", "relative error", "speed (mm/ms)", figures.PHI_E_LABEL)
 for ax, xlabel, ylabel in zip(axes.flat, labels, heights, strict=True):
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.legend(fontsize="small")
 bent.set_ylim(top=bent.get_ylim()[1] + 0.35 * np.ptp(bent.get_ylim()))  # room for its legend
-plot.show(
+figures.show(
     fig,
     "Four panels of checks. Errors fall along lines of slope two in space and one in time; the speed of a curved "
     "front falls with its curvature; the potential of a distant front falls with the square or the cube of the "
@@ -482,7 +483,7 @@ tissues = {"healthy": base, "gap_junction": gap_junction(base, gj), "fibrotic": 
 tissues["combined"] = combined(base, both)
 for texture in sorted({*TEXTURES} - {tissues["fibrotic"].texture}):
     tissues[f"fibrotic, {texture}"] = fibrotic(base, np.random.default_rng(seeds[2]), texture)
-tissues |= {f"{name}, corner": tissues[name] for name in plot.COLORS}  # the same four, from a corner
+tissues |= {f"{name}, corner": tissues[name] for name in figures.COLORS}  # the same four, from a corner
 at = size_mm * np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0.25, 0.25, 0]]) + [
     [0, 0, z] for z in (z_mm, z_near_mm, z_near_mm)
 ]
@@ -550,7 +551,7 @@ scores.round(4)
 # %%
 for name in tissues:
     for lead in electrodes.names:
-        promised, explained = lead == "far" and name in plot.COLORS, scores.loc[("dx 0.5", name), lead]
+        promised, explained = lead == "far" and name in figures.COLORS, scores.loc[("dx 0.5", name), lead]
         check("grid", f"R2 of the calibrated ECG, {name}, electrode {lead}", explained, 1, 0.005, promised)
 D_all = np.geomspace(0.015, 0.2, n_D)
 D_num = calibrated_diffusivity(D_all, np.ones(n_D, bool), 0.5, 0.1)
@@ -573,11 +574,11 @@ for row, name in zip(axes, shown, strict=True):
         ax.plot(t, ecgs["dx 0.5"], color="C3", lw=1, label="0.5 mm, calibrated")
         ax.plot(t, ecgs["dx 0.5, raw"], ":", color="black", lw=1, label="0.5 mm, raw")
         ax.set_title(f"{name}, {z_mm if lead == 'far' else z_near_mm:g} mm above the center")
-    row[0].set_ylabel(plot.PHI_E_LABEL)
+    row[0].set_ylabel(figures.PHI_E_LABEL)
 for ax in axes[-1]:
     ax.set_xlabel("time (ms)")
 _ = axes[0, 0].legend(fontsize="small", title=r"$\Delta x$", title_fontsize="small")
-plot.show(
+figures.show(
     fig,
     "ECGs over time in four tissues, far from the sheet and near it. Calibrated traces lie on the reference of the "
     "fine grid, except in diffuse fibrosis, where they are late; raw traces are late everywhere.",
@@ -797,11 +798,11 @@ table[~table.promised].drop(columns="promised").set_index("case")
 table.to_csv(result_file("04_verification.csv"), index=False, lineterminator="\n")
 scores.round(5).to_csv(result_file("04_verification_grids.csv"), lineterminator="\n")
 four, scale = (
-    scores.loc["dx 0.5"].loc[[*plot.COLORS]],
+    scores.loc["dx 0.5"].loc[[*figures.COLORS]],
     f"sheets of {size_mm:g} mm, waves from an edge, dx 0.5 mm against {0.5 / refine:g} mm",
 )
 diffuse = scores.loc[("dx 0.5", "fibrotic, diffuse"), "far"]
-corner = min(scores.loc[("dx 0.5", f"{name}, corner"), "far"] for name in plot.COLORS)
+corner = min(scores.loc[("dx 0.5", f"{name}, corner"), "far"] for name in figures.COLORS)
 numbers = {
     "verification_rows_passed": (len(judged), "1", 0, "all that are promised and judged"),
     "calibrated_ecg_r2_min": (four.far.min(), "1", 0.001, f"one tissue of each condition, z {z_mm:g} mm, {scale}"),

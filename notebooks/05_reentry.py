@@ -28,17 +28,17 @@ import numpy as np
 import pandas as pd
 import scipy.signal
 
-from forwardecg import plot
-from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.electrodes import center_electrode
-from forwardecg.paths import progress, result_file
-from forwardecg.record import provenance, save_headline
-from forwardecg.reentry import cycle_length, tip_path
-from forwardecg.solver import simulate
-from forwardecg.stimulus import Stimulus, edge_stimulus, s1_s2
-from forwardecg.tissue import healthy, with_fibers
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.contract import V_REST, V_SPAN
+from forwardecg.ecg.electrodes import center_electrode
+from forwardecg.measure.waves import cycle_length, tip_path
+from forwardecg.paths import progress
+from forwardecg.solver.simulation import simulate
+from forwardecg.tissue.sheet import healthy, with_fibers
+from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, s1_s2
 
-plot.set_style()
+figures.set_style()
 
 # %% [markdown]
 # ## Parameters
@@ -118,7 +118,7 @@ alt = (
     "A plane wave runs from the left to the right. A second stimulus in the lower half leaves a wave "
     "with one free end, which curls up into a spiral that turns clockwise around the middle of the sheet."
 )
-plot.animation(first_turns, dx, alt)
+figures.animation(first_turns, dx, alt)
 
 # %% [markdown]
 # **What to see.** The end of the wave follows the tissue as it
@@ -185,7 +185,7 @@ pd.Series({"center x": center.x, "center y": center.y, "rms radius": tip_radius,
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4))
-plot.map_axes(left, V_m.isel(time=-1), dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="gray")
+figures.map_axes(left, V_m.isel(time=-1), dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="gray")
 after = tips[tips.time > s2]
 dots = left.scatter(after.x, after.y, c=after.time, s=3, cmap="plasma")
 _ = fig.colorbar(dots, ax=left, label="time of the tip (ms)")
@@ -195,7 +195,7 @@ right.axhline(cycle_ms, color="black", lw=1, label="median of the means")
 right.axvspan(0, settle, color="0.5", alpha=0.15, lw=0, zorder=0)
 _ = right.set(xlabel="time (ms)", ylabel="cycle length (ms)", ylim=(0.8 * cycle_ms, 1.6 * cycle_ms))
 _ = right.legend(fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Left, the path of the spiral's tip over the last map of voltage: a line, then a flower of petals around one "
     "center. Right, cycle lengths over time: they settle and then scatter about one value.",
@@ -252,10 +252,10 @@ for outcome, color in {"blocked": "0.5", "persists": "C3", "runs off": "black"}.
 _ = axes[0].set(xlabel="time of S2 (ms)", ylabel="active until (ms)", ylim=(0, None))
 _ = axes[0].legend(fontsize="small", loc="lower right")
 for ax, (time, V) in zip(axes[1:], maps.items(), strict=True):
-    image = plot.map_axes(ax, V, dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="viridis")
+    image = figures.map_axes(ax, V, dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="viridis")
     ax.set_title(f"S2 at {time:g} ms, 60 ms later")
 _ = fig.colorbar(image, ax=axes, label=r"$V_m$ (mV)", shrink=0.5)
-plot.show(
+figures.show(
     fig,
     "Time at which the sheet fell silent over the time of S2: early ones are blocked, late ones run off, those "
     "between persist to the end. A map of voltage for each: the wave of the window has a free end in the sheet.",
@@ -377,13 +377,13 @@ pd.Series({"ECG": dominant, "tip, clockwise": -clockwise, "tip, counterclockwise
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6))
 left.plot(phi_e.time_ecg, phi_e, color="black", lw=1)
 left.axvspan(0, settle, color="0.5", alpha=0.15, lw=0, zorder=0)
-_ = left.set(xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
+_ = left.set(xlabel="time (ms)", ylabel=figures.PHI_E_LABEL)
 right.semilogy(frequency, power / power.max(), color="black", lw=1)
 right.axvline(1000 / cycle_ms, color="C3", ls="--", lw=1, label="one over the cycle length")
 right.axvline(counter, color="C0", ls=":", lw=1.5, label="tip, counterclockwise")
 _ = right.set(xlabel="frequency (Hz)", ylabel="power, largest = 1", xlim=(0, 45), ylim=(1e-6, 2))
 _ = right.legend(fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Left, the ECG of the spiral over time: nearly regular once it has settled. Right, its spectrum: the highest line "
     "stands at one over the cycle length, others at multiples, one lower at the second frequency of the tip.",

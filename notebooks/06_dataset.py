@@ -37,17 +37,18 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.stats import chi2_contingency
 
-from forwardecg import plot
-from forwardecg.dataset import check_disjoint, collection, fingerprint, load_or_simulate, split_by_tissue
-from forwardecg.layout import chunks
-from forwardecg.metrics import r2
-from forwardecg.paths import result_file
-from forwardecg.recipe import REJECTIONS, Recipe, write_recipe
-from forwardecg.record import provenance, save_headline
-from forwardecg.sequences import Sequences, loader, symmetry
-from forwardecg.store import stored_bytes
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.data.layout import chunks
+from forwardecg.data.recipe import REJECTIONS, Recipe, write_recipe
+from forwardecg.data.sets import collection
+from forwardecg.data.split import check_disjoint, fingerprint, split_by_tissue
+from forwardecg.data.store import load_or_simulate, stored_bytes
+from forwardecg.measure.scores import r2
+from forwardecg.surrogates.paper.data import Sequences, loader
+from forwardecg.tissue.symmetry import symmetry
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 n_sim = 300  # tissues
@@ -126,7 +127,7 @@ for part, members in split_by_tissue(table.condition, split_seed, test, val).ite
 table.round(6).to_csv(result_file("06_dataset.csv"))
 
 # %%
-names = [name for name in plot.COLORS if name in set(table.condition)]
+names = [name for name in figures.COLORS if name in set(table.condition)]
 summary = table.groupby("condition").agg(
     tissues=("part", "size"), mild=("mild", "sum"), redrawn=("attempt", lambda a: (a > 0).sum()),
     activated=("activated", "mean"), fibrosis=("fibrosis_density", "mean"), last_activation=("last_activation", "mean"),
@@ -154,8 +155,8 @@ textures.round({"least": 3, "most": 3, "ecg_sd": 3})
 
 # %%
 fig, axes = plt.subplots(2, 2, figsize=(10, 6.4), layout="constrained")
-labeled = table.assign(condition=table.condition.map(plot.LABELS))
-colors = {plot.LABELS[name]: plot.COLORS[name] for name in names}
+labeled = table.assign(condition=table.condition.map(figures.LABELS))
+colors = {figures.LABELS[name]: figures.COLORS[name] for name in names}
 shared = dict(hue="condition", palette=colors, multiple="stack", bins=24, linewidth=0.3)
 sns.histplot(labeled, x="D0", ax=axes[0, 0], **shared)
 sns.move_legend(axes[0, 0], "lower center", bbox_to_anchor=(0.5, 1), ncols=4, title=None, frameon=False)
@@ -166,7 +167,7 @@ sns.histplot(labeled, x="last_activation", ax=axes[1, 0], legend=False, **shared
 _ = axes[1, 0].set(xlabel="last activation (ms)", ylabel="tissues")
 sns.histplot(labeled, x="rest_time", ax=axes[1, 1], legend=False, **shared)
 _ = axes[1, 1].set(xlabel="every cell at rest (ms)", ylabel="tissues")
-plot.show(
+figures.show(
     fig,
     "Four stacked histograms of tissues, colored by condition: healthy diffusivity, share of fibrotic cells, last "
     "activation, and time of rest. The diffusivity spreads evenly; remodeled tissue makes the late tails.",
@@ -189,22 +190,28 @@ def gallery(ds, sims, titles, alt):
     for column, (sim, title) in enumerate(zip(sims, titles, strict=True)):
         one = ds.isel(sim=sim)
         axes[0, column].set_facecolor("0.25")
-        D = plot.map_axes(axes[0, column], one.D.where(one.conductive).values, dx, cmap="cividis", vmin=0, vmax=D0_high)
-        lat = plot.activation_map(axes[1, column], one.lat.values, dx)
+        D = figures.map_axes(
+            axes[0, column], one.D.where(one.conductive).values, dx, cmap="cividis", vmin=0, vmax=D0_high
+        )
+        lat = figures.activation_map(axes[1, column], one.lat.values, dx)
         lat.set_clim(0, late)
         t = float(one.time[np.abs(one.time.values - float(one.lat.median())).argmin()])  # half of the sheet is reached
-        V_m = plot.map_axes(axes[2, column], one.V_m.sel(time=t).values, dx * pool, cmap="viridis", vmin=-85, vmax=15)
-        axes[3, column].plot(one.time_ecg, one.phi_e.sel(lead="center"), color=plot.COLORS[str(one.condition.values)])
+        V_m = figures.map_axes(
+            axes[2, column], one.V_m.sel(time=t).values, dx * pool, cmap="viridis", vmin=-85, vmax=15
+        )
+        axes[3, column].plot(
+            one.time_ecg, one.phi_e.sel(lead="center"), color=figures.COLORS[str(one.condition.values)]
+        )
         axes[0, column].set_title(f"{title} ({sim})", fontsize="small")
         axes[2, column].set_title(f"at {t:.0f} ms", fontsize="small")
-        axes[3, column].set(xlabel="time (ms)", ylabel=plot.PHI_E_LABEL if column == 0 else "")
+        axes[3, column].set(xlabel="time (ms)", ylabel=figures.PHI_E_LABEL if column == 0 else "")
     for row, image, label in zip(
         axes, (D, lat, V_m), ("$D$ (mm$^2$/ms)", r"$\mathrm{LAT}$ (ms)", "$V_m$ (mV)"), strict=False
     ):
         fig.colorbar(image, ax=row, label=label, shrink=0.85)
         for ax in row:
             ax.label_outer()
-    plot.show(fig, alt)
+    figures.show(fig, alt)
 
 
 examples = [int(table.query("condition == @name").index[0]) for name in names]
@@ -212,7 +219,7 @@ alt = (
     "A column for one tissue of each condition: maps of diffusivity, activation time and voltage, and the ECG. The "
     "healthy front is smooth and its ECG large; where there is fibrosis the front is broken and the ECG smaller."
 )
-gallery(ds, examples, [plot.LABELS[name] for name in names], alt)
+gallery(ds, examples, [figures.LABELS[name] for name in names], alt)
 
 # %% [markdown]
 # The first tissue of each condition, its number in parentheses: diffusivity with non-conductive cells dark, activation times with an isochrone every 20 ms, the
@@ -239,10 +246,12 @@ gallery(ds, first, shown, alt)
 fig, axes = plt.subplots(2, 2, figsize=(9, 5), sharex=True, sharey=True)
 for ax, name in zip(axes.flat, names, strict=False):
     members = table.query("condition == @name").index
-    _ = ax.plot(ds.time_ecg, ds.phi_e.sel(lead="center")[members].values.T, color=plot.COLORS[name], lw=0.4, alpha=0.5)
-    _ = ax.set(title=plot.LABELS[name], xlabel="time (ms)", ylabel=plot.PHI_E_LABEL)
+    _ = ax.plot(
+        ds.time_ecg, ds.phi_e.sel(lead="center")[members].values.T, color=figures.COLORS[name], lw=0.4, alpha=0.5
+    )
+    _ = ax.set(title=figures.LABELS[name], xlabel="time (ms)", ylabel=figures.PHI_E_LABEL)
     ax.label_outer()
-plot.show(
+figures.show(
     fig,
     "All ECGs at the central electrode over time, a panel for each condition. Within each they differ in sign, height "
     "and duration; those of tissue with fibrosis are weaker on the whole.",
@@ -267,7 +276,7 @@ for name, marker in markers.items():
     fall.scatter(z, np.median(amplitude[:, role == name], axis=0), marker=marker, label=name, s=30)
 _ = above.set(xlim=(0, n_cells * dx), ylim=(0, n_cells * dx), aspect="equal", xlabel="x (mm)", ylabel="y (mm)")
 _ = fig.colorbar(above.collections[0], ax=above, label="height $z$ (mm)", location="bottom")
-size = plot.PHI_E_LABEL.replace(r"$\phi_e$", r"$|\phi_e|$")
+size = figures.PHI_E_LABEL.replace(r"$\phi_e$", r"$|\phi_e|$")
 _ = fall.set(xlabel="height $z$ (mm)", ylabel=f"median peak\n{size}", xscale="log", yscale="log")
 _ = fall.legend(frameon=False, fontsize="small")
 at_center = labeled.assign(amplitude=amplitude[:, 0])
@@ -278,7 +287,7 @@ _ = peaks.set(xlabel=f"peak {size}, center", ylabel="tissues", xticks=(0.05, 0.1
 _ = peaks.set_xticks([], minor=True)
 sns.move_legend(peaks, "upper left", title=None, frameon=False, fontsize="small")
 peaks.xaxis.set_major_formatter("{x:g}")
-plot.show(
+figures.show(
     fig,
     "The electrodes from above, colored by height, and two plots. The median peak of the ECG falls with the height of "
     "the electrode; at the center the peaks spread widely, from weak combined to strong healthy tissue.",
@@ -353,16 +362,16 @@ for upper, lower, name in zip(axes[::2].flat, axes[1::2].flat, others, strict=Fa
         if name != "reentry"
         else float(one.time[-1])
     )
-    _ = plot.map_axes(upper, one.V_m.sel(time=t).values, dx * pool, cmap="viridis", vmin=-85, vmax=15)
+    _ = figures.map_axes(upper, one.V_m.sel(time=t).values, dx * pool, cmap="viridis", vmin=-85, vmax=15)
     _ = upper.set_title(name.replace("_", " "))
     _ = lower.plot(one.time_ecg, one.phi_e.sel(lead="center"), color="black", lw=0.8)
     _ = lower.set(xlabel="time (ms)")
     upper.label_outer()
 for ax in axes[1::2, 0]:
-    _ = ax.set(ylabel=plot.PHI_E_LABEL)
+    _ = ax.set(ylabel=figures.PHI_E_LABEL)
 for ax in axes[-2:, len(others) % 4 or 4 :].flat:
     ax.remove()
-plot.show(
+figures.show(
     fig,
     "A map of voltage and the ECG over time for one tissue of each other set, from two foci and a spiral to other "
     "cells, diffusivities and fibrosis. Waves and ECGs differ widely; that of the spiral oscillates to the end.",
@@ -444,7 +453,7 @@ by_part.round(2)
 fig, ax = plt.subplots(figsize=(7, 3.2))
 _ = sns.ecdfplot(nearest, x="distance", hue="tissues", ax=ax)
 _ = ax.set(xlabel="distance to the nearest training tissue (ms)", ylabel="share of tissues", xlim=(0, None))
-plot.show(
+figures.show(
     fig,
     "Cumulative share of tissues over the distance to the nearest training tissue. The curves of all parts rise "
     "alike, steeply from near zero, and end in a long thin tail.",
@@ -485,9 +494,9 @@ fig, ax = plt.subplots(figsize=(7, 3.4))
 kinds = [name for name in ("none", "compact", "patchy", "diffuse", "interstitial") if name in set(labeled.texture)]
 style = dict(hue="texture", hue_order=kinds, style="part", s=40)
 _ = sns.scatterplot(labeled, x="fibrosis_density", y="ecg_sd", ax=ax, **style)
-_ = ax.set(xlabel="share of fibrotic cells", ylabel=f"SD of {plot.PHI_E_LABEL}", ylim=(0, None))
+_ = ax.set(xlabel="share of fibrotic cells", ylabel=f"SD of {figures.PHI_E_LABEL}", ylim=(0, None))
 sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), frameon=False)
-plot.show(
+figures.show(
     fig,
     "Standard deviation of the ECG over the share of fibrotic cells, one point a tissue, colored by texture. It falls "
     "with fibrosis; diffuse and interstitial tissue lies lower than compact and patchy tissue of the same share.",

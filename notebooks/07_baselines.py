@@ -27,8 +27,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from forwardecg import plot
-from forwardecg.baselines import (
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.contract import to_u
+from forwardecg.data.recipe import read_recipe
+from forwardecg.data.store import load_or_simulate
+from forwardecg.ecg.electrodes import center_electrode
+from forwardecg.ecg.pixels import conducting_share, upscaled_faces
+from forwardecg.measure.scores import r2, summary
+from forwardecg.paths import RESULTS
+from forwardecg.solver.calibration import D_REFERENCE, converged_cv
+from forwardecg.surrogates.baselines import (
     blind_diffusivity,
     fit_kappa,
     lead_field_on_maps,
@@ -38,18 +47,9 @@ from forwardecg.baselines import (
     training_free_ecg,
     true_conductivity_on_maps,
 )
-from forwardecg.calibration import D_REFERENCE, converged_cv
-from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.dataset import load_or_simulate
-from forwardecg.electrodes import center_electrode
-from forwardecg.metrics import r2, summary
-from forwardecg.paths import RESULTS, result_file
-from forwardecg.recipe import read_recipe
-from forwardecg.record import provenance, save_headline
-from forwardecg.sequences import Sequences
-from forwardecg.upscale import conducting_share, upscaled_faces
+from forwardecg.surrogates.paper.data import Sequences
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 pixels = 50  # side of the maps that ridge and the blind lead field see
@@ -77,7 +77,7 @@ ds = load_or_simulate(recipe)
 
 # %%
 train, val, test = (Sequences(ds, some, pixels) for some in (members["train"][:n_fit], members["val"], [sim]))
-u = (ds.V_m[sim].values - V_REST) / V_SPAN
+u = to_u(ds.V_m[sim].values)
 D, conductive = ds.D[sim].values.astype(float), ds.conductive[sim].values
 D_blind, kappa = blind_diffusivity(train, dx_coarse, electrode), fit_kappa(train, dx_coarse, electrode)
 kappa_cable = D_REFERENCE / converged_cv(recipe.fk) ** 2
@@ -106,11 +106,11 @@ for ax, names in zip(
     (["blind lead field", "ridge", "training-free D"], ["true D, pooled maps", "true D, upscaled maps"]),
     strict=True,
 ):
-    plot.ecg_traces(ax, test.t, true[0], {name: ecg[name] for name in names})
+    figures.ecg_traces(ax, test.t, true[0], {name: ecg[name] for name in names})
     ax.label_outer()
     _ = ax.legend(frameon=False, fontsize="small")
 _ = fig.suptitle(f"test tissue {sim}: {tissues.texture[sim]} fibrosis, {tissues.fibrosis_density[sim]:.0%}")
-plot.show(
+figures.show(
     fig,
     "ECGs of one fibrotic tissue over time. Left, the blind lead field is far too large and ridge too small, the "
     "training-free estimate follows the solver. Right, both lead fields of the true diffusivity lie on the solver.",
@@ -136,7 +136,7 @@ _ = axes[1].set(xlabel="upscaled $D$ of a face (mm$^2$/ms)", ylabel="$D$ read of
 _ = axes[1].legend(frameon=False, markerscale=4)
 for ax in axes:
     _ = ax.axline((0, 0), slope=1, color="black", lw=0.8)
-plot.show(
+figures.show(
     fig,
     "What is read off the front against the truth, with the line of equality. The share of a pixel lies on the line; "
     "the diffusivity of its faces scatters, along x mostly above the line.",

@@ -32,20 +32,20 @@ import pandas as pd
 import torch
 import xarray as xr
 
-from forwardecg import plot
-from forwardecg.dataset import load_or_simulate
-from forwardecg.losses import entropy_weight
-from forwardecg.metrics import scores, summary
-from forwardecg.model import ModelConfig, Seq2Seq
-from forwardecg.paths import RESULTS, model_file, result_file
-from forwardecg.recipe import read_recipe
-from forwardecg.record import provenance, save_headline
-from forwardecg.sequence_task import SequenceLoss, SequenceTask, evaluate
-from forwardecg.sequences import Sequences
-from forwardecg.train import TrainConfig, load_or_fit, seeded
-from forwardecg.weights import load_models, save_models
+from compendium import figures
+from compendium.record import model_file, provenance, result_file, save_headline
+from forwardecg.data.recipe import read_recipe
+from forwardecg.data.store import load_or_simulate
+from forwardecg.measure.scores import scores, summary
+from forwardecg.paths import RESULTS
+from forwardecg.surrogates.paper.data import Sequences
+from forwardecg.surrogates.paper.losses import entropy_weight
+from forwardecg.surrogates.paper.model import ModelConfig, Seq2Seq
+from forwardecg.surrogates.paper.task import SequenceLoss, SequenceTask, evaluate
+from forwardecg.surrogates.train import TrainConfig, load_or_fit, seeded
+from forwardecg.surrogates.weights import load_models, save_models
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 seed = 0  # of weights, order and augmentation
@@ -111,7 +111,7 @@ _ = right.plot(history.epoch, history.val_r2, lw=1.2)
 _ = left.set(xlabel="epoch", ylabel="training loss (dimensionless)", ylim=(1e-3, None))
 _ = right.set(xlabel="epoch", ylabel=r"mean $R^2$ on validation tissues", ylim=(0, 1.02))
 _ = left.legend(frameon=False, fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Left, over the epochs on a logarithmic axis: the training loss falls and flattens, the weight of the entropy "
     "term fades to zero. Right: the mean R² on validation tissues rises quickly and levels off.",
@@ -139,7 +139,7 @@ result = scores(ecg_true, ecg_pred).assign(sim=members["test"], condition=tissue
 result.round(6).to_csv(result_file("08_training.csv"), index=False)
 assert result.r2.mean() >= claim_r2_min, result.r2.mean()
 by_condition = result.groupby("condition").r2.apply(summary).unstack()
-by_condition.loc[[c for c in plot.COLORS if c in by_condition.index], ["mean", "sd", "median", "worst"]].round(2)
+by_condition.loc[[c for c in figures.COLORS if c in by_condition.index], ["mean", "sd", "median", "worst"]].round(2)
 
 # %%
 order = np.argsort(result.r2.to_numpy())
@@ -148,11 +148,11 @@ picks = dict(
     zip(("worst", "lower quartile", "median", "best"), order[[0, len(order) // 4, len(order) // 2, -1]], strict=True)
 )
 for ax, (rank, k) in zip(axes.flat, picks.items(), strict=True):
-    title = f"{rank}: tissue {members['test'][k]}, {plot.LABELS[result.condition[k]]}"
-    plot.ecg_traces(ax, test.t, ecg_true[k], {"network": ecg_pred[k]}, title)
+    title = f"{rank}: tissue {members['test'][k]}, {figures.LABELS[result.condition[k]]}"
+    figures.ecg_traces(ax, test.t, ecg_true[k], {"network": ecg_pred[k]}, title)
     ax.label_outer()
 _ = axes[0, 0].legend(frameon=False, fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Predicted and true ECGs over time of four test tissues, from the worst to the best. The network follows the "
     "shape of all of them; in the worst it misses sizes and notches, in the best nothing is left to see.",
@@ -219,7 +219,7 @@ if model.config.attention:
     image = ax.imshow(weights, extent=(0, end, 0, end), cmap="magma", norm="log" if weights.min() > 0 else None)
     _ = ax.set(xlabel="attended time (ms)", ylabel="time of the output (ms)")
     _ = fig.colorbar(image, label="attention weight (1)")
-    plot.show(
+    figures.show(
         fig,
         "Map of attention weights, time of the output against attended time, on a logarithmic color scale. Bright "
         "columns at early times are consulted by many outputs; early outputs give late times little weight.",

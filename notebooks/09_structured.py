@@ -30,27 +30,35 @@ import numpy as np
 import pandas as pd
 import torch
 
-from forwardecg import plot
-from forwardecg.calibration import D_REFERENCE, converged_cv
-from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.dataset import load_or_simulate
-from forwardecg.electrodes import Electrodes
-from forwardecg.fronts import LEAST_SHARE, RESTITUTION, fronts
-from forwardecg.mapset import VIEWS, MapSet
-from forwardecg.metrics import r2, summary
-from forwardecg.paths import RESULTS, model_file, result_file
-from forwardecg.recipe import read_recipe
-from forwardecg.record import provenance, save_headline
-from forwardecg.solver import simulate
-from forwardecg.stimulus import edge_stimulus, s1_s2
-from forwardecg.structured import KAPPA, Inputs, Structured, StructuredConfig, inner_gradients, inputs, lead_field
-from forwardecg.structured_task import StructuredTask, conductivities, predicted
-from forwardecg.surrogate import mean_of_faces, pixel_diffusivity
-from forwardecg.tissue import healthy
-from forwardecg.train import TrainConfig, load_or_fit, seeded
-from forwardecg.weights import save_models
+from compendium import figures
+from compendium.record import model_file, provenance, result_file, save_headline
+from forwardecg.contract import to_u
+from forwardecg.data.recipe import read_recipe
+from forwardecg.data.store import load_or_simulate
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.measure.scores import r2, summary
+from forwardecg.paths import RESULTS
+from forwardecg.solver.calibration import D_REFERENCE, converged_cv
+from forwardecg.solver.simulation import simulate
+from forwardecg.surrogates.predict import mean_of_faces, pixel_diffusivity
+from forwardecg.surrogates.structured.data import VIEWS, MapSet
+from forwardecg.surrogates.structured.fronts import LEAST_SHARE, RESTITUTION, fronts
+from forwardecg.surrogates.structured.model import (
+    KAPPA,
+    Inputs,
+    Structured,
+    StructuredConfig,
+    inner_gradients,
+    inputs,
+    lead_field,
+)
+from forwardecg.surrogates.structured.task import StructuredTask, conductivities, predicted
+from forwardecg.surrogates.train import TrainConfig, load_or_fit, seeded
+from forwardecg.surrogates.weights import save_models
+from forwardecg.tissue.sheet import healthy
+from forwardecg.tissue.stimulus import edge_stimulus, s1_s2
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 seeds = [0, 1, 2, 3, 4]  # of weights, order and frames; one training each, published together
@@ -100,11 +108,11 @@ fields = {"share that conducts": f.amplitude}  # where that is next to nothing n
 fields |= {title: torch.where(f.amplitude > LEAST_SHARE, field, torch.nan) for title, field in front.items()}
 for ax, (title, field) in zip(axes, fields.items(), strict=True):
     low, high = np.nanquantile(field.numpy(), [0.02, 0.98])
-    image = plot.map_axes(ax, field.numpy(), dx_map, vmin=low, vmax=high, cmap="viridis")
+    image = figures.map_axes(ax, field.numpy(), dx_map, vmin=low, vmax=high, cmap="viridis")
     _ = ax.set(title=title, facecolor="0.6")
     ax.label_outer()
     _ = fig.colorbar(image)
-plot.show(
+figures.show(
     fig,
     "Three maps of one tissue. The share that conducts is near zero in the scars. Elsewhere the speed of the front "
     "and the duration are even, with fine rings; the speed is high at the stimulus and behind the scars, where waves "
@@ -131,7 +139,7 @@ def second_beat(interval):
     strip = healthy((16, 400), 0.5, 0.13)
     beats = s1_s2(edge_stimulus(strip.D.shape, 0.5), 400.0, 1, [interval])
     V_m = simulate(strip, beats, t_end=1100.0, frame_interval=1.0, pool=4).V_m[:, 2, 10:-10].values
-    half = (V_m - V_REST) / V_SPAN - 0.5
+    half = to_u(V_m) - 0.5
     up, down = ([np.flatnonzero((s * h[:-1] < 0) & (s * h[1:] >= 0))[:2] for h in half.T] for s in (1, -1))
     up, down = np.array(up), np.array(down)
     return np.median(up[:, 1] - down[:, 0]), np.polyfit(up[:, 0], up[:, 1], 1)[0] ** -1
@@ -169,7 +177,7 @@ for seed, rows in history.groupby("seed"):
 _ = ax.axhline(1 - untrained, color="black", ls=":", label="untrained: the prior")
 _ = ax.set(xlabel="epoch", ylabel=r"mean $1 - R^2$, validation tissues")
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-plot.show(
+figures.show(
     fig,
     "Mean 1 − R² on validation tissues over the epochs, one curve a seed, logarithmic. All start near the dotted "
     "line, the untrained prior, and fall to less than half of it.",
@@ -189,11 +197,11 @@ panels = {"inferred": inferred.mean(0), "true, upscaled": truth, "SD over seeds"
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.2))
 for ax, (title, field) in zip(axes, panels.items(), strict=True):
     high = float(truth.max()) if "SD" not in title else None
-    image = plot.map_axes(ax, field.numpy(), dx_map, vmin=0, vmax=high, cmap="cividis")
+    image = figures.map_axes(ax, field.numpy(), dx_map, vmin=0, vmax=high, cmap="cividis")
     _ = ax.set(title=title)
     ax.label_outer()
     _ = fig.colorbar(image, label="$D$ (mm$^2$/ms)")
-plot.show(
+figures.show(
     fig,
     "Three maps of the diffusivity of one tissue: inferred, true, and the spread over seeds. The first two agree, low "
     "in the scars; the networks differ mainly at the stimulus and faintly along the borders of the scars.",
@@ -254,7 +262,7 @@ by_condition = (
     pd.Series(r2_test.mean(0)).groupby(tissues.condition[members["test"]].to_numpy()).apply(summary).unstack()
 )
 assert (r2_test.mean(1) >= claim_r2_min).all(), r2_test.mean(1)
-by_condition.loc[[c for c in plot.COLORS if c in by_condition.index], ["mean", "median", "worst", "n"]].round(2)
+by_condition.loc[[c for c in figures.COLORS if c in by_condition.index], ["mean", "median", "worst", "n"]].round(2)
 
 # %%
 folds = pd.read_csv(RESULTS / "runs" / "structured_cv.csv")
@@ -291,7 +299,7 @@ _ = ax.axhline(0.01, color="0.8", lw=0.8, zorder=0)
 _ = ax.set(xlabel="share of fibrotic cells", ylabel=r"$1 - R^2$, one point a tissue")
 _ = ax.legend(frameon=False, fontsize="small", ncols=2)
 _ = ax.invert_yaxis()
-plot.show(
+figures.show(
     fig,
     "1 − R² of each tissue over its share of fibrotic cells, colored by texture, logarithmic, better upward. Tissue "
     "without fibrosis and compact scars lie high; with more diffuse and interstitial fibrosis the points sink below "

@@ -31,24 +31,27 @@ import numpy as np
 import pandas as pd
 import torch
 
-from forwardecg import plot
-from forwardecg.baselines import training_free_ecg
-from forwardecg.calibration import converged_cv
-from forwardecg.cell import FK_CAF, V_SPAN
-from forwardecg.comparison import interval
-from forwardecg.dataset import collection, load_or_simulate
-from forwardecg.electrodes import Electrodes
-from forwardecg.fronts import RESTITUTION, filled, fronts
-from forwardecg.mapset import MapSet, pooled
-from forwardecg.metrics import r2, summary
-from forwardecg.paths import MODELS, RESULTS, progress, result_file
-from forwardecg.recipe import read_recipe
-from forwardecg.record import provenance, save_headline
-from forwardecg.structured import Inputs, inner_gradients, inputs, lead_field
-from forwardecg.structured_task import predicted
-from forwardecg.weights import load_models
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.contract import V_SPAN
+from forwardecg.data.maps import filled
+from forwardecg.data.recipe import read_recipe
+from forwardecg.data.sets import collection
+from forwardecg.data.store import load_or_simulate
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.measure.compare import interval
+from forwardecg.measure.scores import r2, summary
+from forwardecg.paths import MODELS, RESULTS, progress
+from forwardecg.solver.calibration import converged_cv
+from forwardecg.surrogates.baselines import training_free_ecg
+from forwardecg.surrogates.structured.data import MapSet, pooled
+from forwardecg.surrogates.structured.fronts import RESTITUTION, fronts
+from forwardecg.surrogates.structured.model import Inputs, inner_gradients, inputs, lead_field
+from forwardecg.surrogates.structured.task import predicted
+from forwardecg.surrogates.weights import load_models
+from forwardecg.tissue.cell import FK_CAF
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 noises = [0.01, 0.02, 0.05, 0.1]  # SD of Gaussian noise, of the action potential
@@ -149,13 +152,13 @@ for ax, name in zip(axes.flat, picks, strict=False):
     ecg = V_SPAN * torch.stack([predicted(model, part, [0]) for model in models]).mean(0)[:, 0].numpy()
     true = V_SPAN * part.ecg[:, 0].numpy()
     k = int(np.argsort(r2(true, ecg))[len(true) // 2])
-    plot.ecg_traces(
+    figures.ecg_traces(
         ax, np.arange(true.shape[1]) * part.dt, true[k], {"structured": ecg[k]}, f"{name.replace('_', ' ')}, tissue {k}"
     )
 for ax in axes.flat[len(picks) :]:
     ax.remove()
 _ = axes[0][0].legend(frameon=False, fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Predicted and true ECGs over time, the tissue of median score of each of four sets. With two foci, re-entry and "
     "dense fibrosis they coincide; with an unseen cell the shape is right and the size a little off.",
@@ -220,7 +223,10 @@ maps_table[["mean", "sd", "median", "worst", "n"]].round(3)
 
 # %%
 if "reentry" in maps:
-    with mock.patch("forwardecg.fronts.RESTITUTION", torch.cat([RESTITUTION[:1], torch.ones_like(RESTITUTION[1:])])):
+    with mock.patch(
+        "forwardecg.surrogates.structured.fronts.RESTITUTION",
+        torch.cat([RESTITUTION[:1], torch.ones_like(RESTITUTION[1:])]),
+    ):
         uncorrected = seen_again(maps["reentry"])
     assert np.median(uncorrected) < rows["reentry"]["median"] - 0.05
     print(

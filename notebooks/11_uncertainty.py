@@ -29,18 +29,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from forwardecg import plot
-from forwardecg.cell import V_SPAN
-from forwardecg.comparison import interval
-from forwardecg.dataset import collection, load_or_simulate
-from forwardecg.fronts import fronts
-from forwardecg.mapset import MapSet
-from forwardecg.paths import MODELS, RESULTS, model_file, progress, result_file
-from forwardecg.recipe import read_recipe
-from forwardecg.record import provenance, save_headline, write_json
-from forwardecg.structured_task import conductivities, predicted
-from forwardecg.surrogate import mean_of_faces, pixel_diffusivity, summary
-from forwardecg.uncertainty import (
+from compendium import figures
+from compendium.record import model_file, provenance, result_file, save_headline, write_json
+from forwardecg.contract import V_SPAN
+from forwardecg.data.recipe import read_recipe
+from forwardecg.data.sets import collection
+from forwardecg.data.store import load_or_simulate
+from forwardecg.measure.bands import (
     fit_reference,
     half_width,
     pointwise_coverage,
@@ -49,9 +44,15 @@ from forwardecg.uncertainty import (
     whole_trace_coverage,
     whole_trace_factor,
 )
-from forwardecg.weights import load_models
+from forwardecg.measure.compare import interval
+from forwardecg.paths import MODELS, RESULTS, progress
+from forwardecg.surrogates.predict import mean_of_faces, pixel_diffusivity, summary
+from forwardecg.surrogates.structured.data import MapSet
+from forwardecg.surrogates.structured.fronts import fronts
+from forwardecg.surrogates.structured.task import conductivities, predicted
+from forwardecg.surrogates.weights import load_models
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 coverage = 0.9  # that the bands promise
@@ -164,11 +165,11 @@ for ax, (rank, k) in zip(
     strict=True,
 ):
     _ = ax.fill_between(t, mean_t[k] - wide[k], mean_t[k] + wide[k], alpha=0.3, label="90 % band, whole trace")
-    plot.ecg_traces(ax, t, true_t[k], {"mean of the networks": mean_t[k]}, f"{rank} band: tissue {k}")
+    figures.ecg_traces(ax, t, true_t[k], {"mean of the networks": mean_t[k]}, f"{rank} band: tissue {k}")
 for ax in axes[1:]:
     _ = ax.set(ylabel="")
 _ = axes[0].legend(frameon=False, fontsize="small")
-plot.show(
+figures.show(
     fig,
     "ECGs of three test tissues over time, each with its band, from narrow to wide. The mean of the networks follows "
     "the solver; the band is wide, relative to the trace, where the ECG is weak and notched.",
@@ -232,7 +233,7 @@ for k, (_, score) in enumerate(unusual.items()):
 _ = ax.axvline(1, color="black", lw=0.8)
 _ = ax.set(xscale="log", xlabel="unusualness over its threshold")
 _ = ax.set_yticks(range(len(unusual)), [name.replace("_", " ") for name in unusual])
-plot.show(
+figures.show(
     fig,
     "Unusualness over its threshold, logarithmic, one point a tissue, one row a set. Nearly all test tissues and two "
     "foci lie left of the threshold, re-entry and other cells far right of it, the rest on both sides.",

@@ -29,12 +29,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from forwardecg import plot
-from forwardecg.comparison import by_seed, compared, holm, interval, paired_difference
-from forwardecg.paths import RESULTS, result_file
-from forwardecg.record import provenance, save_headline
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.measure.compare import by_seed, compared, holm, interval, paired_difference
+from forwardecg.paths import RESULTS
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 full = "all parts"  # the network that the others are compared with
@@ -78,11 +78,11 @@ named = ["linear encoder", "no time embedding", "learned time embedding", "no at
 rest = [variant for variant in table.index if variant not in named]
 fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharex=True)
 for ax, names, title in zip(axes, (named, rest), ("parts that the paper names", "what else was chosen"), strict=True):
-    plot.forest(ax, table.loc[names])
+    figures.forest(ax, table.loc[names])
     _ = ax.axvspan(-least, least, color="0.5", alpha=0.15, lw=0, zorder=-1)
     _ = ax.set(xlabel=r"difference in mean $R^2$", title=title)
 fig.savefig(result_file("12_ablations.png"), dpi=120, metadata={"Software": None})
-plot.show(
+figures.show(
     fig,
     "Forest plots of the difference in mean R² when a part is left out or replaced. Intervals of the parts that the "
     "paper names hold zero; a decoder that looks back only, or none, is clearly worse.",
@@ -138,7 +138,7 @@ by_budget = {
 # %%
 fig, ax = plt.subplots(figsize=(8.5, 3.2))
 for k, (budget, color) in enumerate(zip(by_budget, ("0.55", "C0", "black"), strict=True)):
-    plot.forest(
+    figures.forest(
         ax,
         compared(by_budget[budget], full),
         color,
@@ -147,7 +147,7 @@ for k, (budget, color) in enumerate(zip(by_budget, ("0.55", "C0", "black"), stri
     )
 _ = ax.set(xlabel=r"difference in mean $R^2$ from all parts")
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-plot.show(
+figures.show(
     fig,
     "Forest plot of the difference from all parts at three budgets. With few epochs the linear encoder is ahead, and "
     "leaving out the time embedding seems to cost; with more epochs all intervals crowd around zero.",

@@ -28,13 +28,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from forwardecg import plot
-from forwardecg.comparison import by_seed, compared
-from forwardecg.losses import SPECTRAL, huber
-from forwardecg.paths import RESULTS, result_file
-from forwardecg.record import provenance, save_headline
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.measure.compare import by_seed, compared
+from forwardecg.paths import RESULTS
+from forwardecg.surrogates.paper.losses import SPECTRAL, huber
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 gain = 0.25  # the first constructed prediction is the true trace times this
@@ -68,7 +68,7 @@ for name, trace in ({"truth": true} | shown).items():
 _ = axes[0].set(xlabel="time (ms)", ylabel="constructed trace (1)")
 _ = axes[1].set(xlabel="frequency (Hz)", ylabel="share of the power", ylim=(1e-8, 1))
 _ = axes[0].legend(frameon=False, fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Left, constructed traces over time: the truth, a smaller copy, and one whose sign turns at every second sample. "
     "Right, their spectra as shares of the power: the first two coincide, the third is their mirror image.",
@@ -114,7 +114,7 @@ for name in ("Huber", "entropy", "stft"):
     _ = ax.plot(t, push[name] / np.abs(push[name]).max(), lw=1.2, label=f"{name}, downhill")
 _ = ax.set(xlabel="time (ms)", ylabel="direction, largest value 1")
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-plot.show(
+figures.show(
     fig,
     "Downhill directions of three losses over time, beside the error. Those of Huber and of the short- time spectra "
     "follow truth minus prediction; that of the entropy swings with little relation to it.",
@@ -159,9 +159,9 @@ found = {name: compared(of, "none") for name, of in compare.items()}
 by_weight = sorted(found["r2"].index, key=lambda loss: (loss.split(", ")[0], float(loss.split(", ")[1])))
 fig, axes = plt.subplots(2, 2, figsize=(9.5, 8), sharey=True)
 for ax, (name, label) in zip(axes.flat, measures.items(), strict=True):
-    plot.forest(ax, found[name].loc[by_weight])
+    figures.forest(ax, found[name].loc[by_weight])
     _ = ax.set(xlabel=f"difference in {label.replace('R2', '$R^2$')}")
-plot.show(
+figures.show(
     fig,
     "Forest plots for each spectral term and weight in four measures. The mean R² does not gain and falls at large "
     "weights; errors above 20 Hz stay or grow, while the log-spectral distance falls.",

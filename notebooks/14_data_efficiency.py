@@ -27,12 +27,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from forwardecg import plot
-from forwardecg.comparison import by_seed, paired_difference
-from forwardecg.paths import RESULTS, result_file
-from forwardecg.record import provenance, save_headline
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.measure.compare import by_seed, paired_difference
+from forwardecg.paths import RESULTS
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 goal = 0.99  # mean R2, the paper's
@@ -62,7 +62,7 @@ table.set_index(["method", "tissues"]).round(4)
 # %%
 fig, ax = plt.subplots(figsize=(8.5, 4))
 for method, of in table.groupby("method"):
-    color = plot.METHOD_COLORS[method]
+    color = figures.METHOD_COLORS[method]
     _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=color, label=method)
     _ = ax.fill_between(of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0)
 _ = ax.axhline(1 - goal, color="black", lw=0.8, ls=":", label=f"mean $R^2$ of {goal:g}")
@@ -71,7 +71,7 @@ _ = ax.xaxis.set_major_formatter("{x:.0f}")
 _ = ax.minorticks_off()
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 fig.savefig(result_file("14_data_efficiency.png"), dpi=120, metadata={"Software": None})
-plot.show(
+figures.show(
     fig,
     "1 − mean R² over the number of training tissues, both logarithmic, with bands. The paper's architecture falls "
     "steadily, the structured surrogate starts far lower and falls further, ridge stays highest and flat.",

@@ -28,16 +28,16 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
-from forwardecg import plot
-from forwardecg.comparison import interval
-from forwardecg.electrodes import Electrodes
-from forwardecg.maps import load_small
-from forwardecg.metrics import r2
-from forwardecg.paths import RESULTS, result_file
-from forwardecg.record import provenance, save_headline
-from forwardecg.surrogate import load_surrogate
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.data.maps import load_small
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.measure.compare import interval
+from forwardecg.measure.scores import r2
+from forwardecg.paths import RESULTS
+from forwardecg.surrogates.predict import load_surrogate
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 floor = -1.0  # of the R2 in the figure
@@ -98,8 +98,8 @@ fig, ax = plt.subplots(figsize=(9, 4.6))
 for k, (method, marker) in enumerate(zip(order, "v^osDP", strict=True)):
     of = table[table.method == method].set_index("set").loc[[*names]]
     y = np.arange(len(names)) + 0.13 * (k - 2.5)
-    _ = ax.hlines(y, of.low.clip(floor), of.high.clip(floor), color=plot.METHOD_COLORS[method], lw=1.2)
-    _ = ax.plot(of["mean"].clip(floor), y, marker, color=plot.METHOD_COLORS[method], ms=5, label=method)
+    _ = ax.hlines(y, of.low.clip(floor), of.high.clip(floor), color=figures.METHOD_COLORS[method], lw=1.2)
+    _ = ax.plot(of["mean"].clip(floor), y, marker, color=figures.METHOD_COLORS[method], ms=5, label=method)
 _ = ax.set(
     yticks=range(len(names)),
     yticklabels=names.values(),
@@ -108,7 +108,7 @@ _ = ax.set(
 )
 _ = ax.invert_yaxis()
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-plot.show(
+figures.show(
     fig,
     "Mean R² with its interval for six methods, one row a set. Methods that carry the formula stay near one but for "
     "the cell MBR; the paper's network drops on most sets, and the blind methods scatter widely.",
@@ -139,14 +139,14 @@ usual = pd.concat([
 alone = order[:-1]
 out = left.groupby(["left_out", "method"]).r2.mean().unstack()[alone]
 within = usual.groupby(["condition", "method"]).r2.mean().unstack()[alone]
-out.rename_axis("condition left out").rename(plot.LABELS).round(3)
+out.rename_axis("condition left out").rename(figures.LABELS).round(3)
 
 # %% [markdown]
 # Mean $R^2$ over all tissues of a condition that was in neither training nor validation. The same conditions, when others of their kind were in
 # training (cross-validation):
 
 # %%
-within.loc[out.index].rename_axis("condition").rename(plot.LABELS).round(3)
+within.loc[out.index].rename_axis("condition").rename(figures.LABELS).round(3)
 
 # %% [markdown]
 # The difference of the two tables is what it costs never to have seen a condition. Left-out rows have one seed, and train on fewer tissues as

@@ -28,21 +28,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from forwardecg import plot
-from forwardecg.cell import V_SPAN
-from forwardecg.comparison import by_seed, holm, interval, paired_difference
-from forwardecg.dataset import load_or_simulate
-from forwardecg.diffusion import face_diffusivity, net_flux
-from forwardecg.ecg import distances
-from forwardecg.electrodes import center_electrode
-from forwardecg.metrics import r2, summary
-from forwardecg.paths import RESULTS, progress, result_file
-from forwardecg.recipe import read_recipe
-from forwardecg.record import provenance, save_headline
-from forwardecg.sampling import draw_tissue
-from forwardecg.solver import solve
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.contract import V_SPAN
+from forwardecg.data.draw import draw_tissue
+from forwardecg.data.recipe import read_recipe
+from forwardecg.data.store import load_or_simulate
+from forwardecg.ecg.electrodes import center_electrode
+from forwardecg.ecg.leadfield import distances
+from forwardecg.measure.compare import by_seed, holm, interval, paired_difference
+from forwardecg.measure.scores import r2, summary
+from forwardecg.paths import RESULTS, progress
+from forwardecg.solver.simulation import solve
+from forwardecg.tissue.diffusion import face_diffusivity, net_flux
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 n_again = 30  # test tissues of the split to simulate once more for the last rung; all of them in the published page
@@ -115,8 +115,8 @@ top = per_tissue[per_tissue.method == "structured"].assign(method="true D, full 
 per_tissue = pd.concat([per_tissue, top])
 table = per_tissue.groupby("method").r2.apply(summary).unstack().loc[order, ["mean", "sd", "median", "worst"]]
 table["mild"] = per_tissue[per_tissue.mild].groupby("method").r2.mean()
-for name in [name for name in plot.COLORS if name in set(per_tissue.condition)]:
-    table[plot.LABELS[name]] = per_tissue.query("condition == @name").groupby("method").r2.mean()
+for name in [name for name in figures.COLORS if name in set(per_tissue.condition)]:
+    table[figures.LABELS[name]] = per_tissue.query("condition == @name").groupby("method").r2.mean()
 table["normalized"] = per_tissue.groupby("method").r2_normalized.mean()
 table.columns = [{"sd": "SD", "normalized": "mean, normalized ECGs"}.get(c, c) for c in table.columns]
 table.map("{:.3f}".format).to_csv(result_file("16_results_table.csv"))
@@ -132,18 +132,18 @@ table.round(3)
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.8), width_ratios=(1.25, 1))
-plot.ladder(axes[0], per_tissue, order)
+figures.ladder(axes[0], per_tissue, order)
 textures = [
     name for name in ("none", "compact", "patchy", "diffuse", "interstitial") if name in set(per_tissue.texture)
 ]
 for name, marker in zip(("training-free D", "paper's seq2seq", "structured"), "^so", strict=True):
     loss = 1 - per_tissue[per_tissue.method == name].groupby("texture").r2.mean().loc[textures]
-    _ = axes[1].semilogy(loss.index, loss, marker, color=plot.METHOD_COLORS[name], ms=8, label=name)
+    _ = axes[1].semilogy(loss.index, loss, marker, color=figures.METHOD_COLORS[name], ms=8, label=name)
 _ = axes[1].set(ylabel=r"$1 - R^2$, mean over tissues", xlabel="texture of the fibrosis")
 _ = axes[1].legend(frameon=False)
 _ = axes[1].tick_params(axis="x", labelsize="small")
 fig.savefig(result_file("16_results.png"), dpi=120, metadata={"Software": None})
-plot.show(
+figures.show(
     fig,
     "Left, R² of every tissue by method, a ladder from the mean ECG to the true conductivity: the points crowd toward "
     "one on the way up. Right, what is missing to one by texture: least for structured, most in diffuse and "

@@ -28,12 +28,12 @@ import pandas as pd
 import seaborn as sns
 import xarray as xr
 
-from forwardecg import plot
-from forwardecg.metrics import r2
-from forwardecg.paths import RESULTS, result_file
-from forwardecg.record import provenance, save_headline
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.measure.scores import r2
+from forwardecg.paths import RESULTS
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 dpi = 150  # of the png files
@@ -45,7 +45,7 @@ def save(fig, number):
     svg = result_file(f"17_figures_{number}.svg")
     with plt.rc_context({"svg.fonttype": "none"}):
         fig.savefig(svg, metadata={"Date": None, "Creator": None})
-    svg.write_text(plot.dark_aware(svg.read_text()))
+    svg.write_text(figures.dark_aware(svg.read_text()))
     fig.savefig(result_file(f"17_figures_{number}.png"), dpi=dpi, metadata={"Software": None})
 
 
@@ -61,7 +61,7 @@ test = pd.DataFrame(
     {"r2": r2(ecg.ecg_true.values, ecg.ecg_pred.values), "condition": tissues.condition[ecg.sim.values].values},
     ecg.sim.values,
 )
-conditions = [name for name in plot.COLORS if name in set(test.condition)]
+conditions = [name for name in figures.COLORS if name in set(test.condition)]
 
 # %%
 fig, axes = plt.subplots(2, 2, figsize=(8.5, 5.6))
@@ -69,14 +69,14 @@ for ax, name in zip(axes.flat, conditions, strict=False):
     of = test[test.condition == name].r2.sort_values()
     sim = of.index[len(of) // 2]
     _ = ax.plot(ecg.time, ecg.ecg_true.sel(sim=sim), color="black", lw=2, label="solver")
-    _ = ax.plot(ecg.time, ecg.ecg_pred.sel(sim=sim), color=plot.COLORS[name], lw=1.4, label="network")
-    _ = ax.set(xlabel="time (ms)", title=f"{plot.LABELS[name]}, $R^2$ = {of[sim]:.3f}")
+    _ = ax.plot(ecg.time, ecg.ecg_pred.sel(sim=sim), color=figures.COLORS[name], lw=1.4, label="network")
+    _ = ax.set(xlabel="time (ms)", title=f"{figures.LABELS[name]}, $R^2$ = {of[sim]:.3f}")
     _ = ax.legend(frameon=False, fontsize="small")
 for ax in axes.flat[len(conditions) :]:
     ax.remove()
-_ = fig.supylabel(plot.PHI_E_LABEL, fontsize="medium")
+_ = fig.supylabel(figures.PHI_E_LABEL, fontsize="medium")
 save(fig, 1)
-plot.show(
+figures.show(
     fig,
     "Predicted over true ECGs, the test tissue of median score of each condition. In healthy tissue and with gap "
     "junction remodeling they coincide; with fibrosis sizes are off in places and notches are missed.",
@@ -93,12 +93,12 @@ sd = ecg.ecg_true.std("time")
 for name in conditions:
     sims = test.index[test.condition == name]
     true, predicted = ((ecg[key] / sd).sel(sim=sims).values.ravel() for key in ("ecg_true", "ecg_pred"))
-    _ = ax.plot(true, predicted, ".", ms=2, alpha=0.4, color=plot.COLORS[name], label=plot.LABELS[name])
+    _ = ax.plot(true, predicted, ".", ms=2, alpha=0.4, color=figures.COLORS[name], label=figures.LABELS[name])
 _ = ax.axline((0, 0), slope=1, color="black", lw=0.8)
 _ = ax.set(xlabel="true, over the SD of the tissue's ECG", ylabel="predicted, over the same")
 _ = ax.legend(frameon=False, fontsize="small", markerscale=4)
 save(fig, 2)
-plot.show(
+figures.show(
     fig,
     "Scatter of predicted against true samples, colored by condition, with the line of equality. The points crowd "
     "along the line; those of fibrotic and combined tissue scatter most.",
@@ -116,13 +116,13 @@ shown = ["paper's seq2seq", "structured"]
 fig, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
 for ax, method in zip(axes, shown, strict=True):
     of = scores[scores.method == method].assign(loss=lambda rows: 1 - rows.r2)
-    colors = {name: plot.COLORS[name] for name in conditions}
+    colors = {name: figures.COLORS[name] for name in conditions}
     shared = dict(order=conditions, palette=colors, legend=False, fliersize=2, linecolor="black", log_scale=True)
     _ = sns.boxplot(of, x="condition", y="loss", hue="condition", ax=ax, **shared)
     _ = ax.set(title=method, xlabel="", ylabel=r"$1 - R^2$ of a tissue")
-    _ = ax.set_xticks(range(len(conditions)), [plot.LABELS[name] for name in conditions])
+    _ = ax.set_xticks(range(len(conditions)), [figures.LABELS[name] for name in conditions])
 save(fig, 3)
-plot.show(
+figures.show(
     fig,
     "Box plots of 1 − R² by condition on a logarithmic axis, the paper's network beside the structured one. Both are "
     "worse with fibrosis; the boxes of the structured one lie far lower.",
@@ -142,7 +142,7 @@ _ = axes[1].plot(history.epoch, history.val_r2, color="black", lw=1.2)
 _ = axes[0].set(xlabel="epoch", ylabel="training loss (dimensionless)")
 _ = axes[1].set(xlabel="epoch", ylabel=r"mean $R^2$, validation tissues", ylim=(0, 1.02))
 save(fig, 4)
-plot.show(
+figures.show(
     fig,
     "Training loss and validation R² over the epochs. The loss falls on its logarithmic axis and flattens; R² rises "
     "within a few epochs and levels off below one.",
@@ -156,10 +156,10 @@ plot.show(
 # %%
 ablations = pd.read_csv(RESULTS / "12_ablations.csv", index_col="variant")
 fig, ax = plt.subplots(figsize=(6.5, 4.6))
-plot.forest(ax, ablations)
+figures.forest(ax, ablations)
 _ = ax.set(xlabel=r"difference in mean $R^2$ from the network with all parts")
 save(fig, 5)
-plot.show(
+figures.show(
     fig,
     "Forest plot of the difference in mean R² of each variant from the network with all parts. Most intervals hold "
     "zero; a decoder that looks back only, or none, is clearly worse.",
@@ -175,7 +175,7 @@ plot.show(
 data = pd.read_csv(RESULTS / "14_data_efficiency.csv")
 fig, ax = plt.subplots(figsize=(5.5, 3.6))
 for method, of in data.groupby("method"):
-    color = plot.METHOD_COLORS[method]
+    color = figures.METHOD_COLORS[method]
     _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=color, label=method)
     _ = ax.fill_between(of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0)
 _ = ax.set(xlabel="training tissues", ylabel=r"$1 -$ mean $R^2$", xticks=sorted(data.tissues.unique()))
@@ -183,7 +183,7 @@ _ = ax.xaxis.set_major_formatter("{x:.0f}")
 _ = ax.minorticks_off()
 _ = ax.legend(frameon=False, fontsize="small")
 save(fig, 6)
-plot.show(
+figures.show(
     fig,
     "1 − mean R² over the number of training tissues, both logarithmic. The paper's architecture falls steadily, the "
     "structured surrogate starts far lower and falls further, ridge stays highest and flat.",
@@ -204,7 +204,7 @@ _ = ax.axvspan(0.985, 1, color="0.5", alpha=0.2, lw=0)
 _ = ax.set(yticks=y, yticklabels=choices.index, xlabel=r"$R^2$, 95 % interval over tissues")
 _ = ax.invert_yaxis()
 save(fig, 7)
-plot.show(
+figures.show(
     fig,
     "R² with its interval for each reading of what the paper leaves open. Most points lie left of the band that "
     "rounds to the paper's number; tissue without fibrosis and the median of mild tissue reach it.",

@@ -28,11 +28,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from forwardecg import plot
+from compendium import figures
+from compendium.record import provenance, save_headline
 from forwardecg.paths import RESULTS
-from forwardecg.record import provenance, save_headline
 
-plot.set_style()
+figures.set_style()
 
 # %% [markdown]
 # ## Parameters
@@ -224,7 +224,7 @@ right.fill_between(growth.n**2 / 1e3, growth.low, growth.high, alpha=0.25, lw=0)
 right.plot(growth.n**2 / 1e3, growth.value, "o-", label="ours, f32")
 right.axhline(counts["isotropic"]["limit"], color="C3", ls="--")
 _ = right.set(xscale="log", ylim=(0, None), xlabel="nodes (thousands)", ylabel="time per node-update (ns)")
-plot.show(
+figures.show(
     fig,
     "Left, time per node-update by code, logarithmic: ours lies close to the limit of the hardware, Finitewave far to "
     "the right. Right, ours over the number of nodes: flat at first, then rising where memory decides.",
@@ -287,7 +287,7 @@ right.set(xscale="log", yscale="log", xlabel=r"$\Delta x$ (mm)", ylabel="differe
 right.set_xticks([fine, middle, coarse], [f"{dx:g}" for dx in (fine, middle, coarse)])
 right.minorticks_off()
 _ = fig.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Left, time per sample over the number of electrodes: Finitewave's tracker lies far above ours. Right, "
     "differences of activation times over the spacing: those between the codes lie far below those from the finest "

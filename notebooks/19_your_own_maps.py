@@ -28,15 +28,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from forwardecg import plot
-from forwardecg.electrodes import Electrodes
-from forwardecg.maps import import_maps
-from forwardecg.metrics import r2
+from compendium import figures
+from compendium.record import provenance, save_headline
+from forwardecg.data.maps import import_maps
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.measure.scores import r2
 from forwardecg.paths import DATA, ROOT
-from forwardecg.record import provenance, save_headline
-from forwardecg.surrogate import load_surrogate
+from forwardecg.surrogates.predict import load_surrogate
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 source = "finitewave.npz"  # a file of data/small, or a path of your own
@@ -62,13 +62,13 @@ print(f"{maps.sizes['time']} frames of {maps.sizes['y_map']} x {maps.sizes['x_ma
 shown = [t for t in frames if t <= float(maps.time[-1])] or [float(maps.time[-1])]
 fig, axes = plt.subplots(1, len(shown), figsize=(2.5 * len(shown), 2.7), squeeze=False)
 for ax, t in zip(axes[0], shown, strict=True):
-    image = plot.map_axes(
+    image = figures.map_axes(
         ax, maps.V_m.sel(time=t, method="nearest").values, maps.dx_map, vmin=-85, vmax=15, cmap="viridis"
     )
     _ = ax.set(title=f"{t:g} ms")
     ax.label_outer()
 _ = fig.colorbar(image, ax=axes, label="$V_m$ (mV)", shrink=0.7)
-plot.show(
+figures.show(
     fig,
     "Maps of the imported voltage at successive times: a wave starts in a corner, crosses the sheet and leaves it. "
     "Dark spots inside the wave are fibrotic pixels that stay near rest.",
@@ -92,11 +92,11 @@ fields = {"$D$ (mm$^2$/ms)": out.D, "error of $D$ (mm$^2$/ms)": out.D_error, "sh
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.2))
 for ax, (title, field) in zip(axes, fields.items(), strict=True):
     high = max(float(field.quantile(0.98)), 1e-9)
-    image = plot.map_axes(ax, field.values, out.attrs["dx_map"], vmin=0, vmax=high, cmap="cividis")
+    image = figures.map_axes(ax, field.values, out.attrs["dx_map"], vmin=0, vmax=high, cmap="cividis")
     _ = ax.set(title=title)
     ax.label_outer()
     _ = fig.colorbar(image)
-plot.show(
+figures.show(
     fig,
     "Maps of the inferred diffusivity, of its expected error, and of the share that conducts. Diffusivity and share "
     "drop in the same fibrotic spots; the error is uneven and largest in scattered patches.",
@@ -126,11 +126,11 @@ for ax, lead in zip(axes.flat, out.lead.values[:n], strict=False):
     _ = ax.plot(out.time, one.phi_e, lw=1.3, label="predicted")
     _ = ax.set(title=lead, xlabel="time (ms)")
 for ax in axes[:, 0]:
-    _ = ax.set(ylabel=plot.PHI_E_LABEL)
+    _ = ax.set(ylabel=figures.PHI_E_LABEL)
 for ax in axes.flat[n:]:
     ax.remove()
 _ = axes[0][0].legend(frameon=False, fontsize="small")
-plot.show(
+figures.show(
     fig,
     "Predicted ECGs over time with their bands, a panel for each electrode, over those in the file. Shapes and times "
     "agree; the predicted deflections are a little smaller.",
@@ -164,10 +164,10 @@ nc = surrogate.predict(small / "maps.nc", electrodes=above)
 npy = surrogate.predict(small / "maps.npy", dx=4.0, dt=10.0, unit="u", electrodes=above)
 true = import_maps(small / "maps.nc").phi_e[0]
 fig, ax = plt.subplots(figsize=(6, 3))
-plot.ecg_traces(ax, true.time_ecg, true, {"maps.nc": nc.phi_e[0]})
+figures.ecg_traces(ax, true.time_ecg, true, {"maps.nc": nc.phi_e[0]})
 _ = ax.plot(npy.time, npy.phi_e[0], "--", label="maps.npy")
 _ = ax.legend(frameon=False)
-plot.show(
+figures.show(
     fig,
     "The solver's ECG over time and the predictions from two files. All three nearly coincide; only small notches "
     "differ.",

@@ -29,12 +29,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from forwardecg import plot
-from forwardecg.comparison import by_seed, interval, paired_difference
-from forwardecg.paths import RESULTS, result_file
-from forwardecg.record import provenance, save_headline
+from compendium import figures
+from compendium.record import provenance, result_file, save_headline
+from forwardecg.measure.compare import by_seed, interval, paired_difference
+from forwardecg.paths import RESULTS
 
-plot.set_style()
+figures.set_style()
 
 # %% tags=["parameters"]
 paper_r2 = 0.99  # mean R2 of the paper
@@ -113,7 +113,7 @@ fig, ax = plt.subplots(figsize=(6, 2.6))
 _ = ax.hist(drawn, bins=60, color="0.6")
 _ = ax.axvline(paper_r2 - rounding, color="black", ls=":")
 _ = ax.set(xlabel="mean $R^2$ over 30 test tissues", ylabel="draws")
-plot.show(
+figures.show(
     fig,
     "Histogram of the mean R² over draws of thirty test tissues. Nearly all of it lies left of the dotted line, the "
     "paper's number rounded down, with a long tail to the left.",
@@ -166,7 +166,7 @@ _ = ax.set(yticks=y, yticklabels=both.index, xlabel="$R^2$, 95 % interval over t
 _ = ax.invert_yaxis()
 _ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
 fig.savefig(result_file("20_undeclared_choices.png"), dpi=120, metadata={"Software": None})
-plot.show(
+figures.show(
     fig,
     "R² with its interval for each reading of what the paper leaves open, marked by verdict. Most points lie left of "
     "the band that rounds to the paper's number; tissue without fibrosis and the median of mild tissue reach it.",

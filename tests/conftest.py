@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import render
 import xarray as xr
 from filelock import FileLock
-from registry import ROOT
 
-from forwardecg.cell import V_REST, V_SPAN
+from compendium import render
+from compendium.registry import ROOT
+from forwardecg.contract import to_mV
 
 SIDE, TIMES = 20, np.arange(0.0, 100.0, 5.0)  # stored pixels of 2 mm, ms
 
@@ -46,7 +46,7 @@ def make_toy_dataset(n: int, seed: int = 0) -> xr.Dataset:
     fine = np.arange(TIMES[-1] + 1)
     return xr.Dataset(
         {
-            "V_m": (("sim", "time", "y_map", "x_map"), V_REST + V_SPAN * u, {"units": "mV"}),
+            "V_m": (("sim", "time", "y_map", "x_map"), to_mV(u), {"units": "mV"}),
             "phi_e": (("sim", "lead", "time_ecg"), np.array([[np.interp(fine, TIMES, trace)] for trace in ecg])),
             "electrodes": (("lead", "xyz"), np.array([[SIDE, SIDE, 12.0]])),
         },

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from registry import NOTEBOOKS, ROOT
-from reproduce import tracked
 
 import forwardecg
-from forwardecg.record import closure
+from compendium.record import closure
+from compendium.registry import NOTEBOOKS, ROOT
+from compendium.reproduce import tracked
 
 SITE = Path(sysconfig.get_path("purelib"))
 HEAVY = ("torch", "numba", "scipy", "xarray", "pandas", "zarr", "matplotlib", "numpy")
@@ -170,14 +170,14 @@ for name in sys.argv[1:]:
     importlib.import_module(f"forwardecg.{name}")
 assert "plot" not in dir(forwardecg)
 help(forwardecg)  # loads every name that dir gives
-for ask in (lambda: forwardecg.plot, lambda: importlib.import_module("forwardecg.plot")):
+for ask in (lambda: compendium.figures, lambda: importlib.import_module("compendium.figures")):
     try:
         ask()
     except ModuleNotFoundError as error:
         print("CAME", error)
 """
     asked = [line for line in clean(code, *sorted(MODULES - {"plot"})).splitlines() if line.startswith("CAME")]
-    assert asked == ['CAME forwardecg.plot needs matplotlib: pip install "forwardecg[plot]"'] * 2
+    assert asked == ['CAME compendium.figures needs matplotlib: pip install "forwardecg[plot]"'] * 2
 
 
 def test_the_installed_weights_predict_what_the_repositorys_do(clean, tmp_path, one_thread):
@@ -208,14 +208,14 @@ import json
 import numpy as np
 import forwardecg
 sheet = forwardecg.healthy((24, 30), dx=0.5, D0=0.1)
-electrodes = forwardecg.electrodes.center_electrode(sheet.D.shape, sheet.dx, z=10.0)
+electrodes = forwardecg.ecg.electrodes.center_electrode(sheet.D.shape, sheet.dx, z=10.0)
 V = -85 + 100 * np.linspace(0, 1, 24 * 30).reshape(1, 24, 30) ** 2
 ds = forwardecg.simulate(sheet, [forwardecg.edge_stimulus(sheet.D.shape, sheet.dx)], t_end=20.0, electrodes=electrodes)
 print(json.dumps([forwardecg.pseudo_ecg(V, sheet, electrodes).ravel().tolist(), float(abs(ds.phi_e).max())]))
 """
     ecg, peak = json.loads(clean(code).splitlines()[-1])  # lines of progress before it
     sheet = forwardecg.healthy((24, 30), dx=0.5, D0=0.1)
-    electrodes = forwardecg.electrodes.center_electrode(sheet.D.shape, sheet.dx, z=10.0)
+    electrodes = forwardecg.ecg.electrodes.center_electrode(sheet.D.shape, sheet.dx, z=10.0)
     V = -85 + 100 * np.linspace(0, 1, 24 * 30).reshape(1, 24, 30) ** 2
     np.testing.assert_allclose(ecg, forwardecg.pseudo_ecg(V, sheet, electrodes).ravel(), rtol=1e-12)
     assert peak > 1e-3

@@ -8,8 +8,10 @@ from inspect import getsource
 
 import pytest
 
-from forwardecg import paths, sampling
-from forwardecg.paths import code_hash, code_text, progress
+from forwardecg import paths
+from forwardecg.cache import code_hash, code_text
+from forwardecg.data import draw as sampling
+from forwardecg.paths import progress
 
 ASK = """
 import json

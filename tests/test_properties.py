@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forwardecg.diffusion import couplings, net_flux, stability_limit, stable_step
-from forwardecg.ecg import lead_field, pseudo_ecg, source_sum_ecg
-from forwardecg.electrodes import Electrodes
-from forwardecg.solver import solve
-from forwardecg.stimulus import Stimulus
-from forwardecg.tissue import Tissue, healthy, with_fibers
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.leadfield import lead_field, pseudo_ecg, source_sum_ecg
+from forwardecg.solver.simulation import solve
+from forwardecg.tissue.diffusion import couplings, net_flux, stability_limit, stable_step
+from forwardecg.tissue.sheet import Tissue, healthy, with_fibers
+from forwardecg.tissue.stimulus import Stimulus
 
 search = settings(max_examples=40, deadline=None, derandomize=True)
 MOVES = {  # of an array, of a fiber direction, of an electrode on a sheet of the given width and height

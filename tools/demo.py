@@ -16,21 +16,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from registry import ROOT
 from scipy.interpolate import PchipInterpolator
 
 import forwardecg
-from forwardecg import fronts, structured, surrogate
-from forwardecg.calibration import calibration_table
-from forwardecg.cell import FK_CAF, V_REST, V_SPAN
-from forwardecg.electrodes import center_electrode
-from forwardecg.metrics import r2
+from compendium.registry import ROOT
+from forwardecg.contract import V_REST, V_SPAN
+from forwardecg.data.recipe import Recipe
+from forwardecg.ecg.electrodes import center_electrode
+from forwardecg.measure.scores import r2
 from forwardecg.paths import RESULTS, progress
-from forwardecg.recipe import Recipe
-from forwardecg.solver import simulate
-from forwardecg.stimulus import Stimulus, focal_stimulus
-from forwardecg.symmetric import CHARACTERS, QUOTIENTS
-from forwardecg.tissue import Tissue, fibrotic, gap_junction, healthy
+from forwardecg.solver.calibration import calibration_table
+from forwardecg.solver.simulation import simulate
+from forwardecg.surrogates import predict as surrogate
+from forwardecg.surrogates.structured import fronts
+from forwardecg.surrogates.structured import model as structured
+from forwardecg.surrogates.structured.symmetric import CHARACTERS, QUOTIENTS
+from forwardecg.tissue.cell import FK_CAF
+from forwardecg.tissue.sheet import Tissue, fibrotic, gap_junction, healthy
+from forwardecg.tissue.stimulus import Stimulus, focal_stimulus
 
 PAGE, ASSETS = ROOT / "book" / "demo.md", ROOT / "book" / "assets" / "demo"
 N_CELLS = 200  # a quarter of the area of the training sheets

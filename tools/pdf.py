@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 import chromium
-import render
 import yaml
 from playwright.sync_api import Page, PdfMargins
-from registry import ROOT
+
+from compendium import render
+from compendium.registry import ROOT
 
 READY = """async () => {
   document.querySelectorAll("img").forEach((image) => { image.loading = "eager"; });

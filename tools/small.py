@@ -16,12 +16,12 @@ import numpy as np
 import xarray as xr
 from zarr.codecs import BloscCodec, TransposeCodec
 
-from forwardecg.cell import V_REST, V_SPAN
-from forwardecg.layout import TISSUE_COLUMNS
-from forwardecg.maps import SMALL, load_small
+from forwardecg.contract import to_mV, to_u
+from forwardecg.data.draw import simulate_one
+from forwardecg.data.layout import TISSUE_COLUMNS
+from forwardecg.data.maps import SMALL, load_small
+from forwardecg.data.recipe import Recipe
 from forwardecg.paths import ROOT, progress
-from forwardecg.recipe import Recipe
-from forwardecg.sampling import simulate_one
 
 RECIPE, SIMS = Recipe(n_sim=300), (0, 1, 2, 4)  # healthy, gap_junction, fibrotic (patchy), combined
 SHARED = ("dx", "dx_map", "dt", "calibrated", "precision", "forwardecg")  # what all tissues have alike
@@ -95,12 +95,12 @@ def as_users_have_them(folder: Path) -> None:
     ds = load_small()
     sim = SIMS.index(2)
     one = ds.isel(time=slice(None, 121))
-    u = (one.V_m[sim].values - V_REST) / V_SPAN  # 600 ms, until it is at rest
+    u = to_u(one.V_m[sim].values)  # 600 ms, until it is at rest
     coarse = u.reshape(len(u), u.shape[1] // 2, 2, u.shape[2] // 2, 2).mean((2, 4))
     part = folder / "maps.part.npy"
     np.save(part, coarse[::2].astype(np.float16))  # every 10 ms
     os.replace(part, folder / "maps.npy")
-    V_m = ("time", "y", "x"), (V_REST + V_SPAN * coarse).astype(np.float32), {"units": "mV"}
+    V_m = ("time", "y", "x"), to_mV(coarse).astype(np.float32), {"units": "mV"}
     length = {"units": "mm"}
     places = ds.electrodes.isel(lead=slice(0, 9))
     out = xr.Dataset(

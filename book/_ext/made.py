@@ -1,7 +1,7 @@
 """What was made, and what made it: the tables of the pages ``downloads`` and ``provenance``, written from files.
 
 ``download-list`` with ``notebooks``, ``results``, ``figures``, ``runs`` or ``other`` lists what lies in the repository;
-the words come from ``book/way.yml``, who makes what from ``tools/registry.py``. ``provenance`` says which commit, code,
+the words come from ``book/way.yml``, who makes what from ``src/compendium/registry.py``. ``provenance`` says which commit, code,
 libraries and machines are behind the pages. Neither needs git, and a missing result is a missing row.
 """
 
@@ -23,7 +23,8 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from forwardecg.record import closure, files_hash
+from compendium.record import closure
+from forwardecg.cache import code_hash
 
 RUNS = "data/results/runs"
 RUNS_ZIP = "_downloads/runs.zip"
@@ -46,13 +47,10 @@ SHOWN = (
 
 
 def registry(root: Path) -> ModuleType | None:
-    """tools/registry.py; a page that is rendered alone has none."""
-    tools = root / "tools"
-    if not (tools / "registry.py").is_file():
+    """The registry of the notebooks; a page that is rendered alone has none."""
+    if not (root / "src" / "compendium" / "registry.py").is_file():
         return None
-    if str(tools) not in sys.path:
-        sys.path.append(str(tools))
-    return importlib.import_module("registry")
+    return importlib.import_module("compendium.registry")
 
 
 def files_of(name: str, root: Path) -> list[Path]:
@@ -206,7 +204,7 @@ class Provenance(FromFiles):
             name, code = found[1], found[2]
             ran_with.add(found[3].partition("\\n")[0].rstrip('",'))
             source = path.with_suffix(".py")
-            verdict = "yes" if files_hash(source, *closure(source)) == code else "no: edited since"
+            verdict = "yes" if code_hash([source, *closure(source)]) == code else "no: edited since"
             took = came = "not measured"
             if row := again.get(name):
                 took = f"{float(row['minutes']):.2g} min"

@@ -8,11 +8,9 @@ Examples
 --------
 >>> import forwardecg
 >>> sheet = forwardecg.healthy((4, 5), dx=0.5, D0=0.1)
->>> forwardecg.lead_field(sheet, forwardecg.electrodes.center_electrode(sheet.D.shape, sheet.dx)).shape
+>>> forwardecg.lead_field(sheet, forwardecg.ecg.electrodes.center_electrode(sheet.D.shape, sheet.dx)).shape
 (1, 4, 5)
 """
-
-from importlib.util import find_spec
 
 import lazy_loader
 
@@ -20,8 +18,6 @@ __version__ = "0.1.0"
 
 # from the stub, which no import scan reads: an import statement here would make every notebook depend on the whole package
 __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
-if not all(map(find_spec, ("matplotlib", "seaborn", "PIL"))):
-    __all__.remove("plot")  # else help() and a star import, which load every name, fail where its libraries are missing
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,1 @@
+"""The trainings behind the tables of the book."""

@@ -1,0 +1,69 @@
+"""Are results repeatable? Some trainings once more, on this machine and with the vector instructions of an older one.
+
+Each is trained anew, in a cache of its own, and scored on the 300 test tissues; ``data/results/runs/repeat.csv`` has one row a tissue,
+training and way: first (as in the tables of the book), again (the same machine), avx2 (no AVX-512, no AMX).
+
+    python -m experiments.repeat
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from experiments.ablations import SEEDS, tested, trained
+from experiments.common import STRUCTURED, split, structured
+from experiments.shifts import few, structured_table
+from forwardecg.paths import RESULTS, progress
+from forwardecg.surrogates import train
+
+OLDER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+WAYS = {"first": None, "again": {}, "avx2": OLDER}
+N_STRUCTURED = 30  # training tissues
+IN_FULL = replace(
+    STRUCTURED, precision="float32"
+)  # an older processor has no bfloat16, and emulates it at a tenth of the speed
+
+
+def scores() -> pd.DataFrame:
+    """One row a test tissue and training."""
+    rows = []
+    for seed in SEEDS[:2]:
+        ecgs, _ = trained({}, seed)
+        rows.append(tested(ecgs).assign(model="paper's seq2seq", seed=seed))
+    parts = {"train": few(N_STRUCTURED, 0), "val": split()["val"]}
+    model, _ = structured(parts, 0, IN_FULL)
+    rows.append(structured_table([model], "test").assign(model="structured", seed=0))
+    vector = torch.backends.cpu.get_cpu_capability()  # what PyTorch's own kernels use here
+    return pd.concat(rows)[["model", "seed", "sim", "r2"]].assign(vector=vector)
+
+
+def elsewhere(change: dict, folder: str) -> pd.DataFrame:
+    """The same in another process, with no training found in the cache."""
+    file = Path(folder) / "scores.csv"
+    subprocess.run([sys.executable, __file__, folder], env=os.environ | change, check=True)
+    return pd.read_csv(file)
+
+
+def main() -> None:
+    tables = []
+    for way, change in WAYS.items():
+        progress(f"repeat: {way}")
+        with tempfile.TemporaryDirectory() as folder:
+            tables.append((scores() if change is None else elsewhere(change, folder)).assign(way=way))
+    part = RESULTS / "runs" / "repeat.csv.part"
+    pd.concat(tables).to_csv(part, index=False, lineterminator="\n")  # all digits: identical has to mean identical
+    os.replace(part, part.with_suffix(""))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        train.CACHE = Path(sys.argv[1])
+        scores().to_csv(train.CACHE / "scores.csv", index=False, lineterminator="\n")
+    else:
+        main()

@@ -1,0 +1,15 @@
+from .draw import draw_tissue as draw_tissue
+from .draw import simulate_one as simulate_one
+from .maps import export_tissue as export_tissue
+from .maps import import_maps as import_maps
+from .maps import load_small as load_small
+from .recipe import Recipe as Recipe
+from .recipe import read_recipe as read_recipe
+from .recipe import write_recipe as write_recipe
+from .sets import HELD_OUT as HELD_OUT
+from .sets import collection as collection
+from .split import check_disjoint as check_disjoint
+from .split import folds_by_tissue as folds_by_tissue
+from .split import split_by_tissue as split_by_tissue
+from .store import load_or_simulate as load_or_simulate
+from .store import store_path as store_path

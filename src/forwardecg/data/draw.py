@@ -1,0 +1,232 @@
+"""The tissues of a recipe, drawn and simulated: each a pure function of (recipe, index).
+
+What a tissue is does not depend on the order of simulation, the number of workers, or the size of the set.
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from forwardecg.contract import V_REST
+from forwardecg.data.recipe import PROTOCOLS, REJECTIONS, Recipe
+from forwardecg.solver.simulation import simulate
+from forwardecg.tissue.sheet import Tissue, fibrotic, gap_junction, healthy
+from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, focal_stimulus
+
+SIDES = ("left", "right", "bottom", "top")
+TURNS = 5  # activations of one cell that S1 and S2 alone cannot give: three of them by re-entry
+RECENT = 150.0  # ms before the end in which a sustained re-entry must still activate cells
+
+
+class Draw(NamedTuple):
+    """A drawn tissue: its stimuli and their kind, the healthy D0 (mm^2/ms) it came from, its share of fibrotic cells.
+
+    Parameters
+    ----------
+    tissue : sheet
+    stimuli : where it starts
+    stimulus : their kind, one of `recipe.STIMULI`
+    D0 : mm^2/ms, of the healthy sheet it came from
+    fibrosis_density : share of fibrotic cells
+    """
+
+    tissue: Tissue
+    stimuli: list[Stimulus]
+    stimulus: str
+    D0: float
+    fibrosis_density: float
+
+
+def draw_tissue(recipe: Recipe, sim: int, attempt: int = 0) -> Draw:
+    """Tissue number ``sim`` of the recipe and its stimuli; ``attempt`` counts redraws.
+
+    Parameters
+    ----------
+    recipe : says how
+    sim : number of the tissue
+    attempt : 0 at first, then counts redraws
+
+    Returns
+    -------
+    draw : `Draw`, the same for the same arguments
+
+    Examples
+    --------
+    >>> draw = draw_tissue(Recipe(n_sim=5, n_cells=40), sim=2)
+    >>> draw.tissue.condition, draw.tissue.D.shape, draw.stimulus in ("edge", "corner", "focal")
+    ('fibrotic', (40, 40), True)
+    """
+    rng = np.random.default_rng([recipe.seed, sim, attempt])
+    D0 = rng.uniform(recipe.D0_low, recipe.D0_high)
+    tissue = healthy(recipe.shape, recipe.dx, D0, seed=sim)
+    condition = recipe.conditions[sim % len(recipe.conditions)]
+    if condition in ("gap_junction", "combined"):
+        tissue = gap_junction(tissue, rng)
+    if condition in ("fibrotic", "combined"):
+        tissue = replace(fibrotic(tissue, rng, dense=recipe.fibrosis == "dense"), condition=condition)
+    density = tissue.fibrosis_density
+    if recipe.fibrosis == "partial":  # all cells conduct, the fibrotic ones badly
+        D = np.where(tissue.conductive, tissue.D, tissue.D * rng.uniform(0.05, 0.3))
+        tissue = replace(tissue, D=D, conductive=np.ones(recipe.shape, bool))
+    # A fixed site would make the ECG a function of the condition alone.
+    kind = str(rng.choice(PROTOCOLS[recipe.protocol]))
+    return Draw(tissue, _draw_stimuli(kind, tissue, rng), kind, D0, density)
+
+
+def _draw_stimuli(kind: str, tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
+    shape, dx = tissue.D.shape, tissue.dx
+    length = shape[0] * dx
+    if kind == "edge":  # a part of it: from the whole edge healthy waves would differ in D0 alone
+        side, strip = str(rng.choice(SIDES)), edge_stimulus(shape, dx, "left")
+        along = (np.arange(shape[0]) + 0.5) / shape[0]
+        strip = strip.mask & (along > rng.uniform(0, 0.35))[:, None] & (along < rng.uniform(0.65, 1))[:, None]
+        return [Stimulus(mask=_beside(strip, side))]
+    if kind == "corner":  # near it, on the rim
+        disc = focal_stimulus(shape, dx, 0.0, rng.uniform(0, 0.2 * length), radius=8.0).mask
+        disc = disc[::-1] if rng.random() < 0.5 else disc
+        return [Stimulus(mask=_beside(disc, str(rng.choice(SIDES))))]
+    if kind == "s1_s2":
+        return _draw_s1_s2(tissue, rng)
+    x, y = rng.uniform(0.1 * length, 0.9 * length, 2)
+    first = focal_stimulus(shape, dx, x, y, radius=5.0)
+    if kind == "focal":
+        return [first]
+    far = np.array([x, y])  # the second site is not reached by the first wave before it fires
+    while np.hypot(*(far - (x, y))) < 0.3 * length:
+        far = rng.uniform(0.1 * length, 0.9 * length, 2)
+    start = float(np.round(rng.uniform(0, 0.2 * length)))  # ms, a front needs more than 1 ms per mm
+    return [first, focal_stimulus(shape, dx, *far, radius=5.0, start=start)]  # type: ignore[misc]
+
+
+def _beside(mask: np.ndarray, side: str) -> np.ndarray:
+    """A mask (y, x) drawn beside the left edge, turned to another side of the square sheet."""
+    turned = {"left": mask, "right": mask[:, ::-1], "bottom": mask.T, "top": mask.T[::-1]}[side]
+    return np.ascontiguousarray(turned)
+
+
+def _draw_s1_s2(tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
+    """S1 along an edge, S2 over a corner region of it while the tail of S1 passes there: half of its front is blocked."""
+    shape, dx = tissue.D.shape, tissue.dx
+    side = str(rng.choice(SIDES))
+    depth, part = round(rng.uniform(0.3, 0.6) * shape[0]), round(rng.uniform(0.4, 0.6) * shape[0])
+    mask = np.zeros(shape, bool)
+    mask[:part, :depth] = True  # beside the left edge
+    turned = _beside(mask[::-1] if rng.random() < 0.5 else mask, side)  # at one or the other end of the edge
+    # mm/ms, of FK_CAF: only the timing rests on it
+    velocity = 0.65 * np.sqrt(np.median(tissue.D[tissue.conductive]) / 0.1)
+    tail = 105.0 + rng.uniform(0.2, 0.9) * depth * dx / velocity
+    s2 = Stimulus(mask=turned, start=float(np.round(tail)))
+    return [edge_stimulus(shape, dx, side), s2]
+
+
+def sustained(V_m: xr.DataArray) -> bool:
+    """Whether re-entry lasts to the end: a pixel activated `TURNS` times or more, and some in the last `RECENT` ms.
+
+    Without re-entry S1 and S2 activate every cell twice at most. V_m (time, y_map, x_map) in mV.
+
+    Parameters
+    ----------
+    V_m : (time, y_map, x_map), mV, with a coordinate time in ms
+
+    Returns
+    -------
+    lasts : True or False
+
+    Examples
+    --------
+    >>> t = np.arange(0.0, 900.0, 10.0)
+    >>> V_m = -85 + 100 * (np.sin(2 * np.pi * t / 150) > 0)[:, None, None] * np.ones((1, 2, 2))
+    >>> sustained(xr.DataArray(V_m, dims=("time", "y_map", "x_map"), coords={"time": t}))
+    True
+    """
+    above = V_m.values > -35.0  # u = 1/2
+    upward = above[1:] & ~above[:-1]
+    recent = V_m.time.values[1:] > float(V_m.time[-1]) - RECENT
+    return bool(upward.sum(0).max() >= TURNS and upward[recent].any())
+
+
+def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
+    """Simulate tissue ``sim``, redrawn until at least ``min_activated`` of its conductive cells are activated.
+
+    The run itself ends as soon as the sheet is at rest (`solver.AT_REST`); rest and a potential of zero are filled in
+    from
+    there on, to the end of the recipe's time axis.
+
+    Parameters
+    ----------
+    recipe : says how
+    sim : number of the tissue
+
+    Returns
+    -------
+    ds : as from `solver.simulate`; its attributes say what was drawn and rejected, and in ms the last activation and
+        recovery of the first beat, its median duration and the time of rest
+
+    Raises
+    ------
+    ValueError
+        What `solver.simulate` refuses.
+    RuntimeError
+        None of ``max_draws`` draws was kept.
+    FloatingPointError
+        The solution left the finite numbers.
+
+    Examples
+    --------
+    >>> recipe = Recipe(n_sim=1, n_cells=40, t_end=100.0, bank=False)
+    >>> ds = simulate_one(recipe, sim=0)
+    >>> ds.attrs["condition"], dict(ds.V_m.sizes), ds.attrs["activated"] > 0.5
+    ('healthy', {'time': 21, 'y_map': 10, 'x_map': 10}, True)
+    """
+    rejected = dict.fromkeys(REJECTIONS, 0)
+    for attempt in range(recipe.max_draws):
+        draw = draw_tissue(recipe, sim, attempt)
+        conducting = draw.tissue.conducting
+        if not all((stimulus.mask & conducting).any() for stimulus in draw.stimuli):
+            rejected["site"] += 1
+            continue
+        with threadpool_limits(1):
+            ds = simulate(
+                draw.tissue, draw.stimuli, t_end=recipe.t_end, electrodes=recipe.electrodes, pool=recipe.pool,
+                frame_interval=recipe.frame_interval, ecg_interval=recipe.ecg_interval, fk=recipe.fk, dt=recipe.dt,
+                stop_at_rest=True,
+            )  # fmt: skip
+        activated = float(np.isfinite(ds.lat.values[conducting]).mean())
+        if activated < recipe.min_activated:
+            rejected["activation"] += 1
+        elif recipe.protocol == "reentry" and not (_ran_out(ds, recipe) and sustained(ds.V_m)):
+            rejected["reentry"] += 1
+        else:
+            break
+    else:
+        raise RuntimeError(
+            f"tissue {sim}: none of {recipe.max_draws} draws was kept; rejected for site, activated share and re-entry: "
+            f"{', '.join(map(str, rejected.values()))}"
+        )
+    mild = draw.fibrosis_density < recipe.mild_density and draw.tissue.texture != "interstitial"
+    apd = (ds.recovery - ds.lat).values
+    apd = apd[np.isfinite(apd)]
+    return _to_the_end(ds, recipe).assign_attrs(
+        stimulus=draw.stimulus, attempt=attempt, activated=activated, D0=draw.D0, gj_scale=draw.tissue.gj_scale,
+        fibrosis_density=draw.fibrosis_density, mild=int(mild), **{f"rejected_{why}": n for why, n in rejected.items()},
+        last_activation=float(ds.lat.max()), last_recovery=float(ds.recovery.max()), apd=float(np.median(apd)) if apd.size else np.nan,
+        rest_time=np.nan if _ran_out(ds, recipe) else float(ds.time_ecg[-1]),
+    )  # fmt: skip
+
+
+def _ran_out(ds: xr.Dataset, recipe: Recipe) -> bool:
+    """Whether the time of the recipe was over before the sheet was at rest."""
+    return float(ds.time_ecg[-1]) >= recipe.t_end
+
+
+def _to_the_end(ds: xr.Dataset, recipe: Recipe) -> xr.Dataset:
+    """Frames at rest and samples of zero from the end of the run to ``t_end``."""
+    axes = {"time": recipe.frame_interval, "time_ecg": recipe.ecg_interval}
+    full = {name: step * np.arange(round(recipe.t_end / step) + 1) for name, step in axes.items()}
+    whole = ds.reindex(full, fill_value={"V_m": V_REST, "phi_e": 0.0})
+    for name in axes:
+        whole[name].attrs = ds[name].attrs
+    return whole

@@ -1,0 +1,289 @@
+"""Maps into the data contract and out of it: export of one tissue, import of maps from elsewhere, the four tissues shipped.
+
+What comes in is checked once, here. No unit and no order of axes is guessed: it is read or given, and both must agree.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+from torch.nn import functional as F
+
+from forwardecg import paths
+from forwardecg.contract import CONTRACT, V_REST, V_SPAN, V_THRESHOLD, as_variable
+from forwardecg.data.sources import Source, opened
+
+MAP_DIMS = CONTRACT["V_m"][0]
+AXES = {"time": "time", "t": "time", "y": "y_map", "y_map": "y_map", "x": "x_map", "x_map": "x_map"}
+TO_MV = {"mV": (1.0, 0.0), "V": (1000.0, 0.0), "u": (V_SPAN, V_REST), "1": (V_SPAN, V_REST)}  # factor, offset
+LOWEST, REST, HIGHEST = (
+    -200.0,
+    -50.0,
+    200.0,
+)  # mV: the minimum of maps lies between the first two, the maximum below 200
+STEPS = {  # argument: unit, sane range, attribute of the same meaning, coordinates that show it, their units
+    "dx": ("mm", 0.05, 20.0, "dx_map", ("y_map", "x_map"), {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3}),
+    "dt": ("ms", 0.05, 50.0, "frame_interval", ("time",), {"ms": 1.0, "s": 1000.0, "us": 1e-3}),
+}
+# V_m in exported files, in steps of 0.01 mV; the halves of the store have steps of up to 0.05 mV
+PACKED = {"dtype": "int16", "scale_factor": np.float32(0.01), "_FillValue": np.int16(-32768)}
+MOST_LOST = 0.2  # share of the pixels
+SMALL = "tissues.zarr.zip"
+
+
+def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> None:
+    """Write one tissue as NetCDF 3 (CF), readable without this package; `import_maps` gives it back.
+
+    V_m is packed into 16 bits in steps of 0.01 mV, all else is exact. What a data set has as columns becomes attributes, as
+    it is for a tissue just simulated.
+
+    Parameters
+    ----------
+    ds : one tissue, of `simulate` or `import_maps`; or a data set
+    path : file, overwritten
+    sim : place of the tissue in a data set
+
+    Raises
+    ------
+    ValueError
+        ``sim`` missing, without use or out of range; or what `import_maps` refuses.
+
+    Examples
+    --------
+    >>> export_tissue(load_small(), "tissue.nc", sim=2)
+    >>> import_maps("tissue.nc").attrs["condition"]
+    'fibrotic'
+    """
+    n_sim = ds.sizes.get("sim", 0)
+    if sim not in (range(n_sim) if "sim" in ds.dims else [None]):
+        raise ValueError(f"sim: expected {f'a place in 0 .. {n_sim - 1}' if n_sim else 'None'}, got {sim}")
+    tissue = ds if sim is None else ds.isel(sim=sim)
+    columns = {str(name): value.item() for name, value in tissue.variables.items() if value.ndim == 0}  # type: ignore[attr-defined]
+    attributes = _sizes(tissue) | tissue.attrs | columns
+    tissue = import_maps(tissue.drop_vars(columns).assign_attrs(attributes)).drop_encoding()
+    part = Path(f"{path}.part")
+    try:
+        tissue.assign_attrs(Conventions="CF-1.10").to_netcdf(part, engine="scipy", encoding={"V_m": PACKED})
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def import_maps(
+    source: Source, *, dx: float | None = None, dt: float | None = None, unit: str | None = None, variable: str | None = None,
+    dims: tuple[str, str, str] | None = None, fill: bool = False,
+) -> xr.Dataset:  # fmt: skip
+    """One's own maps in the data contract: V_m (time, y_map, x_map) in mV, its times in ms, and ``dx_map``.
+
+    Parameters
+    ----------
+    source : file (.nc, .npy, .npz, zipped Zarr), folder (Zarr), array, xr.DataArray or xr.Dataset
+    dx : mm, side of a pixel; not needed where y and x are coordinates with a unit, or an attribute ``dx_map`` says it
+    dt : ms between frames; not needed where time is a coordinate with a unit, or an attribute ``frame_interval`` says it
+    unit : mV, V, or u (0 at rest, 1 at the peak: -85 .. 15 mV); not needed where the maps have the attribute ``units``
+    variable : name of the maps; needed where several could be meant and none is called V_m
+    dims : the words time, y, x in the order of the axes; needed where the axes are named otherwise. Axes without names
+        are time, y, x.
+    fill : pixels in which any value is missing (NaN) take the mean of their neighbors, if no more than `MOST_LOST` of all;
+        False: they are an error
+
+    Returns
+    -------
+    V_m, and what else the source has under names of the contract: D, conductive, electrodes and so on. A D on the pixels
+    of the maps comes back on the grid (y, x) with dx = dx_map.
+
+    Raises
+    ------
+    ValueError
+        Anything missing, contradictory, not finite, or not plausible in its unit.
+
+    Examples
+    --------
+    >>> u = np.zeros((3, 8, 8))  # time, y, x
+    >>> u[1:, :, :4] = 1.0
+    >>> ds = import_maps(u, dx=2.0, dt=5.0, unit="u")
+    >>> ds.V_m.values[1, 0, [0, 7]].tolist(), ds.time.values.tolist(), ds.attrs
+    ([15.0, -85.0], [0.0, 5.0, 10.0], {'dx_map': 2.0})
+    """
+    ds = opened(source)
+    name = _chosen(ds, variable)
+    V_m, given = ds[name], ds.attrs | ds[name].attrs
+    if V_m.dtype.kind not in "fiu" or V_m.ndim != 3:
+        raise ValueError(f"{name}: expected real numbers (time, y, x) of one tissue, got {V_m.dtype} {V_m.dims}")
+    axes = [AXES.get(str(axis).rpartition("/")[2]) for axis in (dims or V_m.dims)]
+    if sorted(map(str, axes)) != sorted(MAP_DIMS):
+        raise ValueError(f"dims: expected the words time, y and x in the order of the axes {V_m.dims}, got {dims}")
+    for label, axis in zip(V_m.dims, axes, strict=True):
+        if AXES.get(str(label), axis) != axis:
+            raise ValueError(f"dims: expected an order that agrees with the names of the axes {V_m.dims}, got {dims}")
+    V_m = V_m.drop_vars([label for label in V_m.coords if label not in V_m.dims])
+    V_m = V_m.rename(dict(zip(V_m.dims, axes, strict=True))).transpose(*MAP_DIMS)
+    if "time" not in V_m.coords and "time" in ds.variables and ds["time"].ndim == 1:
+        V_m["time"] = ("time", ds["time"].values, ds["time"].attrs)  # of an .npz, or of an axis of another name
+    values = _filled(name, V_m.values) if fill else V_m.values
+    mv = _millivolts(name, values, unit, given.get("units"))
+    step = {argument: _step(argument, value, V_m, given) for argument, value in (("dx", dx), ("dt", dt))}
+    time = step["dt"] * np.arange(len(V_m))
+    if "time" in V_m.coords and (own := V_m["time"].attrs.get("units")):
+        time = STEPS["dt"][-1][own] * V_m["time"].values
+    maps = xr.Dataset({"V_m": as_variable("V_m", mv)}, {"time": as_variable("time", time)})
+    maps.attrs = {key: value for key, value in ds.attrs.items() if key != "Conventions"} | {"dx_map": step["dx"]}
+    for other in [other for other in CONTRACT if other in ds.variables and other not in (name, "V_m", "time")]:
+        maps[other] = _kept(other, ds[other], maps)
+    return maps
+
+
+def load_small() -> xr.Dataset:
+    """The four tissues of the repository's data/small, one of each condition, as a data set with a dim sim.
+
+    Returns
+    -------
+    ds : V_m, lat, phi_e, D, conductive and what was drawn, with a leading dim ``sim``
+
+    Raises
+    ------
+    FileNotFoundError
+        The package was installed without the repository.
+
+    Examples
+    --------
+    >>> load_small().condition.values.tolist()
+    ['healthy', 'gap_junction', 'fibrotic', 'combined']
+    """
+    path = (paths.ROOT / "data" if paths.ROOT else paths.DATA) / "small" / SMALL
+    if not path.is_file():
+        raise FileNotFoundError(f"{SMALL}: expected in data/small of the repository, which the package alone lacks")
+    ds = opened(path)
+    for name in [name for name in ds.variables if "flag_meanings" in ds[name].attrs]:
+        ds[name] = ds[name].dims, np.array(ds[name].attrs["flag_meanings"].split())[ds[name].values]
+    return ds
+
+
+def _sizes(ds: xr.Dataset) -> dict[str, float]:
+    """Sides of cells and pixels (mm) of a data set, which its recipe knows."""
+    recipe = json.loads(ds.attrs.get("recipe", "{}"))
+    return {"dx": recipe["dx"], "dx_map": recipe["dx"] * recipe["pool"]} if recipe else {}
+
+
+def _millivolts(name: str, values: np.ndarray, unit: str | None, own: str | None) -> np.ndarray:
+    """Values in mV, once they are known to be finite, and plausible in their unit."""
+    words = [word for word in (unit, own) if word is not None]
+    if not words or len({TO_MV.get(word, word) for word in words}) > 1 or words[0] not in TO_MV:
+        raise ValueError(f"unit: expected one of {', '.join(TO_MV)} for {name}, got {unit}, with attribute units {own}")
+    values = values.astype(np.result_type(values.dtype, np.float32))
+    if len(values) < 2:
+        raise ValueError(f"{name}: expected at least 2 frames, got {len(values)}")
+    if n := np.count_nonzero(~np.isfinite(values)):
+        raise ValueError(f"{name}: expected finite values, got {n} that are not, {n / values.size:.2%} of all")
+    low, high = float(values.min()), float(values.max())
+    fitting = [
+        word for word, (factor, offset) in TO_MV.items()
+        if LOWEST <= factor * low + offset <= REST and V_THRESHOLD < factor * high + offset <= HIGHEST
+    ]  # fmt: skip
+    if words[0] not in fitting:
+        raise ValueError(
+            f"{name}: expected a wave that rises from rest near {V_REST:g} mV above {V_THRESHOLD:g} mV, "
+            f"got values from {low:.4g} to {high:.4g} in {words[0]}, plausible in {fitting[0] if fitting else 'no unit'}"
+        )
+    factor, offset = TO_MV[words[0]]
+    return factor * values + offset
+
+
+def _filled(name: str, values: np.ndarray) -> np.ndarray:
+    """Values (time, y, x) with lost pixels replaced by the mean of their neighbors."""
+    lost = ~np.isfinite(values).all(0)
+    if lost.mean() > MOST_LOST:
+        raise ValueError(f"{name}: expected at most {MOST_LOST:.0%} of the pixels to be lost, got {lost.mean():.0%}")
+    return filled(torch.from_numpy(values.astype(np.float32)), torch.from_numpy(lost)).numpy()
+
+
+def _step(argument: str, value: float | None, V_m: xr.DataArray, given: dict) -> float:
+    """Pixel size in mm, or time between frames in ms: the one that argument, attribute and coordinates agree on."""
+    unit, low, high, attribute, coordinates, _ = STEPS[argument]
+    found = {f"the argument {argument}": value, f"the attribute {attribute}": given.get(attribute)}
+    found |= {f"the coordinate {dim}": _spacing(V_m[dim], argument) for dim in coordinates if dim in V_m.coords}
+    found = {origin: float(step) for origin, step in found.items() if step is not None}
+    if not found:
+        raise ValueError(f"{argument}: expected it in {unit}, or coordinates {coordinates} with a unit, got neither")
+    steps = np.array([*found.values()])
+    if not (np.allclose(steps, steps[0], rtol=1e-3, atol=0) and low <= steps[0] <= high):
+        came = ", ".join(f"{step:g} from {origin}" for origin, step in found.items())
+        raise ValueError(f"{argument}: expected one value (square pixels) in {low:g} .. {high:g} {unit}, got {came}")
+    return float(steps[0])
+
+
+def _spacing(coordinate: xr.DataArray, argument: str) -> float | None:
+    """The equal, upward steps of a coordinate in mm or ms; None if it has no unit, or only one value."""
+    name, unit, factors = coordinate.name, coordinate.attrs.get("units"), STEPS[argument][-1]
+    if coordinate.dtype.kind not in "fiu" or unit is not None and unit not in factors:
+        raise ValueError(f"{name}: expected numbers in one of {', '.join(factors)}, got {coordinate.dtype} in {unit}")
+    steps = np.diff(coordinate.values.astype(float))
+    if not (np.all(steps > 0) and np.allclose(steps, steps[:1], rtol=1e-2, atol=0)):
+        raise ValueError(f"{name}: expected equal steps upward, got steps from {steps.min():g} to {steps.max():g}")
+    return None if unit is None or not steps.size else factors[unit] * steps.mean()
+
+
+def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
+    """Another variable of the source, if it fits the contract and the maps."""
+    dims, units, _ = CONTRACT[name]
+    spacing = {
+        AXES[dim][0]: _spacing(values[dim], "dx")  # type: ignore[index]
+        for dim in values.dims
+        if dim in values.coords and AXES.get(dim) in MAP_DIMS[1:]  # type: ignore[call-overload]
+    }
+    values = values.drop_vars([label for label in values.coords if label not in ("lead", "xyz", "time_ecg")])
+    if values.dims == MAP_DIMS[1:] and dims == ("y", "x"):
+        values = values.rename(y_map="y", x_map="x")
+    came = units if name == "phi_e" else values.attrs.get("units", "1")  # that of phi_e depends on the conductor
+    finite = name in ("lat", "recovery") or values.dtype.kind in "fiub" and np.isfinite(values.values).all()
+    if values.dims != dims or came != units or not finite:
+        raise ValueError(f"{name}: expected finite {dims} in {units}, got {values.dims} in {came}, finite: {finite}")
+    for dim in dims if dims == ("y", "x") else ():
+        covered = values.sizes[dim] * (spacing.get(dim) or maps.attrs.setdefault("dx", maps.dx_map))
+        size = maps.sizes[f"{dim}_map"] * maps.dx_map
+        if not np.isclose(covered, size, rtol=1e-3):
+            raise ValueError(f"{name}: expected {dim} to cover the {size:g} mm of the maps, got {covered:g} mm")
+    if name == "conductive" and not np.isin(values, (0, 1)).all():
+        raise ValueError("conductive: expected 0 or 1 in every cell, got other numbers")
+    if name in ("D", "D_across") and (values < 0).any():
+        raise ValueError(f"{name}: expected values >= 0 mm^2/ms, got a minimum of {float(values.min()):.4g}")
+    return values.astype(bool) if name == "conductive" else values
+
+
+def _chosen(ds: xr.Dataset, variable: str | None) -> str:
+    """Name of the maps: the one given, else V_m, else the only variable with three dims."""
+    candidates = ["V_m"] if "V_m" in ds else [name for name, values in ds.data_vars.items() if values.ndim == 3]
+    chosen = [variable] if variable in ds.data_vars else candidates if variable is None else []
+    if len(chosen) != 1:
+        raise ValueError(f"variable: expected the name of the maps, one of {[*ds.data_vars]}, got {variable}")
+    return chosen[0]  # type: ignore[return-value]
+
+
+def filled(u: Tensor, lost: Tensor) -> Tensor:
+    """Maps (time, y, x) with the pixels ``lost`` (y, x) replaced by the mean of their neighbors, from their rim inward.
+
+    Parameters
+    ----------
+    u : (time, y, x)
+    lost : (y, x) bool, not everywhere true
+
+    Returns
+    -------
+    u : (time, y, x)
+
+    Examples
+    --------
+    >>> u = torch.tensor([[[1.0, torch.nan, 3.0]]])
+    >>> filled(u, u[0].isnan()).tolist()
+    [[[1.0, 2.0, 3.0]]]
+    """
+    u, known = torch.where(lost, 0.0, u), (~lost).to(u.dtype)
+    while not known.all():
+        total, weight = (9 * F.avg_pool2d(z[:, None], 3, 1, 1)[:, 0] for z in (u, known[None]))
+        new = (known == 0) & (weight[0] > 0)
+        u, known = torch.where(new, total / weight.clamp(min=1), u), known + new
+    return u

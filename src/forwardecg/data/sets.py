@@ -1,0 +1,75 @@
+"""The named data sets: those that are drawn like the base one, and those of kinds that are in no training."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from forwardecg.data.recipe import CONDITION_CYCLE, Recipe
+from forwardecg.data.store import load_or_simulate as load_or_simulate  # where users look for it
+from forwardecg.tissue.cell import FK_CAF, FK_MBR, FK_MLR1
+
+LONGER, LONGEST = 13 / 9, 2.0  # of the base's t_end, for slow waves: 1300 and 1800 ms at paper scale
+
+
+FIBROTIC, UNIFORM = ("fibrotic", "combined"), ("healthy", "fibrotic")  # remodeling would bring D back into the range
+
+
+# Sets of kinds that are in no training: what differs from the base recipe, t_end as a multiple of its own.
+HELD_OUT: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {
+        "two_foci": {"protocol": "two_foci"},
+        "reentry": {"protocol": "reentry", "n_sim": 16, "t_end": 4 / 3, "max_draws": 60},
+        "unseen_cell": {"fk": FK_MLR1},
+        "unseen_cell_mbr": {"fk": FK_MBR, "t_end": LONGER},
+        "unseen_D_high": {"D0_low": 0.27, "D0_high": 0.35, "conditions": UNIFORM},
+        "unseen_D_low": {"D0_low": 0.02, "D0_high": 0.03, "conditions": UNIFORM, "t_end": LONGEST},
+        "partial_fibrosis": {"fibrosis": "partial", "conditions": FIBROTIC, "t_end": LONGER},
+        "dense_fibrosis": {"fibrosis": "dense", "conditions": FIBROTIC, "t_end": LONGEST},
+    }
+)
+
+
+EXTRA = 300  # tissues for calibration and for testing, at most
+
+
+def collection(base: Recipe) -> dict[str, Recipe]:
+    """The sets beside the base one, by name: calibration and test, drawn like it, and the smaller ones of `HELD_OUT`.
+
+    Each has a seed of its own, 1000 (seed + 1) + 1 and on, away from the small seeds that one would train with; and no
+    more tissues than ``base``. A longer ``t_end`` is rounded to the frame interval.
+
+    Parameters
+    ----------
+    base : recipe of the base set
+
+    Returns
+    -------
+    recipes : by name
+
+    Raises
+    ------
+    ValueError
+        The base already has what the held-out sets are meant to be unseen for.
+
+    Examples
+    --------
+    >>> sets = collection(Recipe(n_sim=300))
+    >>> sets["test"].seed, sets["reentry"].protocol, sets["reentry"].n_sim
+    (1002, 'reentry', 16)
+    """
+    usual = {"fk": FK_CAF, "protocol": "single", "fibrosis": "usual", "conditions": CONDITION_CYCLE}
+    for name, value in usual.items():
+        if getattr(base, name) != value:
+            raise ValueError(f"base: expected {name} = {value}, for others are held out, got {getattr(base, name)}")
+    if not (base.D0_low >= 0.1 and base.D0_high <= 0.16):
+        raise ValueError(
+            f"base: expected D0 in 0.1 .. 0.16, for others are held out, got {base.D0_low} .. {base.D0_high}"
+        )
+    sets = {}
+    for k, (name, change) in enumerate({"calibration": {}, "test": {}, **HELD_OUT}.items(), 1):
+        most = change.get("n_sim", 20 if name in HELD_OUT else EXTRA)
+        t_end = base.frame_interval * round(change.get("t_end", 1) * base.t_end / base.frame_interval)
+        own = {"seed": 1000 * (base.seed + 1) + k, "n_sim": min(most, base.n_sim), "t_end": t_end}
+        sets[name] = replace(base, **change | own)
+    return sets

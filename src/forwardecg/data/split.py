@@ -1,0 +1,158 @@
+"""The named data sets, the tissues that may be in one part only, splits and folds by tissue."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from forwardecg.data.store import load_or_simulate as load_or_simulate  # where users look for it
+from forwardecg.tissue.symmetry import symmetry
+
+
+def fingerprint(D: np.ndarray, conductive: np.ndarray) -> str:
+    """A hash of a sheet, the same for its eight symmetric copies: D (y, x) in mm^2/ms, conductive (y, x) bool.
+
+    Parameters
+    ----------
+    D : (y, x), mm^2/ms
+    conductive : (y, x) bool
+
+    Returns
+    -------
+    hash : 64 hexadecimal digits
+
+    Raises
+    ------
+    ValueError
+        Shapes that are not one (y, x).
+
+    Examples
+    --------
+    >>> D = np.array([[0.1, 0.2], [0.1, 0.1]])
+    >>> fingerprint(D, D > 0) == fingerprint(D.T, D > 0) != fingerprint(2 * D, D > 0)
+    True
+    """
+    if np.ndim(D) != 2 or np.shape(D) != np.shape(conductive):
+        raise ValueError(f"D, conductive: expected one shape (y, x), got {np.shape(D)} and {np.shape(conductive)}")
+    sheet = torch.from_numpy(np.where(conductive, D, 0).astype(np.float32))  # as it is stored
+    images = [symmetry(sheet, n) for n in range(8)]
+    return min(hashlib.sha256(str(image.shape).encode() + image.numpy().tobytes()).hexdigest() for image in images)
+
+
+def check_disjoint(fingerprints: Mapping[str, Sequence[str]]) -> None:
+    """Raise ValueError if a tissue, or a symmetric copy of it, is in two parts.
+
+    Parameters
+    ----------
+    fingerprints : name of a part -> `fingerprint` of its tissue 0, 1, ...
+
+    Raises
+    ------
+    ValueError
+        A fingerprint is in two parts.
+
+    Examples
+    --------
+    >>> check_disjoint({"train": ["a", "b", "b"], "test": ["c"]})
+    """
+    seen: dict[str, tuple[str, int]] = {}
+    for part, prints in fingerprints.items():
+        for n, one in enumerate(prints):
+            other, m = seen.setdefault(one, (part, n))
+            if other != part:
+                raise ValueError(
+                    f"fingerprints: expected every tissue in one part only, got tissue {m} of {other!r} again, "
+                    f"as tissue {n} of {part!r}"
+                )
+
+
+def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val: float = 0.1) -> dict[str, np.ndarray]:
+    """Indices of train, val and test tissues, drawn within each condition so that all of them are in every part.
+
+    Parameters
+    ----------
+    condition : (n,), one name per tissue
+    seed : of the draw
+    test, val : shares of each condition, one tissue of it at least
+
+    Returns
+    -------
+    parts : sorted indices by the names train, val and test
+
+    Raises
+    ------
+    ValueError
+        A condition has too few tissues to be in every part; no names; shares below 0, or that leave nothing to train
+        on.
+
+    Examples
+    --------
+    >>> parts = split_by_tissue(["healthy"] * 10 + ["fibrotic"] * 20)
+    >>> {name: len(indices) for name, indices in parts.items()}
+    {'train': 24, 'val': 3, 'test': 3}
+    """
+    rng, condition = np.random.default_rng(seed), np.asarray(condition)
+    parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+    if condition.ndim != 1 or condition.size == 0:
+        raise ValueError(f"condition: expected one name per tissue, got an array of shape {condition.shape}")
+    if not (test >= 0 and val >= 0 and test + val < 1):
+        raise ValueError(f"test, val: expected shares >= 0 that leave something to train on, got {test}, {val}")
+    for name in np.unique(condition):
+        members = rng.permutation(np.flatnonzero(condition == name))
+        n_test, n_val = max(1, round(test * members.size)), max(1, round(val * members.size))
+        if members.size < n_test + n_val + 1:
+            raise ValueError(
+                f"condition: expected at least {n_test + n_val + 1} tissues of '{name}', got {members.size}"
+            )
+        parts["test"] += members[:n_test].tolist()
+        parts["val"] += members[n_test : n_test + n_val].tolist()
+        parts["train"] += members[n_test + n_val :].tolist()
+    return {name: np.sort(np.array(indices)) for name, indices in parts.items()}
+
+
+def folds_by_tissue(condition: ArrayLike, seed: int = 0, n_folds: int = 5) -> list[dict[str, np.ndarray]]:
+    """Train, val and test indices of each fold of a cross-validation: every tissue is tested once, conditions in proportion.
+
+    Fold k tests the k-th part of each condition, and validates on every second tissue of the next part.
+
+    Parameters
+    ----------
+    condition : (n,), one name per tissue
+    seed : of the draw
+    n_folds : how many
+
+    Returns
+    -------
+    folds : as from `split_by_tissue`, one a fold
+
+    Raises
+    ------
+    ValueError
+        Fewer than 3 folds, or a condition with fewer than two tissues for each of them.
+
+    Examples
+    --------
+    >>> folds = folds_by_tissue(["healthy"] * 10 + ["fibrotic"] * 20)
+    >>> tested = np.concatenate([fold["test"] for fold in folds])
+    >>> len(folds), sorted(tested.tolist()) == list(range(30))
+    (5, True)
+    """
+    condition, rng = np.asarray(condition), np.random.default_rng([seed, n_folds])
+    fewest = min(np.unique(condition, return_counts=True)[1], default=0)
+    if n_folds < 3 or fewest < 2 * n_folds:
+        raise ValueError(
+            f"n_folds: expected at least 3, and two tissues of each condition for each, got {n_folds} for {fewest} tissues"
+        )
+    parts: list[list[np.ndarray]] = [[] for _ in range(n_folds)]
+    for name in np.unique(condition):
+        members = rng.permutation(np.flatnonzero(condition == name))
+        for part, some in zip(parts, np.array_split(members, n_folds), strict=True):
+            part.append(some)
+    folds = []
+    for k in range(n_folds):
+        test, val = np.concatenate(parts[k]), np.concatenate([some[::2] for some in parts[(k + 1) % n_folds]])
+        train = np.setdiff1d(np.arange(condition.size), np.concatenate([test, val]))
+        folds.append({"train": train, "val": np.sort(val), "test": np.sort(test)})
+    return folds

@@ -1,0 +1,5 @@
+"""The ECG: electrodes and leads, the exact lead field in unbounded and bounded conductors, the operator on pixels of maps."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,17 @@
+from .electrodes import Electrodes as Electrodes
+from .electrodes import bank_electrodes as bank_electrodes
+from .electrodes import bipolar as bipolar
+from .electrodes import center_electrode as center_electrode
+from .electrodes import combine as combine
+from .electrodes import grid_electrodes as grid_electrodes
+from .electrodes import ring_electrodes as ring_electrodes
+from .electrodes import standard_electrodes as standard_electrodes
+from .electrodes import twelve_leads as twelve_leads
+from .leadfield import lead_field as lead_field
+from .leadfield import pseudo_ecg as pseudo_ecg
+from .leadfield import source_sum_ecg as source_sum_ecg
+from .pixels import conducting_share as conducting_share
+from .pixels import map_lead_field as map_lead_field
+from .pixels import upscaled_faces as upscaled_faces
+from .torso import Disc as Disc
+from .torso import Sphere as Sphere

@@ -1,0 +1,253 @@
+"""Bounded conductors about the sheet: an insulated disc and an insulated sphere, both homogeneous, in closed form.
+
+    phi_e = sum_i (A V_m)_i g(r_e, r_i) = L . V_m,  L = A g
+
+g is the potential at r_e of a unit source at r_i whose current leaves evenly through the boundary, which is all the
+same for sources that add up to zero, as those of a sheet do. It replaces 1/r. There is no infinity to refer to: g has
+mean zero over the boundary, and so has phi_e. The electrode must be on the surface of the sphere; it may be anywhere in
+the disc.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.tissue.sheet import Tissue
+
+ON_SURFACE = 1e-6  # how far from the boundary an electrode on it may be, in radii
+
+
+@dataclass(frozen=True)
+class Disc:
+    """An insulated disc of ``radius`` mm about ``center`` (x, y) in mm, in the plane of the sheet: a 2-D conductor.
+
+    Parameters
+    ----------
+    radius : mm
+    center : (x, y), mm from the corner of the sheet
+
+    Raises
+    ------
+    ValueError
+        A radius not above 0; a center that is not two finite numbers.
+
+    Examples
+    --------
+    >>> Disc(radius=50.0, center=(10.0, 10.0)).radius
+    50.0
+    """
+
+    radius: float
+    center: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        _check_geometry(self, ("x", "y"))
+
+    def potential(self, at: np.ndarray, source: np.ndarray) -> np.ndarray:
+        """Potential of a unit source and of its image outside the disc, the factor 1/(2 pi sigma) left out.
+
+        g = -ln |r - r0| - ln(|r - r0*| |r0| / R) + 2 ln R, with r from the center and r0* = r0 R^2 / |r0|^2; the second
+        distance is sqrt(R^2 - 2 r.r0 + |r|^2 |r0|^2 / R^2), which has no singularity. Symmetric in r and r0. The normal
+        derivative is -1/R everywhere on the rim, and the mean over the rim is zero. Method of images.
+
+        Parameters
+        ----------
+        at, source : (..., 2), mm, points in the disc
+
+        Returns
+        -------
+        g : (...), without unit
+
+        Examples
+        --------
+        >>> disc, rim = Disc(50.0, (0.0, 0.0)), np.linspace(0, 2 * np.pi, 200, endpoint=False)
+        >>> g = disc.potential(50.0 * np.stack([np.cos(rim), np.sin(rim)], 1), np.array([20.0, 0.0]))
+        >>> bool(abs(g.mean()) < 1e-9)
+        True
+        """
+        r, r0 = (np.asarray(point, float) - self.center for point in (at, source))
+        r_r, r_r0, r0_r0 = ((a * b).sum(-1) / self.radius**2 for a, b in ((r, r), (r, r0), (r0, r0)))
+        return -np.log(np.linalg.norm(r - r0, axis=-1) / self.radius * np.sqrt(1 - 2 * r_r0 + r_r * r0_r0))
+
+    def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
+        """g (lead, y, x), without unit, of each electrode and cell; phi_e is then in mV mm^2/ms.
+
+        Parameters
+        ----------
+        tissue : sheet, which lies in the disc
+        electrodes : in the plane of the sheet
+
+        Returns
+        -------
+        g : (lead, y, x), 0 in cells that do not conduct
+
+        Raises
+        ------
+        ValueError
+            A conductive cell is not wholly in the disc; an electrode is not in the plane z = 0, not in the disc, or
+            closer than dx to a conductive cell.
+
+        Examples
+        --------
+        >>> from forwardecg.tissue.sheet import healthy
+        >>> at = Electrodes(np.array([[60.0, 10.0, 0.0]]), ("rim",))
+        >>> Disc(50.0, (10.0, 10.0)).weight(healthy((20, 20), 1.0, D0=0.1), at).shape
+        (1, 20, 20)
+        """
+        at = np.asarray(electrodes.positions, float)
+        from_center = np.linalg.norm(at[:, :2] - self.center, axis=1)
+        outside = (at[:, 2] != 0) | (from_center > self.radius * (1 + ON_SURFACE))
+        if outside.any():
+            lead = int(outside.argmax())
+            raise ValueError(
+                f"electrodes: expected z = 0 and at most {self.radius} mm from the center of the disc, "
+                f"got {electrodes.names[lead]!r} at z = {at[lead, 2]:.4g} mm, {from_center[lead]:.6g} mm from it"
+            )
+        return _weight(self, tissue, electrodes, at[:, :2])
+
+
+@dataclass(frozen=True)
+class Sphere:
+    """An insulated sphere of ``radius`` mm about ``center`` (x, y, z) in mm, with the sheet inside it at z = 0.
+
+    Parameters
+    ----------
+    radius : mm
+    center : (x, y, z), mm from the corner of the sheet
+
+    Raises
+    ------
+    ValueError
+        A radius not above 0; a center that is not three finite numbers.
+
+    Examples
+    --------
+    >>> Sphere(radius=50.0, center=(10.0, 10.0, 0.0)).radius
+    50.0
+    """
+
+    radius: float
+    center: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        _check_geometry(self, ("x", "y", "z"))
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) in mm moved away from the center onto the surface.
+
+        Parameters
+        ----------
+        points : (..., 3), mm
+
+        Returns
+        -------
+        points : (..., 3), mm, on the surface
+
+        Raises
+        ------
+        ValueError
+            A point is the center.
+
+        Examples
+        --------
+        >>> Sphere(50.0, (10.0, 10.0, 0.0)).project([10.0, 10.0, 4.0]).tolist()
+        [10.0, 10.0, 50.0]
+        """
+        from_center = np.asarray(points, float) - self.center
+        length = np.linalg.norm(from_center, axis=-1, keepdims=True)
+        if not (length > 0).all():
+            raise ValueError(f"points: expected points away from the center {self.center}, got the center")
+        return self.center + self.radius * from_center / length
+
+    def potential(self, at: np.ndarray, source: np.ndarray) -> np.ndarray:
+        """Potential on the surface of a unit source inside, in 1/mm, the factor 1/(4 pi sigma) left out.
+
+        g = [2 (1/d - 1) + ln(2/(1 - x c + d))] / R, d = sqrt(1 - 2 x c + x^2), where x = |r0|/R and c is the cosine of
+        the angle between source and electrode: the sum over n >= 1 of (2 n + 1)/n x^n P_n(c), divided by R. Mean zero
+        over the surface. Wilson and Bayley, Circulation 1:84 (1950); Frank, J. Appl. Phys. 23:1225 (1952).
+
+        Parameters
+        ----------
+        at, source : (..., 3), mm, points on the surface and points inside
+
+        Returns
+        -------
+        g : (...), 1/mm
+
+        Examples
+        --------
+        >>> sphere = Sphere(50.0, (0.0, 0.0, 0.0))
+        >>> near, far = sphere.potential([[50.0, 0.0, 0.0], [-50.0, 0.0, 0.0]], [20.0, 0.0, 0.0])
+        >>> bool(near > 0 > far)
+        True
+        """
+        r, r0 = ((np.asarray(point, float) - self.center) / self.radius for point in (at, source))
+        d = np.linalg.norm(r - r0, axis=-1)
+        return (2 * (1 / d - 1) + np.log(2 / (1 - (r * r0).sum(-1) + d))) / self.radius
+
+    def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
+        """g (lead, y, x) in 1/mm of each electrode and cell, on the scale of 1/r; phi_e is in mV mm/ms.
+
+        Parameters
+        ----------
+        tissue : sheet, which lies in the sphere at z = 0
+        electrodes : on the surface, see `Sphere.project`
+
+        Returns
+        -------
+        g : (lead, y, x), 1/mm, 0 in cells that do not conduct
+
+        Raises
+        ------
+        ValueError
+            A conductive cell is not wholly in the sphere; an electrode is not on its surface, or closer than dx to a
+            conductive cell.
+
+        Examples
+        --------
+        >>> from forwardecg.tissue.sheet import healthy
+        >>> sphere = Sphere(50.0, (10.0, 10.0, 0.0))
+        >>> at = Electrodes(sphere.project([[10.0, 10.0, 1.0]]), ("above",))
+        >>> sphere.weight(healthy((20, 20), 1.0, D0=0.1), at).shape
+        (1, 20, 20)
+        """
+        at = np.asarray(electrodes.positions, float)
+        from_center = np.linalg.norm(at - self.center, axis=1)
+        off = np.abs(from_center - self.radius)
+        if (off > ON_SURFACE * self.radius).any():
+            lead = int(off.argmax())
+            raise ValueError(
+                f"electrodes: expected {self.radius} mm from the center of the sphere, as Sphere.project moves them, "
+                f"got {electrodes.names[lead]!r} at {from_center[lead]:.6g} mm"
+            )
+        return _weight(self, tissue, electrodes, at)
+
+
+def _check_geometry(conductor: Disc | Sphere, axes: tuple[str, ...]) -> None:
+    if not (np.isfinite(conductor.radius) and conductor.radius > 0):
+        raise ValueError(f"radius: expected a length > 0 mm, got {conductor.radius}")
+    if np.shape(conductor.center) != (len(axes),) or not np.isfinite(conductor.center).all():
+        raise ValueError(f"center: expected finite ({', '.join(axes)}) in mm, got {conductor.center}")
+
+
+def _weight(conductor: Disc | Sphere, tissue: Tissue, electrodes: Electrodes, at: np.ndarray) -> np.ndarray:
+    """g of every electrode and conductive cell, checked; zero at the others, whose faces are closed."""
+    rows, columns = np.nonzero(tissue.conductive)
+    cells = np.stack([columns + 0.5, rows + 0.5, np.zeros(rows.size)], axis=1)[:, : at.shape[1]] * tissue.dx
+    reach = np.linalg.norm(cells - conductor.center, axis=1).max() + tissue.dx / np.sqrt(2)
+    if reach > conductor.radius:
+        raise ValueError(
+            f"sheet: expected every conductive cell within {conductor.radius} mm of the center {conductor.center} "
+            f"of the conductor, got one that reaches to {reach:.6g} mm"
+        )
+    weight = np.zeros((len(at), *tissue.D.shape))
+    for lead, point in enumerate(at):
+        nearest = np.linalg.norm(cells - point, axis=1).min()
+        if nearest < tissue.dx:
+            raise ValueError(
+                f"electrodes: expected every electrode at least dx = {tissue.dx} mm from conductive cells, "
+                f"got {electrodes.names[lead]!r} at {nearest:.3g} mm"
+            )
+        weight[lead, rows, columns] = conductor.potential(point, cells)
+    return weight

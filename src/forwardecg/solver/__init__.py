@@ -1,0 +1,5 @@
+"""The solver: the compiled time step, its calibration, and runs of one sheet."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

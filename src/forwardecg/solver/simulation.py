@@ -1,0 +1,244 @@
+"""Monodomain solver: what to run is checked here, calibrated, handed to the time loop, and recorded.
+
+    du/dt = div(D grad u) - (J_fi + J_so + J_si) + I_stim,   no flux at edges and at non-conductive cells
+
+Finite volumes (`diffusion`); explicit Euler for u, exact exponential for the gates (`kernel`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from time import monotonic
+
+import numpy as np
+import xarray as xr
+
+from forwardecg import __version__
+from forwardecg.contract import V_SPAN, as_variable, to_mV, whole_steps
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.leadfield import lead_field, phi_e_attrs
+from forwardecg.ecg.torso import Disc, Sphere
+from forwardecg.paths import progress
+from forwardecg.solver.calibration import calibrated_diffusivity, calibrated_fibers
+from forwardecg.solver.kernel import Pulse, State, march
+from forwardecg.tissue.cell import FK_CAF, FKParams, constants
+from forwardecg.tissue.diffusion import couplings, stable_step
+from forwardecg.tissue.sheet import Tissue
+from forwardecg.tissue.stimulus import Stimulus
+
+ECG_BLOCK = 32  # ECG samples per matrix product
+PROGRESS_S = 10.0  # s between lines of progress of a run that takes that long
+AT_REST = 1e-4  # u below which a sheet counts as repolarized: 0.01 mV above rest
+
+
+def _listed(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
+    return [stimuli] if isinstance(stimuli, Stimulus) else list(stimuli)
+
+
+def _pulses(stimuli: Sequence[Stimulus], conducting: np.ndarray, dt: float, t_end: float) -> list[Pulse]:
+    pulses = []
+    for stimulus in stimuli:
+        if stimulus.start >= t_end:
+            raise ValueError(f"stimulus start: expected a time before t_end = {t_end} ms, got {stimulus.start} ms")
+        if stimulus.mask.shape != conducting.shape:
+            raise ValueError(f"stimulus mask: expected shape {conducting.shape}, got {stimulus.mask.shape}")
+        if not (cells := stimulus.mask & conducting).any():
+            raise ValueError("stimulus mask: expected at least one conductive cell under it, got none")
+        on = whole_steps("stimulus start", stimulus.start, dt) if stimulus.start else 0
+        off = on + whole_steps("stimulus duration", stimulus.duration, dt)
+        pulses.append(Pulse(cells, on, off, dt * stimulus.amplitude))
+    return pulses
+
+
+def _calibrated(tissue: Tissue, dt: float, fk: FKParams) -> Tissue:
+    """The tissue with D_num in place of D, along and across the fibers."""
+    grid = (tissue.conducting, tissue.dx, dt, fk)
+    if tissue.fiber_angle is None:
+        return replace(tissue, D=calibrated_diffusivity(tissue.D, *grid))
+    D, D_across = calibrated_fibers(tissue.D, tissue.D_across, tissue.fiber_angle, *grid)  # type: ignore[arg-type]
+    return replace(tissue, D=D, D_across=D_across)
+
+
+def solve(
+    tissue: Tissue,
+    stimuli: Sequence[Stimulus],
+    *,
+    t_end: float,
+    every: float = 1.0,
+    fk: FKParams = FK_CAF,
+    dt: float = 0.1,
+    calibrated: bool = True,
+    real: type = np.float32,
+    stop_at_rest: bool = False,
+) -> Iterator[State]:
+    """The time loop as a generator: the state at rest, then one `State` each ``every`` ms up to ``t_end``.
+
+    The arrays of a state are views that the next step overwrites:
+    ``u = [state.u.copy() for state in solve(...)]`` keeps them.
+
+    Parameters
+    ----------
+    tissue : sheet; its D is the physical diffusivity
+    stimuli : at least one, on the tissue's grid, starting before t_end at a multiple of dt; for protocols see
+        `stimulus.burst` and `stimulus.s1_s2`
+    t_end, every, dt : ms; t_end is a multiple of every, and every one of dt
+    fk : cell model
+    calibrated : use the diffusivity at which this grid conducts at the converged velocity (`calibrated_diffusivity`)
+    real : np.float32 or np.float64
+    stop_at_rest : end early, after all stimuli, as soon as every u is below `AT_REST`
+
+    Yields
+    ------
+    state : `march.State` at t = 0, every, 2 every ...
+
+    Raises
+    ------
+    ValueError
+        dt over the stability limit, times that are no multiples of dt, no stimulus, or one that reaches no live cell; a
+        D or a cell model that cannot be calibrated on this grid; fk or real of another type.
+    FloatingPointError
+        The solution left the finite numbers.
+
+    Examples
+    --------
+    >>> from forwardecg.tissue.stimulus import edge_stimulus
+    >>> from forwardecg.tissue.sheet import healthy
+    >>> sheet, stimulus = healthy((4, 60), 0.5, D0=0.1), edge_stimulus((4, 60), 0.5)
+    >>> run = solve(sheet, [stimulus], t_end=30.0, every=10.0, calibrated=False)
+    >>> [(state.t, bool(state.u[0, 15] > 0.5)) for state in run]
+    [(0.0, False), (10.0, False), (20.0, True), (30.0, True)]
+    """
+    if not (np.isfinite(dt) and dt > 0):
+        raise ValueError(f"dt: expected a time > 0 ms, got {dt}")
+    if real not in (np.float32, np.float64):
+        raise ValueError(f"real: expected np.float32 or np.float64, got {real!r}")
+    if not (stimuli := _listed(stimuli)):
+        raise ValueError("stimuli: expected at least one Stimulus, got none")
+    if not isinstance(fk, FKParams):
+        raise ValueError(f"fk: expected FKParams, such as FK_CAF, got {fk!r}")
+    n_every = whole_steps("every", every, dt)
+    n_end = n_every * whole_steps("t_end", t_end, every, "every")
+    g = couplings(_calibrated(tissue, dt, fk) if calibrated else tissue)
+    if dt > (limit := stable_step(g, tissue.dx)) * (1 + 1e-12):
+        raise ValueError(
+            f"dt: expected at most the stability limit {limit:.4g} ms of this sheet's diffusion, got {dt} ms"
+        )
+    pulses = _pulses(stimuli, tissue.conducting, dt, t_end)
+    last_off = max(pulse.off for pulse in pulses) * dt
+    for state in march(g, tissue.dx, dt, constants(fk, dt, real), pulses, n_every, n_end):
+        yield state
+        if stop_at_rest and state.t >= last_off and state.u.max() < AT_REST:
+            return
+
+
+def simulate(
+    tissue: Tissue,
+    stimuli: Sequence[Stimulus],
+    *,
+    t_end: float,
+    electrodes: Electrodes | None = None,
+    conductor: Disc | Sphere | None = None,
+    frame_interval: float = 5.0,
+    ecg_interval: float = 1.0,
+    pool: int = 1,
+    fk: FKParams = FK_CAF,
+    dt: float = 0.1,
+    calibrated: bool = True,
+    real: type = np.float32,
+    stop_at_rest: bool = False,
+) -> xr.Dataset:
+    """Run one tissue and keep what the data contract asks for.
+
+    Parameters
+    ----------
+    tissue, stimuli, t_end, fk, dt, calibrated, real, stop_at_rest : see `solve`
+    electrodes : where phi_e is recorded, from the full grid and the physical D; None: nowhere
+    conductor : what the sheet lies in, see `torso`; None: an unbounded conductor
+    frame_interval, ecg_interval : ms between maps, and between samples of phi_e (a divisor of the former, down to dt)
+    pool : cells along each side of a map pixel; a pixel is the plain mean over its cells, non-conductive ones included
+
+    Returns
+    -------
+    ds : V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, of the first beat, from the full grid and every
+        step, NaN where a cell was never activated or has not recovered; D, conductive; with fibers D_across and
+        fiber_angle; with electrodes phi_e (lead, time_ecg) and electrodes (lead, xyz). With ``stop_at_rest`` the time
+        axes end where the sheet came to rest.
+
+    Raises
+    ------
+    ValueError
+        Other things than Electrodes, or a conductor without any; pool no divisor of the grid; intervals that are not
+        positive or do not divide each other; what `solve`, `ecg.distances` or the conductor refuse.
+    FloatingPointError
+        The solution left the finite numbers.
+
+    Examples
+    --------
+    >>> from forwardecg.ecg.electrodes import center_electrode
+    >>> from forwardecg.tissue.stimulus import edge_stimulus
+    >>> from forwardecg.tissue.sheet import healthy
+    >>> sheet, stimulus = healthy((20, 60), 0.5, D0=0.13), edge_stimulus((20, 60), 0.5)
+    >>> above = center_electrode((20, 60), 0.5)
+    >>> ds = simulate(sheet, [stimulus], t_end=40.0, electrodes=above, pool=4, calibrated=False)
+    >>> dict(ds.V_m.sizes), dict(ds.phi_e.sizes), ds.phi_e.attrs["units"]
+    ({'time': 9, 'y_map': 5, 'x_map': 15}, {'lead': 1, 'time_ecg': 41}, 'mV mm ms-1')
+    """
+    n_y, n_x = tissue.D.shape
+    if electrodes is not None and not isinstance(electrodes, Electrodes):
+        raise ValueError(f"electrodes: expected Electrodes, such as center_electrode gives, got {type(electrodes)}")
+    if electrodes is None and conductor is not None:
+        raise ValueError("conductor: expected electrodes to read it at, got none")
+    if not isinstance(pool, int | np.integer) or pool < 1 or n_y % pool or n_x % pool:
+        raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
+    for name, interval in (("frame_interval", frame_interval), ("ecg_interval", ecg_interval)):
+        if not (np.isfinite(interval) and interval > 0):
+            raise ValueError(f"{name}: expected a time > 0 ms, got {interval}")
+    per_frame = whole_steps("frame_interval", frame_interval, ecg_interval, "ecg_interval") if electrodes else 1
+    whole_steps("t_end", t_end, frame_interval, "frame_interval")
+    field = (
+        V_SPAN * lead_field(tissue, electrodes, conductor).reshape(-1, n_y * n_x)
+        if electrodes
+        else np.zeros((0, n_y * n_x))
+    )
+    frames, phi_e, block = [], [], np.zeros((ECG_BLOCK, n_y, n_x))
+    every = ecg_interval if electrodes else frame_interval
+    stimuli = _listed(stimuli)  # read twice: by the solver and for the record
+    started = spoke = monotonic()
+    run = dict(every=every, fk=fk, dt=dt, calibrated=calibrated, real=real, stop_at_rest=stop_at_rest)
+    for n, state in enumerate(solve(tissue, stimuli, t_end=t_end, **run)):  # type: ignore[arg-type]
+        if electrodes:
+            block[n % ECG_BLOCK] = state.u
+            if n % ECG_BLOCK == ECG_BLOCK - 1:
+                phi_e.append(field @ block.reshape(ECG_BLOCK, -1).T)
+        if monotonic() - spoke > PROGRESS_S and 0 < state.t < t_end:
+            spoke = monotonic()
+            left = (spoke - started) * (t_end / state.t - 1)
+            progress(f"simulate: {state.t:.0f} of {t_end:g} ms, at most {left:.0f} s left")
+        if n % per_frame == 0:
+            frames.append(state.u.reshape(n_y // pool, pool, n_x // pool, pool).mean(axis=(1, 3)))
+    ds = xr.Dataset(
+        {
+            "V_m": as_variable("V_m", to_mV(np.array(frames))),
+            "lat": as_variable("lat", np.where(state.lat < 0, np.nan, state.lat)),
+            "recovery": as_variable("recovery", np.where(state.recovery < 0, np.nan, state.recovery)),
+            "D": as_variable("D", tissue.D),
+            "conductive": as_variable("conductive", tissue.conductive),
+        },
+        coords={"time": as_variable("time", np.arange(len(frames)) * frame_interval)},
+        attrs={
+            "dx": tissue.dx, "dx_map": tissue.dx * pool, "dt": dt, "condition": tissue.condition, "texture": tissue.texture,
+            "stimuli": str([(s.start, s.duration, s.amplitude, int(s.mask.sum())) for s in stimuli]),  # ms, ms, 1/ms, cells
+            "calibrated": int(calibrated), "precision": np.dtype(real).name, "cell": str(asdict(fk)),
+            "seed": -1 if tissue.seed is None else tissue.seed, "forwardecg": __version__,
+        },
+    )  # fmt: skip
+    if tissue.fiber_angle is not None:
+        ds["D_across"] = as_variable("D_across", tissue.D_across)
+        ds["fiber_angle"] = as_variable("fiber_angle", tissue.fiber_angle)
+    if electrodes:
+        rest = (n + 1) % ECG_BLOCK
+        phi_e.append(field @ block[:rest].reshape(rest, n_y * n_x).T)
+        ds = ds.assign_coords(lead=list(electrodes.names), xyz=list("xyz"))
+        ds["phi_e"] = (("lead", "time_ecg"), np.concatenate(phi_e, axis=1), phi_e_attrs(conductor))
+        ds["electrodes"] = as_variable("electrodes", electrodes.positions)
+        ds = ds.assign_coords(time_ecg=as_variable("time_ecg", np.arange(ds.sizes["time_ecg"]) * ecg_interval))
+    return ds

@@ -1,0 +1,5 @@
+"""The structured surrogate: fronts of the maps, conductivity by a network, the exact operator."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,209 @@
+"""The discrete diffusion operator A: couplings between cells, net fluxes, stability.
+
+    (A z)_i = sum over the neighbors j of g_ij (z_j - z_i),   g_ij = g_ji,   A z / dx^2 -> div(D grad z)
+
+Every coupling is used in both directions, so that A is symmetric and the net fluxes sum to zero; a cell that does not
+conduct has no coupling. The time loop and the ECG use the same A.
+
+Isotropic D: finite volumes, one coupling a face, the harmonic mean of D (Patankar 1980). With fibers,
+D = R(angle) diag(D, D_across) R(angle)^T, and the energy 1/2 integral grad z . D grad z is summed over the right triangles
+of a cell, a neighbor in x and a neighbor in y, each weighing a quarter of a cell. A triangle that lacks its third cell
+keeps the flux along the side that is left, with none across it: D_xx - D_xy^2 / D_yy.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from forwardecg.tissue.sheet import Tissue
+
+
+class Couplings(NamedTuple):
+    """Couplings in mm^2/ms across west faces, south faces and, with fibers, south-west corners of the cells; edges are 0.
+
+    D_x (y, x + 1), D_y (y + 1, x); D_ne between the two cells on the rising diagonal of a corner, D_nw on the falling one,
+    (y + 1, x + 1) or None in isotropic tissue.
+
+    Parameters
+    ----------
+    D_x : (y, x + 1), mm^2/ms, across west faces
+    D_y : (y + 1, x), mm^2/ms, across south faces
+    D_ne, D_nw : (y + 1, x + 1), mm^2/ms, along the rising and the falling diagonal of a corner; None without fibers
+    """
+
+    D_x: np.ndarray
+    D_y: np.ndarray
+    D_ne: np.ndarray | None = None
+    D_nw: np.ndarray | None = None
+
+
+def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> Couplings:
+    """Harmonic means of an isotropic D over the faces, 0 at the outer edge and wherever one side does not conduct.
+
+    D_face = 2 D_a D_b / (D_a + D_b). D (y, x) in mm^2/ms, conductive (y, x) bool.
+
+    Parameters
+    ----------
+    D : (y, x), mm^2/ms
+    conductive : (y, x) bool
+
+    Returns
+    -------
+    g : `Couplings` without diagonals
+
+    Raises
+    ------
+    ValueError
+        Shapes that differ; D negative or NaN in a conductive cell.
+
+    Examples
+    --------
+    >>> g = face_diffusivity(np.array([[0.1, 0.3, 0.2]]), np.array([[True, True, False]]))
+    >>> g.D_x.round(3).tolist()
+    [[0.0, 0.15, 0.0, 0.0]]
+    """
+    if np.shape(D) != np.shape(conductive) or np.ndim(D) != 2:
+        raise ValueError(f"conductive: expected the shape (y, x) of D {np.shape(D)}, got {np.shape(conductive)}")
+    if not (np.asarray(D)[conductive] >= 0).all():
+        raise ValueError("D: expected values >= 0 mm^2/ms in conductive cells, got negative ones or NaN")
+    D = np.where(conductive, D, 0.0).astype(np.float64)
+    D_x = np.zeros((D.shape[0], D.shape[1] + 1))
+    D_y = np.zeros((D.shape[0] + 1, D.shape[1]))
+    D_x[:, 1:-1], D_y[1:-1] = _harmonic(D[:, :-1], D[:, 1:]), _harmonic(D[:-1], D[1:])
+    return Couplings(D_x, D_y)
+
+
+def couplings(tissue: Tissue) -> Couplings:
+    """Couplings of a tissue: `face_diffusivity`, or the triangles of the module's text where it has fibers.
+
+    Parameters
+    ----------
+    tissue : sheet
+
+    Returns
+    -------
+    g : its `Couplings`
+
+    Examples
+    --------
+    >>> from forwardecg.tissue.sheet import healthy, with_fibers
+    >>> sheet = healthy((3, 3), 0.5, D0=0.1)
+    >>> couplings(sheet).D_ne is None
+    True
+    >>> couplings(with_fibers(sheet, np.pi / 4, ratio=4.0)).D_ne.shape
+    (4, 4)
+    """
+    if tissue.fiber_angle is None:
+        return face_diffusivity(tissue.D, tissue.conducting)
+    cos, sin = np.cos(tissue.fiber_angle), np.sin(tissue.fiber_angle)
+    D, D_across = tissue.D, tissue.D_across
+    xx, yy, xy = (np.pad(np.where(tissue.conducting, part, 0.0), 1) for part in (
+        D * cos**2 + D_across * sin**2, D * sin**2 + D_across * cos**2, (D - D_across) * sin * cos,
+    ))  # fmt: skip
+    shear = np.divide(xy, np.sqrt(xx * yy), out=np.zeros(xx.shape), where=xx * yy > 0)  # -1 < shear < 1
+    live = xx * yy > 0
+    g_x, g_y = np.zeros((xx.shape[0], xx.shape[1] + 1)), np.zeros((xx.shape[0] + 1, xx.shape[1]))
+    corner = {sign: np.zeros((xx.shape[0] + 1, xx.shape[1] + 1)) for sign in (1, -1)}  # rising, falling diagonal
+    y, x = np.ogrid[1 : xx.shape[0] - 1, 1 : xx.shape[1] - 1]  # the padding has no cell: nothing wraps around
+    for to_x in (-1, 1):
+        for to_y in (-1, 1):
+            b, c = (lambda z, k=to_x: np.roll(z, -k, 1)), (lambda z, k=to_y: np.roll(z, -k, 0))  # neighbor in x, in y
+            along_x, along_y = _harmonic(xx, b(xx)), _harmonic(yy, c(yy))
+            has_x, has_y = live & b(live), live & c(live)
+            both = has_x & has_y
+            mean_shear = (shear + np.where(has_x, b(shear), 0) + np.where(has_y, c(shear), 0)) / (1.0 + has_x + has_y)
+            mixed = np.where(both, to_x * to_y * mean_shear * np.sqrt(along_x * along_y), 0.0)
+            alone = 1 - mean_shear**2  # D_xx - D_xy^2 / D_yy relative to D_xx
+            g_x[y, x + (to_x > 0)] += np.where(both, along_x + mixed, along_x * alone)[y, x] / 4
+            g_y[y + (to_y > 0), x] += np.where(both, along_y + mixed, along_y * alone)[y, x] / 4
+            corner[-to_x * to_y][y + (to_y > 0), x + (to_x > 0)] -= mixed[y, x] / 4
+    D_ne, D_nw = (corner[sign][1:-1, 1:-1] for sign in (1, -1))
+    return Couplings(g_x[1:-1, 1:-1], g_y[1:-1, 1:-1], D_ne, D_nw)
+
+
+def _harmonic(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.divide(2 * a * b, a + b, out=np.zeros(np.shape(a)), where=a * b > 0)
+
+
+def net_flux(z: np.ndarray, D_x: np.ndarray, D_y: np.ndarray, D_ne=None, D_nw=None) -> np.ndarray:
+    """The symmetric operator A of the module's text, (A z)_i = sum over the neighbors of g_ij (z_j - z_i).
+
+    Parameters
+    ----------
+    z : (..., y, x) any quantity given per cell; A V_m is the source div(D grad V_m) times the area of a cell
+    D_x, D_y, D_ne, D_nw : the `Couplings`
+
+    Returns
+    -------
+    A_z : (..., y, x), mm^2/ms times the unit of z
+
+    Examples
+    --------
+    >>> from forwardecg.tissue.sheet import healthy
+    >>> z = np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    >>> net_flux(z, *couplings(healthy((3, 3), 0.5, D0=0.1))).round(3).tolist()
+    [[0.0, 0.1, 0.0], [0.1, -0.4, 0.1], [0.0, 0.1, 0.0]]
+    """
+    flux_x = D_x[:, 1:-1] * np.diff(z, axis=-1)
+    flux_y = D_y[1:-1] * np.diff(z, axis=-2)
+    total = np.zeros(z.shape)
+    total[..., :-1] += flux_x
+    total[..., 1:] -= flux_x
+    total[..., :-1, :] += flux_y
+    total[..., 1:, :] -= flux_y
+    if D_ne is not None:
+        rising = D_ne[1:-1, 1:-1] * (z[..., 1:, 1:] - z[..., :-1, :-1])
+        falling = D_nw[1:-1, 1:-1] * (z[..., 1:, :-1] - z[..., :-1, 1:])
+        total[..., :-1, :-1] += rising
+        total[..., 1:, 1:] -= rising
+        total[..., :-1, 1:] += falling
+        total[..., 1:, :-1] -= falling
+    return total
+
+
+def stability_limit(D_max: float, dx: float) -> float:
+    """Largest stable time step (ms) of explicit diffusion on square cells: dx^2 / (4 D_max).
+
+    Parameters
+    ----------
+    D_max : mm^2/ms, the largest D of the sheet
+    dx : mm
+
+    Returns
+    -------
+    dt : ms
+
+    Examples
+    --------
+    >>> stability_limit(0.125, 0.5)
+    0.5
+    """
+    return dx**2 / (4 * D_max)
+
+
+def stable_step(g: Couplings, dx: float) -> float:
+    """A stable time step (ms) for the couplings g: dx^2 over the largest sum of positive couplings of one cell.
+
+    No eigenvalue of -A exceeds twice that sum (Gershgorin), and explicit Euler is stable up to 2 over the eigenvalue.
+    Equal to `stability_limit` in homogeneous isotropic tissue.
+
+    Parameters
+    ----------
+    g : couplings of the sheet
+    dx : mm
+
+    Returns
+    -------
+    dt : ms; inf where nothing is coupled
+
+    Examples
+    --------
+    >>> from forwardecg.tissue.sheet import healthy
+    >>> round(float(stable_step(couplings(healthy((5, 5), 0.5, D0=0.125)), 0.5)), 6)
+    0.5
+    """
+    parts = [g.D_x[:, :-1], g.D_x[:, 1:], g.D_y[:-1], g.D_y[1:]]
+    if g.D_ne is not None:
+        parts += [g.D_ne[:-1, :-1], g.D_ne[1:, 1:], g.D_nw[:-1, 1:], g.D_nw[1:, :-1]]  # type: ignore[index]
+    largest = sum(np.maximum(part, 0.0) for part in parts).max()
+    return dx**2 / largest if largest > 0 else np.inf

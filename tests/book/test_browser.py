@@ -1,0 +1,347 @@
+"""The book in a real browser: every page from disk, on a phone and on a desk, in the light and in the dark.
+
+Each page is loaded once; the tests below read what was seen there. ``_run/page_weights.csv`` says what each page weighs
+and how long it took to load here. A page may weigh 3 MB as a server sends it; on disk the script that sets mathematics
+alone has 2 MB, so that some pages are heavier there.
+"""
+
+import csv
+import functools
+import gzip
+import http.server
+import re
+import threading
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+import numpy as np
+import pdf
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from PIL import Image
+
+from compendium.registry import ROOT
+
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+MOST_BYTES = 3_000_000
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+FILE_NAME = re.compile(r"\.(png|svg|jpe?g|gif|webp|mp4)$|^[\w./-]*/[\w./-]*$", re.IGNORECASE)
+
+READY = "async () => { await window.MathJax?.startup?.promise; await document.fonts.ready; }"
+SEEN = """() => {
+  const wide = document.documentElement.scrollWidth > innerWidth;
+  const scrolls = (node) => node && (/auto|scroll|hidden|clip/.test(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
+  const name = (node) => node.outerHTML.slice(0, 120);
+  const out = [...document.querySelectorAll("body *")].filter((node) => wide
+    && node.getBoundingClientRect().right > innerWidth + 1 && !scrolls(node.parentElement));
+  const formulas = [...document.querySelectorAll(".math")];
+  const speaks = (node) => node.getAttribute("aria-label") || node.getAttribute("alt") || node.title || "";
+  return {
+    wide: wide ? out.slice(0, 5).map(name).concat(`${document.documentElement.scrollWidth} px`) : [],
+    raw: formulas.filter((node) => !node.querySelector("mjx-container")).map(name),
+    wrong: [...document.querySelectorAll("mjx-merror, [data-mml-node=merror], [data-mjx-error]")].map(name),
+    alts: [...document.querySelectorAll("img")].map((node) => [node.alt, node.src.slice(-60)]),
+    labels: [...document.querySelectorAll("video, canvas")].map((node) => [speaks(node), name(node)]),
+    loaded: Math.round(performance.getEntriesByType("navigation")[0].loadEventEnd),
+    ready: Math.round(performance.now()),
+  };
+}"""
+# Ten thousand pieces of colored code look like the first of each kind, as do rows and entries: axe reads those.
+THIN = """() => {
+  const seen = new Set();
+  for (const node of document.querySelectorAll(".highlight span, dl.py dt span")) {
+    const box = node.closest(".cell_input, .cell_output, dl.py")?.classList[0];
+    const kind = `${node.className} in ${node.parentElement.className} in ${box}`;
+    if (seen.has(kind)) node.remove();
+    seen.add(kind);
+  }
+  document.querySelectorAll(`tbody > tr:nth-child(n + 6), .genindextable li:nth-child(n + 4),
+    .bd-sidebar-primary li:nth-child(n + 4):not(.current), mjx-container > svg > *`)
+    .forEach((node) => node.remove());
+}"""
+AXE = "([rules]) => axe.run(document, {resultTypes: ['violations'], runOnly: rules})"
+
+
+def told(violations: list[dict]) -> list[str]:
+    """Serious and critical findings, a line each: the rule, where, and what axe says of it."""
+    lines = []
+    for rule in violations:
+        for node in rule["nodes"]:
+            if (node["impact"] or rule["impact"]) in ("serious", "critical"):
+                why = [check["message"] for check in node["any"] + node["all"] + node["none"]] or [rule["help"]]
+                lines.append(f"{rule['id']} at {' '.join(map(str, node['target']))}: {why[0]} | {node['html'][:120]}")
+    return lines
+
+
+def local_path(address: str) -> Path:
+    return Path(url2pathname(unquote(urlsplit(address).path)))
+
+
+def visit(page, path: Path) -> dict:
+    """Load one page as a phone shows it; look at it; then read it with axe there and, in the dark, on a desk."""
+    requests: list[str] = []
+    problems: list[str] = []
+    listeners = {
+        "request": lambda request: requests.append(request.url),
+        "requestfailed": lambda request: problems.append(f"{request.url} {request.failure}"),
+        "console": lambda message: problems.append(message.text) if message.type == "error" else None,
+        "pageerror": lambda error: problems.append(str(error)),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)
+    page.set_viewport_size(PHONE)
+    page.goto(path.as_uri())
+    page.evaluate(READY)
+    seen = page.evaluate(SEEN)
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+    page.evaluate(AXE_SCRIPT)
+    page.evaluate(THIN)
+    light = told(page.evaluate(AXE, [RULES])["violations"])
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.set_viewport_size(DESK)
+    dark = told(page.evaluate(AXE, [["color-contrast"]])["violations"])
+    requests = [address for address in requests if not address.startswith(("data:", "blob:"))]
+    return {**seen, "requests": requests, "problems": problems, "light": light, "dark": dark}
+
+
+@pytest.fixture(scope="module")
+def visits(html, chromium) -> dict[str, dict]:
+    page = chromium.new_context(color_scheme="light").new_page()
+    paths = [path for path in sorted(html.rglob("*.html")) if "_static" not in path.parts]
+    seen = {path.relative_to(html).as_posix(): visit(page, path) for path in paths if path != html / "index.html"}
+    page.context.close()
+    assert len(seen) > 30
+    return seen
+
+
+@pytest.fixture
+def desk(chromium):
+    page = chromium.new_context(viewport=DESK, color_scheme="light").new_page()
+    yield page
+    page.context.close()
+
+
+FAULTY = """<!doctype html><html><head><title>x</title><script>undefinedFunction()</script></head><body><main>
+<img src="missing.png" alt="missing.png"><span class="math">x</span><p style="width: 600px; color: #ccc">wide and pale</p>
+<mjx-merror>y</mjx-merror><canvas></canvas><img src="http://127.0.0.1:9/remote.png"></main></body></html>"""
+
+
+def test_faults_are_seen(tmp_path, desk):
+    path = tmp_path / "faulty.html"
+    path.write_text(FAULTY, encoding="utf-8")
+    seen = visit(desk, path)
+    assert any("undefinedFunction" in one for one in seen["problems"])
+    assert any("missing.png" in one for one in seen["problems"]) and "http://127.0.0.1:9/remote.png" in seen["requests"]
+    assert any("wide and pale" in one for one in seen["wide"]) and seen["raw"]
+    assert seen["wrong"] and seen["labels"][0][0] == ""
+    assert FILE_NAME.search(seen["alts"][0][0])
+    rules = {line.split()[0] for line in seen["light"]}
+    assert {"html-has-lang", "image-alt", "color-contrast"} <= rules
+
+
+def findings(visits: dict[str, dict], *keys: str) -> list[str]:
+    return [f"{name}: {one}" for name, seen in visits.items() for key in keys for one in seen[key]]
+
+
+def test_no_page_reports_an_error(visits):
+    assert not findings(visits, "problems")
+
+
+def test_pages_ask_for_files_of_the_book_alone(html, visits):
+    requests = {(name, address) for name, seen in visits.items() for address in seen["requests"]}
+    assert not [one for one in requests if urlsplit(one[1]).scheme != "file"]
+    assert not [
+        one for one in requests if not local_path(one[1]).is_relative_to(html) or not local_path(one[1]).is_file()
+    ]
+
+
+def test_no_page_is_wider_than_a_phone(visits):
+    assert not findings(visits, "wide")
+
+
+def test_all_mathematics_is_typeset(visits):
+    assert not findings(visits, "raw", "wrong")
+
+
+def test_every_picture_is_told_in_words(visits):
+    pictures = [(name, *one) for name, seen in visits.items() for one in seen["alts"] + seen["labels"]]
+    assert pictures
+    mute = [one for one in pictures if len(one[1].strip()) < 10 or FILE_NAME.search(one[1].strip())]
+    assert not mute, "\n".join(map(str, mute))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pages_are_accessible(visits, theme):
+    found = findings(visits, theme)
+    assert not found, "\n".join(found)
+
+
+@functools.cache
+def sent(path: Path) -> int:
+    """Bytes of a file as a web server sends it: text compressed."""
+    content = path.read_bytes()
+    return min(len(content), len(gzip.compress(content, 6)))
+
+
+def test_no_page_is_heavy(visits):
+    rows = []
+    for name, seen in visits.items():
+        files = {local_path(address) for address in seen["requests"]}
+        size = sum(path.stat().st_size for path in files)
+        rows.append((name, sum(map(sent, files)), size, len(files), seen["loaded"], seen["ready"]))
+    report = ROOT / "_run" / "page_weights.csv"
+    report.parent.mkdir(exist_ok=True)
+    with report.open("w", newline="", encoding="utf-8") as file:
+        header = ("page", "bytes_sent", "bytes_on_disk", "files", "load_ms", "with_mathematics_ms")
+        csv.writer(file).writerows([header, *sorted(rows, key=lambda row: -row[1])])
+    assert not [row[:2] for row in rows if row[1] > MOST_BYTES]
+
+
+@pytest.fixture(scope="module")
+def server(html):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=html)) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+@pytest.mark.parametrize("from_disk", [False, True])
+def test_search_finds_the_page(html, server, desk, from_disk):
+    desk.goto(f"{html.as_uri() if from_disk else server}/search.html?q=spectral+entropy")
+    result = desk.locator("#search-results li a[href*='13_spectral_loss']").first
+    result.wait_for(timeout=20_000)
+    result.click()
+    desk.wait_for_url("**/notebooks/13_spectral_loss.html*")
+    assert "spectral" in desk.title().lower()
+
+
+def test_button_turns_the_dark_on_and_it_stays(html, desk):
+    background = "getComputedStyle(document.body).backgroundColor"
+    desk.goto((html / "book" / "cell.html").as_uri())
+    button = desk.locator("button.theme-switch-button:visible").first
+    bright = desk.evaluate(background)
+    for _ in range(3):  # auto, light, dark
+        if desk.evaluate("document.documentElement.dataset.theme") != "dark":
+            button.click()
+    assert desk.evaluate("document.documentElement.dataset.theme") == "dark"
+    dark = desk.evaluate(background)
+    assert max(map(int, re.findall(r"\d+", dark)[:3])) < 60 < min(map(int, re.findall(r"\d+", bright)[:3]))
+    desk.goto((html / "book" / "tissue.html").as_uri())
+    assert desk.evaluate(background) == dark
+
+
+def test_reader_with_a_dark_system_gets_dark_pages_and_drawings(html, chromium):
+    page = chromium.new_context(viewport=DESK, color_scheme="dark").new_page()
+    page.goto((html / "book" / "tour.html").as_uri())
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    grounds = page.evaluate(
+        "[...document.querySelectorAll('article img')].map(one => [one.src, getComputedStyle(one).backgroundColor])"
+    )
+    drawing = page.locator("article img[src$='17_figures_1.svg']")
+    drawn = np.asarray(Image.open(BytesIO(drawing.screenshot())).convert("L"))
+    page.context.close()
+    assert drawn[2, 2] < 60 < 180 < drawn.max(), "light ink on dark paper"
+    assert grounds
+    for source, ground in grounds:
+        assert ground == ("rgba(0, 0, 0, 0)" if source.endswith(".svg") else "rgb(255, 255, 255)"), source
+
+
+def test_a_movie_can_be_stopped(html, desk):
+    desk.goto((html / "notebooks" / "05_reentry.html").as_uri())
+    desk.evaluate(READY)
+    movie, still = desk.locator(".movie > picture > img"), desk.locator(".movie > img")
+    assert movie.is_visible() and not still.is_visible()
+    desk.get_by_label("stop").check()
+    assert still.is_visible() and not movie.is_visible()
+    assert still.bounding_box()["width"] == 300
+
+
+def test_demo_runs_within_the_book(html, desk):
+    """Beside the scripts and the keys of the theme."""
+    address = (html / "book" / "demo.html").as_uri()
+    desk.goto(address)
+    desk.select_option("#demo-speed", "fast")
+    desk.click("#demo-play")
+    desk.wait_for_function("forwardecgDemo.page.state().surrogate === 'done'", timeout=60_000)
+    assert desk.evaluate("forwardecgDemo.page.state().score.r2") > 0.95
+    desk.focus("#demo-sheet")
+    before = desk.evaluate("[forwardecgDemo.page.state().cursor.x, scrollX, scrollY]")
+    desk.keyboard.press("ArrowRight")
+    assert desk.evaluate("[forwardecgDemo.page.state().cursor.x, scrollX, scrollY]") == [before[0] + 1, *before[1:]]
+    assert desk.url == address, "no key of the theme turns the page"
+
+
+def test_menu_opens_on_a_phone(html, desk):
+    desk.set_viewport_size(PHONE)
+    desk.goto((html / "book" / "cell.html").as_uri())
+    chapter = desk.locator("a.internal[href$='book/limits.html'], a.internal[href='limits.html']").locator(
+        "visible=true"
+    )
+    assert chapter.count() == 0
+    desk.locator("button.primary-toggle:visible").first.click()
+    chapter.first.click()
+    desk.wait_for_url("**/book/limits.html")
+
+
+def test_keyboard_reaches_the_text_first(html, desk):
+    desk.goto((html / "book" / "cell.html").as_uri())
+    desk.keyboard.press("Tab")
+    where = "document.activeElement"
+    assert "main-content" in desk.evaluate(f"{where}.getAttribute('href') || ''") or "skip" in desk.evaluate(
+        f"{where}.id + {where}.className"
+    )
+    desk.wait_for_function(f"{where}.getBoundingClientRect().top >= 0", timeout=5000)  # it slides in
+    desk.keyboard.press("Enter")
+    desk.keyboard.press("Tab")
+    assert desk.evaluate(f"document.querySelector('#main-content').contains({where})")
+
+
+@pytest.mark.parametrize("name", ["notebooks/12_ablations", "book/index", "book/tour"])
+def test_wide_figure_is_readable_on_a_phone(html, desk, name):
+    desk.set_viewport_size(PHONE)
+    desk.goto((html / f"{name}.html").as_uri())
+    desk.evaluate(READY)
+    figures = desk.evaluate(
+        """[...document.querySelectorAll(".cell_output .output img, figure > a > img:not([src$='tour.svg'])")].map(one =>
+           [one.getBoundingClientRect().width, one.naturalWidth, one.closest('.output, a').clientWidth])"""
+    )
+    assert figures
+    assert all(width >= min(590, natural) and box <= PHONE["width"] for width, natural, box in figures), figures
+
+
+def test_page_prints_whole_and_without_this_machine(html, chromium, tmp_path):
+    target = tmp_path / "cell.pdf"
+    page = chromium.new_page()
+    pdf.print_page(page, html / "book" / "cell.html", "One cell", target)
+    page.close()
+    content = target.read_bytes()
+    assert content.startswith(b"%PDF") and content.rstrip().endswith(b"%%EOF")
+    assert len(re.findall(rb"/Type /Page\b", content)) >= 2
+    assert b"/Outlines" in content and b"/StructTreeRoot" in content
+    assert b"file:" not in content
+    assert [*tmp_path.iterdir()] == [target]
+
+
+def test_single_page_is_moved_to_where_its_addresses_hold(tmp_path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "index.html").write_text(
+        '<a href="book/index.html#document-a"></a><img src="_images/a.png"><script src="../_static/a.js"></script>'
+    )
+    moved = pdf.at_the_top(tmp_path, "book/index")
+    assert moved.parent == tmp_path
+    assert (
+        moved.read_text() == '<a href="#document-a"></a><img src="_images/a.png"><script src="_static/a.js"></script>'
+    )
+
+
+def test_pdf_without_a_browser_names_what_is_missing(monkeypatch):
+    monkeypatch.setattr(pdf.chromium, "find", lambda: None)
+    with pytest.raises(SystemExit, match="no Chromium: install"):
+        pdf.main()

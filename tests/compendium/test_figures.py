@@ -1,0 +1,160 @@
+"""A figure says what it shows and fits a dark page. The animation: a still and a loop, small, the same bytes each time, readable without sight."""
+
+import re
+from base64 import b64decode
+from io import BytesIO
+from itertools import combinations
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.colors import to_rgb
+from PIL import Image
+
+from compendium import figures
+from compendium.figures import animation
+
+N = 100
+Y, X = np.meshgrid(np.arange(N) - 50.0, np.arange(N) - 50.0, indexing="ij")
+ALT = 'A spiral wave; its tip is at "the center"'
+
+
+def spiral(n_t=60):
+    phase = np.arctan2(Y, X) - np.hypot(X, Y) / 16 - np.linspace(0, 12, n_t)[:, None, None]
+    return xr.DataArray(
+        np.clip(-55 + 100 * np.sin(phase), -85, 15),
+        dims=("time", "y_map", "x_map"),
+        coords={"time": 10.0 * np.arange(n_t)},
+    )
+
+
+def pictures(html):
+    """The still and the animated picture, in the order of the markup."""
+    return [Image.open(BytesIO(b64decode(data))) for data in re.findall(r'"data:image/webp;base64,([^"]+)"', html)]
+
+
+def shown(monkeypatch, draw):
+    import IPython.display
+    import matplotlib.pyplot as plt
+
+    found = {}
+    monkeypatch.setattr(
+        IPython.display, "display", lambda data, raw, metadata: found.update(data=data, metadata=metadata)
+    )
+    fig, ax = plt.subplots(figsize=(2, 2))
+    draw(ax)
+    figures.show(fig, ALT)
+    assert not plt.fignum_exists(fig.number)
+    (kind,) = {*found["data"]} - {"text/plain"}
+    assert found["metadata"][kind]["alt"] == ALT
+    return kind, found["data"][kind]
+
+
+def test_lines_are_shown_as_vectors_and_maps_as_pixels(monkeypatch):
+    figures.set_style()
+    kind, svg = shown(monkeypatch, lambda ax: ax.plot([0, 1], color="black"))
+    assert kind == "image/svg+xml" and "date" not in svg.lower()
+    assert (kind, svg) == shown(monkeypatch, lambda ax: ax.plot([0, 1], color="black")), "the same bytes each time"
+    assert "prefers-color-scheme: dark" in svg and 'stroke: #000000"] {stroke: #f0f0f0' in svg
+    kinds = [shown(monkeypatch, draw)[0] for draw in (
+        lambda ax: ax.imshow(np.eye(3)), lambda ax: ax.pcolormesh(np.eye(3)),
+        lambda ax: ax.scatter(*np.random.default_rng(0).random((2, 20_000))),
+    )]  # fmt: skip
+    assert kinds == ["image/png"] * 3
+
+
+def test_a_map_keeps_its_colors_in_a_third_of_the_bytes():
+    """The colors of viridis, read off the picture of a ramp."""
+    import matplotlib.pyplot as plt
+
+    figures.set_style()
+    fig = plt.figure(figsize=(5, 5))
+    fig.set_layout_engine("none")
+    fig.add_axes((0, 0, 1, 1)).imshow(np.linspace(0, 1, 250_000).reshape(500, 500))
+    png, width = figures._pixels(fig)
+    raw = BytesIO()
+    fig.savefig(raw, format="png", bbox_inches="tight", dpi=figures.SHARPNESS * 100)
+    plt.close(fig)
+    ours, theirs = (np.asarray(Image.open(BytesIO(one)).convert("RGB")).astype(int) for one in (png, raw.getvalue()))
+    assert width == round(ours.shape[1] / figures.SHARPNESS)
+    assert np.abs(ours - theirs).max() <= 12 and len(png) < len(raw.getvalue()) / 2
+
+
+def test_a_figure_without_words_is_refused():
+    with pytest.raises(ValueError, match="alt: expected a sentence"):
+        figures.show(None, " ")
+
+
+def test_markup_holds_a_still_and_a_loop_and_is_small():
+    html = animation(spiral(), 0.5, ALT).data
+    assert len(html) < 150_000
+    assert re.search(r'<picture><source media="\(prefers-reduced-motion: reduce\)" srcset="data:', html)
+    assert 'alt="A spiral wave; its tip is at &quot;the center&quot;"' in html and "max-width: 100%" in html
+    assert "50 mm × 50 mm, 0 to 590 ms" in html and "http" not in html
+    still, loop, stopped = pictures(html)
+    assert stopped == still and 'type="checkbox"> stop</label>' in html
+    assert (still.n_frames, loop.n_frames) == (1, 60) and loop.info["loop"] == 0
+    assert still.size == loop.size == (300, 300)
+
+
+def test_the_same_maps_give_the_same_bytes():
+    assert animation(spiral(8), 0.5, ALT).data == animation(spiral(8), 0.5, ALT).data
+
+
+def test_colors_are_those_of_the_scale_and_the_first_row_is_at_the_bottom():
+    V_m = spiral(3)
+    V_m[:, :50], V_m[:, 50:] = -85.0, 15.0
+    conductive = np.ones((N, N), bool)
+    conductive[:50, 50:] = False
+    loop = pictures(animation(V_m, 0.5, ALT, conductive=conductive).data)[1].convert("RGB")
+    for place, color in {(60, 250): (68, 1, 84), (240, 250): (153, 153, 153), (150, 100): (253, 231, 37)}.items():
+        assert np.abs(np.subtract(loop.getpixel(place), color)).max() < 12, place
+
+
+def test_bad_input_is_refused():
+    V_m = spiral(2)
+    with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\)"):
+        animation(V_m[0], 0.5, ALT)
+    with pytest.raises(ValueError, match="V_m: expected finite values"):
+        animation(V_m.where(V_m > 0), 0.5, ALT)
+    with pytest.raises(ValueError, match="alt: expected a sentence"):
+        animation(V_m, 0.5, " ")
+    with pytest.raises(ValueError, match=r"conductive: expected shape \(100, 100\), got \(3, 3\)"):
+        animation(V_m, 0.5, ALT, conductive=np.ones((3, 3), bool))
+
+
+# Color vision without one kind of cone: linear RGB to linear RGB (Machado, Oliveira and Fernandes 2009, severity 1).
+VISION = {
+    "all cones": (np.eye(3), 25),
+    "protan": ([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]], 25),
+    "deutan": ([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]], 25),
+    "tritan": ([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]], 15),
+}
+XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def linear(color) -> np.ndarray:
+    """sRGB without its transfer curve."""
+    c = np.array(color)
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+
+
+def cielab(rgb: np.ndarray) -> np.ndarray:
+    x = XYZ @ np.clip(rgb, 0, 1) / XYZ.sum(1)
+    f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_conditions_are_told_apart_by_every_kind_of_color_vision(vision):
+    """Distances in CIELAB: about 2 is just seen side by side, small marks apart need ten times that."""
+    matrix, least = VISION[vision]
+    seen = [cielab(np.array(matrix) @ linear(color)) for color in figures.COLORS.values()]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > least
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", figures.DARK_INK["#ffffff"]])
+def test_conditions_stand_out_from_light_and_dark_paper(paper):
+    """Contrast of WCAG 2, which asks for 3 of graphics; the orange of the palette has 2.5 on white."""
+    bright = [float(XYZ[1] @ linear(color)) + 0.05 for color in (*figures.COLORS.values(), to_rgb(paper))]
+    assert all(max(one, bright[-1]) / min(one, bright[-1]) > 2.4 for one in bright[:-1])

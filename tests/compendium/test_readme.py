@@ -1,0 +1,95 @@
+"""The README: its examples run as written, its numbers are the published ones, and what it names is there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+import forwardecg.solver.kernel  # noqa: F401  # names the folder of the compiled code
+from compendium.registry import BY_NAME, ROOT
+
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+# what is made smaller, and nothing else: 300 tissues take minutes
+SMALLER = {
+    "Recipe(n_sim=300)": "Recipe(n_sim=5, n_cells=60, dx=1.0, t_end=300.0, pool=4, min_activated=0.2)",
+}
+# what each example is for: printed after it by a line that the test adds
+SHOWN = {
+    "load_surrogate": "out.phi_e.sizes['time'] > 50 and bool((out.phi_e_low < out.phi_e_high).all())",
+    "load_or_simulate": "ds.sizes['sim'] == 5 and ecg.dims == ('sim', 'time_ecg') and reentry.sizes['sim'] > 0",
+    "export_tissue": "bool(abs(ds.V_m - small.V_m[2]).max() < 0.006)",
+    "twelve_leads": "ecg.sizes['lead'] == 12 and ds.sizes['time'] > 20",
+}
+
+
+def test_every_example_is_run_and_everything_made_smaller_is_there_once():
+    assert len(EXAMPLES) == len(SHOWN) == TEXT.count("```python")
+    for name in SHOWN:
+        assert sum(name in example for example in EXAMPLES) == 1
+    for text in SMALLER:
+        assert TEXT.count(text) == 1
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_example(name, tmp_path):
+    """As a script of a user's own, in a folder with the repository's small data and an empty cache."""
+    (example,) = (example for example in EXAMPLES if name in example)
+    for text, smaller in SMALLER.items():
+        example = example.replace(text, smaller)
+    indent = "    " if "__main__" in example else ""
+    (tmp_path / "example.py").write_text(f"{example}\n{indent}assert {SHOWN[name]}\n{indent}print('SHOWN')\n")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "small").symlink_to(ROOT / "data" / "small")
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "NUMBA_NUM_THREADS": "1"}
+    if "load_or_simulate" in example:
+        environment["FORWARDECG_DATA"] = str(tmp_path / "data")
+        (tmp_path / "data" / "cache").mkdir()
+        (tmp_path / "data" / "cache" / "numba").symlink_to(Path(numba.config.CACHE_DIR).parent)  # compiled code alone
+    run = subprocess.run(
+        [sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert run.returncode == 0 and run.stdout.endswith("SHOWN\n"), run.stdout + run.stderr
+
+
+def test_numbers_of_the_findings_are_the_published_ones():
+    published = json.loads((ROOT / "data" / "results" / "headline.json").read_text(encoding="utf-8"))
+    section = TEXT.partition("## What was found")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.+) \| (-?[\d.]+) \| `(\w+)` \|$", section, re.MULTILINE)
+    assert len(rows) >= 5
+    for what, number, key in rows:
+        digits = len(number.partition(".")[2])
+        assert number == f"{published[key]['value']:.{digits}f}", what
+    # in the prose there is the paper's own number alone
+    prose = re.sub(r"^\|.*$", "", section, flags=re.MULTILINE)
+    assert {*re.findall(r"\d+\.\d+", prose)} == {"0.99"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", ".github/PULL_REQUEST_TEMPLATE.md"])
+def test_what_the_front_door_names_is_there(name):
+    text = (ROOT / name).read_text(encoding="utf-8").partition("<!-- headline:begin -->")[0]
+    targets = {*re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)}
+    assert {*re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE)} <= targets
+    pages = {path.stem for path in (ROOT / "book").rglob("*.md")} | {*BY_NAME}
+    listed = {*re.findall(r"\*(\w+)\*", text.partition("| page | for |")[2].partition("\n## ")[0])}
+    listed |= {*re.findall(r"page \*(\w+)\*", text)}
+    assert listed <= pages
+    for path in re.findall(r"\]\(([\w./-]+)\)", text):
+        assert (ROOT / path).is_file(), path
+    for path in re.findall(r"`((?:book|tools|tests|data|src|notebooks)/[\w./-]+)`", text):
+        assert (ROOT / path).exists() or "NN" in path, path
+
+
+def test_the_picture_is_there_and_comes_first():
+    picture = re.search(r"!\[(.+)\]\((.+)\)", TEXT)
+    assert (ROOT / picture[2]).is_file() and len(picture[1]) > 40
+    assert picture.start() < TEXT.index("\n## "), "people decide in twenty seconds"
+
+
+def test_no_address_but_the_papers():
+    assert not re.findall(r"https?://|doi\.org|badge|shields", TEXT)

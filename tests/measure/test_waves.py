@@ -1,0 +1,113 @@
+"""Features read off traces whose activation time, duration, slope and speed are known in closed form."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from forwardecg.measure.waves import activation_time, apd90, conduction_velocity, dvdt_max
+from forwardecg.solver.calibration import converged_cv
+from forwardecg.solver.simulation import simulate
+from forwardecg.tissue.cell import FK_CAF
+from forwardecg.tissue.sheet import healthy
+from forwardecg.tissue.stimulus import edge_stimulus
+
+T = np.arange(0.0, 301.0)
+
+
+def beat(lat, rise=25.0, fall=-0.5):
+    """Up from -85 to 15 mV at ``rise`` mV/ms, through -35 mV at ``lat``, and down again at ``fall`` mV/ms; (time, *lat.shape)."""
+    t = T.reshape(-1, *[1] * np.ndim(lat))
+    upstroke, peak_at = -35 + rise * (t - lat), lat + 50 / rise
+    V = np.clip(np.where(t < peak_at, upstroke, 15 + fall * (t - peak_at)), -85, 15)
+    return xr.DataArray(V, dims=("time", "y", "x")[: V.ndim], coords={"time": T})
+
+
+def test_activation_time_is_interpolated_between_samples():
+    lat = np.array([[10.0, 20.25], [33.7, 47.49]])
+    assert np.allclose(activation_time(beat(lat)), lat, atol=1e-9)
+
+
+def test_activation_time_is_the_first_beat_and_nan_without_one():
+    first, second = beat(np.array([40.0, 40.0])), beat(np.array([250.0, 250.0]))
+    V_m = first + second + 85
+    V_m[:, 1] = -36.0  # just below the threshold all the time
+    lat = activation_time(V_m)
+    assert lat[0] == pytest.approx(40) and np.isnan(lat[1])
+    assert np.isnan(apd90(V_m)[1])
+
+
+def test_a_record_that_begins_within_a_beat_is_activated_by_the_next_one():
+    """Being above the threshold is no crossing of it."""
+    V_m = beat(np.array([200.0, 200.0]))
+    V_m[:30] = 10.0
+    V_m[:, 1] = 10.0
+    lat = activation_time(V_m)
+    assert lat[0] == pytest.approx(200) and np.isnan(lat[1])
+
+
+def test_apd90_is_the_time_above_ten_percent_of_the_amplitude():
+    """Down 90 mV of 100 at 0.5 mV/ms takes 180 ms, and the peak comes 2 ms after the threshold."""
+    V_m = beat(np.array([10.0, 50.0]))
+    assert np.allclose(apd90(V_m), 182, atol=1e-9)
+    assert np.isnan(apd90(V_m.isel(time=T < 150))).all(), "not yet repolarized: no duration"
+
+
+def test_apd90_ignores_a_repolarization_before_the_beat():
+    V_m = beat(np.array([100.0]))
+    V_m[:20] = -70.0  # falls to rest at 20 ms, as after a beat before the record
+    V_m[0] = -85.0
+    assert apd90(V_m)[0] == pytest.approx(182)
+
+
+def test_dvdt_max_is_the_slope_of_the_upstroke_whatever_the_sampling():
+    assert np.allclose(dvdt_max(beat(np.array([50.0, 60.5]), rise=12.0)), 12.0)
+    V_m = beat(np.array([50.0]), rise=4.0)
+    assert dvdt_max(V_m.isel(time=slice(None, None, 4)))[0] == pytest.approx(4.0)  # mV/ms, not mV a sample
+    assert dvdt_max(V_m.transpose())[0] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, np.pi / 4, 2.0])
+def test_velocity_of_a_plane_wave_is_its_speed_in_every_direction(angle):
+    dx, cv = 0.5, 0.7
+    y, x = np.meshgrid(np.arange(20) * dx, np.arange(30) * dx, indexing="ij")
+    lat = xr.DataArray((x * np.cos(angle) + y * np.sin(angle)) / cv + 50, dims=("y", "x"))
+    speed = conduction_velocity(lat, dx).values
+    assert np.allclose(speed[2:-2, 2:-2], cv, rtol=1e-9)
+    assert np.isnan(speed).sum() == 20 * 30 - 16 * 26, "the rim has no central difference"
+    assert np.allclose(conduction_velocity(lat, 2 * dx).values[2:-2, 2:-2], 2 * cv)
+
+
+def test_velocity_is_unknown_beside_cells_that_were_never_activated():
+    lat = xr.DataArray(np.arange(15.0) * np.ones((15, 1)), dims=("y", "x"))
+    lat[7, 7] = np.nan
+    speed = conduction_velocity(lat, 1.0, reach=1)
+    assert np.isnan(speed[7, 6]) and np.isnan(speed[6, 7]) and speed[6, 6] == pytest.approx(1)
+
+
+def test_a_simulated_plane_wave_has_the_velocity_of_its_diffusivity():
+    shape, dx, D = (12, 100), 0.5, 0.14
+    ds = simulate(healthy(shape, dx, D), [edge_stimulus(shape, dx)], t_end=90, frame_interval=1.0)
+    inner = np.s_[2:-2, 20:80]
+    assert np.nanmedian(conduction_velocity(ds.lat, dx)[inner]) == pytest.approx(
+        converged_cv(FK_CAF) * np.sqrt(D / 0.1), rel=0.01
+    )
+    V_m = ds.V_m.rename(y_map="y", x_map="x")
+    assert np.allclose(activation_time(V_m)[inner], ds.lat[inner], atol=0.3), (
+        "maps and solver agree on the activation time"
+    )
+
+
+def test_bad_input_is_refused():
+    V_m = beat(np.array([[50.0]]))
+    for feature in (activation_time, apd90, dvdt_max):
+        with pytest.raises(ValueError, match="V_m: expected a dim and a coordinate 'time'"):
+            feature(V_m.rename(time="t"))
+        with pytest.raises(ValueError, match="V_m: expected a dim and a coordinate 'time'"):
+            feature(V_m.drop_vars("time"))
+        with pytest.raises(ValueError, match="V_m: expected finite values in mV"):
+            feature(V_m.where(V_m < 10))
+    lat = activation_time(V_m)
+    with pytest.raises(ValueError, match=r"lat: expected dims \(y, x\) and dx > 0"):
+        conduction_velocity(lat[0], 0.5)
+    with pytest.raises(ValueError, match=r"lat: expected dims \(y, x\) and dx > 0"):
+        conduction_velocity(lat, 0.0)
