@@ -5,14 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := .venv-bench
+# uv is quicker where it is on the path; the versions are those of the lock either way
+UV := $(shell command -v uv)
+install = @$(if $(UV),"$(UV)" pip install --python $(1)/bin/python -q,$(1)/bin/python -m pip install --disable-pip-version-check -qq)
 export NB SET
 
-.PHONY: help book pdf test reproduce reproduce-all experiments run lab bench serve clean
+.PHONY: help book pdf test quick reproduce reproduce-all experiments run lab bench serve clean
 
 help:
 	@echo "make book       execute what has changed, render the book to _build/html/index.html"
 	@echo "make pdf        the book as one PDF, _build/forwardecg.pdf; prints with the system's Chromium (3 minutes)"
 	@echo "make test       unit and physics tests, every notebook at a small scale, the book"
+	@echo "make quick      the tests of the package alone: physics, data, learning; 2 minutes"
 	@echo "make reproduce  execute everything from nothing in a copy, compare the headline numbers"
 	@echo "make reproduce-all  the same with every seed, fold and ablation trained anew: hours; stop it and repeat, it goes on"
 	@echo "make experiments  all folds, seeds and searches behind the tables: hours, found in the cache where they are done"
@@ -37,6 +41,9 @@ test: $(READY)
 	@$(BIN)/ruff format --check -q src experiments tests tools benchmarks notebooks book/_ext task_book.py task_notebooks.py
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/compendium/test_smoke.py tests
+
+quick: $(READY)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix tests/,test_house.py tissue ecg solver data measure surrogates)
 
 reproduce: $(READY)
 	@$(BIN)/python -u -m compendium.reproduce
@@ -65,32 +72,31 @@ clean:
 
 # The stamp comes last: an interrupted installation leaves none, and the next make goes on with it.
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "Python 3.11 or newer is needed, and $(PYTHON) is not: name one, as in PYTHON=python3.12 make $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "$(PYTHON) lacks venv or ensurepip: install it (on Debian and Ubuntu the package python3-venv) and repeat"; exit 1; }
 	@rm -f $(VENV)/.ready*
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
 	@echo "Installing the environment into $(VENV), once: 2 to 15 minutes (on Linux PyTorch brings several GB, unless TORCH_INDEX names its CPU wheels)"
-	@test -z "$(TORCH_INDEX)" || $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps \
-	  --index-url "$(TORCH_INDEX)" "$$(grep '^torch==' requirements.lock)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements.lock
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
+	$(if $(TORCH_INDEX),$(call install,$(VENV)) --no-deps --index-url "$(TORCH_INDEX)" "$$(grep '^torch==' requirements.lock)")
+	$(call install,$(VENV)) -r requirements.lock
+	$(call install,$(VENV)) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.ready-lab: $(READY)
 	@echo "Installing JupyterLab into $(VENV), once"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --constraint requirements.lock --editable ".[lab]"
+	$(call install,$(VENV)) --constraint requirements.lock --editable ".[lab]"
 	@touch $@
 
 # Finitewave needs numpy < 2, and numpy 1.26 a Python that it was built for
 $(BENCH)/.ready: benchmarks/requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null || \
+	@"$(PYTHON)" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null || \
 	  { echo "Python 3.11 or 3.12 with venv is needed, and $(PYTHON) is not: name one, as in PYTHON=python3.12 make bench"; exit 1; }
 	@rm -f $@
-	@$(BENCH)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(BENCH)
 	@echo '*' > $(BENCH)/.gitignore
 	@echo "Installing the environment of the benchmark into $(BENCH), once: 1 to 5 minutes"
-	@$(BENCH)/bin/python -m pip install -qq --disable-pip-version-check -r benchmarks/requirements.lock
-	@$(BENCH)/bin/python -m pip install -qq --disable-pip-version-check --no-deps --editable .
+	$(call install,$(BENCH)) -r benchmarks/requirements.lock
+	$(call install,$(BENCH)) --no-deps --editable .
 	@touch $@

@@ -7,14 +7,14 @@ from pytask import PythonNode, task
 
 sys.path.insert(0, str(Path(__file__).parent / "src"))
 
-from compendium import claims as reproduction
-from compendium import headline, render
+from compendium import claims, headline, render
 from compendium.execute import NotebookError, hold_lock
+from compendium.record import closure
 from compendium.registry import NOTEBOOKS, ROOT, RUNS
 
 RESULTS = ROOT / "data" / "results"
 HTML = ROOT / "_build" / "html"
-MERGED, CLAIMS = RESULTS / "headline.json", RESULTS / "reproduction.csv"
+MERGED, JUDGED = RESULTS / "headline.json", RESULTS / "reproduction.csv"
 
 
 @task(
@@ -32,12 +32,12 @@ def task_headline(headlines, readme, produces):
 @task(
     kwargs={
         "runs": [ROOT / "data" / name for name in RUNS],
-        "code": [ROOT / "tools" / "reproduction.py", ROOT / "src" / "forwardecg" / "comparison.py"],
-        "produces": CLAIMS,
+        "code": [Path(claims.__file__), *closure(Path(claims.__file__))],
+        "produces": JUDGED,
     }
 )
-def task_reproduction(runs, code, produces):
-    reproduction.publish(RESULTS)
+def task_claims(runs, code, produces):
+    claims.publish(RESULTS)
 
 
 @task(
@@ -47,20 +47,20 @@ def task_reproduction(runs, code, produces):
             ROOT / name for name in ("_config.yml", "_toc.yml", "requirements.lock", "pyproject.toml", "CITATION.cff")
         ],
         # the reference is made of its docstrings
-        "package": sorted((ROOT / "src" / "forwardecg").glob("*.py")),
+        "package": sorted(path for path in (ROOT / "src").rglob("*.py*") if path.suffix != ".pyc"),
         "notebooks": [notebook.published for notebook in NOTEBOOKS],
-        "numbers": [MERGED, CLAIMS],
+        "numbers": [MERGED, JUDGED],
         # pictures, and what can be downloaded
-        "files": [path for path in sorted(RESULTS.rglob("*.*")) if path not in (MERGED, CLAIMS)] or None,
-        "lists": [ROOT / "tools" / "registry.py", *(notebook.source for notebook in NOTEBOOKS)],
+        "files": [path for path in sorted(RESULTS.rglob("*.*")) if path not in (MERGED, JUDGED)] or None,
+        "sources": [notebook.source for notebook in NOTEBOOKS],  # their headers speak of the pages
         "produces": {"page": HTML / "index.html", "stamp": HTML / "made_from.txt"},
     }
 )
-def task_book(pages, settings, package, notebooks, numbers, files, lists, produces):
+def task_book(pages, settings, package, notebooks, numbers, files, sources, produces):
     __tracebackhide__ = True
     hold_lock(ROOT / "_run")
     done = render.build(ROOT, *render.STRICT)
     if done.returncode:
         raise NotebookError(f"the book was not built:\n{done.stderr}")
-    sources = [*pages, *settings, *package, *notebooks, *numbers, *(files or ()), *lists]
-    produces["stamp"].write_text(render.fingerprint(sources), encoding="utf-8", newline="\n")
+    made_from = [*pages, *settings, *package, *notebooks, *numbers, *(files or ()), *sources]
+    produces["stamp"].write_text(render.fingerprint(made_from), encoding="utf-8", newline="\n")

@@ -1,6 +1,6 @@
 """The notebooks: execute those whose source, imported modules or upstream results have changed.
 
-What each needs and makes is in ``src/compendium/registry.py``; how one is executed and published in ``execute.py`` beside it.
+What each needs and makes is in its header; ``src/compendium/registry.py`` reads it, ``execute.py`` executes and publishes.
 """
 
 import sys
@@ -10,6 +10,7 @@ from pytask import PythonNode, console, task
 
 sys.path.insert(0, str(Path(__file__).parent / "src"))
 from compendium.execute import execute
+from compendium.header import hash_without_page
 from compendium.record import SOURCES, closure
 from compendium.registry import NOTEBOOKS, ROOT
 from forwardecg.cache import code_hash
@@ -22,7 +23,8 @@ def say(line: str) -> None:
 
 for _notebook in NOTEBOOKS:
     _depends = {
-        "source": _notebook.source,
+        # what the header says of the page, such as its question and answer, is none of this task's business
+        "source": PythonNode(value=_notebook.source, hash=hash_without_page),
         "results": {name: ROOT / "data" / name for name in _notebook.needs},
         # the code of the imported modules: an edited docstring, or comment on a line of its own, makes nothing stale
         "modules": {

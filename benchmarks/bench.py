@@ -21,6 +21,7 @@ from forwardecg.ecg.leadfield import lead_field
 from forwardecg.solver.kernel import advance
 from forwardecg.solver.simulation import simulate, solve
 from forwardecg.tissue.cell import FK_MLR1
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import healthy, with_fibers
 from forwardecg.tissue.stimulus import edge_stimulus
 
@@ -46,8 +47,8 @@ def record(case, precision, n, quantity, values, unit):
 def ours(n: int, real, tissue=None) -> float:
     """ns per node-update of our kernel."""
     tissue = tissue or healthy((n, n), DX, D)
-    stimulus, every = edge_stimulus((n, n), DX), WARM * DT
-    states = solve(tissue, [stimulus], t_end=2 * every, every=every, fk=FK_MLR1, dt=DT, calibrated=False, real=real)
+    stimulus, every = edge_stimulus(Grid((n, n), DX)), WARM * DT
+    states = solve(tissue, [stimulus], t_end=2 * every, every=every, cell=FK_MLR1, dt=DT, calibrated=False, dtype=real)
     next(states), next(states)
     start = perf_counter()
     next(states)
@@ -61,7 +62,7 @@ class Theirs:
         import fw  # here, since the worker processes do without it
 
         self.advance, self.n = fw.advance, n
-        self.model = fw.build((n, n), DX, DT, D, FK_MLR1, [edge_stimulus((n, n), DX)], npfloat)
+        self.model = fw.build((n, n), DX, DT, D, FK_MLR1, [edge_stimulus(Grid((n, n), DX))], npfloat)
         self.advance(self.model, WARM, initialize=True)
         self.state = {name: getattr(self.model, name).copy() for name in "uvw"} | {"t": self.model.t, "step": WARM}
         self.advance(self.model, 2)
@@ -121,7 +122,7 @@ def ecg(theirs):
     u = theirs.model.u[1:-1, 1:-1].astype(np.float32)
     block = np.zeros((FRAMES, *u.shape))
     for side in ELECTRODES:
-        electrodes = grid_electrodes((n, n), DX, side, side)
+        electrodes = grid_electrodes(Grid((n, n), DX), side, side)
         start = perf_counter()
         field = lead_field(healthy((n, n), DX, D), electrodes).reshape(-1, n * n)
         setup = perf_counter() - start
@@ -151,8 +152,8 @@ def ecg(theirs):
 
 def one_tissue(_=None, n: int = 200) -> None:
     """A tissue from rest to the end of its beat, with one electrode, as the data set has it."""
-    tissue, electrode = healthy((n, n), DX, D), center_electrode((n, n), DX)
-    simulate(tissue, [edge_stimulus((n, n), DX)], t_end=700.0, electrodes=electrode)
+    tissue, electrode = healthy((n, n), DX, D), center_electrode(Grid((n, n), DX))
+    simulate(tissue, [edge_stimulus(Grid((n, n), DX))], t_end=700.0, electrodes=electrode)
 
 
 def ready(barrier) -> None:

@@ -20,23 +20,29 @@ from forwardecg.data.recipe import read_recipe
 from forwardecg.data.store import load_or_simulate
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import lead_field
-from forwardecg.ecg.pixels import map_lead_field, upscaled_faces
+from forwardecg.ecg.pixels import map_lead_field, upscale_faces
 from forwardecg.paths import MODELS, RESULTS, progress
 from forwardecg.solver.simulation import simulate
 from forwardecg.surrogates.predict import load_surrogate
 from forwardecg.surrogates.structured.data import MapSet
-from forwardecg.surrogates.structured.fronts import fronts
-from forwardecg.surrogates.structured.model import Inputs, Structured, StructuredConfig, inner_gradients, inputs
-from forwardecg.surrogates.structured.model import lead_field as pixel_lead_field
+from forwardecg.surrogates.structured.fronts import read_fronts
+from forwardecg.surrogates.structured.model import (
+    Inputs,
+    Structured,
+    StructuredConfig,
+    batched_lead_field,
+    inner_gradients,
+    make_inputs,
+)
 from forwardecg.surrogates.structured.task import StructuredTask
-from forwardecg.surrogates.train import TrainConfig, fit, seeded
+from forwardecg.surrogates.train import TrainConfig, fit, initialize
 from forwardecg.surrogates.weights import load_models
 from forwardecg.tissue.sheet import Tissue
 
 N_CALLS, N_FRAMES, N_LEADS = 20, 160, 16
 
 
-def timed(f, calls: int = N_CALLS) -> float:
+def time_calls(f, calls: int = N_CALLS) -> float:
     """Median seconds of a call."""
     f()
     seconds = []
@@ -52,44 +58,44 @@ def inference(ds, recipe) -> dict[str, float]:
     V_m, dx = ds.V_m[0, :N_FRAMES].load(), recipe.dx * recipe.pool
     places = Electrodes(recipe.electrodes.positions[1 : 1 + N_LEADS], recipe.electrodes.names[1 : 1 + N_LEADS])
     surrogate, u = load_surrogate(), torch.from_numpy(to_u(V_m.values.astype(np.float32)))
-    seen = Inputs(*(z[None] for z in inputs(fronts(u, dx, 5.0), dx, 5.0)))
+    seen = Inputs(*(z[None] for z in make_inputs(read_fronts(u, dx, 5.0), dx, 5.0)))
     D, conductive = ds.D[0].values.astype(float), ds.conductive[0].values
     tissue, share = Tissue(D=D, conductive=conductive, dx=recipe.dx), np.ones(u.shape[1:])
     fine = np.random.default_rng(0).random((N_FRAMES, *recipe.shape), np.float32)
-    L, known = lead_field(tissue, places).astype(np.float32), upscaled_faces(D, conductive, recipe.pool)
+    L, known = lead_field(tissue, places).astype(np.float32), upscale_faces(D, conductive, recipe.pool)
     weights = map_lead_field(known.D_x, known.D_y, share, dx, places).astype(np.float32)
     D_pixels = surrogate.models[0](seen)
-    (seq2seq,), card = load_models(MODELS / "seq2seq.safetensors")
+    (seq2seq,), card = load_models(MODELS / "paper.safetensors")
     pooled = torch.nn.functional.avg_pool2d(u, 2)[None, ::2]
     pooled = torch.nn.functional.pad(pooled, (0, 0, 0, 0, 0, len(card["time"]) - pooled.shape[1]))
     t = torch.tensor(card["time"])
     with torch.no_grad():
         return {
-            "predict, 5 networks, bands": timed(
+            "predict, 5 networks, bands": time_calls(
                 lambda: surrogate.predict(V_m, dx=dx, dt=5.0, electrodes=places, unit="mV")
             ),
-            "fronts and inputs": timed(lambda: inputs(fronts(u, dx, 5.0), dx, 5.0)),
-            "one network": timed(lambda: surrogate.models[0](seen)),
-            "one network, 64 tissues, each": timed(
+            "fronts and inputs": time_calls(lambda: make_inputs(read_fronts(u, dx, 5.0), dx, 5.0)),
+            "one network": time_calls(lambda: surrogate.models[0](seen)),
+            "one network, 64 tissues, each": time_calls(
                 lambda: surrogate.models[0](Inputs(*(z.expand(64, *z.shape[1:]) for z in seen))), 20
             )
             / 64,
-            "operator on the pixels": timed(
-                lambda: pixel_lead_field(D_pixels, *inner_gradients(u.shape[1:], dx, places))  # type: ignore[arg-type]
+            "operator on the pixels": time_calls(
+                lambda: batched_lead_field(D_pixels, *inner_gradients(u.shape[1:], dx, places))  # type: ignore[arg-type]
             ),
-            "product on the pixels": timed(lambda: np.tensordot(weights, u.numpy(), ((1, 2), (1, 2)))),
-            "exact lead field, known D: build": timed(lambda: lead_field(tissue, places)),
-            "exact lead field, known D: product": timed(lambda: np.tensordot(L, fine, ((1, 2), (1, 2)))),
-            "paper's seq2seq, one lead": timed(lambda: seq2seq(pooled, t)),
-            "paper's seq2seq, one lead, 64 tissues, each": timed(
+            "product on the pixels": time_calls(lambda: np.tensordot(weights, u.numpy(), ((1, 2), (1, 2)))),
+            "exact lead field, known D: build": time_calls(lambda: lead_field(tissue, places)),
+            "exact lead field, known D: product": time_calls(lambda: np.tensordot(L, fine, ((1, 2), (1, 2)))),
+            "paper's seq2seq, one lead": time_calls(lambda: seq2seq(pooled, t)),
+            "paper's seq2seq, one lead, 64 tissues, each": time_calls(
                 lambda: seq2seq(pooled.expand(64, *pooled.shape[1:]), t)
             )
             / 64,
-            "simulation of the tissue": timed(lambda: simulated(recipe, places), 3),
+            "simulation of the tissue": time_calls(lambda: simulate_tissue(recipe, places), 3),
         }
 
 
-def simulated(recipe, places):
+def simulate_tissue(recipe, places):
     drawn = draw_tissue(recipe, 0)
     return simulate(drawn.tissue, drawn.stimuli, t_end=800.0, electrodes=places, pool=recipe.pool, stop_at_rest=True)
 
@@ -100,7 +106,7 @@ def training(ds) -> dict[str, float]:
     for threads in (1, 2):
         torch.set_num_threads(threads)
         for precision in ("float32", "bfloat16"):
-            model, task = seeded(lambda: Structured(StructuredConfig()), 0), StructuredTask(part, part.subset([0]))
+            model, task = initialize(lambda: Structured(StructuredConfig()), 0), StructuredTask(part, part.subset([0]))
             history = fit(model, task, TrainConfig(epochs=5, lr=8e-3, ema=0.98, precision=precision))
             found[f"epoch of 32 tissues, {precision}, {threads} thread{'s' * (threads > 1)}"] = history.seconds[
                 1:
@@ -109,7 +115,7 @@ def training(ds) -> dict[str, float]:
     batch = Inputs(*(z[:8] for z in part.inputs[0]))
     compiled = torch.compile(model)
     for name, network in (("plain", model), ("compiled", compiled)):
-        found[f"forward and backward of 8 tissues, {name}"] = timed(
+        found[f"forward and backward of 8 tissues, {name}"] = time_calls(
             lambda net=network: net(batch).D_xx.sum().backward()
         )
     return found

@@ -21,6 +21,7 @@ from forwardecg.contract import V_SPAN
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import lead_field
 from forwardecg.tissue.cell import FK_CAF
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import fibrotic, healthy
 from forwardecg.tissue.stimulus import focal_stimulus
 
@@ -31,9 +32,9 @@ PLACES = {
 }  # fmt: skip
 TARGET = Path(__file__).resolve().parents[1] / "data" / "small" / "finitewave.npz"
 
-sheet = fibrotic(healthy(SHAPE, DX, D), np.random.default_rng(11), "patchy")
+sheet = fibrotic(healthy(SHAPE, DX, D), "patchy", seed=11)
 sheet = replace(sheet, D=np.full(SHAPE, D))  # Finitewave takes one D; what is not fibrosis conducts alike
-stimulus = focal_stimulus(SHAPE, DX, 4.0, 12.0, radius=6.0)
+stimulus = focal_stimulus(Grid(SHAPE, DX), 4.0, 12.0, radius=6.0)
 cell = replace(FK_CAF, name="FK-CAF, one tau_v_minus", tau_v_minus_low=FK_CAF.tau_v_minus_high)
 model = fw.build(SHAPE, DX, DT, D, cell, [stimulus])
 model.cardiac_tissue.mesh[1:-1, 1:-1][~sheet.conductive] = 2  # fibrosis, in its words

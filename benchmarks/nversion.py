@@ -47,7 +47,7 @@ def ours(tensor: str, dx: float) -> np.ndarray:
     edges_x, edges_y = cells(SIZE_X, dx), cells(SIZE_Y, dx)
     tissue = healthy((edges_y.size - 1, edges_x.size - 1), dx, D_ALONG)
     tissue = with_fibers(tissue, 0.0, D_ALONG / D_ACROSS) if tensor == "anisotropic" else tissue
-    run = dict(t_end=T_END[tensor], every=T_END[tensor], fk=FK_MLR1, dt=DT, calibrated=False, real=np.float64)
+    run = dict(t_end=T_END[tensor], every=T_END[tensor], cell=FK_MLR1, dt=DT, calibrated=False, dtype=np.float64)
     *_, last = solve(tissue, stimuli(edges_x, edges_y), **run)
     return np.where(last.lat < 0, np.nan, last.lat)
 

@@ -1,113 +1,91 @@
 """The ablations of the paper's architecture: one part changed at a time, everything else, seeds and budget, the same.
 
-Trained on the training tissues of the split, chosen on its validation tissues, scored on the 300 tissues of the test set.
+Network on the training tissues of the split, chosen on its validation tissues, scored on the 300 tissues of the test set.
 Maps of 25 x 25 pixels and 24 epochs, so that a training takes half a minute on one core; the published network has 50 x 50
-and 40 (what that changes: `conditions.sensitivity`, `ablations_budget`).
+and 40 (what that changes: `shifts.sensitivity`, `ablations_budget`).
 """
 
 from dataclasses import replace
+from itertools import product
+from typing import Any
 
-import numpy as np
-import pandas as pd
+from experiments.common import PAPER, SEEDS, Maps, Run
+from experiments.score import tables
+from forwardecg.surrogates.paper.model import Seq2SeqConfig
+from forwardecg.surrogates.paper.task import Seq2SeqLoss
 
-from experiments.common import (
-    FRAMES,
-    LOSS,
-    NET,
-    SEQ2SEQ,
-    central_ecg,
-    recipe,
-    resampled,
-    seq2seq,
-    sequences,
-    split,
-    stored,
-)
-from experiments.cross_validation import Rows
-from forwardecg.ecg.electrodes import center_electrode
-from forwardecg.measure.scores import scores, spectral_scores
-from forwardecg.surrogates.baselines import lead_field_on_maps
-from forwardecg.surrogates.paper.data import D_UNIT
-
-SEEDS = (0, 1, 2, 3, 4)
-SHORT, SMALL = replace(SEQ2SEQ, epochs=24), replace(NET, pixels=25)
+SHORT = replace(PAPER, config=replace(PAPER.config, epochs=24), maps=Maps(pixels=25), other="test", measures="few")
 LEARNING_RATES = (0.7e-3, 1.5e-3, 3e-3)  # the middle one is shared by all
 SQUARED = 1e3  # a delta that no error reaches: half the squared error
-EXTRA = np.arange(300)  # tissues of the test set
-
-PARTS: dict[str, dict] = {  # the parts that the paper names
+PARTS: dict[str, dict[str, Any]] = {  # the parts that the paper names
     "all parts": {},
-    "linear encoder": {"net": {"encoder": "linear"}},
-    "no time embedding": {"net": {"time": "none"}},
-    "no attention": {"net": {"attention": False}},
-    "no entropy term": {"loss": {"lambda_se": 0.0}},
+    "linear encoder": {"net": Seq2SeqConfig(encoder="linear")},
+    "no time embedding": {"net": Seq2SeqConfig(time="none")},
+    "no attention": {"net": Seq2SeqConfig(attention=False)},
+    "no entropy term": {"loss": Seq2SeqLoss(lambda_se=0.0)},
 }
 VARIANTS = PARTS | {
-    "learned time embedding": {"net": {"time": "learned"}},
-    "LSTM that looks back only": {"net": {"decoder": "lstm"}},
-    "dilated convolutions as decoder": {"net": {"decoder": "tcn"}},
-    "no decoder": {"net": {"decoder": "linear"}},
-    "KL divergence of the spectra": {"loss": {"spectral": "kl"}},
-    "log-spectral term": {"loss": {"spectral": "log"}},
-    "multi-resolution STFT": {"loss": {"spectral": "stft"}},
-    "constant entropy weight": {"loss": {"decay": False}},
-    "squared error for Huber": {"loss": {"delta": SQUARED}},
-    "no mirror images or turns": {"loss": {"augment": False}},
-    "loss not scaled by tissue": {"loss": {"scaled": False}},
+    "learned time embedding": {"net": Seq2SeqConfig(time="learned")},
+    "LSTM that looks back only": {"net": Seq2SeqConfig(decoder="lstm")},
+    "dilated convolutions as decoder": {"net": Seq2SeqConfig(decoder="tcn")},
+    "no decoder": {"net": Seq2SeqConfig(decoder="linear")},
+    "KL divergence of the spectra": {"loss": Seq2SeqLoss(spectral="kl")},
+    "log-spectral term": {"loss": Seq2SeqLoss(spectral="log")},
+    "multi-resolution STFT": {"loss": Seq2SeqLoss(spectral="stft")},
+    "constant entropy weight": {"loss": Seq2SeqLoss(decay=False)},
+    "squared error for Huber": {"loss": Seq2SeqLoss(delta=SQUARED)},
+    "no mirror images or turns": {"loss": Seq2SeqLoss(augment=False)},
+    "loss not scaled by tissue": {"loss": Seq2SeqLoss(scaled=False)},
 }
-MEASURES = ["sim", "r2", "r2_normalized", "correlation"]
 
 
-def trained(change: dict, seed: int, config=SHORT, net=SMALL, **more):
-    """One variant trained: how to predict ECGs, and its history."""
-    return seq2seq(
-        split(), seed, config, replace(net, **change.get("net", {})), replace(LOSS, **change.get("loss", {})), **more
-    )
+def _variant(name: str, change: dict[str, Any], seed: int, run: Run = SHORT, **labels: Any) -> Run:
+    return replace(run, **change).label(variant=name, seed=seed, **labels, set="")
 
 
-def tested(ecgs, sims=EXTRA, name: str = "test") -> pd.DataFrame:
-    return scores(*ecgs(sims, name)).assign(sim=sims)[MEASURES]
-
-
-def ablations(seeds=SEEDS) -> Rows:
+def ablations(seeds=SEEDS) -> list[Run]:
     """Every variant at one shared setting."""
-    for seed in seeds:
-        for variant, change in VARIANTS.items():
-            ecgs, history = trained(change, seed)
-            yield tested(ecgs), {"variant": variant, "seed": seed, "set": "test"}, history
+    return [_variant(*variant, seed) for seed in seeds for variant in VARIANTS.items()]
 
 
-def ablations_lr(seed: int = 0) -> Rows:
+def _at(lr: float, run: Run = SHORT) -> Run:
+    return replace(run, config=replace(run.config, lr=lr))
+
+
+def ablations_lr(seed: int = 0) -> list[Run]:
     """Every variant at three learning rates, on validation tissues."""
-    for variant, change in VARIANTS.items():
-        for lr in LEARNING_RATES:
-            ecgs, history = trained(change, seed, replace(SHORT, lr=lr))
-            yield (
-                tested(ecgs, split()["val"], "base"),
-                {"variant": variant, "seed": seed, "lr": lr, "set": "base"},
-                history,
-            )
+    chosen = replace(SHORT, part="val", other="")
+    return [_variant(*variant, seed, _at(lr, chosen), lr=lr) for variant in VARIANTS.items() for lr in LEARNING_RATES]
 
 
-def ablations_tuned(seeds=SEEDS) -> Rows:
-    """Every variant at the learning rate that was best for it in `ablations_lr`."""
+def best_rates() -> dict[str, float]:
+    """For each variant the learning rate that is best for it in `ablations_lr`."""
     found: dict[str, dict[float, float]] = {variant: {} for variant in VARIANTS}
-    for rows, labels, _ in ablations_lr():
-        found[labels["variant"]][labels["lr"]] = rows.r2.mean()
-    for seed in seeds:
-        for variant, change in VARIANTS.items():
-            lr = max(found[variant], key=found[variant].get)  # type: ignore[arg-type]
-            ecgs, history = trained(change, seed, replace(SHORT, lr=lr))
-            yield tested(ecgs), {"variant": variant, "seed": seed, "lr": lr, "set": "test"}, history
+    for run in ablations_lr():
+        ((_, table),) = tables(run)
+        found[run.labels["variant"]][run.labels["lr"]] = table.r2.mean()
+    return {variant: max(rates, key=rates.__getitem__) for variant, rates in found.items()}
 
 
-def ablations_budget(seeds=SEEDS, epochs=(6, 24, 48)) -> Rows:
+def ablations_tuned(seeds=SEEDS) -> list[Run]:
+    """Every variant at the learning rate that is best for it."""
+    best = best_rates()
+    return [
+        _variant(name, change, seed, _at(best[name]), lr=best[name])
+        for seed in seeds
+        for name, change in VARIANTS.items()
+    ]
+
+
+def ablations_budget(seeds=SEEDS, epochs=(6, 24, 48)) -> list[Run]:
     """The parts that the paper names at three budgets, for short training may hide what a part is worth."""
-    for n in epochs:
-        for seed in seeds:
-            for variant, change in PARTS.items():
-                ecgs, history = trained(change, seed, replace(SHORT, epochs=n))
-                yield tested(ecgs), {"variant": variant, "seed": seed, "budget": n, "set": "test"}, history
+    runs = {n: replace(SHORT, config=replace(SHORT.config, epochs=n)) for n in epochs}
+    return [
+        _variant(*variant, seed, run, budget=n)
+        for n, run in runs.items()
+        for seed in seeds
+        for variant in PARTS.items()
+    ]
 
 
 DECODERS = {
@@ -118,45 +96,41 @@ DECODERS = {
 }
 
 
-def ablations_attention(seeds=SEEDS) -> Rows:
+def ablations_attention(seeds=SEEDS) -> list[Run]:
     """Attention with each decoder: whether it matters may depend on what else carries news from one frame to another."""
-    for seed in seeds:
-        for decoder, name in DECODERS.items():
-            for attention in (True, False):
-                ecgs, history = trained({"net": {"decoder": name, "attention": attention}}, seed)
-                yield tested(ecgs), {"decoder": decoder, "attention": attention, "seed": seed, "set": "test"}, history
-
-
-def ablations_known_d(seeds=SEEDS) -> Rows:
-    """The same parts where the true D is an input: what do they do for a network that need not infer it?"""
-    sequence = {"no time, no attention, no decoder": {"net": {"time": "none", "attention": False, "decoder": "linear"}}}
-    for seed in seeds:
-        for variant, change in (PARTS | sequence).items():
-            ecgs, history = trained(change, seed, known_D=True)
-            yield tested(ecgs), {"variant": variant, "seed": seed, "set": "test"}, history
-        known = sequences(SMALL.pixels, FRAMES, tuple(EXTRA.tolist()), "test", known_D=True)
-        own, t = recipe("test"), stored("test").time.values
-        electrode, dx = center_electrode(own.shape, own.dx, own.z_mm), own.n_cells * own.dx / SMALL.pixels
-        formula = np.array(
-            [lead_field_on_maps(u[:, 0].numpy(), D_UNIT * u[0, 1].double().numpy(), dx, electrode) for u in known.u]
+    return [
+        replace(SHORT, net=Seq2SeqConfig(decoder=kind, attention=on)).label(
+            decoder=name, attention=on, seed=seed, set=""
         )
-        table = scores(central_ecg("test", EXTRA), resampled(formula, known.t.numpy(), t)).assign(sim=EXTRA)[MEASURES]
-        yield table, {"variant": "lead field on the same input", "seed": seed, "set": "test"}, None
+        for seed in seeds
+        for name, kind in DECODERS.items()
+        for on in (True, False)
+    ]
 
 
-def spectral_terms(seeds=SEEDS, weights=(0.1, 1.0)) -> Rows:
+def ablations_known_d(seeds=SEEDS) -> list[Run]:
+    """The same parts where the true D is an input: what do they do for a network that need not infer it?"""
+    known = replace(SHORT, maps=replace(SHORT.maps, known_D=True))
+    alone = Seq2SeqConfig(time="none", attention=False, decoder="linear")
+    variants = PARTS | {
+        "no time, no attention, no decoder": {"net": alone},
+        "lead field on the same input": {"net": "lead field on the same input"},
+    }
+    return [_variant(*variant, seed, known) for seed in seeds for variant in variants.items()]
+
+
+def spectral_terms(seeds=SEEDS, weights=(0.1, 1.0)) -> list[Run]:
     """Each spectral term at two weights, the paper's at four, and none; errors by band of frequency beside R2."""
-    terms = [("none", 0.0), ("entropy", 0.01), ("entropy", 10.0)]
-    terms += [(term, weight) for term in ("entropy", "kl", "log", "stft") for weight in weights]
-    for seed in seeds:
-        for term, weight in terms:
-            loss = {"lambda_se": weight} | ({"spectral": term} if weight else {})
-            ecgs, history = trained({"loss": loss}, seed)
-            both = ecgs(EXTRA, "test")
-            table = scores(*both).assign(sim=EXTRA)[MEASURES].join(spectral_scores(*both, dt=5.0))  # type: ignore[misc]
-            yield table, {"term": term, "weight": weight, "seed": seed, "set": "test"}, history
-        true, t = central_ecg("test", EXTRA), stored("test").time.values
-        kept = slice(None, None, round(FRAMES / (t[1] - t[0])))
-        both = true, resampled(true[:, kept], t[kept], t)  # what the frames of the network alone cost
-        table = scores(*both).assign(sim=EXTRA)[MEASURES].join(spectral_scores(*both, dt=5.0))
-        yield table, {"term": "truth, every 10 ms", "weight": 0.0, "seed": seed, "set": "test"}, None
+    pairs = [("none", 0.0), ("entropy", 0.01), ("entropy", 10.0)]
+    pairs += product(("entropy", "kl", "log", "stft"), weights)
+    scored = replace(SHORT, measures="spectral")
+    runs = {
+        (term, weight): replace(scored, loss=Seq2SeqLoss(lambda_se=weight, spectral=term if weight else "entropy"))
+        for term, weight in pairs
+    }
+    runs["truth, every 10 ms", 0.0] = replace(
+        scored, net="truth, every 10 ms"
+    )  # what the frames of the network alone cost
+    return [
+        run.label(term=term, weight=weight, seed=seed, set="") for seed in seeds for (term, weight), run in runs.items()
+    ]

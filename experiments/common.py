@@ -1,146 +1,166 @@
-"""One training, or one set of tissues, as the experiments ask for them: what is done is found in the cache.
+"""A `Run`: what is trained, on which tissues and maps, and what it is scored on; the lists of the experiments are made of it.
 
-Content-addressed: the same tissues, network, settings, seed and code are trained once, whatever experiment asks.
+What is done is found in the cache: the same tissues, network, settings and seed are trained once, whatever experiment asks.
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-import xarray as xr
 
-from forwardecg.data.recipe import read_recipe
-from forwardecg.data.sets import collection
-from forwardecg.data.split import folds_by_tissue
-from forwardecg.data.store import load_or_simulate
-from forwardecg.measure.scores import r2, scores
-from forwardecg.paths import RESULTS, progress
+from experiments.tissues import Groups, Tissues, open_set, parts, recipe
+from forwardecg.contract import V_SPAN
+from forwardecg.measure.scores import normalize
+from forwardecg.paths import progress
 from forwardecg.surrogates.paper.data import Sequences
-from forwardecg.surrogates.paper.model import ModelConfig, Seq2Seq
-from forwardecg.surrogates.paper.task import SequenceLoss, SequenceTask, evaluate
+from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
+from forwardecg.surrogates.paper.task import Seq2SeqLoss, Seq2SeqTask
 from forwardecg.surrogates.structured.data import VIEWS, MapSet, View
 from forwardecg.surrogates.structured.model import Structured, StructuredConfig
-from forwardecg.surrogates.structured.task import StructuredLoss, StructuredTask, predicted
-from forwardecg.surrogates.train import TrainConfig, load_or_fit, seeded
-
-FOLD_SEED = 0
-PLAIN = View()
-STRUCTURED = TrainConfig(epochs=30, lr=8e-3, weight_decay=1e-3, ema=0.98, precision="bfloat16")
-STRUCTURED_NET, STRUCTURED_LOSS = StructuredConfig(), StructuredLoss()
-SEQ2SEQ, NET, LOSS = TrainConfig(epochs=40, lr=1.5e-3, weight_decay=1e-2), ModelConfig(), SequenceLoss()
-FRAMES = 10.0  # ms, of the networks that read sequences: as good as 5 (seq2seq_search), at half the cost
-KINDS = ("condition", "texture", "fibrosis_density", "mild")  # of a tissue
+from forwardecg.surrogates.structured.task import StructuredLoss, StructuredTask
+from forwardecg.surrogates.train import TrainConfig, initialize, load_or_fit
+from forwardecg.tissue.symmetry import apply_symmetry
 
 
-def recipe(name: str = "base"):
-    """The recipe of the base set, of one of `dataset.collection`, or of the base set seen from another height: z20, z80."""
-    own = read_recipe(RESULTS / "06_dataset.json")
-    if name in ("z20", "z80"):
-        return replace(own, z_mm=float(name[1:]), bank=False)
-    return own if name == "base" else collection(own)[name]
+@dataclass(frozen=True, kw_only=True)
+class Maps:
+    """What the networks that read sequences see of a tissue, and the ECG that they learn."""
+
+    pixels: int = 50  # along a side
+    frame_interval: float = 10.0  # ms: as good as 5 (seq2seq_search), at half the cost
+    known_D: bool = False  # the true D as well
+    one_way: bool = False  # turned so that the wave starts at the same side
+    normalize: bool = False  # ECGs with mean 0 and SD 1
+    until: float = np.inf  # ms, where they are cut short
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One row of an experiment: a training, or a method without one, and the tissues that it is scored on.
+
+    Its settings are its name: `load_or_fit` keeps what was trained under them, and labels are for the readers of the tables.
+    """
+
+    net: Seq2SeqConfig | StructuredConfig | str  # a network; or a method without one, of `formulas`
+    config: TrainConfig = TrainConfig()
+    loss: Seq2SeqLoss | StructuredLoss = Seq2SeqLoss()
+    seeds: tuple[int, ...] = (0,)  # of several: the mean of their networks is scored
+    tissues: Tissues = Tissues()
+    maps: Maps = Maps()
+    view: View = View()  # of the maps that the structured network is scored on
+    part: str = "test"  # of the tissues, to be scored
+    other: str = ""  # or another set, all of it
+    measures: str = "all"  # of `score.MEASURES`
+    labels: Mapping[str, Any] = field(default_factory=dict, compare=False)  # of its rows; ``set`` becomes their own
+    counted: bool = True  # among the trainings of the experiment; False: another one has it
+
+    def label(self, **labels: Any) -> "Run":
+        """The run with these labels, and the seed that is among them where it has one network."""
+        return replace(self, labels=labels, seeds=self.seeds if len(self.seeds) > 1 else (labels["seed"],))
+
+
+PAPER = Run(net=Seq2SeqConfig(), config=TrainConfig(epochs=40, lr=1.5e-3, weight_decay=1e-2))
+STRUCTURED = Run(
+    net=StructuredConfig(),
+    config=TrainConfig(epochs=30, lr=8e-3, weight_decay=1e-3, ema=0.98, precision="bfloat16"),
+    loss=StructuredLoss(),
+)
+SEEDS = (0, 1, 2, 3, 4)
+
+
+# What is read
+
+
+@functools.lru_cache(16)
+def sequences(tissues: Groups, maps: Maps) -> Sequences:
+    """Tissues of one or several sets, as the paper's network and the linear map read them."""
+    read = [
+        Sequences(open_set(name), sims, maps.pixels, maps.frame_interval, known_D=maps.known_D)
+        for name, sims in tissues
+    ]
+    all_ = copy(read[0])
+    if len(read) > 1:
+        all_.u, all_.ecg = torch.cat([one.u for one in read]), torch.cat([one.ecg for one in read])
+    if maps.one_way:
+        all_.u = torch.stack([turn(u) for u in all_.u])
+    if maps.normalize:
+        all_.ecg = torch.from_numpy(normalize(all_.ecg.numpy())).float()
+    if maps.until < all_.t[-1]:
+        kept = all_.t <= maps.until
+        all_.t, all_.ecg, all_.u = all_.t[kept], all_.ecg[:, kept], all_.u[:, kept].contiguous()
+    return all_
+
+
+def turn(u: torch.Tensor) -> torch.Tensor:
+    """Maps (T, H, W) in the one of their eight images whose wave starts farthest to the left, and there in the upper half."""
+
+    def start(n: int) -> float:
+        early = apply_symmetry(u, n).float()[1:4].sum(0)
+        y, x = (torch.arange(side, dtype=torch.float32) for side in early.shape)
+        return float((2 * early.sum(0) @ x + early.sum(1) @ y) / early.sum())
+
+    return apply_symmetry(u, min(range(8), key=start))
 
 
 @functools.cache
-def stored(name: str = "base") -> xr.Dataset:
-    """A data set, opened."""
-    torch.set_num_threads(1)  # two experiments side by side are faster than one with two threads
-    return load_or_simulate(recipe(name))
-
-
-@functools.cache
-def kinds(name: str = "base") -> pd.DataFrame:
-    """What kind of tissue each one of a set is, and where it belongs in the split of 06_dataset."""
-    if name in ("base", "z20", "z80"):
-        table = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
-        return table[[*KINDS, "part"]]
-    ds = stored(name)
-    return pd.DataFrame({kind: ds[kind].values for kind in KINDS}).rename_axis("sim").assign(part="test")
-
-
-@functools.cache
-def maps(name: str = "base", views: tuple = tuple(VIEWS)) -> MapSet:
-    """All tissues of a set with views of training, prepared once."""
+def _prepared(name: str) -> MapSet:
+    """All tissues of a set, prepared once: of the base set in the views of training."""
     progress(f"fronts of the maps of {name}, a minute or two where they are not in the cache")
-    return MapSet(stored(name), range(recipe(name).n_sim), [*views])
+    return MapSet(open_set(name), range(recipe(name).n_sim), [*VIEWS] if name == "base" else [View()])
 
 
-def split() -> dict[str, np.ndarray]:
-    """The paper's own 80/10/10, as drawn in 06_dataset."""
-    return {part: np.flatnonzero(kinds().part == part) for part in ("train", "val", "test")}
+def map_set(tissues: Groups) -> MapSet:
+    """Tissues of one set, as the structured network reads them."""
+    ((name, sims),) = tissues
+    maps = _prepared(name)
+    return maps if len(sims) == len(maps.sims) else maps.subset(sims)
 
 
-def folds() -> list[dict[str, np.ndarray]]:
-    return folds_by_tissue(kinds().condition, FOLD_SEED)
+def central_ecg(name: str, sims: tuple[int, ...]) -> np.ndarray:
+    """True ECGs (n, T) in mV mm/ms of tissues of a set, above the center, at the times of its maps."""
+    ds = open_set(name)
+    return ds.phi_e.isel(sim=list(sims)).sel(lead="center", time_ecg=ds.time.values).values
 
 
-def structured(parts: dict, seed: int, config=STRUCTURED, net=STRUCTURED_NET, loss=STRUCTURED_LOSS):
-    """One training of the structured surrogate: the network and its history."""
-    task = StructuredTask(maps().subset(parts["train"]), maps().subset(parts["val"]), loss)
-    model, config = seeded(lambda: Structured(net), seed), replace(config, seed=seed)
-    return model, load_or_fit(model, task, config)
-
-
-def structured_scores(model: Structured, sims, view: View = PLAIN) -> pd.DataFrame:
-    """Scores of the central ECG of the tissues, and the mean R2 over electrodes that are not in training."""
-    part = maps().subset(sims)
-    leads = np.array(part.leads)
-    kept = np.flatnonzero((leads == "center") | np.char.startswith(leads, "unseen") | np.char.startswith(leads, "near"))
-    ecg_true, ecg_pred = (
-        z.double().numpy()
-        for z in (part.ecg[:, kept], predicted(model, part, kept, view=part.views.index(view)))  # type: ignore[arg-type]
-    )
-    table = scores(ecg_true[:, 0], ecg_pred[:, 0]).assign(sim=sims)
-    for role in ("unseen", "near"):
-        at = np.flatnonzero(np.char.startswith(leads[kept], role))
-        table[f"r2_{role}"] = np.mean([r2(ecg_true[:, k], ecg_pred[:, k]) for k in at], 0)
-    return table
-
-
-@functools.cache
-def sequences(
-    pixels: int, frame_interval: float, sims: tuple[int, ...], name: str = "base", known_D: bool = False
-) -> Sequences:
-    return Sequences(stored(name), sims, pixels, frame_interval, known_D=known_D)
-
-
-Source = Callable[[Sequence[int]], Sequences]  # tissues by their numbers -> what the network reads
-
-
-def seq2seq_on(source: Source, parts: dict, seed: int, config=SEQ2SEQ, net=NET, loss=LOSS):
-    """One training of the paper's architecture on what ``source`` gives: how to predict other such, and the history."""
-    task = SequenceTask(source(parts["train"]), source(parts["val"]), loss)
-    model = seeded(lambda: Seq2Seq(net), seed)
-    history = load_or_fit(model, task, replace(config, seed=seed))
-    return lambda some: evaluate(model, some, task.scale), history
-
-
-def resampled(traces: np.ndarray, t: np.ndarray, t_new: np.ndarray) -> np.ndarray:
+def resample(traces: np.ndarray, t: np.ndarray, t_new: np.ndarray) -> np.ndarray:
     """Linear between the samples of the network, for its score on those of the stored maps, as for every other method."""
     return np.array([np.interp(t_new, t, trace) for trace in traces])
 
 
-def central_ecg(name: str, sims) -> np.ndarray:
-    """True ECGs (n, T) of tissues of a set, above the center, at the times of its maps."""
-    ds = stored(name)
-    return ds.phi_e.isel(sim=list(sims)).sel(lead="center", time_ecg=ds.time.values).values
+# What is trained
 
 
-def seq2seq(
-    parts: dict, seed: int, config=SEQ2SEQ, net=NET, loss=LOSS, frame_interval=FRAMES, known_D=False, name="base"
-):
-    """One training on tissues of a set: a function that predicts (true, predicted) ECGs of tissues of any set; the history."""
+class Network(NamedTuple):
+    """A network, what its output is multiplied by, and one row an epoch."""
 
-    def of(sims, name=name) -> Sequences:
-        return sequences(net.pixels, frame_interval, tuple(map(int, sims)), name, known_D)
+    model: Any
+    scale: float
+    history: pd.DataFrame
 
-    net = replace(net, inputs=2) if known_D else net
-    predict, history = seq2seq_on(of, parts, seed, config, net, loss)
 
-    def ecgs(sims, name=name) -> tuple[np.ndarray, np.ndarray]:
-        some, t = of(sims, name), stored(name).time.values
-        return central_ecg(name, sims), resampled(predict(some), some.t.numpy(), t)
+def networks(run: Run) -> list[Network]:
+    """The networks of a run, one a seed; none for a method without."""
+    if isinstance(run.net, str):
+        return []
+    configs = [replace(run.config, seed=seed) for seed in run.seeds]
+    return [_network(run.net, config, run.loss, run.tissues, run.maps) for config in configs]
 
-    return ecgs, history
+
+@functools.cache
+def _network(net: Seq2SeqConfig | StructuredConfig, config: TrainConfig, loss, tissues: Tissues, maps: Maps) -> Network:
+    train, val = (parts(tissues)[part] for part in ("train", "val"))
+    task: StructuredTask | Seq2SeqTask
+    model: torch.nn.Module
+    if isinstance(net, StructuredConfig):
+        task, scale = StructuredTask(map_set(train), map_set(val), loss), V_SPAN
+        model = initialize(functools.partial(Structured, net), config.seed)
+    else:
+        task = Seq2SeqTask(sequences(train, maps), sequences(val, maps), loss)
+        scale, net = task.scale, replace(net, pixels=maps.pixels, inputs=1 + maps.known_D)
+        model = initialize(functools.partial(Seq2Seq, net), config.seed)
+    return Network(model, scale, load_or_fit(model, task, config))

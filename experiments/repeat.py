@@ -16,29 +16,30 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from experiments.ablations import SEEDS, tested, trained
-from experiments.common import STRUCTURED, split, structured
-from experiments.shifts import few, structured_table
-from forwardecg.paths import RESULTS, progress
+from experiments.ablations import SHORT
+from experiments.common import SEEDS, STRUCTURED
+from experiments.score import tables
+from experiments.tissues import Tissues
+from forwardecg.paths import RESULTS, ROOT, progress
 from forwardecg.surrogates import train
 
 OLDER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 WAYS = {"first": None, "again": {}, "avx2": OLDER}
-N_STRUCTURED = 30  # training tissues
-IN_FULL = replace(
-    STRUCTURED, precision="float32"
-)  # an older processor has no bfloat16, and emulates it at a tenth of the speed
+IN_FULL = replace(  # an older processor has no bfloat16, and emulates it at a tenth of the speed
+    STRUCTURED,
+    config=replace(STRUCTURED.config, precision="float32"),
+    tissues=Tissues(few=30),
+    other="test",
+    measures="few",
+)
+RUNS = [SHORT.label(model="paper's seq2seq", seed=seed) for seed in SEEDS[:2]] + [
+    IN_FULL.label(model="structured", seed=0)
+]
 
 
 def scores() -> pd.DataFrame:
     """One row a test tissue and training."""
-    rows = []
-    for seed in SEEDS[:2]:
-        ecgs, _ = trained({}, seed)
-        rows.append(tested(ecgs).assign(model="paper's seq2seq", seed=seed))
-    parts = {"train": few(N_STRUCTURED, 0), "val": split()["val"]}
-    model, _ = structured(parts, 0, IN_FULL)
-    rows.append(structured_table([model], "test").assign(model="structured", seed=0))
+    rows = [table for run in RUNS for _, table in tables(run)]
     vector = torch.backends.cpu.get_cpu_capability()  # what PyTorch's own kernels use here
     return pd.concat(rows)[["model", "seed", "sim", "r2"]].assign(vector=vector)
 
@@ -46,18 +47,18 @@ def scores() -> pd.DataFrame:
 def elsewhere(change: dict, folder: str) -> pd.DataFrame:
     """The same in another process, with no training found in the cache."""
     file = Path(folder) / "scores.csv"
-    subprocess.run([sys.executable, __file__, folder], env=os.environ | change, check=True)
+    subprocess.run([sys.executable, "-m", "experiments.repeat", folder], env=os.environ | change, cwd=ROOT, check=True)
     return pd.read_csv(file)
 
 
 def main() -> None:
-    tables = []
+    rows = []
     for way, change in WAYS.items():
         progress(f"repeat: {way}")
         with tempfile.TemporaryDirectory() as folder:
-            tables.append((scores() if change is None else elsewhere(change, folder)).assign(way=way))
+            rows.append((scores() if change is None else elsewhere(change, folder)).assign(way=way))
     part = RESULTS / "runs" / "repeat.csv.part"
-    pd.concat(tables).to_csv(part, index=False, lineterminator="\n")  # all digits: identical has to mean identical
+    pd.concat(rows).to_csv(part, index=False, lineterminator="\n")  # all digits: identical has to mean identical
     os.replace(part, part.with_suffix(""))
 
 

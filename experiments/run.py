@@ -14,67 +14,59 @@ import json
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
 
 import pandas as pd
 import torch
 
-from experiments import ablations
-from experiments import cross_validation as ladder
-from experiments import shifts as conditions
-from experiments.common import KINDS, kinds
+from experiments import ablations, cross_validation, data_efficiency, shifts
+from experiments.common import Run, networks
+from experiments.score import tables
+from experiments.tissues import KINDS, kinds
 from forwardecg.paths import RESULTS, progress
 
 RUNS = RESULTS / "runs"
-EXPERIMENTS = {
-    f.__name__: f
-    for f in (
-        ladder.structured_cv,
-        ladder.structured_left_out,
-        ladder.structured_data,
-        ladder.baselines_cv,
-        ladder.frame_cnn_cv,
-        ladder.seq2seq_search,
-        ladder.seq2seq_cv,
-        ablations.ablations,
-        ablations.ablations_lr,
-        ablations.ablations_tuned,
-        ablations.ablations_attention,
-        ablations.ablations_known_d,
-        ablations.spectral_terms,
-        ablations.ablations_budget,
-        conditions.sensitivity,
-        conditions.data_efficiency,
-        conditions.shifted,
-        conditions.left_out,
-        conditions.readable,
+EXPERIMENTS: dict[str, Callable[[], list[Run]]] = {
+    make.__name__: make
+    for make in (
+        *(cross_validation.structured_cv, cross_validation.structured_left_out, cross_validation.structured_data),
+        *(cross_validation.baselines_cv, cross_validation.frame_cnn_cv),
+        *(cross_validation.seq2seq_search, cross_validation.seq2seq_cv),
+        *(ablations.ablations, ablations.ablations_lr, ablations.ablations_tuned, ablations.ablations_attention),
+        *(ablations.ablations_known_d, ablations.spectral_terms, ablations.ablations_budget),
+        *(shifts.sensitivity, data_efficiency.data_efficiency, shifts.shifted, shifts.left_out, shifts.readable),
     )
 }
+
+
+def training_labels(run: Run) -> dict[str, Any]:
+    """What names a training in the table of trainings: of the labels, those that say how it was scored are left out."""
+    return {name: value for name, value in run.labels.items() if name not in ("maps", "set")}
 
 
 def run(name: str) -> str:
     """One experiment from its first training to its two tables."""
     rows, trainings = [], {}
-    for scored, labels, history in EXPERIMENTS[name]():
-        own = labels.get("set", "base")
-        rows.append(scored.assign(**labels).join(kinds(own)[[*KINDS]], on="sim"))
-        progress(f"{name}: {labels}, mean R2 {scored.r2.mean():.4f}, median {scored.r2.median():.4f}")
-        if history is None:
-            continue
-        one = {key: value for key, value in labels.items() if key not in ("maps", "set")}
-        trainings[json.dumps(one)] = one | {
-            "epochs": len(history), "val_r2": history.val_r2.max(), "minutes": history.seconds.sum() / 60, "threads": torch.get_num_threads()
-        }  # fmt: skip
+    for one in EXPERIMENTS[name]():
+        for own, table in tables(one):
+            rows.append(table.join(kinds(own)[[*KINDS]], on="sim"))
+            progress(
+                f"{name}: {own}, {dict(one.labels)}, mean R2 {table.r2.mean():.4f}, median {table.r2.median():.4f}"
+            )
+        labels = training_labels(one)
+        for _, _, history in networks(one) if one.counted else ():
+            trainings[json.dumps(labels)] = labels | {
+                "epochs": len(history), "val_r2": history.val_r2.max(), "minutes": history.seconds.sum() / 60,
+                "threads": torch.get_num_threads(),
+            }  # fmt: skip
     RUNS.mkdir(parents=True, exist_ok=True)
-    for file, table in {
-        f"{name}.csv": pd.concat(rows),
-        f"{name}_trainings.csv": pd.DataFrame(trainings.values()),
-    }.items():
-        if table.empty:
-            continue
-        part = RUNS / f"{file}.part"
-        table.round(6).to_csv(part, index=False, lineterminator="\n")
-        os.replace(part, RUNS / file)
+    for end, whole in {"": pd.concat(rows), "_trainings": pd.DataFrame(trainings.values())}.items():
+        if not whole.empty:
+            part = RUNS / f"{name}{end}.csv.part"
+            whole.round(6).to_csv(part, index=False, lineterminator="\n")
+            os.replace(part, part.with_suffix(""))
     return name
 
 
@@ -95,7 +87,7 @@ def main(names: list[str], jobs: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("names", nargs="*", help=f"which of {', '.join(EXPERIMENTS)}; all without any")
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="experiments side by side, on one thread each"

@@ -4,6 +4,24 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: >-
+#       Is the computed ECG exact, and what do tissue, distance and a boundary change?
+#     answer: >-
+#       Three ways to compute it agree to rounding, and a plane front has the value of
+#       its integral; the one fibrotic sheet shown has an ECG of
+#       {headline}`ecg_sd_fibrotic_over_healthy.2` of the size of the healthy one.
+#     next:
+#       page: book/torso
+#       why: what changes if the conductor around the sheet ends somewhere
+#     makes:
+#       results/03_ecg.csv: >-
+#         extrema, size and times of the ECGs of four sheets at several heights, and the
+#         identities
+#     smoke: {
+#       size_mm: 40.0, t_end: 150.0, z_mm: 10.0, heights: [6.0, 20.0],
+#       front_size_mm: 100.0, map_time: 30.0, map_z_mm: 6.0, n_map: 6
+#     }
 # ---
 
 # %% [markdown]
@@ -35,11 +53,17 @@ from llvmlite.binding import get_host_cpu_name
 from matplotlib.colors import SymLogNorm
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
+from compendium.record import Headline, result_file
 from forwardecg.contract import V_REST, V_SPAN
-from forwardecg.ecg import electrodes
-from forwardecg.ecg.electrodes import Electrodes, center_electrode
+from forwardecg.ecg.electrodes import (
+    Electrodes,
+    center_electrode,
+    grid_electrodes,
+    ring_electrodes,
+    standard_electrodes,
+)
 from forwardecg.ecg.leadfield import distances, lead_field, pseudo_ecg, source_sum_ecg
+from forwardecg.ecg.leads import TWELVE, twelve_leads
 from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.paths import progress
 from forwardecg.solver.simulation import simulate
@@ -48,6 +72,7 @@ from forwardecg.tissue.sheet import Tissue, combined, fibrotic, gap_junction, he
 from forwardecg.tissue.stimulus import edge_stimulus
 
 figures.set_style()
+headline = Headline("03_ecg")
 
 # %% [markdown]
 # ## Parameters
@@ -92,20 +117,20 @@ claim_wrong_weight_rrmse_min = 0.05  # relative error of the weight 1/R^2, at le
 # %%
 n = round(size_mm / dx)
 shape, dt, middle = (n, n), 1 / math.ceil(5 / dx), n * dx / 2  # cells, ms, mm
-z = sorted({z_mm, *heights})  # mm
+grid, z = f"{n} x {n} cells, dx {dx:g} mm", sorted({z_mm, *heights})  # mm
 column = Electrodes(np.array([[middle, middle, height] for height in z]), tuple(f"{h:g} mm" for h in z))
-nine = electrodes.standard_electrodes(shape, dx, z_mm)
-ring = electrodes.ring_electrodes(shape, dx, 8, 0.3 * n * dx, z_mm)
+base = healthy(shape, dx, D0)
+nine = standard_electrodes(base, z_mm)
+ring = ring_electrodes(base, 8, 0.3 * n * dx, z_mm)
 positions = np.concatenate([part.positions for part in (column, nine, ring)])
 recorded = Electrodes(positions, column.names + nine.names + ring.names)
-center, lead = center_electrode(shape, dx, z_mm), f"{z_mm:g} mm"
+center, lead = center_electrode(base, z_mm), f"{z_mm:g} mm"
 rng = [np.random.default_rng(seed) for seed in seeds]
-base = healthy(shape, dx, D0)
 tissues = {
     "healthy": base,
-    "gap_junction": gap_junction(base, rng[1]),
-    "fibrotic": fibrotic(base, rng[2]),
-    "combined": combined(base, rng[3]),
+    "gap_junction": gap_junction(base, seed=rng[1]),
+    "fibrotic": fibrotic(base, seed=rng[2]),
+    "combined": combined(base, seed=rng[3]),
 }
 
 # %% [markdown]
@@ -118,10 +143,10 @@ tissues = {
 # used so that identities can be asserted down to rounding.
 
 # %%
-run = dict(t_end=t_end, frame_interval=frame_interval, electrodes=recorded, dt=dt, real=np.float64)
+run = dict(t_end=t_end, frame_interval=frame_interval, electrodes=recorded, dt=dt, dtype=np.float64)
 ecgs, maps = {}, {}
 for condition, tissue in tissues.items():
-    ds = simulate(tissue, [edge_stimulus(shape, dx, "left")], **run)
+    ds = simulate(tissue, [edge_stimulus(tissue, "left")], **run)
     ecgs[condition], maps[condition] = ds.phi_e, ds.V_m.values
     progress(f"{condition}: simulated")
 
@@ -148,11 +173,17 @@ def green(V_m, tissue):
 disagreement = {}
 for condition, tissue in tissues.items():
     V_m, per_frame = maps[condition], round(frame_interval)
-    by_lead_field = pseudo_ecg(V_m, tissue, center)[0]
+    by_lead_field = pseudo_ecg(V_m, tissue, center).values[0]
     scale = np.tensordot(np.abs(V_m), np.abs(lead_field(tissue, center)[0]), axes=2)
-    others = source_sum_ecg(V_m, tissue, center)[0], green(V_m, tissue), ecgs[condition].sel(lead=lead)[::per_frame]
+    others = (
+        source_sum_ecg(V_m, tissue, center).values[0],
+        green(V_m, tissue),
+        ecgs[condition].sel(lead=lead)[::per_frame],
+    )
     disagreement[condition] = max(float((np.abs(by_lead_field - other) / scale).max()) for other in others)
     assert disagreement[condition] < 1e-12, "source sum, Green form, lead field and solver agree"
+on_sheet = f"{grid}, relative to sum |L| |V|"
+headline("ecg_three_forms_disagreement", max(disagreement.values()), tolerance=1e-12, on=on_sheet)
 
 # %% [markdown]
 # ## Silence, mirror and distance
@@ -175,12 +206,13 @@ for condition, tissue in tissues.items():
 for tissue in tissues.values():
     L = lead_field(tissue, center)
     constant = np.full((2, *shape), [[[V_REST]], [[V_REST + V_SPAN]]])
-    silence = pseudo_ecg(constant, tissue, center)
+    silence = pseudo_ecg(constant, tissue, center).values
     assert np.abs(silence).max() < 1e-12 * abs(V_REST) * np.abs(L).sum(), "a constant voltage gives zero"
 V_m, tissue = maps["combined"], tissues["combined"]
 mirrored = Tissue(D=tissue.D[:, ::-1], conductive=tissue.conductive[:, ::-1], dx=dx)
 off_center = [Electrodes(np.array([[x, 0.3 * size_mm, z_mm]]), ("off",)) for x in (0.2 * n * dx, 0.8 * n * dx)]
-original, reflected = pseudo_ecg(V_m, tissue, off_center[0]), pseudo_ecg(V_m[..., ::-1], mirrored, off_center[1])
+original = pseudo_ecg(V_m, tissue, off_center[0]).values
+reflected = pseudo_ecg(V_m[..., ::-1], mirrored, off_center[1]).values
 assert np.abs(original - reflected).max() < 1e-9 * np.abs(original).max(), "mirrored electrodes agree"
 pairs = [(f"ring{k}", f"ring{10 - k}") for k in (2, 3, 4)]  # k and 10 - k are mirror images
 for upper, lower in pairs:
@@ -214,12 +246,15 @@ line = D0 * np.diff(V_m, axis=-1, prepend=V_m[:, :1], append=V_m[:, -1:])
 line = np.diff(line, axis=-1) / dx  # D V'' times dx
 K = {side: 2 * np.arcsinh(side / 2 / np.hypot(x - at, front_z_mm)) for side in (m * dx, 100 * m * dx)}
 by_line, by_long_line = (line @ weight for weight in K.values())
-sheet, above = healthy((m, m), dx, D0), center_electrode((m, m), dx, front_z_mm)
-by_sheet = pseudo_ecg(np.broadcast_to(V_m[:, None], (ahead.size, m, m)), sheet, above)[0]
+sheet = healthy((m, m), dx, D0)
+above = center_electrode(sheet, front_z_mm)
+by_sheet = pseudo_ecg(np.broadcast_to(V_m[:, None], (ahead.size, m, m)), sheet, above).values[0]
 sharp = 2 * D0 * ahead / (ahead**2 + front_z_mm**2)
 peak = D0 / front_z_mm
 front_error = np.abs(by_sheet - by_line).max() / peak
 assert front_error < 1e-4, "the sheet collapses to a line"
+on_front = f"sheet of {front_size_mm:g} mm, z {front_z_mm:g} mm"
+headline("plane_front_error", front_error, tolerance=1e-4, on=on_front)
 assert np.abs(by_long_line - sharp).max() < 0.02 * peak, "the sharp limit of a wide sheet"
 
 # %%
@@ -293,6 +328,9 @@ figures.show(
 # conditions, seen by the electrode of the data set.
 
 # %%
+sd = {condition: float(phi_e.sel(lead=lead).std()) for condition, phi_e in ecgs.items()}
+on_one = f"{grid}, one tissue, z {z_mm:g} mm"
+headline("ecg_sd_fibrotic_over_healthy", sd["fibrotic"] / sd["healthy"], tolerance=0.01, on=on_one)
 fig, ax = plt.subplots(figsize=(8, 4))
 for condition, phi_e in ecgs.items():
     ax.plot(phi_e.time_ecg, phi_e.sel(lead=lead), color=figures.COLORS[condition], label=figures.LABELS[condition])
@@ -333,10 +371,10 @@ figures.show(
 # higher.
 
 # %%
-electrode_grid = electrodes.grid_electrodes(shape, dx, n_map, n_map, map_z_mm)
+electrode_grid = grid_electrodes(base, n_map, n_map, map_z_mm)
 frame = round(map_time / frame_interval)
 potential = {
-    condition: pseudo_ecg(maps[condition][[frame]], tissues[condition], electrode_grid).reshape(n_map, n_map)
+    condition: pseudo_ecg(maps[condition][[frame]], tissues[condition], electrode_grid).values.reshape(n_map, n_map)
     for condition in ("healthy", "fibrotic")
 }
 
@@ -386,19 +424,19 @@ figures.show(
 # hold to rounding, as must the zero sum of the augmented leads.
 
 # %%
-leads = {condition: electrodes.twelve_leads(ecgs[condition].sel(lead=list(nine.names)), nine) for condition in tissues}
+leads = {condition: twelve_leads(ecgs[condition].sel(lead=list(nine.names))) for condition in tissues}
 for phi_e in leads.values():
     one, two, three, *augmented = phi_e.values[:6]
     assert np.abs(one + three - two).max() < 1e-12 * np.abs(phi_e).max(), "Einthoven's law"
     assert np.abs(sum(augmented)).max() < 1e-12 * np.abs(phi_e).max(), "the augmented leads sum to zero"
-field = electrodes.twelve_leads(lead_field(tissues["fibrotic"], nine), nine)
+field = twelve_leads(lead_field(tissues["fibrotic"], nine), nine)
 by_lead_field = np.tensordot(field, maps["fibrotic"], axes=((1, 2), (1, 2)))
 difference = np.abs(by_lead_field - leads["fibrotic"].values[:, :: round(frame_interval)]).max()
 assert difference < 1e-9 * np.abs(by_lead_field).max(), "the lead field of a lead is the sum of its lead fields"
 
 # %%
 fig, axes = plt.subplots(3, 4, figsize=(10, 6), sharex=True, sharey=True)
-for ax, name in zip(axes.T.flat, electrodes.TWELVE, strict=True):
+for ax, name in zip(axes.T.flat, TWELVE, strict=True):
     for condition in ("healthy", "fibrotic"):
         trace = leads[condition].sel(lead=name)
         ax.plot(trace.time_ecg, trace, lw=1.3, color=figures.COLORS[condition], label=figures.LABELS[condition])
@@ -441,6 +479,7 @@ right = ecgs["healthy"].sel(lead=lead).values[:: round(frame_interval)]
 fitted = wrong * (wrong @ right) / (wrong @ wrong)
 wrong_rrmse = np.linalg.norm(fitted - right) / np.linalg.norm(right)
 assert wrong_rrmse > claim_wrong_weight_rrmse_min, "no factor turns the wrong weight into the right one"
+headline("ecg_inverse_square_rrmse", wrong_rrmse, tolerance=0.01, on=f"{grid}, healthy, z {z_mm:g} mm")
 fig, ax = plt.subplots(figsize=(7, 3.6))
 times = np.arange(right.size) * frame_interval
 figures.ecg_traces(ax, times, right, {"$1/R^2$, best fit in size": fitted})
@@ -481,7 +520,7 @@ places = {"top": (top, (None, sphere)), "side": (side, (None, sphere, disc))}
 names, bounded = {None: "unbounded", sphere: "sphere", disc: "disc"}, {}
 for place, (electrode, conductors) in places.items():
     for conductor in conductors:
-        bounded[place, names[conductor]] = pseudo_ecg(maps["healthy"], base, electrode, conductor)[0]
+        bounded[place, names[conductor]] = pseudo_ecg(maps["healthy"], base, electrode, conductor).values[0]
         L = lead_field(base, electrode, conductor)
         assert np.abs(L.sum()) < 1e-12 * np.abs(L).sum(), "a constant voltage is silent in every conductor"
 
@@ -502,6 +541,8 @@ figures.show(
     "the unbounded one and is larger; at the side the disc differs in shape, most before the wave ends.",
 )
 boundary = pd.DataFrame(rows, columns=["electrode", "conductor", "factor", "correlation"])
+on_top = f"{grid}, healthy, sphere of {radius:g} mm, top"
+headline("ecg_sphere_over_unbounded", boundary.factor[1], tolerance=0.02, on=on_top)
 boundary.round(3)
 
 # %% [markdown]
@@ -537,8 +578,9 @@ boundary.round(3)
 cells = (round(small_mm / dx),) * 2
 at = np.array([[cells[1] * dx / 2, cells[0] * dx / 2, height] for height in small_heights])
 near = Electrodes(at, tuple(f"{height:g} mm" for height in small_heights))
-run = dict(t_end=100.0, frame_interval=10.0, ecg_interval=dt, electrodes=near, dt=dt, real=np.float64)
-fine = simulate(healthy(cells, dx, D0), [edge_stimulus(cells, dx, "left")], **run).phi_e
+run = dict(t_end=100.0, frame_interval=10.0, ecg_interval=dt, electrodes=near, dt=dt, dtype=np.float64)
+sheet = healthy(cells, dx, D0)
+fine = simulate(sheet, [edge_stimulus(sheet, "left")], **run).phi_e
 coarse = fine[:, :: round(1 / dt)]
 error = np.abs(coarse.interp(time_ecg=fine.time_ecg) - fine) / np.abs(fine).max("time_ecg")
 lost = pd.DataFrame(
@@ -602,6 +644,9 @@ def microseconds(work, repeats):
 weights, frame = lead_field(base, center)[0].ravel(), maps["healthy"][5].ravel().copy()
 per_frame_us = microseconds(lambda: weights @ frame, repeats)
 build_us = microseconds(lambda: lead_field(base, center), 5)
+cpu = get_host_cpu_name()
+headline("lead_field_us_per_frame", per_frame_us, unit="µs", tolerance=None, on=f"{grid}, f64, one lead, {cpu}")
+headline("lead_field_build_ms", build_us / 1000, unit="ms", tolerance=None, on=f"{grid}, one lead, {cpu}")
 
 # %% [markdown]
 # ## Results
@@ -631,17 +676,4 @@ ecg_table = table[table.z_mm == z_mm].pivot(index="condition", columns="quantity
 ecg_table.loc[list(tissues), ["max", "min", "sd", "time_of_max"]].round(2)
 
 # %%
-grid, cpu = f"{n} x {n} cells, dx {dx:g} mm", get_host_cpu_name()
-share = {name: float(ecgs[name].sel(lead=lead).std() / ecgs["healthy"].sel(lead=lead).std()) for name in tissues}
-numbers = {
-    "ecg_three_forms_disagreement": (max(disagreement.values()), "1", 1e-12, f"{grid}, relative to sum |L| |V|"),
-    "plane_front_error": (front_error, "1", 1e-4, f"sheet of {front_size_mm:g} mm, z {front_z_mm:g} mm"),
-    "ecg_sd_fibrotic_over_healthy": (share["fibrotic"], "1", 0.01, f"{grid}, one tissue, z {z_mm:g} mm"),
-    "ecg_inverse_square_rrmse": (wrong_rrmse, "1", 0.01, f"{grid}, healthy, z {z_mm:g} mm"),
-    "ecg_sphere_over_unbounded": (boundary.factor[1], "1", 0.02, f"{grid}, healthy, sphere of {radius:g} mm, top"),
-    "lead_field_us_per_frame": (per_frame_us, "µs", None, f"{grid}, f64, one lead, {cpu}"),
-    "lead_field_build_ms": (build_us / 1000, "ms", None, f"{grid}, one lead, {cpu}"),
-}
-fields = ("value", "unit", "tolerance", "scale")
-save_headline("03_ecg", {key: dict(zip(fields, row, strict=True)) for key, row in numbers.items()})
-print(provenance("03_ecg"))
+print(headline.provenance())

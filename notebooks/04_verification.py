@@ -4,6 +4,25 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: Do solver and ECG do what their equations say, and where do they fail?
+#     answer: >-
+#       All {headline}`verification_rows_passed` promised rows pass; outside the promise
+#       the grid of the data set fails in diffuse fibrosis, with an ECG of R²
+#       {headline}`calibrated_ecg_r2_diffuse` against a finer one, on curved and
+#       diagonal fronts and across oblique fibers.
+#     next:
+#       page: notebooks/18_cost
+#       why: what all this costs in time
+#     needs:
+#     - results/05_reentry.headline.json
+#     - results/bench_nversion.csv
+#     makes:
+#       results/04_verification.csv: >-
+#         every check with expected and obtained value, tolerance and verdict
+#       results/04_verification_grids.csv: >-
+#         ECGs and delays of coarse grids against a fine one, by tissue
+#     smoke: {size_mm: 40.0, t_end: 160.0, circle_mm: 24.0}
 # ---
 
 # %% [markdown]
@@ -40,22 +59,24 @@ from scipy.sparse.linalg import spsolve
 from scipy.special import eval_legendre
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
+from compendium.record import Headline, result_file
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import distances, lead_field, pseudo_ecg, source_sum_ecg
 from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.measure.scores import r2
 from forwardecg.measure.waves import activation_time, apd90
 from forwardecg.paths import RESULTS, progress
-from forwardecg.solver.calibration import D_REFERENCE, cable_cv, calibrated_diffusivity, converged_cv
+from forwardecg.solver.calibration import D_REFERENCE, cable_cv, calibrate_diffusivity, converged_cv
 from forwardecg.solver.simulation import simulate, solve
 from forwardecg.tissue import cell
 from forwardecg.tissue.cell import FK_CAF, constants, currents, gates, slow_inward_rate
 from forwardecg.tissue.diffusion import couplings, net_flux
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy, with_fibers
 from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, focal_stimulus, s1_s2
 
 figures.set_style()
+headline = Headline("04_verification")
 pd.set_option("display.max_rows", 200, "display.max_colwidth", None, "display.float_format", "{:.7g}".format)
 
 # %% [markdown]
@@ -118,17 +139,17 @@ def check(case, what, obtained, expected=0.0, tolerance=np.nan, promised=True):
     rows.append((case, what, expected, tolerance, float(obtained), verdict, promised))
 
 
-raw = dict(calibrated=False, real=np.float64)
+raw = dict(calibrated=False, dtype=np.float64)
 D = D_REFERENCE  # 0.1 mm^2/ms, the diffusivity of all references
 shape, angle = (48, 48), np.linspace(0.2, 1.3, 48) * np.ones((48, 1))
-draw = [fibrotic(healthy(shape, 0.5, 0.12), np.random.default_rng(0), texture) for texture in ("diffuse", "patchy")]
+draw = [fibrotic(healthy(shape, 0.5, 0.12), texture, seed=0) for texture in ("diffuse", "patchy")]
 small, fibers = draw[0], with_fibers(draw[1], angle, 4.0)
 a, b = np.random.default_rng(1).standard_normal((2, *shape))
 for name, tissue in {"no fibers": small, "fibers": fibers}.items():
     A_a, A_b = (net_flux(each, *couplings(tissue)) for each in (a, b))
     check("V3", f"sum of A u over sum of |A u|, {name}", A_a.sum() / np.abs(A_a).sum(), 0, 1e-12)
     check("V3", f"asymmetry of A, {name}", (a * A_b - b * A_a).sum() / np.abs(a * A_b).sum(), 0, 1e-12)
-    *_, state = solve(tissue, [edge_stimulus(shape, 0.5)], t_end=60, every=60)
+    *_, state = solve(tissue, [edge_stimulus(tissue)], t_end=60, every=60)
     check("V3", f"|u| where nothing conducts, {name}", np.abs(state.u[~tissue.conductive]).max(), 0, 0)
 
 # %% [markdown]
@@ -195,8 +216,8 @@ k = 4 * np.pi / 32  # 1/mm, two waves over a cable of 32 mm
 mode, k_grid = np.cos(k * (np.arange(128) + 0.5) * 0.25), 2 / 0.25 * np.sin(k * 0.25 / 2)
 decay, time_steps = {}, [0.1, 0.05, 0.025, 0.0125]  # ms
 for step in time_steps:
-    strip = [edge_stimulus((1, 128), 0.25, width=4.0)]
-    states = solve(healthy((1, 128), 0.25, D), strip, t_end=42, every=2, dt=step, fk=passive, **raw)
+    strip = [edge_stimulus(Grid((1, 128), 0.25), width=4.0)]
+    states = solve(healthy((1, 128), 0.25, D), strip, t_end=42, every=2, dt=step, cell=passive, **raw)
     amplitude = [state.u[0] @ mode for state in states]
     decay[step] = amplitude[-1] / amplitude[1]  # 40 ms after the end of the stimulus
     euler = (1 - step * D * k_grid**2) ** round(40 / step)
@@ -222,16 +243,16 @@ check("V1", "order in dt of CV, reaction on", np.log2(cv_step[-2] / cv_step[-1])
 
 # %%
 n_x = round(length_mm / dx)
-cable, edge = healthy((1, n_x), dx, D), edge_stimulus((1, n_x), dx)
+cable, edge = healthy((1, n_x), dx, D), edge_stimulus(Grid((1, n_x), dx))
 
 
 def duration(fk):
-    run = simulate(cable, [edge], t_end=450, frame_interval=0.5, fk=fk, dt=dt, **raw)
+    run = simulate(cable, [edge], t_end=450, frame_interval=0.5, cell=fk, dt=dt, **raw)
     return float(apd90(run.V_m.isel(y_map=0, x_map=n_x // 2)))
 
 
 def beats(s2, fk):
-    run = solve(cable, s1_s2(edge, 400, 3, [s2]), t_end=1000 + s2, every=1, fk=fk, dt=dt, **raw)
+    run = solve(cable, s1_s2(edge, 400, 3, [s2]), t_end=1000 + s2, every=1, cell=fk, dt=dt, **raw)
     far = np.array([state.u[0, -round(5 / dx)] for state in run])
     return np.count_nonzero((far[:-1] < 0.5) & (far[1:] >= 0.5))
 
@@ -261,7 +282,7 @@ check("V4", "converged CV of FK-CAF, mm/ms", converged_cv(FK_CAF), 0.655, 0.003)
 coarse = 0.25  # mm
 n_25, at = round(length_mm / coarse), [round(x / coarse) for x in (10, 15, 20)]
 for s2, rest, apd, cv in ((123.2, 25, 99, 47.6), (176.0, 74, 102, 52.2), (379.6, 275, 105, 58.4)):
-    beat = s1_s2(edge_stimulus((1, n_25), coarse), 400, 3, [s2])
+    beat = s1_s2(edge_stimulus(Grid((1, n_25), coarse)), 400, 3, [s2])
     V_m = simulate(healthy((1, n_25), coarse, D), beat, t_end=1000 + s2, frame_interval=0.2, dt=0.04, **raw).V_m
     V_m = V_m.isel(y_map=0, x_map=at)
     first, early = (xr.concat([V_m[:1], V_m.sel(time=slice(t, None))], "time") for t in (801, 800 + s2))
@@ -293,8 +314,8 @@ for alpha in (0.2, 0.5, 2.0):
     check("V5", f"CV(alpha D) / (sqrt(alpha) CV(D)) - 1, alpha {alpha:g}", stretched - 1, 0, 1e-9)
 moves = {"quarter turn": np.rot90, "mirror": np.fliplr, "transpose": np.transpose}
 turned_angle = {"quarter turn": angle - np.pi / 2, "mirror": -angle, "transpose": np.pi / 2 - angle}
-start = focal_stimulus(shape, 0.5, 8, 15)
-run = dict(t_end=60, every=1, real=np.float64)
+start = focal_stimulus(Grid(shape, 0.5), 8, 15)
+run = dict(t_end=60, every=1, dtype=np.float64)
 states = [(state.u.copy(), state.lat.copy()) for state in solve(fibers, [start], **run)]
 for name, move in moves.items():
     parts = {part: move(getattr(fibers, part)).copy() for part in ("D", "D_across", "conductive")}
@@ -327,7 +348,9 @@ for name, move in moves.items():
 
 def circle(dx, dt, **how):
     m = round(circle_mm / dx)
-    states = solve(healthy((m, m), dx, D), [focal_stimulus((m, m), dx, 0, 0, 3)], t_end=70, every=70, dt=dt, **how)
+    states = solve(
+        healthy((m, m), dx, D), [focal_stimulus(Grid((m, m), dx), 0, 0, 3)], t_end=70, every=70, dt=dt, **how
+    )
     lat, r, reach = list(states)[-1].lat, (np.arange(m) + 0.5) * dx, round(1 / dx)
     for name, R, t in (("axis", np.hypot(r, dx / 2), lat[0]), ("diagonal", r * np.sqrt(2), np.diag(lat))):
         middle, speed = R[reach:-reach], (R[2 * reach :] - R[: -2 * reach]) / (t[2 * reach :] - t[: -2 * reach])
@@ -362,7 +385,7 @@ fronts = {"open": np.tile(np.tanh(-x / 0.6), (80, 1)), "closed": np.tanh((10 - n
 away, fall = {"open": (0.6, 0, 0.8), "closed": (0, 0, 1)}, {}
 for (name, u), slope in zip(fronts.items(), (-2, -3), strict=True):
     far = Electrodes(np.array([20, 20, 0]) + r[:, None] * np.array(away[name]), tuple(f"{each:g}" for each in r))
-    fall[name] = 50 * np.abs(pseudo_ecg(u[None], patch, far)[:, 0])  # a front of 100 mV
+    fall[name] = 50 * np.abs(pseudo_ecg(u[None], patch, far).values[:, 0])  # a front of 100 mV
     fitted = np.polyfit(np.log(r[r > 500]), np.log(fall[name][r > 500]), 1)[0]
     check("W3", f"log-log slope of the far field, {name} front", fitted, slope, 0.01)
 
@@ -479,10 +502,10 @@ progress("V1 to V9, V11 and W3: done")
 # %%
 n = round(size_mm / 0.5)
 base, (_, gj, fib, both) = healthy((n, n), 0.5, D0), map(np.random.default_rng, seeds)
-tissues = {"healthy": base, "gap_junction": gap_junction(base, gj), "fibrotic": fibrotic(base, fib)}
-tissues["combined"] = combined(base, both)
+tissues = {"healthy": base, "gap_junction": gap_junction(base, seed=gj), "fibrotic": fibrotic(base, seed=fib)}
+tissues["combined"] = combined(base, seed=both)
 for texture in sorted({*TEXTURES} - {tissues["fibrotic"].texture}):
-    tissues[f"fibrotic, {texture}"] = fibrotic(base, np.random.default_rng(seeds[2]), texture)
+    tissues[f"fibrotic, {texture}"] = fibrotic(base, texture, seed=seeds[2])
 tissues |= {f"{name}, corner": tissues[name] for name in figures.COLORS}  # the same four, from a corner
 at = size_mm * np.array([[0.5, 0.5, 0], [0.5, 0.5, 0], [0.25, 0.25, 0]]) + [
     [0, 0, z] for z in (z_mm, z_near_mm, z_near_mm)
@@ -493,7 +516,7 @@ electrodes = Electrodes(at, ("far", "near", "aside"))
 def on_grid(name, parts, dt, **how):
     tissue, cells, h = tissues[name], (n * parts, n * parts), 0.5 / parts
     finer = {name: np.kron(getattr(tissue, name), np.ones((parts, parts), bool)) for name in ("D", "conductive")}
-    stimuli = [focal_stimulus(cells, h, 0, 0, radius=8) if "corner" in name else edge_stimulus(cells, h)]
+    stimuli = [focal_stimulus(Grid(cells, h), 0, 0, radius=8) if "corner" in name else edge_stimulus(Grid(cells, h))]
     run = dict(t_end=t_end, electrodes=electrodes, frame_interval=t_end, pool=parts, dt=dt) | how
     return partial(simulate, replace(tissue, dx=h, **finer), stimuli, **run)
 
@@ -530,6 +553,16 @@ for name in tissues:
         scores[grid, name] = [*explained, np.nanmedian(late), np.nanmax(np.abs(late))]
     progress(f"{name}: compared with the fine grid")
 scores = pd.DataFrame(scores, [*electrodes.names, "later", "at_most"]).T.rename_axis(["grid", "tissue"])
+ours = scores.loc["dx 0.5"]
+four, corners = ours.loc[[*figures.COLORS]], ours.loc[[f"{name}, corner" for name in figures.COLORS]]
+scale = f"sheets of {size_mm:g} mm, waves from an edge, dx 0.5 mm against {0.5 / refine:g} mm"
+for key, value, tolerance, on in (
+    ("min", four.far.min(), 0.001, f"one tissue of each condition, z {z_mm:g} mm, {scale}"),
+    ("min_corner", corners.far.min(), 0.003, f"the same tissues, waves from a corner, z {z_mm:g} mm"),
+    ("min_near", four[["near", "aside"]].min(axis=None), 0.002, f"the same, z {z_near_mm:g} mm"),
+    ("diffuse", ours.far["fibrotic, diffuse"], 0.01, f"diffuse fibrosis, one tissue, z {z_mm:g} mm, {scale}"),
+):
+    headline(f"calibrated_ecg_r2_{key}", value, tolerance=tolerance, on=on)
 scores.round(4)
 
 # %% [markdown]
@@ -554,11 +587,11 @@ for name in tissues:
         promised, explained = lead == "far" and name in figures.COLORS, scores.loc[("dx 0.5", name), lead]
         check("grid", f"R2 of the calibrated ECG, {name}, electrode {lead}", explained, 1, 0.005, promised)
 D_all = np.geomspace(0.015, 0.2, n_D)
-D_num = calibrated_diffusivity(D_all, np.ones(n_D, bool), 0.5, 0.1)
+D_num = calibrate_diffusivity(D_all, np.ones(n_D, bool), 0.5, 0.1)
 cv = [cable_cv(each, 0.5, 0.1) for each in D_num]
 cv_error = np.abs(cv / (converged_cv(FK_CAF) * np.sqrt(D_all / D)) - 1).max()
 check("grid", f"CV of the calibrated grid, largest relative error of {n_D} D", cv_error, 0, 0.015)
-double, single = on_grid("combined", 1, 0.1, real=np.float64)(), traces["combined", "dx 0.5"]
+double, single = on_grid("combined", 1, 0.1, dtype=np.float64)(), traces["combined", "dx 0.5"]
 check("V10", "LAT, single against double precision, ms", np.nanmax(np.abs(single.lat - double.lat)), 0, 0.05)
 gap = np.abs(single.phi_e - double.phi_e).max("time_ecg") / np.abs(double.phi_e).max("time_ecg")
 check("V10", "ECG, single against double precision, relative to the peak", gap.max(), 0, 1e-3)
@@ -615,18 +648,19 @@ V_m = -85 + 100 * np.random.default_rng(9).random((4, *shape))
 at = Electrodes(np.array([[12.0, 10, 40], [3, 4, 6], [-5, 25, 12]]), ("center", "near", "outside"))
 size = {}
 for name, tissue in {"no fibers": small, "fibers": fibers}.items():
-    L, phi = np.abs(lead_field(tissue, at)), pseudo_ecg(V_m, tissue, at)
+    L, phi = np.abs(lead_field(tissue, at)), pseudo_ecg(V_m, tissue, at).values
     size[name] = np.tensordot(L, np.abs(V_m), axes=((1, 2), (1, 2)))
-    apart = np.abs(phi - source_sum_ecg(V_m, tissue, at)) / size[name]
+    apart = np.abs(phi - source_sum_ecg(V_m, tissue, at).values) / size[name]
     check("W1", f"lead field against source sum, {name}", apart.max(), 0, 1e-12)
-    silence = pseudo_ecg(np.full((1, *shape), -85.0), tissue, at)[:, 0] / (85 * L.sum((1, 2)))
+    silence = pseudo_ecg(np.full((1, *shape), -85.0), tissue, at).values[:, 0] / (85 * L.sum((1, 2)))
     check("W4", f"constant voltage, relative to sum |L| |V|, {name}", np.abs(silence).max(), 0, 1e-12)
-weight, phi, (D_x, D_y) = 1 / distances(small, at)[:, None], pseudo_ecg(V_m, small, at), couplings(small)[:2]
+weight, (D_x, D_y) = 1 / distances(small, at)[:, None], couplings(small)[:2]
+phi = pseudo_ecg(V_m, small, at).values
 green = -(D_x[:, 1:-1] * np.diff(V_m) * np.diff(weight)).sum((2, 3))
 green -= (D_y[1:-1] * np.diff(V_m, axis=-2) * np.diff(weight, axis=-2)).sum((2, 3))
 check("W1", "lead field against Green's form, no fibers", np.abs((phi - green) / size["no fibers"]).max(), 0, 1e-12)
 mirrored = replace(small, D=small.D[:, ::-1], conductive=small.conductive[:, ::-1])
-seen = pseudo_ecg(V_m[..., ::-1], mirrored, replace(at, positions=at.positions * [-1, 1, 1] + [24, 0, 0]))
+seen = pseudo_ecg(V_m[..., ::-1], mirrored, replace(at, positions=at.positions * [-1, 1, 1] + [24, 0, 0])).values
 check("W4", "mirrored sheet and electrode, relative", np.abs(phi - seen).max() / np.abs(phi).max(), 0, 1e-10)
 far, near = np.abs(reference["healthy"].phi_e).max("time_ecg").sel(lead=["far", "near"])
 check("W4", "peak at the far electrode over peak at the near one", far / near, 0, 1)
@@ -647,7 +681,7 @@ check("W4", "peak at the far electrode over peak at the near one", far / near, 0
 x, front_at = (np.arange(800) + 0.5) * 0.25, 103.7  # mm
 front, sheet = (1 + np.tanh((front_at - x) / 0.6)) / 2, healthy((800, 800), 0.25, D)
 above = Electrodes(np.array([[front_at + 3.7, 100, 10]]), ("above",))
-by_sheet = pseudo_ecg(np.broadcast_to(front, (1, 800, 800)), sheet, above)[0, 0]
+by_sheet = pseudo_ecg(np.broadcast_to(front, (1, 800, 800)), sheet, above).values[0, 0]
 line = D / 0.25 * np.diff(front, 2, prepend=front[0], append=front[-1])
 by_line, by_long_line = (2 * line @ np.arcsinh(half / np.hypot(x - front_at - 3.7, 10)) for half in (100, 1e5))
 check("W2", "plane front, sum over the sheet", by_sheet, 0.0064287, 2e-7)
@@ -673,7 +707,7 @@ for e in (0.3, 0.6, 0.9):  # distance of the source from the center over the rad
 # through its rim. Potentials on the rim are compared in shape (the
 # relative difference measure, RDM, zero if equal) and in size (the
 # magnification, MAG, one if equal). The numerical solution for the
-# sphere is in `tests/test_torso.py`.
+# sphere is in `tests/ecg/test_torso.py`.
 
 # %%
 n_r, n_a, sources = 100, 200, {(39, 10): 1.0, (69, 90): -1.0}  # cells, and the two that hold a source
@@ -730,6 +764,7 @@ digits = [4 if not tolerance > 0 else 2 - int(np.floor(np.log10(tolerance))) for
 table["obtained"] = [round(value, n_digits) + 0.0 for value, n_digits in zip(table.obtained, digits, strict=True)]
 judged = table[table.promised & table.tolerance.notna()]
 assert (judged.verdict == "pass").all(), judged[judged.verdict != "pass"].to_string()
+headline("verification_rows_passed", len(judged), tolerance=0, on="all that are promised and judged")
 catalog = [f"V{i}" for i in range(1, 12)] + [f"W{i}" for i in range(1, 6)]
 assert {*catalog} <= {*table.case}, "no case of the catalog is missing"
 table = table.sort_values("case", key=lambda case: case.map([*catalog, "grid"].index), kind="stable")
@@ -797,19 +832,4 @@ table[~table.promised].drop(columns="promised").set_index("case")
 # %%
 table.to_csv(result_file("04_verification.csv"), index=False, lineterminator="\n")
 scores.round(5).to_csv(result_file("04_verification_grids.csv"), lineterminator="\n")
-four, scale = (
-    scores.loc["dx 0.5"].loc[[*figures.COLORS]],
-    f"sheets of {size_mm:g} mm, waves from an edge, dx 0.5 mm against {0.5 / refine:g} mm",
-)
-diffuse = scores.loc[("dx 0.5", "fibrotic, diffuse"), "far"]
-corner = min(scores.loc[("dx 0.5", f"{name}, corner"), "far"] for name in figures.COLORS)
-numbers = {
-    "verification_rows_passed": (len(judged), "1", 0, "all that are promised and judged"),
-    "calibrated_ecg_r2_min": (four.far.min(), "1", 0.001, f"one tissue of each condition, z {z_mm:g} mm, {scale}"),
-    "calibrated_ecg_r2_min_corner": (corner, "1", 0.003, f"the same tissues, waves from a corner, z {z_mm:g} mm"),
-    "calibrated_ecg_r2_min_near": (four[["near", "aside"]].min(axis=None), "1", 0.002, f"the same, z {z_near_mm:g} mm"),
-    "calibrated_ecg_r2_diffuse": (diffuse, "1", 0.01, f"diffuse fibrosis, one tissue, z {z_mm:g} mm, {scale}"),
-}
-fields = ("value", "unit", "tolerance", "scale")
-save_headline("04_verification", {key: dict(zip(fields, row, strict=True)) for key, row in numbers.items()})
-print(provenance("04_verification"))
+print(headline.provenance())

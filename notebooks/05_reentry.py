@@ -4,6 +4,24 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: When do two stimuli start a spiral, and how fast does it turn?
+#     answer: >-
+#       In the sheet shown, with S2 from {headline}`spiral_window_first_ms` to
+#       {headline}`spiral_window_last_ms`; one turn takes
+#       {headline}`spiral_cycle_length_ms.2`, longer than the published value, with
+#       which the comparison is only qualitative.
+#     next:
+#       page: book/verification
+#       why: how a solver can be checked at all
+#     makes:
+#       results/05_reentry.csv: >-
+#         cycle lengths and tip of the spirals, the scan of S2, the rhythm of the ECG
+#     smoke: {
+#       size_mm: 60.0, s2: 105.0, s2_times: [80.0, 105.0, 150.0],
+#       s2_shown: [80.0, 105.0, 150.0], t_end: 1600.0, settle: 800.0, t_scan: 600.0,
+#       claim_rotations_min: 5
+#     }
 # ---
 
 # %% [markdown]
@@ -29,7 +47,7 @@ import pandas as pd
 import scipy.signal
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
+from compendium.record import Headline, result_file
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.ecg.electrodes import center_electrode
 from forwardecg.measure.waves import cycle_length, tip_path
@@ -39,6 +57,7 @@ from forwardecg.tissue.sheet import healthy, with_fibers
 from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, s1_s2
 
 figures.set_style()
+headline = Headline("05_reentry")
 
 # %% [markdown]
 # ## Parameters
@@ -83,7 +102,7 @@ claim_frequency_error_max = 0.02  # of the ECG, relative to one over the cycle l
 def spiral(tissue, s2, t_end=t_end, **options):
     lower = np.zeros(tissue.D.shape, bool)
     lower[: len(lower) // 2] = True
-    stimuli = s1_s2(edge_stimulus(tissue.D.shape, tissue.dx), s2, 1, [s2], site=Stimulus(mask=lower))
+    stimuli = s1_s2(edge_stimulus(tissue), s2, 1, [s2], site=Stimulus(mask=lower))
     run = dict(frame_interval=frame_interval, dt=1 / math.ceil(5 / tissue.dx), stop_at_rest=True)
     return simulate(tissue, stimuli, t_end=t_end, **run | options)
 
@@ -101,7 +120,7 @@ def square(side_mm, dx, D):
 
 # %%
 sheet = square(size_mm, dx, D0)
-ds = spiral(sheet, s2, electrodes=center_electrode(sheet.D.shape, dx, z_mm))
+ds = spiral(sheet, s2, electrodes=center_electrode(sheet, z_mm))
 V_m = ds.V_m
 progress("the spiral: simulated")
 
@@ -153,6 +172,8 @@ assert (last_turn > V_REST + V_SPAN / 2).all(), "at every moment of the last tur
 assert len(per_probe) == 9 and (per_probe["count"] >= claim_rotations_min).all(), (
     "every probe is activated turn by turn"
 )
+scale = f"{size_mm:g} mm sheet, dx {dx:g} mm, D {D0:g} mm2/ms, {t_end - settle:g} ms"
+headline("spiral_cycle_length_ms", cycle_ms, unit="ms", tolerance=2.0, on=f"{scale}, median over nine probes")
 per_probe.round(0)
 
 # %% [markdown]
@@ -179,6 +200,7 @@ assert (late.chirality == -1).mean() > 0.98, "and it turns clockwise"
 center = late[["x", "y"]].mean()
 radius = np.hypot(late.x - center.x, late.y - center.y)
 tip_radius = float(np.sqrt((radius**2).mean()))
+headline("spiral_tip_radius_mm", tip_radius, unit="mm", tolerance=0.5, on=scale)
 half = (settle + t_end) / 2
 drift = np.hypot(*(late[late.time > half].mean() - late[late.time <= half].mean())[["x", "y"]])
 pd.Series({"center x": center.x, "center y": center.y, "rms radius": tip_radius, "drift": drift}).round(1)
@@ -241,6 +263,9 @@ inside = scan.s2.between(window.min(), window.max())
 assert (scan.outcome[inside] == "persists").all(), "the window is one interval"
 assert (scan.outcome[scan.s2 < window.min()] == "blocked").all(), "too early: S2 finds nothing excitable"
 assert (scan.outcome[scan.s2 > window.max()] == "runs off").all(), "too late: the wave is swept off"
+on_scan = f"{size_mm:g} mm sheet, {len(scan)} times of S2"
+headline("spiral_window_first_ms", window.min(), unit="ms", tolerance=5.0, on=on_scan)
+headline("spiral_window_last_ms", window.max(), unit="ms", tolerance=10.0, on=on_scan)
 scan.groupby("outcome", sort=False).s2.agg(["min", "max", "count"])
 
 # %%
@@ -308,6 +333,9 @@ for case, (tissue, time, options) in cases.items():
     progress(f"{case}: simulated")
 table = pd.DataFrame.from_dict(rows, "index", columns=["cycle_length", "change", "tip_radius", "tips"])
 assert (table.change.abs() < claim_change_max).all(), "grid, diffusivity and fibers leave the cycle length alone"
+on_small, on_fine = f"{small_mm:g} mm sheet with fibers", f"dx {dx_fine:g} mm against {dx:g} mm"
+headline("spiral_cycle_length_small_ms", table.cycle_length.iloc[-1], unit="ms", tolerance=2.0, on=on_small)
+headline("spiral_cycle_length_grid_change", table.change["finer grid"], tolerance=0.01, on=on_fine)
 table.assign(change=100 * table.change).round(1)
 
 # %% [markdown]
@@ -366,6 +394,8 @@ steady = phi_e.sel(time_ecg=slice(settle, None))
 frequency, power = scipy.signal.periodogram(steady, fs=1000.0, window="hann", detrend="constant", nfft=2**16)
 dominant = float(frequency[power.argmax()])  # Hz
 assert abs(dominant * cycle_ms / 1000 - 1) < claim_frequency_error_max, "the ECG beats as the spiral turns"
+on_ecg = f"{scale}, electrode {z_mm:g} mm above the center"
+headline("spiral_ecg_frequency_hz", dominant, unit="Hz", tolerance=0.2, on=on_ecg)
 path = late.groupby("time")[["x", "y"]].mean() @ [1, 1j]
 turning = dict(fs=1000 / frame_interval, window="hann", detrend="constant", nfft=2**16, return_onesided=False)
 tip_frequency, tip_power = scipy.signal.periodogram(path, **turning)
@@ -418,18 +448,6 @@ scanned = scan.assign(case="S2 at " + scan.s2.map("{:g} ms".format) + ", " + sca
 ecg = pd.DataFrame({"case": "shown above", "quantity": ["ecg_frequency_hz", "tip_drift"], "value": [dominant, drift]})
 long = pd.concat([long, scanned.rename(columns={"until": "value"})[["case", "quantity", "value"]], ecg])
 long.round(4).to_csv(result_file("05_reentry.csv"), index=False, lineterminator="\n")
-scale = f"{size_mm:g} mm sheet, dx {dx:g} mm, D {D0:g} mm2/ms, {t_end - settle:g} ms"
-numbers = {
-    "spiral_cycle_length_ms": (cycle_ms, "ms", 2.0, f"{scale}, median over nine probes"),
-    "spiral_cycle_length_small_ms": (table.cycle_length.iloc[-1], "ms", 2.0, f"{small_mm:g} mm sheet with fibers"),
-    "spiral_cycle_length_grid_change": (table.change["finer grid"], "1", 0.01, f"dx {dx_fine:g} mm against {dx:g} mm"),
-    "spiral_ecg_frequency_hz": (dominant, "Hz", 0.2, f"{scale}, electrode {z_mm:g} mm above the center"),
-    "spiral_tip_radius_mm": (tip_radius, "mm", 0.5, scale),
-    "spiral_window_first_ms": (window.min(), "ms", 5.0, f"{size_mm:g} mm sheet, {len(scan)} times of S2"),
-    "spiral_window_last_ms": (window.max(), "ms", 10.0, f"{size_mm:g} mm sheet, {len(scan)} times of S2"),
-}
-fields = ("value", "unit", "tolerance", "scale")
-save_headline("05_reentry", {key: dict(zip(fields, row, strict=True)) for key, row in numbers.items()})
 
 # %%
-print(provenance("05_reentry"))
+print(headline.provenance())

@@ -9,6 +9,25 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: What do the networks learn from, and is any tissue in two places?
+#     answer: >-
+#       From as many tissues as the paper had, {headline}`dataset_tissues_all_sets` in
+#       all sets; none is in two parts, and to copy the ECG of the nearest training
+#       tissue gives a mean R² of {headline}`nearest_tissue_r2_mean`.
+#     next:
+#       page: book/surrogate
+#       why: what is to be learned from them, and how it is scored
+#     makes:
+#       results/06_dataset.csv: >-
+#         one row a tissue of the data set, what was drawn and what came of it
+#       results/06_dataset.json: the recipe of the data set
+#       results/06_dataset_sets.csv: the further sets, and in what they differ
+#     smoke: {
+#       n_sim: 20, n_cells: 80, dx: 1.0, t_end: 400.0, pool: 4, min_activated: 0.2,
+#       test: 0.2, val: 0.2,
+#       left_out: [reentry, unseen_cell, unseen_cell_mbr, unseen_D_high, unseen_D_low, dense_fibrosis]
+#     }
 # ---
 
 # %% [markdown]
@@ -38,17 +57,18 @@ from scipy.spatial.distance import cdist
 from scipy.stats import chi2_contingency
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
-from forwardecg.data.layout import chunks
+from compendium.record import Headline, result_file
+from forwardecg.data.layout import chunk_names
 from forwardecg.data.recipe import REJECTIONS, Recipe, write_recipe
 from forwardecg.data.sets import collection
-from forwardecg.data.split import check_disjoint, fingerprint, split_by_tissue
+from forwardecg.data.split import check_disjoint, sheet_hash, split_by_tissue
 from forwardecg.data.store import load_or_simulate, stored_bytes
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.paper.data import Sequences, loader
-from forwardecg.tissue.symmetry import symmetry
+from forwardecg.tissue.symmetry import apply_symmetry
 
 figures.set_style()
+headline = Headline("06_dataset")
 
 # %% tags=["parameters"]
 n_sim = 300  # tissues
@@ -125,6 +145,10 @@ table = tissue_table(ds)
 for part, members in split_by_tissue(table.condition, split_seed, test, val).items():
     table.loc[members, "part"] = part
 table.round(6).to_csv(result_file("06_dataset.csv"))
+scale = f"{n_sim} tissues, {n_cells} x {n_cells} cells"
+headline("dataset_mild", int(table.mild.sum()), tolerance=0, on=scale)
+headline("dataset_redrawn", int((table.attempt > 0).sum()), tolerance=0, on=scale)
+headline("dataset_ecg_sd_mean", table.ecg_sd.mean(), unit="mV mm/ms", tolerance=1e-4, on=scale)
 
 # %%
 names = [name for name in figures.COLORS if name in set(table.condition)]
@@ -317,7 +341,7 @@ for name, one in tables.items():
     changed = {
         key: value for key, value in used.items() if value != usual[key] and key not in ("n_sim", "seed", "max_draws")
     }
-    changed |= {"fk": used["fk"]["name"]} if "fk" in changed else {}
+    changed |= {"cell": used["cell"]["name"]} if "cell" in changed else {}
     rows[name] = {
         "tissues": len(one), "differs in": ", ".join(f"{key} {value}" for key, value in changed.items()),
         "activated": one.activated.mean(), "fibrosis, least": one.fibrosis_density.min(),
@@ -397,18 +421,19 @@ rejected[["tissues", *REJECTIONS]]
 # %% [markdown]
 # ## No tissue twice
 #
-# A tissue is the same tissue when it is turned or mirrored. The fingerprint of a tissue is equal for all its eight symmetric
-# copies, and no fingerprint may occur in two parts of the split or in two sets.
+# A tissue is the same tissue when it is turned or mirrored. The hash of a tissue is equal for all its eight symmetric
+# copies, and no hash may occur in two parts of the split or in two sets.
 
 # %%
 marks = {
-    name: [fingerprint(D, live) for D, live in zip(other.D.values, other.conductive.values, strict=True)]
+    name: [sheet_hash(D, live) for D, live in zip(other.D.values, other.conductive.values, strict=True)]
     for name, other in sets.items()
 }
 parts = {part: [marks["train, val, test"][sim] for sim in members.index] for part, members in table.groupby("part")}
 check_disjoint(parts | {name: found for name, found in marks.items() if name != "train, val, test"})
 n_marks = sum(map(len, marks.values()))
 assert len({mark for found in marks.values() for mark in found}) == n_marks
+headline("dataset_tissues_all_sets", n_marks, tolerance=0, on=f"{len(sets)} sets")
 print(f"{n_marks} tissues in {len(parts) + len(marks) - 1} parts and sets: all different, symmetric copies included")
 
 # %% [markdown]
@@ -429,7 +454,7 @@ def activation_features(lat, cells=20):
 
 features = activation_features(ds.lat.values)
 train = table.query("part == 'train'").index.to_numpy()
-copies = np.concatenate([symmetry(torch.from_numpy(features[train]), n).flatten(1) for n in range(8)])
+copies = np.concatenate([apply_symmetry(torch.from_numpy(features[train]), n).flatten(1) for n in range(8)])
 compared = {
     part: (features[table.part == part], ds.phi_e[(table.part == part).values, 0].values) for part in ("val", "test")
 }
@@ -447,6 +472,8 @@ by_part = nearest.groupby("tissues").agg(
     closest=("distance", "min"), median=("distance", "median"), below_5_ms=("distance", lambda d: (d < 5).mean()),
     r2_mean=("r2", "mean"), r2_median=("r2", "median"),
 )  # fmt: skip
+on_copies = "test tissues, ECG of the nearest training tissue"
+headline("nearest_tissue_r2_mean", by_part.r2_mean["test"], tolerance=0.02, on=on_copies)
 by_part.round(2)
 
 # %%
@@ -478,6 +505,9 @@ assert finished >= 0.99, f"only {finished:.1%} of the tissues are repolarized wi
 assert table.part.notna().all() and (table.groupby("part").condition.nunique() == len(names)).all()
 assert (table.ecg_sd > 0).all(), "a flat ECG"
 assert closest > 0 and by_part.r2_mean["test"] < claim_copy_r2_max, by_part
+headline("dataset_share_repolarized", finished, tolerance=0.01, on=scale)
+on_pairs = "train against val and test, symmetric copies included"
+headline("dataset_closest_pair_ms", closest, unit="ms", tolerance=0.1, on=on_pairs)
 at_rest = table.rest_time.notna().mean()
 print(f"within {t_end:g} ms {finished:.1%} of the tissues are repolarized, {at_rest:.1%} within 0.01 mV of rest")
 print(f"last activation at {table.last_activation.max():.0f} ms at the latest; closest pair {closest:.1f} ms")
@@ -515,6 +545,11 @@ figures.show(
 # %% tags=["nbval-ignore-output"]
 cores = ds.attrs["seconds"] * ds.attrs["workers"] / n_sim  # core seconds a tissue
 megabytes = stored_bytes(recipe) / 1e6
+workers, minutes = ds.attrs["workers"], ds.attrs["seconds"] / 60
+machine = f"{scale}, {ds.sizes['lead']} electrodes, {t_end:g} ms, {workers} workers, machine not kept free"
+headline("dataset_minutes_300", minutes, unit="min", tolerance=None, on=machine)
+headline("dataset_core_seconds_per_tissue", cores, unit="s", tolerance=None, on=machine)
+headline("dataset_store_mb", megabytes, unit="MB", tolerance=None, on=scale)
 loading = {}
 for pixels in (ds.sizes["y_map"] // 2, ds.sizes["y_map"]):
     for memory, limit in (("memory", 8.0), ("a mapped file", 0.0)):
@@ -534,7 +569,7 @@ pd.Series(loading, name="tissues per second").round(0).to_frame()
 plan = pd.DataFrame({"workers": [2, 16, 64, 256]})
 plan["hours"] = n_planned * cores / plan.workers / 3600
 plan["store (GB)"] = n_planned * megabytes / n_sim / 1e3
-plan["files"] = n_planned * len(chunks(0))
+plan["files"] = n_planned * len(chunk_names(0))
 plan["writing (MB/s)"] = plan["store (GB)"] * 1e3 / plan.hours / 3600
 print(f"{n_planned} tissues at {cores:.2f} core seconds each")
 plan.round({"hours": 2, "store (GB)": 1, "writing (MB/s)": 1})
@@ -556,26 +591,4 @@ plan.round({"hours": 2, "store (GB)": 1, "writing (MB/s)": 1})
 # are licensed CC BY 4.0. All of it is simulated: flat sheets, no patient. What is meant for patients must not be trained on it.
 
 # %%
-scale = f"{n_sim} tissues, {n_cells} x {n_cells} cells"
-machine = f"{scale}, {ds.sizes['lead']} electrodes, {t_end:g} ms, {ds.attrs['workers']} workers, machine not kept free"
-values = {
-    "dataset_minutes_300": (ds.attrs["seconds"] / 60, "min", None, machine),
-    "dataset_core_seconds_per_tissue": (cores, "s", None, machine),
-    "dataset_store_mb": (megabytes, "MB", None, scale),
-    "dataset_share_repolarized": (finished, "1", 0.01, scale),
-    "dataset_ecg_sd_mean": (table.ecg_sd.mean(), "mV mm/ms", 1e-4, scale),
-    "dataset_mild": (int(table.mild.sum()), "1", 0, scale),
-    "dataset_redrawn": (int((table.attempt > 0).sum()), "1", 0, scale),
-    "dataset_tissues_all_sets": (n_marks, "1", 0, f"{len(sets)} sets"),
-    "nearest_tissue_r2_mean": (by_part.r2_mean["test"], "1", 0.02, "test tissues, ECG of the nearest training tissue"),
-    "dataset_closest_pair_ms": (
-        closest,
-        "ms",
-        0.1,
-        "train against val and test, symmetric copies included",
-    ),
-}
-save_headline("06_dataset", {
-    key: dict(zip(("value", "unit", "tolerance", "scale"), entry, strict=True)) for key, entry in values.items()
-})  # fmt: skip
-print(provenance("06_dataset"))
+print(headline.provenance())

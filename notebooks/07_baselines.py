@@ -9,6 +9,25 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: How far does one get without learning from sequences?
+#     answer: >-
+#       A formula with one constant of the cell, read off the speed of the front, has a
+#       mean R² of {headline}`training_free_r2_mean`, more than any of the learned
+#       weights of this page: {headline}`ridge_r2_mean` for ridge,
+#       {headline}`frame_cnn_r2_mean` for single frames.
+#     next:
+#       page: notebooks/08_training
+#       why: the paper's architecture is trained
+#     needs:
+#     - results/06_dataset.csv
+#     - results/06_dataset.json
+#     - results/runs/baselines_cv.csv
+#     - results/runs/frame_cnn_cv.csv
+#     makes:
+#       results/07_baselines.csv: >-
+#         scores of the methods without a sequence network, tissue by tissue
+#     smoke: {pixels: 20, n_fit: 6}
 # ---
 
 # %% [markdown]
@@ -28,28 +47,29 @@ import numpy as np
 import pandas as pd
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
+from compendium.record import Headline, result_file
 from forwardecg.contract import to_u
 from forwardecg.data.recipe import read_recipe
 from forwardecg.data.store import load_or_simulate
 from forwardecg.ecg.electrodes import center_electrode
-from forwardecg.ecg.pixels import conducting_share, upscaled_faces
-from forwardecg.measure.scores import r2, summary
+from forwardecg.ecg.pixels import conductive_share, upscale_faces
+from forwardecg.measure.scores import summarize
 from forwardecg.paths import RESULTS
 from forwardecg.solver.calibration import D_REFERENCE, converged_cv
 from forwardecg.surrogates.baselines import (
     blind_diffusivity,
+    ecg_from_diffusivity,
+    ecg_from_upscaled,
     fit_kappa,
-    lead_field_on_maps,
-    pooled_diffusivity,
+    pool_diffusivity,
     ridge,
     training_free_conductivity,
     training_free_ecg,
-    true_conductivity_on_maps,
 )
 from forwardecg.surrogates.paper.data import Sequences
 
 figures.set_style()
+headline = Headline("07_baselines")
 
 # %% tags=["parameters"]
 pixels = 50  # side of the maps that ridge and the blind lead field see
@@ -67,7 +87,7 @@ claim_above_blind = 0.1  # mean R2 by which the training-free estimate exceeds t
 recipe = read_recipe(RESULTS / "06_dataset.json")
 tissues = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
 members = {part: tissues.query("part == @part").index.to_numpy() for part in ("train", "val", "test")}
-electrode = center_electrode(recipe.shape, recipe.dx, recipe.z_mm)
+electrode = center_electrode(recipe.grid, recipe.z_mm)
 dx_coarse, dx_map = recipe.n_cells * recipe.dx / pixels, recipe.dx * recipe.pool  # mm
 of_kind = [sim for sim in members["test"] if tissues.texture[sim] == shown]
 sim = int(of_kind[0] if of_kind else members["test"][-1])
@@ -80,7 +100,8 @@ train, val, test = (Sequences(ds, some, pixels) for some in (members["train"][:n
 u = to_u(ds.V_m[sim].values)
 D, conductive = ds.D[sim].values.astype(float), ds.conductive[sim].values
 D_blind, kappa = blind_diffusivity(train, dx_coarse, electrode), fit_kappa(train, dx_coarse, electrode)
-kappa_cable = D_REFERENCE / converged_cv(recipe.fk) ** 2
+kappa_cable = D_REFERENCE / converged_cv(recipe.cell) ** 2
+headline("kappa_fitted_over_cable", kappa / kappa_cable, tolerance=0.03, on=f"{n_fit} training tissues")
 print(f"blind diffusivity {D_blind:.2f} mm^2/ms; kappa {kappa:.2f} ms fitted, {kappa_cable:.2f} ms from a cable")
 
 # %% [markdown]
@@ -91,11 +112,13 @@ print(f"blind diffusivity {D_blind:.2f} mm^2/ms; kappa {kappa:.2f} ms fitted, {k
 
 # %%
 ecg = {
-    "blind lead field": lead_field_on_maps(test.u[0].numpy(), np.full((pixels, pixels), D_blind), dx_coarse, electrode),
+    "blind lead field": ecg_from_diffusivity(
+        test.u[0].numpy(), np.full((pixels, pixels), D_blind), dx_coarse, electrode
+    ),
     "ridge": ridge(train, val, test)[0][0],
     "training-free D": training_free_ecg(u, dx_map, recipe.frame_interval, kappa, electrode)[0],
-    "true D, pooled maps": lead_field_on_maps(u, pooled_diffusivity(D, conductive, recipe.pool), dx_map, electrode),
-    "true D, upscaled maps": true_conductivity_on_maps(u, D, conductive, recipe.pool, dx_map, electrode)[0],
+    "true D, pooled maps": ecg_from_diffusivity(u, pool_diffusivity(D, conductive, recipe.pool), dx_map, electrode),
+    "true D, upscaled maps": ecg_from_upscaled(u, D, conductive, recipe.pool, dx_map, electrode)[0],
 }
 true = test.ecg.numpy()
 
@@ -125,8 +148,8 @@ figures.show(
 
 # %%
 D_x, D_y, share = training_free_conductivity(u, dx_map, recipe.frame_interval, kappa)
-known = upscaled_faces(D, conductive, recipe.pool)
-true_share = conducting_share(conductive, recipe.pool)
+known = upscale_faces(D, conductive, recipe.pool)
+true_share = conductive_share(conductive, recipe.pool)
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.6))
 _ = axes[0].plot(true_share.ravel(), share.ravel(), ".", ms=2, alpha=0.3)
 _ = axes[0].set(xlabel="true share that conducts", ylabel="share read off the amplitude")
@@ -167,10 +190,21 @@ order = [
     "true D, pooled maps",
     "true D, upscaled maps",
 ]
-table = per_tissue.groupby("method").r2.apply(summary).unstack().loc[order, ["mean", "sd", "median", "worst"]]
+table = per_tissue.groupby("method").r2.apply(summarize).unstack().loc[order, ["mean", "sd", "median", "worst"]]
 table["mild"] = per_tissue[per_tissue.mild].groupby("method").r2.mean()
 table["mean, normalized ECGs"] = per_tissue.groupby("method").r2_normalized.mean()
 per_tissue.round(6).to_csv(result_file("07_baselines.csv"), index=False)
+keys = {
+    "blind_leadfield": "blind lead field",
+    "ridge": "ridge",
+    "frame_cnn": "per-frame CNN",
+    "training_free": "training-free D",
+    "true_d_pooled_leadfield": "true D, pooled maps",
+    "true_d_upscaled_leadfield": "true D, upscaled maps",
+}
+scale = f"{per_tissue.sim.nunique()} tissues, {folds.fold.nunique()} folds"
+for key, method in keys.items():
+    headline(f"{key}_r2_mean", table["mean"][method], tolerance=0.005, on=scale)
 table.round(3)
 
 # %% [markdown]
@@ -182,13 +216,4 @@ table.round(3)
 mean = table["mean"]
 assert mean["training-free D"] > mean["blind lead field"] + claim_above_blind
 assert abs(kappa / kappa_cable - 1) < 0.15, (kappa, kappa_cable)
-shown_r2 = {name: float(r2(true, trace[None])[0]) for name, trace in ecg.items()}
-scale = f"{per_tissue.sim.nunique()} tissues, {folds.fold.nunique()} folds"
-keys = {"blind_leadfield_r2_mean": "blind lead field", "ridge_r2_mean": "ridge", "frame_cnn_r2_mean": "per-frame CNN"}
-keys |= {"training_free_r2_mean": "training-free D", "true_d_pooled_leadfield_r2_mean": "true D, pooled maps"}
-keys |= {"true_d_upscaled_leadfield_r2_mean": "true D, upscaled maps"}
-save_headline("07_baselines", {
-    **{key: {"value": mean[name], "unit": "1", "tolerance": 0.005, "scale": scale} for key, name in keys.items()},
-    "kappa_fitted_over_cable": {"value": kappa / kappa_cable, "unit": "1", "tolerance": 0.03, "scale": f"{n_fit} training tissues"},
-})  # fmt: skip
-print(provenance("07_baselines"))
+print(headline.provenance())

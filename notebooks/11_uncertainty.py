@@ -9,6 +9,32 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: >-
+#       How far off may a prediction be, and does the surrogate notice what it was not
+#       made for?
+#     answer: >-
+#       On tissue of the recipe {headline}`coverage_90` of the samples and
+#       {headline}`coverage_90_trace` of whole traces are inside bands that promise
+#       {setting}`11_uncertainty.coverage`; on another cell model the bands fail, on
+#       some other tissue they hold too little, and unusual tissue is flagged only in
+#       part.
+#     next:
+#       page: book/model_card
+#       why: both networks on one page
+#     needs:
+#     - results/06_dataset.csv
+#     - results/06_dataset.json
+#     - models/structured.safetensors
+#     makes:
+#       results/11_uncertainty.csv: coverage and width of the bands by set
+#       results/11_uncertainty_table.csv: the same as the start page prints it
+#       models/structured_bands.json: their bands, and the reference of the unusual
+#     smoke: {
+#       threads: 1,
+#       left_out: [reentry, unseen_cell, unseen_cell_mbr, unseen_D_high, unseen_D_low, dense_fibrosis],
+#       share_usual: 0.8, claim_coverage_error_max: 0.3
+#     }
 # ---
 
 # %% [markdown]
@@ -30,7 +56,7 @@ import pandas as pd
 import torch
 
 from compendium import figures
-from compendium.record import model_file, provenance, result_file, save_headline, write_json
+from compendium.record import Headline, model_file, result_file, write_json
 from forwardecg.contract import V_SPAN
 from forwardecg.data.recipe import read_recipe
 from forwardecg.data.sets import collection
@@ -46,13 +72,14 @@ from forwardecg.measure.bands import (
 )
 from forwardecg.measure.compare import interval
 from forwardecg.paths import MODELS, RESULTS, progress
-from forwardecg.surrogates.predict import mean_of_faces, pixel_diffusivity, summary
 from forwardecg.surrogates.structured.data import MapSet
-from forwardecg.surrogates.structured.fronts import fronts
-from forwardecg.surrogates.structured.task import conductivities, predicted
+from forwardecg.surrogates.structured.fronts import read_fronts
+from forwardecg.surrogates.structured.model import describe_maps, mean_of_faces, pixel_diffusivity
+from forwardecg.surrogates.structured.task import infer_conductivity, predict
 from forwardecg.surrogates.weights import load_models
 
 figures.set_style()
+headline = Headline("11_uncertainty")
 
 # %% tags=["parameters"]
 coverage = 0.9  # that the bands promise
@@ -87,7 +114,7 @@ train = MapSet(load_or_simulate(recipe), tissues.query("part == 'train'").index)
 def ensemble(part, leads):
     """Mean and SD over the networks of the ECGs of some leads, and the true ones, all (lead, n, T) in mV mm/ms."""
     at = [part.leads.index(name) for name in leads]
-    ecg = np.stack([predicted(model, part, at).double().numpy() for model in models])
+    ecg = np.stack([predict(model, part, at).double().numpy() for model in models])
     true = part.ecg[:, at].double().numpy()
     return [V_SPAN * z.transpose(1, 0, 2) for z in (ecg.mean(0), ecg.std(0), true)]
 
@@ -98,6 +125,7 @@ factors = {
     "pointwise": pointwise_factor(error, sigma, coverage),
     "whole trace": whole_trace_factor(error, sigma, coverage),
 }
+scale = f"{len(error)} tissues for calibration, {len(maps['test'].sims)} for testing"
 print(f"{len(error)} calibration tissues: factors " + ", ".join(f"{name} {q:.1f}" for name, q in factors.items()))
 
 # %% [markdown]
@@ -126,6 +154,10 @@ for name, leads in [
     rows[name if leads == "center" else f"{name}, {leads} electrodes"] = [len(off), *point, *whole, width]
 columns = ["traces", "pointwise", "low", "high", "whole trace", "low ", "high ", "width / SD"]
 table = pd.DataFrame(rows, index=columns).T
+found, on_width = table.loc["test"], f"{scale}, median width over the SD of the ECG, whole trace"
+headline("coverage_90", found["pointwise"], tolerance=0.03, on=scale)
+headline("coverage_90_trace", found["whole trace"], tolerance=0.06, on=scale)
+headline("coverage_90_width", found["width / SD"], tolerance=0.3, on=on_width)
 table.round(4).rename_axis("set").to_csv(result_file("11_uncertainty.csv"))
 short = pd.DataFrame({
     "traces": table.traces.astype(int), "samples inside": table.pointwise.map("{:.3f}".format),
@@ -188,7 +220,7 @@ figures.show(
 # %%
 def D_error(part):
     """|mean - truth| and sigma of the pixels' D, (n, pixels) in mm^2/ms."""
-    D = np.stack([pixel_diffusivity(conductivities(model, part)).flatten(1).double().numpy() for model in models])
+    D = np.stack([pixel_diffusivity(infer_conductivity(model, part)).flatten(1).double().numpy() for model in models])
     true = mean_of_faces(*part.truth[1][:2]).flatten(1).double().numpy()
     return np.abs(D.mean(0) - true), np.hypot(D.std(0), floor_D * np.median(D.mean(0), axis=1, keepdims=True)), true
 
@@ -198,6 +230,8 @@ factor_D = pointwise_factor(error_D, sigma_D, coverage)
 error_test, sigma_test, true_D = D_error(maps["test"])
 coverage_D = pointwise_coverage(error_test, sigma_test, factor_D)
 relative = np.median(error_test / np.median(true_D, axis=1, keepdims=True), axis=1)
+headline("D_coverage_90", coverage_D[0], tolerance=0.03, on=scale)
+headline("D_error_median", interval(relative)[0], tolerance=0.02, on=f"{scale}, of the median D")
 print(
     f"factor {factor_D:.1f}; on the test set {coverage_D[0]:.2f} of the pixels, 95 % interval {coverage_D[1]:.2f} .. {coverage_D[2]:.2f}"
 )
@@ -211,10 +245,12 @@ print(
 
 # %%
 def features(part):
-    """One row a tissue, see `surrogate.summary`."""
+    """One row a tissue, see `describe_maps`."""
     progress(f"features of {len(part.sims)} tissues")
-    seen = (fronts(u.float(), part.dx, part.dt) for u in part.u)
-    return np.stack([summary(type(part.inputs[0])(*(z[k] for z in part.inputs[0])), f) for k, f in enumerate(seen)])
+    seen = (read_fronts(u.float(), part.dx, part.dt) for u in part.u)
+    return np.stack(
+        [describe_maps(type(part.inputs[0])(*(z[k] for z in part.inputs[0])), f) for k, f in enumerate(seen)]
+    )
 
 
 reference = fit_reference(features(train), features(maps["calibration"]), share_usual)
@@ -224,6 +260,9 @@ unusual = {
     if name != "calibration"
 }
 flagged = {name: float((score > 1).mean()) for name, score in unusual.items()}
+headline("flagged_test", flagged["test"], tolerance=0.03, on=scale)
+others = [share for name, share in flagged.items() if name not in ("test", "two_foci")]
+headline("flagged_unseen", np.mean(others), tolerance=0.15, on="sets of other kinds but two foci")
 pd.DataFrame({"flagged": flagged, "median score": {name: np.median(score) for name, score in unusual.items()}}).round(2)
 
 # %%
@@ -256,15 +295,4 @@ bands = {
 }
 bands |= {"D": {"coverage": coverage, "factor": factor_D, "floor": floor_D}, "reference": reference.to_card()}
 write_json(model_file("structured_bands.json"), bands | {"weights": card["sha256"], "calibration_tissues": len(error)})
-scale = f"{len(error)} tissues for calibration, {len(true_t)} for testing"
-numbers = {
-    "coverage_90": (table.loc["test", "pointwise"], 0.03, scale), "coverage_90_trace": (table.loc["test", "whole trace"], 0.06, scale),
-    "coverage_90_width": (table.loc["test", "width / SD"], 0.3, scale + ", median width over the SD of the ECG, whole trace"),
-    "D_coverage_90": (coverage_D[0], 0.03, scale), "D_error_median": (interval(relative)[0], 0.02, scale + ", of the median D"),
-    "flagged_test": (flagged["test"], 0.03, scale),
-    "flagged_unseen": (np.mean([v for k, v in flagged.items() if k not in ("test", "two_foci")]), 0.15, "sets of other kinds but two foci"),
-}  # fmt: skip
-save_headline("11_uncertainty", {
-    key: {"value": value, "unit": "1", "tolerance": tolerance, "scale": words} for key, (value, tolerance, words) in numbers.items()
-})  # fmt: skip
-print(provenance("11_uncertainty"))
+print(headline.provenance())

@@ -9,6 +9,25 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: What is each part of the paper's network worth, and how sure can one be?
+#     answer: >-
+#       None of the named parts is shown to help at our main setting, and with high
+#       confidence none is worth a hundredth of R² there; attention is worth
+#       {headline}`ablation_attention_alone` where nothing else mixes the frames.
+#     next:
+#       page: notebooks/13_spectral_loss
+#       why: what the entropy term can see, and what it does
+#     needs:
+#     - results/runs/ablations.csv
+#     - results/runs/ablations_lr.csv
+#     - results/runs/ablations_tuned.csv
+#     - results/runs/ablations_attention.csv
+#     - results/runs/ablations_budget.csv
+#     - results/runs/ablations_known_d.csv
+#     makes:
+#       results/12_ablations.csv: each change, its difference, interval and p
+#     draws: [results/12_ablations.png]
 # ---
 
 # %% [markdown]
@@ -22,7 +41,7 @@
 # published network ({doc}`08_training`) has 50 × 50 and 40.
 #
 # Needs the tables of `make experiments`; seconds. With other values: `make run NB=12_ablations SET="least=0.002"`. The parts are explained in
-# {ref}`architecture` and {ref}`loss`, the statistics in {ref}`statistics`, the list of changes is in `tools/ablations.py`.
+# {ref}`architecture` and {ref}`loss`, the statistics in {ref}`statistics`, the list of changes is in `experiments/ablations.py`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -30,11 +49,12 @@ import numpy as np
 import pandas as pd
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
-from forwardecg.measure.compare import by_seed, compared, holm, interval, paired_difference
+from compendium.record import Headline, result_file
+from forwardecg.measure.compare import by_seed, compare_methods, holm, interval, paired_difference
 from forwardecg.paths import RESULTS
 
 figures.set_style()
+headline = Headline("12_ablations")
 
 # %% tags=["parameters"]
 full = "all parts"  # the network that the others are compared with
@@ -52,18 +72,40 @@ claim_alone_min = 0.02  # what attention adds where there is no decoder, lower e
 RUNS = RESULTS / "runs"
 shared = pd.read_csv(RUNS / "ablations.csv")
 scores = {variant: by_seed(rows) for variant, rows in shared.groupby("variant", sort=False)}
-table = compared(scores, full)
+table = compare_methods(scores, full)
 table.insert(0, "mean R2", [scores[variant].mean() for variant in table.index])
-mild = compared({variant: by_seed(rows[rows.mild]) for variant, rows in shared.groupby("variant", sort=False)}, full)
-lost = compared({variant: -np.log10(1 - values) for variant, values in scores.items()}, full)
+mild = compare_methods(
+    {variant: by_seed(rows[rows.mild]) for variant, rows in shared.groupby("variant", sort=False)}, full
+)
+lost = compare_methods({variant: -np.log10(1 - values) for variant, values in scores.items()}, full)
 table = table.assign(**{"mild: difference": mild.difference, "mild: p_holm": mild.p_holm})
 table = table.assign(**{"log: difference": lost.difference, "log: p_holm": lost.p_holm})
 table.insert(1, "SD over seeds", [scores[variant].mean(1).std(ddof=1) for variant in table.index])
 table.round(5).to_csv(result_file("12_ablations.csv"), index_label="variant")
+scale = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
+for key, value in zip(("r2", "low", "high"), interval(scores[full].mean(0)), strict=True):
+    headline(f"ablation_all_parts_{key}", value, tolerance=0.005, on=scale)
 print(f"{full}: mean R2 {scores[full].mean():.4f}, SD over seeds {scores[full].mean(1).std(ddof=1):.4f}")
 table[["mean R2", "SD over seeds", "difference", "low", "high", "detectable", "p_holm"]].round(4)
 
 # %%
+keys = {
+    "linear_encoder": "linear encoder",
+    "no_time": "no time embedding",
+    "no_attention": "no attention",
+    "no_entropy": "no entropy term",
+    "lstm": "LSTM that looks back only",
+    "no_decoder": "no decoder",
+    "no_augmentation": "no mirror images or turns",
+    "unscaled": "loss not scaled by tissue",
+    "constant_weight": "constant entropy weight",
+    "squared": "squared error for Huber",
+}
+for key, name in keys.items():
+    headline(f"ablation_{key}", table.difference[name], tolerance=0.005, on=scale)
+four = table.loc[["linear encoder", "no time embedding", "no attention", "no entropy term"]]
+headline("ablation_detectable", four.detectable.max(), tolerance=0.005, on=scale)
+headline("ablation_named_p_min", four.p_holm.min(), tolerance=None, on=scale)
 table[["effect", "mild: difference", "mild: p_holm", "log: difference", "log: p_holm"]].round(4)
 
 # %% [markdown]
@@ -101,7 +143,7 @@ figures.show(
 rates = pd.read_csv(RUNS / "ablations_lr.csv").groupby(["variant", "lr"], sort=False).r2.mean().unstack()
 tuned = pd.read_csv(RUNS / "ablations_tuned.csv")
 tuned_scores = {variant: by_seed(rows) for variant, rows in tuned.groupby("variant", sort=False)}
-tuned_table = compared(tuned_scores, full)
+tuned_table = compare_methods(tuned_scores, full)
 chosen = tuned.groupby("variant", sort=False).lr.first()
 both = pd.DataFrame(
     {
@@ -140,7 +182,7 @@ fig, ax = plt.subplots(figsize=(8.5, 3.2))
 for k, (budget, color) in enumerate(zip(by_budget, ("0.55", "C0", "black"), strict=True)):
     figures.forest(
         ax,
-        compared(by_budget[budget], full),
+        compare_methods(by_budget[budget], full),
         color,
         0.22 * (k - 1),
         f"{budget} epochs, all parts {by_budget[budget][full].mean():.3f}",
@@ -176,6 +218,9 @@ attention_table = pd.DataFrame({name: paired_difference(cells[name, True], cells
 attention_table["p_holm"] = holm(attention_table.p)
 attention_table.insert(0, "with attention", [cells[name, True].mean() for name in decoders])
 attention_table.insert(1, "without", [cells[name, False].mean() for name in decoders])
+keys = {"lstm": "LSTM that looks back only", "alone": "none", "tcn": "dilated convolutions"}
+for key, name in keys.items():
+    headline(f"ablation_attention_{key}", attention_table.difference[name], tolerance=0.005, on=scale)
 attention_table.drop(columns="p").rename_axis("decoder").round(4)
 
 # %% [markdown]
@@ -192,10 +237,11 @@ attention_table.drop(columns="p").rename_axis("decoder").round(4)
 # %%
 known = pd.read_csv(RUNS / "ablations_known_d.csv")
 known_scores = {variant: by_seed(rows) for variant, rows in known.groupby("variant", sort=False)}
-known_table = compared(known_scores, full)
+known_table = compare_methods(known_scores, full)
 known_table.insert(0, "mean R2", [known_scores[variant].mean() for variant in known_table.index])
 known_table.insert(1, "median R2", [np.median(known_scores[variant].mean(0)) for variant in known_table.index])
 gain = paired_difference(known_scores[full], scores[full])
+headline("ablation_known_d_gain", gain.difference, tolerance=0.005, on=scale)
 print(
     f"all parts with the true D: mean R2 {known_scores[full].mean():.4f}, {gain.difference:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}) against without it"
 )
@@ -209,28 +255,8 @@ known_table.drop(columns="p").round(4)
 # does not find the formula from 240 tissues. What the table does not show is a network that is told more than a mean over 8 mm.
 
 # %%
-four = ["linear encoder", "no time embedding", "no attention", "no entropy term"]
-assert table.loc[four, "low"].min() > -claim_named_max and table.loc[four, "p_holm"].min() > 0.05
+assert four.low.min() > -claim_named_max and four.p_holm.min() > 0.05
 assert attention_table.low["none"] > claim_alone_min and attention_table.high["LSTM both ways"] < claim_named_max
-longer = [compared(of, full).loc[four, "low"].min() for budget, of in by_budget.items() if budget >= 24]
-assert min(longer) > -claim_named_max and compared(by_budget[6], full).low["linear encoder"] > 0
-mean, low, high = interval(scores[full].mean(0))
-entries = {"ablation_all_parts_r2": mean, "ablation_all_parts_low": low, "ablation_all_parts_high": high}
-entries |= {f"ablation_{key}": table.difference[name] for key, name in {
-    "linear_encoder": "linear encoder", "no_time": "no time embedding", "no_attention": "no attention", "no_entropy": "no entropy term",
-    "lstm": "LSTM that looks back only", "no_decoder": "no decoder", "no_augmentation": "no mirror images or turns", "unscaled": "loss not scaled by tissue",
-    "constant_weight": "constant entropy weight", "squared": "squared error for Huber",
-}.items()}  # fmt: skip
-for key, name in {
-    "attention_lstm": "LSTM that looks back only",
-    "attention_alone": "none",
-    "attention_tcn": "dilated convolutions",
-}.items():
-    entries[f"ablation_{key}"] = attention_table.difference[name]
-entries |= {"ablation_detectable": table.loc[four].detectable.max(), "ablation_known_d_gain": gain.difference}
-entries |= {"ablation_named_p_min": table.loc[four].p_holm.min()}
-scale = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
-save_headline("12_ablations", {
-    key: {"value": value, "unit": "1", "tolerance": None if "p_min" in key else 0.005, "scale": scale} for key, value in entries.items()
-})  # fmt: skip
-print(provenance("12_ablations"))
+longer = [compare_methods(of, full).low[four.index].min() for budget, of in by_budget.items() if budget >= 24]
+assert min(longer) > -claim_named_max and compare_methods(by_budget[6], full).low["linear encoder"] > 0
+print(headline.provenance())

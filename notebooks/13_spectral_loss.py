@@ -9,6 +9,21 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: >-
+#       Does the spectral-entropy term, or a relative of it, make the predicted ECG
+#       better?
+#     answer: >-
+#       No weight of any is shown to; a larger weight of the entropy makes the spectrum
+#       look more like the true one without bringing the trace closer to it, and the
+#       largest does harm, {headline}`entropy_r2_weight_10` in R².
+#     next:
+#       page: notebooks/14_data_efficiency
+#       why: whether more tissues would do it
+#     needs:
+#     - results/runs/spectral_terms.csv
+#     makes:
+#       results/13_spectral_loss.csv: scores and errors by frequency for each loss
 # ---
 
 # %% [markdown]
@@ -29,12 +44,13 @@ import pandas as pd
 import torch
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
-from forwardecg.measure.compare import by_seed, compared
+from compendium.record import Headline, result_file
+from forwardecg.measure.compare import by_seed, compare_methods
 from forwardecg.paths import RESULTS
 from forwardecg.surrogates.paper.losses import SPECTRAL, huber
 
 figures.set_style()
+headline = Headline("13_spectral_loss")
 
 # %% tags=["parameters"]
 gain = 0.25  # the first constructed prediction is the true trace times this
@@ -150,12 +166,15 @@ rows.loc[rows.term.str.startswith("truth"), "loss"] = "truth, every 10 ms"
 order = [*dict.fromkeys(rows.loss)]
 table = rows.groupby("loss")[[*measures]].mean().loc[order].rename(columns=measures)
 table.round(4).to_csv(result_file("13_spectral_loss.csv"))
+scale_of = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
+for key, loss in {"sampling": "truth, every 10 ms", "none": "none"}.items():
+    headline(f"band_error_20_50_{key}", table["error 20-50 Hz"][loss], tolerance=0.02, on=scale_of)
 table.round(4)
 
 # %%
 trained = rows[rows.loss != "truth, every 10 ms"]
 compare = {name: {loss: by_seed(some, name) for loss, some in trained.groupby("loss", sort=False)} for name in measures}
-found = {name: compared(of, "none") for name, of in compare.items()}
+found = {name: compare_methods(of, "none") for name, of in compare.items()}
 by_weight = sorted(found["r2"].index, key=lambda loss: (loss.split(", ")[0], float(loss.split(", ")[1])))
 fig, axes = plt.subplots(2, 2, figsize=(9.5, 8), sharey=True)
 for ax, (name, label) in zip(axes.flat, measures.items(), strict=True):
@@ -166,6 +185,22 @@ figures.show(
     "Forest plots for each spectral term and weight in four measures. The mean R² does not gain and falls at large "
     "weights; errors above 20 Hz stay or grow, while the log-spectral distance falls.",
 )
+judged = {"r2": ("1", 0.005), "band_error_20_50": ("1", 0.02), "log_spectral_distance": ("dB", 0.3)}
+keys = {
+    "entropy_r2": ("r2", "entropy, 0.1", "difference"),
+    "entropy_r2_low": ("r2", "entropy, 0.1", "low"),
+    "entropy_r2_high": ("r2", "entropy, 0.1", "high"),
+    "entropy_r2_weight_10": ("r2", "entropy, 10", "difference"),
+    "entropy_band_20_50": ("band_error_20_50", "entropy, 0.1", "difference"),
+    "entropy_band_20_50_weight_1": ("band_error_20_50", "entropy, 1", "difference"),
+    "entropy_lsd": ("log_spectral_distance", "entropy, 0.1", "difference"),
+    "entropy_lsd_weight_1": ("log_spectral_distance", "entropy, 1", "difference"),
+    "log_term_lsd": ("log_spectral_distance", "log, 0.1", "difference"),
+}
+for key, (name, loss, column) in keys.items():
+    unit, tolerance = judged[name]
+    headline(key, found[name].loc[loss, column], unit=unit, tolerance=tolerance, on=scale_of)
+headline("spectral_best_r2", found["r2"].difference.max(), tolerance=0.005, on=scale_of)
 found["r2"].drop(columns="p").round(4)
 
 # %% [markdown]
@@ -190,28 +225,4 @@ assert found["r2"].difference[usual].abs().max() < claim_r2_max
 alone = "error 20-50 Hz"  # of sampling every 10 ms, without any network
 assert table[alone]["truth, every 10 ms"] < 0.6 < 0.9 < table[alone].drop("truth, every 10 ms").min()
 assert found["log_spectral_distance"].difference["entropy, 1"] < 0 < found["band_error_20_50"].difference["entropy, 1"]
-paper = {name: of.loc["entropy, 0.1"] for name, of in found.items()}
-scale_of = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
-entries = {"entropy_r2": ("r2", "difference"), "entropy_r2_low": ("r2", "low"), "entropy_r2_high": ("r2", "high")}
-entries |= {
-    "entropy_band_20_50": ("band_error_20_50", "difference"),
-    "entropy_lsd": ("log_spectral_distance", "difference"),
-}
-numbers = {key: paper[name][column] for key, (name, column) in entries.items()}
-one = {name: of.loc["entropy, 1"].difference for name, of in found.items()}
-numbers |= {
-    "entropy_lsd_weight_1": one["log_spectral_distance"],
-    "entropy_band_20_50_weight_1": one["band_error_20_50"],
-}
-numbers |= {
-    "entropy_r2_weight_10": found["r2"].difference["entropy, 10"],
-    "log_term_lsd": found["log_spectral_distance"].difference["log, 0.1"],
-}
-numbers["band_error_20_50_sampling"] = table[alone]["truth, every 10 ms"]
-numbers["spectral_best_r2"] = found["r2"].difference.max()
-numbers["band_error_20_50_none"] = table["error 20-50 Hz"]["none"]
-save_headline("13_spectral_loss", {
-    key: {"value": value, "unit": "dB" if "lsd" in key else "1", "tolerance": 0.3 if "lsd" in key else 0.02 if "band" in key else 0.005, "scale": scale_of}
-    for key, value in numbers.items()
-})  # fmt: skip
-print(provenance("13_spectral_loss"))
+print(headline.provenance())

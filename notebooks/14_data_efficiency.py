@@ -9,6 +9,21 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: How many tissues does each method need?
+#     answer: >-
+#       The paper's architecture gains {headline}`seq2seq_540_gain` in R² by more than
+#       twice the tissues and would need about {headline}`seq2seq_tissues_needed.1` for
+#       the paper's number, if a power law went on; the structured surrogate is above
+#       its best score with {headline}`structured_tissues_enough`.
+#     next:
+#       page: notebooks/15_shifted
+#       why: tissue that no method has seen
+#     needs:
+#     - results/runs/data_efficiency.csv
+#     makes:
+#       results/14_data_efficiency.csv: scores by method and number of training tissues
+#     draws: [results/14_data_efficiency.png]
 # ---
 
 # %% [markdown]
@@ -28,11 +43,12 @@ import numpy as np
 import pandas as pd
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
+from compendium.record import Headline, result_file
 from forwardecg.measure.compare import by_seed, paired_difference
 from forwardecg.paths import RESULTS
 
 figures.set_style()
+headline = Headline("14_data_efficiency")
 
 # %% tags=["parameters"]
 goal = 0.99  # mean R2, the paper's
@@ -95,6 +111,16 @@ needed = float(np.exp((np.log(1 - goal) - offset) / slope))
 structured = table[table.method == "structured"]
 best = paper["mean"].max()
 enough = structured[structured["mean"] >= best].tissues.min()
+most, value = paper.tissues.max(), table.set_index(["method", "tissues"])["mean"]
+for key, number, tolerance, on in (
+    ("seq2seq_r2_540", value["paper's seq2seq", most], 0.01, f"300 test tissues, {most} training tissues, 5 seeds"),
+    ("seq2seq_data_exponent", slope, 0.15, "fit to 30 to 540 tissues"),
+    ("seq2seq_tissues_needed", needed, None, f"extrapolated to a mean R2 of {goal:g}"),
+    ("structured_tissues_enough", enough, None, f"for the best score of the paper's architecture, {most} tissues"),
+    ("structured_r2_8", value["structured", 8], 0.03, "300 test tissues, 8 training tissues"),
+    ("ridge_r2_540", value["ridge", most], 0.02, f"300 test tissues, {most} training tissues"),
+):
+    headline(key, number, tolerance=tolerance, on=on)
 print(
     f"paper's architecture: 1 - R2 falls as n^{slope:.2f}; {goal:g} would take about {needed:.0f} tissues if that went on"
 )
@@ -104,24 +130,12 @@ print(f"its best score, {best:.3f} with {paper.tissues.max()} tissues, the struc
 # The first line is an extrapolation, and worth as much as one: a power law fitted to the points from 30 tissues on.
 
 # %%
-most = paper.tissues.max()
 of = {n: by_seed(rows[(rows.method == "paper's seq2seq") & (rows.tissues == n)]) for n in (240, most)}
 more = paired_difference(of[most], of[240])
 print(f"{most} against 240 tissues: {more.difference:+.4f} ({more.low:+.4f} to {more.high:+.4f})")
+on_gain = "300 test tissues, against 240 training tissues, 5 seeds"
+headline("seq2seq_540_gain", more.difference, tolerance=0.01, on=on_gain)
+headline("seq2seq_540_gain_low", more.low, tolerance=0.01, on="lower end of its 95 % interval")
+headline("seq2seq_540_gain_high", more.high, tolerance=0.01, on="upper end")
 assert most / enough >= claim_ratio_min, (most, enough)
-value = table.set_index(["method", "tissues"])["mean"]
-scale = "300 test tissues"
-entries = {
-    "seq2seq_r2_540": (value["paper's seq2seq", most], 0.01, f"{scale}, {most} training tissues, 5 seeds"),
-    "seq2seq_540_gain": (more.difference, 0.01, f"{scale}, against 240 training tissues, 5 seeds"),
-    "seq2seq_540_gain_low": (more.low, 0.01, "lower end of its 95 % interval"), "seq2seq_540_gain_high": (more.high, 0.01, "upper end"),
-    "seq2seq_data_exponent": (slope, 0.15, "fit to 30 to 540 tissues"),
-    "seq2seq_tissues_needed": (needed, None, f"extrapolated to a mean R2 of {goal:g}"),
-    "structured_tissues_enough": (float(enough), None, f"for the best score of the paper's architecture, {most} tissues"),
-    "structured_r2_8": (value["structured", 8], 0.03, f"{scale}, 8 training tissues"),
-    "ridge_r2_540": (value["ridge", most], 0.02, f"{scale}, {most} training tissues"),
-}  # fmt: skip
-save_headline("14_data_efficiency", {
-    key: {"value": v, "unit": "1", "tolerance": tolerance, "scale": words} for key, (v, tolerance, words) in entries.items()
-})  # fmt: skip
-print(provenance("14_data_efficiency"))
+print(headline.provenance())

@@ -9,6 +9,35 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: >-
+#       Where does each method stand between knowing nothing of the tissue and knowing
+#       everything?
+#     answer: >-
+#       Mean R² rises from {headline}`blind_leadfield_r2_mean` for a blind lead field
+#       over {headline}`seq2seq_r2_mean` for the paper's architecture to
+#       {headline}`structured_r2_mean` for the structured surrogate; the true
+#       conductivity on the same pixels has {headline}`true_d_pooled_leadfield_r2_mean`
+#       plainly averaged (pooled) and {headline}`true_d_upscaled_leadfield_r2_mean`
+#       upscaled.
+#     next:
+#       page: book/reproduction
+#       why: the paper's claims one by one
+#     needs:
+#     - results/06_dataset.csv
+#     - results/06_dataset.json
+#     - results/runs/baselines_cv.csv
+#     - results/runs/frame_cnn_cv.csv
+#     - results/runs/seq2seq_cv.csv
+#     - results/runs/structured_cv.csv
+#     - results/runs/readable.csv
+#     - results/runs/repeat.csv
+#     - "results/runs/*_trainings.csv"
+#     makes:
+#       results/16_results.csv: scores of every method, tissue by tissue
+#       results/16_results_table.csv: the ladder as the start page prints it
+#     draws: [results/16_results.png]
+#     smoke: {n_again: 2}
 # ---
 
 # %% [markdown]
@@ -29,7 +58,7 @@ import numpy as np
 import pandas as pd
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
+from compendium.record import Headline, result_file
 from forwardecg.contract import V_SPAN
 from forwardecg.data.draw import draw_tissue
 from forwardecg.data.recipe import read_recipe
@@ -37,12 +66,13 @@ from forwardecg.data.store import load_or_simulate
 from forwardecg.ecg.electrodes import center_electrode
 from forwardecg.ecg.leadfield import distances
 from forwardecg.measure.compare import by_seed, holm, interval, paired_difference
-from forwardecg.measure.scores import r2, summary
+from forwardecg.measure.scores import r2, summarize
 from forwardecg.paths import RESULTS, progress
 from forwardecg.solver.simulation import solve
 from forwardecg.tissue.diffusion import face_diffusivity, net_flux
 
 figures.set_style()
+headline = Headline("16_results")
 
 # %% tags=["parameters"]
 n_again = 30  # test tissues of the split to simulate once more for the last rung; all of them in the published page
@@ -81,7 +111,7 @@ print("seeds:", ", ".join(f"{name} {n}" for name, n in seeds.items() if n > 1), 
 # %% tags=["hide-output", "nbval-ignore-output"]
 recipe = read_recipe(RESULTS / "06_dataset.json")
 tissues = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
-electrode = center_electrode(recipe.shape, recipe.dx, recipe.z_mm)
+electrode = center_electrode(recipe.grid, recipe.z_mm)
 ds = load_or_simulate(recipe)
 
 
@@ -91,7 +121,7 @@ def source_over_distance(sim):
     tissue, stimuli = draw_tissue(recipe, sim, int(ds.attempt[sim]))[:2]
     faces, r = face_diffusivity(tissue.D, tissue.conductive), distances(tissue, electrode)[0]
     every = recipe.frame_interval
-    states = solve(tissue, stimuli, t_end=recipe.t_end, every=every, fk=recipe.fk, dt=recipe.dt)
+    states = solve(tissue, stimuli, t_end=recipe.t_end, every=every, cell=recipe.cell, dt=recipe.dt)
     progress(f"simulating tissue {sim} again")
     return [V_SPAN * (net_flux(state.u.astype(float), *faces) / r).sum() for state in states]
 
@@ -103,6 +133,8 @@ ecg_again = np.array([source_over_distance(int(sim)) for sim in again])
 ecg_true = ds.phi_e.isel(sim=again).sel(lead="center", time_ecg=ds.time.values).values
 r2_again = r2(ecg_true, ecg_again)
 assert r2_again.min() > 0.99999, r2_again.min()
+on_again = f"{len(again)} test tissues, simulated again"
+headline("true_d_leadfield_r2_mean", r2_again.mean(), tolerance=0.001, on=on_again)
 print(f"{len(again)} tissues simulated again; every R2 above 0.99999")
 
 # %% [markdown]
@@ -113,12 +145,17 @@ order = ["mean ECG", "blind lead field", "ridge", "per-frame CNN", "paper's seq2
          "true D, upscaled maps", "structured", "true D, full resolution"]  # fmt: skip
 top = per_tissue[per_tissue.method == "structured"].assign(method="true D, full resolution", r2=1.0, r2_normalized=1.0)
 per_tissue = pd.concat([per_tissue, top])
-table = per_tissue.groupby("method").r2.apply(summary).unstack().loc[order, ["mean", "sd", "median", "worst"]]
+table = per_tissue.groupby("method").r2.apply(summarize).unstack().loc[order, ["mean", "sd", "median", "worst"]]
 table["mild"] = per_tissue[per_tissue.mild].groupby("method").r2.mean()
 for name in [name for name in figures.COLORS if name in set(per_tissue.condition)]:
     table[figures.LABELS[name]] = per_tissue.query("condition == @name").groupby("method").r2.mean()
 table["normalized"] = per_tissue.groupby("method").r2_normalized.mean()
 table.columns = [{"sd": "SD", "normalized": "mean, normalized ECGs"}.get(c, c) for c in table.columns]
+low, high = interval(per_tissue[per_tissue.method == "structured"].r2.to_numpy())[1:]
+scale = f"{per_tissue.sim.nunique()} tissues, 5 folds"
+for key, value, end in (("low", low, "lower"), ("high", high, "upper")):
+    on = f"{scale}, {end} end of the 95 % interval"
+    headline(f"structured_r2_mean_{key}", value, tolerance=0.004, on=on)
 table.map("{:.3f}".format).to_csv(result_file("16_results_table.csv"))
 per_tissue.round(6).to_csv(result_file("16_results.csv"), index=False)
 table.round(3)
@@ -197,6 +234,11 @@ methods = ["blind lead field", "ridge", "paper's seq2seq", "training-free D", "s
 size = readable.assign(**readable[[*marks]].abs()).groupby("method")[[*marks]]
 errors = size.median().loc[methods].rename(columns=marks)
 errors["correlation"] = readable.groupby("method").correlation.median()
+of_300 = "median size over 300 tissues, 5 folds, seed 0"
+for key, name in {"structured": "structured", "seq2seq": "paper's seq2seq"}.items():
+    for mark, label in marks.items():
+        unit = "%" if "amplitude" in mark else "ms"
+        headline(f"{key}_{mark}", errors.loc[name, label], unit=unit, tolerance=1.0, on=of_300)
 errors.round({"correlation": 4, **dict.fromkeys(marks.values(), 1)})
 
 # %% [markdown]
@@ -221,6 +263,9 @@ tails.round({"correlation": 4, **dict.fromkeys(marks.values(), 1)})
 truth = readable[readable.method == "structured"].set_index("sim").sort_index()
 late = truth.onset_true
 early = truth.end_true - truth.last_recovery
+on_onset, on_end = (f"300 tissues, true ECG, against the {what}" for what in ("first activation", "last recovery"))
+headline("onset_rule_bias", late.median(), unit="ms", tolerance=1.0, on=on_onset)
+headline("end_rule_bias", early.median(), unit="ms", tolerance=2.0, on=on_end)
 print(
     f"onset read off the true ECG: {late.median():.0f} ms after the first activation (5 to 95 %: {late.quantile(0.05):.0f} to {late.quantile(0.95):.0f} ms)"
 )
@@ -246,6 +291,11 @@ of_mean = (repeat[["again", "avx2"]].sub(repeat["first"], axis=0)).groupby(["mod
 table_of_repeats = pd.concat(
     {"largest of a tissue": change.groupby(["model", "seed"]).max(), "of the mean": of_mean}, axis=1
 )
+of_tissue = "largest change of R2 of a tissue, 3 trainings"
+of_three = "largest change of a mean R2, 3 trainings"
+headline("repeat_same_machine", change.again.max(), tolerance=0.0, on=of_tissue)
+headline("repeat_avx2_tissue", 1e6 * change.avx2.max(), unit="millionths", tolerance=None, on=of_tissue)
+headline("repeat_avx2_mean", 1e6 * of_mean.avx2.abs().max(), unit="millionths", tolerance=None, on=of_three)
 assert change.again.max() == 0 and of_mean.avx2.abs().max() < claim_other_cpu_max
 table_of_repeats.round(5)
 
@@ -263,31 +313,15 @@ tables = [pd.read_csv(path) for path in sorted(RUNS.glob("*_trainings.csv"))]
 trainings = pd.concat(tables)[
     ["epochs", "val_r2", "minutes"]
 ].drop_duplicates()  # some tables share trainings, found in the cache
-print(f"{len(trainings)} trainings, {trainings.minutes.sum() / 60:.1f} hours on one thread each")
+hours = trainings.minutes.sum() / 60
+on_all = "all trainings behind the tables, one thread each"
+headline("training_hours", hours, unit="h", tolerance=None, on=on_all)
+headline("trainings_total", len(trainings), tolerance=None, on="trainings behind the tables")
+print(f"{len(trainings)} trainings, {hours:.1f} hours on one thread each")
 
 # %%
 mean, mild = table["mean"], table["mild"]
 assert mean["structured"] >= claim_structured_min and mild["structured"] >= claim_mild_min, (mean, mild)
 assert mean["structured"] > mean["training-free D"] > mean["blind lead field"]
 assert mean["paper's seq2seq"] > mean["per-frame CNN"]
-low, high = interval(per_tissue[per_tissue.method == "structured"].r2.to_numpy())[1:]
-scale = f"{per_tissue.sim.nunique()} tissues, 5 folds"
-of_300 = "median size over 300 tissues, 5 folds, seed 0"
-entries = {
-    f"{key}_{mark}": {"value": errors.loc[name, label], "unit": "%" if "amplitude" in mark else "ms", "tolerance": 1.0, "scale": of_300}
-    for key, name in (("structured", "structured"), ("seq2seq", "paper's seq2seq")) for mark, label in marks.items()
-}  # fmt: skip
-save_headline("16_results", {
-    **entries,
-    "training_hours": {"value": trainings.minutes.sum() / 60, "unit": "h", "tolerance": None, "scale": "all trainings behind the tables, one thread each"},
-    "trainings_total": {"value": len(trainings), "unit": "1", "tolerance": None, "scale": "trainings behind the tables"},
-    "repeat_same_machine": {"value": change.again.max(), "unit": "1", "tolerance": 0.0, "scale": "largest change of R2 of a tissue, 3 trainings"},
-    "repeat_avx2_tissue": {"value": 1e6 * change.avx2.max(), "unit": "millionths", "tolerance": None, "scale": "largest change of R2 of a tissue, 3 trainings"},
-    "repeat_avx2_mean": {"value": 1e6 * of_mean.avx2.abs().max(), "unit": "millionths", "tolerance": None, "scale": "largest change of a mean R2, 3 trainings"},
-    "onset_rule_bias": {"value": late.median(), "unit": "ms", "tolerance": 1.0, "scale": "300 tissues, true ECG, against the first activation"},
-    "end_rule_bias": {"value": early.median(), "unit": "ms", "tolerance": 2.0, "scale": "300 tissues, true ECG, against the last recovery"},
-    "true_d_leadfield_r2_mean": {"value": r2_again.mean(), "unit": "1", "tolerance": 0.001, "scale": f"{len(again)} test tissues, simulated again"},
-    "structured_r2_mean_low": {"value": low, "unit": "1", "tolerance": 0.004, "scale": scale + ", lower end of the 95 % interval"},
-    "structured_r2_mean_high": {"value": high, "unit": "1", "tolerance": 0.004, "scale": scale + ", upper end of the 95 % interval"},
-})  # fmt: skip
-print(provenance("16_results"))
+print(headline.provenance())

@@ -4,6 +4,20 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: What do the solver, the electrodes and the surrogates cost?
+#     answer: >-
+#       A step of the solver costs {headline}`solver_speedup_f64_f64.2` times less than
+#       one of Finitewave, both in double precision; a prediction for many electrodes
+#       costs {headline}`predict_over_lead_field.2` times what the exact operator does,
+#       so that speed is no reason for a network.
+#     next:
+#       page: book/data
+#       why: the names and units of what has been computed
+#     needs:
+#     - results/bench_speed.csv
+#     - results/bench_nversion.csv
+#     - results/runs/cost.csv
 # ---
 
 # %% [markdown]
@@ -29,10 +43,11 @@ import numpy as np
 import pandas as pd
 
 from compendium import figures
-from compendium.record import provenance, save_headline
+from compendium.record import Headline
 from forwardecg.paths import RESULTS
 
 figures.set_style()
+headline = Headline("18_cost")
 
 # %% [markdown]
 # ## Parameters
@@ -92,6 +107,8 @@ order = np.log2((ours[coarse] - ours[middle]) / (ours[middle] - ours[fine]))
 assert largest < claim_same_wave_ms, "two codes, one wave"
 assert difference[fine].abs().max() < claim_same_wave_fine_ms, "what is left vanishes on a fine grid"
 assert order["isotropic"].min() > claim_order_min, "the activation times converge"
+on_points = "largest of 7 points, 3 grids, 2 tensors"
+headline("nversion_difference_max", largest, unit="ms", tolerance=None, on=on_points)
 pd.concat({"ours": ours[[coarse, middle, fine]], "ours - Finitewave": difference}, axis=1).round(3) + 0.0  # no -0.000
 
 # %% [markdown]
@@ -203,6 +220,20 @@ judged = pd.DataFrame(targets, index=["what", "measured", "bound", "target"]).T
 signs = judged.bound.map({"at most": -1, "at least": 1})
 judged["met"] = signs * (judged.measured - judged.target) >= 0
 assert judged.met[claimed].all(), judged
+sheet = f"{n_shown} x {n_shown} cells, one thread, {machine}"
+on_400 = f"f32, 400 x 400 cells, one thread, {machine}"
+time_key = f"solver_ns_per_node_update_f32_{n_shown}"
+headline(time_key, judged.measured["time"], unit="ns", tolerance=None, on=sheet)
+for key, number, on in (
+    ("speedup_vs_finitewave", judged.measured["speedup"], f"f32 against its default f64, {sheet}"),
+    ("speedup_f64_f64", value("finitewave f64 / ours", "ratio", "f64"), sheet),
+    ("speedup_f32_f32", value("finitewave f32 / ours", "ratio"), sheet),
+    ("fraction_of_fma_limit", judged.measured["fraction"], on_400),
+    ("fraction_multiply_adds", judged.measured["strict"], on_400),
+    ("f64_over_f32", judged.measured["double"], sheet),
+    ("anisotropic_over_isotropic", judged.measured["anisotropic"], f"f32, 400 x 400 cells, {machine}"),
+):
+    headline(f"solver_{key}", number, tolerance=None, on=on)
 judged.assign(met=judged.met.map({True: "yes", False: "no"}), measured=judged.measured.astype(float).round(2))
 
 # %%
@@ -267,6 +298,10 @@ ecg["electrodes"] = ecg.electrodes.astype(int)
 ecg = ecg.pivot_table("value", "electrodes", ["code", "quantity"])
 ecg["of ten steps", "ours"] = ecg["ours"]["time_per_frame"] / (1e-2 * 400**2 * value("ours", n=400))
 tissues = [value(f"{workers} processes", "tissues_per_minute", n=200) for workers in (1, 2)]
+at_16, on_16 = ecg["ours"]["time_per_frame"][16], f"400 x 400 cells, one thread, {machine}"
+headline("ecg_us_per_sample_16", at_16, unit="us", tolerance=None, on=on_16)
+on_small = f"200 x 200 cells, 700 ms, {machine}"
+headline("tissues_per_minute_2_processes", tissues[1], unit="1/min", tolerance=None, on=on_small)
 print(f"tissues of 200 x 200 cells and 700 ms per minute: {tissues[0]:.0f} by one process, {tissues[1]:.0f} by two")
 ecg.round(2)
 
@@ -348,7 +383,19 @@ pd.DataFrame({
 predicting = seconds["predict, 5 networks, bands"]
 assert lead < predicting, "the text above says that the lead field is faster"
 assert predicting <= target_predict_s, f"{predicting:.2f} s, {target_predict_s} s aimed at"
+one = f"100 x 100 maps, 160 frames, 16 electrodes, one thread, {cost_machine}"
+of_simulation = predicting / seconds["simulation of the tissue"]
+headline("predict_seconds_16_leads", predicting, unit="s", tolerance=None, on=f"{one}, five networks")
+on_lead = f"{one}, lead field of 400 x 400 cells with known D"
+headline("predict_over_lead_field", predicting / lead, tolerance=None, on=on_lead)
+headline("predict_over_simulation", of_simulation, tolerance=None, on=one)
 training = seconds[[name for name in seconds.index if "epoch" in name or "backward" in name]]
+half, full = (seconds[f"epoch of 32 tissues, {kind}, 2 threads"] for kind in ("bfloat16", "float32"))
+on_epochs = f"240 tissues, 30 epochs, from an epoch of 32, two threads, nothing beside it, {cost_machine}"
+minutes = half * 240 / 32 * 30 / 60
+headline("train_minutes_structured_alone", minutes, unit="min", tolerance=None, on=on_epochs)
+on_training = f"training of the structured network, two threads, {cost_machine}"
+headline("mixed_precision_speedup", full / half, tolerance=None, on=on_training)
 pd.DataFrame({"seconds": training}).round(3)
 
 # %% [markdown]
@@ -367,36 +414,4 @@ pd.DataFrame({"seconds": training}).round(3)
 # and its two files are committed.
 
 # %%
-sheet, fp = f"{n_shown} x {n_shown} cells, one thread, {machine}", "largest of 7 points, 3 grids, 2 tensors"
-numbers = {
-    f"solver_ns_per_node_update_f32_{n_shown}": (judged.measured["time"], "ns", sheet),
-    "solver_speedup_vs_finitewave": (judged.measured["speedup"], "1", f"f32 against its default f64, {sheet}"),
-    "solver_speedup_f64_f64": (value("finitewave f64 / ours", "ratio", "f64"), "1", sheet),
-    "solver_speedup_f32_f32": (value("finitewave f32 / ours", "ratio"), "1", sheet),
-    "solver_fraction_of_fma_limit": (judged.measured["fraction"], "1", f"f32, 400 x 400 cells, one thread, {machine}"),
-    "solver_fraction_multiply_adds": (judged.measured["strict"], "1", f"f32, 400 x 400 cells, one thread, {machine}"),
-    "solver_f64_over_f32": (judged.measured["double"], "1", sheet),
-    "solver_anisotropic_over_isotropic": (judged.measured["anisotropic"], "1", f"f32, 400 x 400 cells, {machine}"),
-    "ecg_us_per_sample_16": (ecg["ours"]["time_per_frame"][16], "us", f"400 x 400 cells, one thread, {machine}"),
-    "tissues_per_minute_2_processes": (tissues[1], "1/min", f"200 x 200 cells, 700 ms, {machine}"),
-    "nversion_difference_max": (largest, "ms", fp),
-}
-one = f"100 x 100 maps, 160 frames, 16 electrodes, one thread, {cost_machine}"
-numbers |= {
-    "predict_seconds_16_leads": (predicting, "s", one + ", five networks"),
-    "predict_over_lead_field": (predicting / lead, "1", one + ", lead field of 400 x 400 cells with known D"),
-    "predict_over_simulation": (predicting / seconds["simulation of the tissue"], "1", one),
-    "train_minutes_structured_alone": (
-        seconds["epoch of 32 tissues, bfloat16, 2 threads"] * 240 / 32 * 30 / 60,
-        "min", f"240 tissues, 30 epochs, from an epoch of 32, two threads, nothing beside it, {cost_machine}",
-    ),
-    "mixed_precision_speedup": (
-        seconds["epoch of 32 tissues, float32, 2 threads"] / seconds["epoch of 32 tissues, bfloat16, 2 threads"],
-        "1", f"training of the structured network, two threads, {cost_machine}",
-    ),
-}  # fmt: skip
-fields = ("value", "unit", "scale", "tolerance")
-save_headline("18_cost", {key: dict(zip(fields, (*row, None), strict=True)) for key, row in numbers.items()})
-
-# %%
-print(provenance("18_cost"))
+print(headline.provenance())

@@ -9,6 +9,25 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: Which single choice that the paper leaves open would give its number?
+#     answer: >-
+#       One of those tried: tissue without fibrosis, {headline}`choice_no_fibrosis`; and
+#       one pair, mild tissue and the median in place of the mean,
+#       {headline}`choice_mild_median`; one more pair is open, and nobody can tell from
+#       what is published whether the paper made any of them.
+#     next:
+#       page: notebooks/12_ablations
+#       why: the parts of the network one by one
+#     needs:
+#     - results/runs/seq2seq_cv.csv
+#     - results/runs/sensitivity.csv
+#     - results/runs/readable.csv
+#     makes:
+#       results/20_undeclared_choices.csv: >-
+#         the score under each choice, with interval and verdict
+#     draws: [results/20_undeclared_choices.png]
+#     smoke: {n_draws: 500}
 # ---
 
 # %% [markdown]
@@ -30,11 +49,12 @@ import numpy as np
 import pandas as pd
 
 from compendium import figures
-from compendium.record import provenance, result_file, save_headline
+from compendium.record import Headline, result_file
 from forwardecg.measure.compare import by_seed, interval, paired_difference
 from forwardecg.paths import RESULTS
 
 figures.set_style()
+headline = Headline("20_undeclared_choices")
 
 # %% tags=["parameters"]
 paper_r2 = 0.99  # mean R2 of the paper
@@ -93,6 +113,18 @@ of_score |= {
     for name in ("none", "compact", "patchy", "diffuse", "interstitial")
 }
 of_score = pd.DataFrame(of_score).T.infer_objects()
+keys = {
+    "pooled": "pooled: squared errors and variances summed over tissues",
+    "median": "median over tissues",
+    "normalized_score": "each ECG, true and predicted, normalized before scoring",
+    "mild": "mild tissue only: fibrosis below 20 %, not interstitial",
+    "mild_normalized": "mild tissue and normalized",
+    "mild_median": "mild tissue, median",
+    "no_fibrosis": "texture: none",
+}
+for key, name in keys.items():
+    value = of_score["mean R2"][name]
+    headline(f"choice_{key}", value, tolerance=0.02, on="300 tissues, 5 folds, 1 seed")
 of_score.round(3)
 
 # %% [markdown]
@@ -109,6 +141,8 @@ drawn = np.concatenate([
     np.stack([rng.permutation(of)[: round(0.1 * len(of))] for _ in range(n_draws)]) for of in groups
 ], axis=1).mean(1)  # fmt: skip
 lucky = float((drawn >= paper_r2 - rounding).mean())
+on_draws = f"share of {n_draws} draws of 30 test tissues with a mean R2 of 0.985"
+headline("luck_of_thirty", lucky, tolerance=0.02, on=on_draws)
 fig, ax = plt.subplots(figsize=(6, 2.6))
 _ = ax.hist(drawn, bins=60, color="0.6")
 _ = ax.axvline(paper_r2 - rounding, color="black", ls=":")
@@ -148,6 +182,26 @@ for choice, some in rows.groupby("choice", sort=False):
         entry |= {"difference": found.difference, "diff. low": found.low, "diff. high": found.high}
     of_data[choice] = entry
 of_data = pd.DataFrame(of_data).T.infer_objects()
+keys = {
+    "base": "as the ablations",
+    "normalized": "ECGs normalized",
+    "z20": "electrode at 20 mm",
+    "z80": "electrode at 80 mm",
+    "one_edge": "waves from one edge, not turned",
+    "narrow_d": "D within 12 % of 0.13, 240 tissues",
+    "below_10": "fibrosis below 10 %",
+    "50_pixels": "maps of 50 x 50 pixels",
+    "other_300": "300 other tissues",
+    "compact": "compact fibrosis only, 190 tissues",
+    "patchy": "patchy fibrosis only, 190 tissues",
+    "diffuse": "diffuse fibrosis only, 190 tissues",
+    "interstitial": "interstitial fibrosis only, 190 tissues",
+    "all_textures": "all textures, 190 tissues",
+    "not_turned": "no mirror images or turns",
+}
+on_data = "3 folds, 1 seed, setting of the ablations"
+for key, name in keys.items():
+    headline(f"choice_{key}", of_data["mean R2"][name], tolerance=0.02, on=on_data)
 pd.concat([of_score, of_data]).rename_axis("choice").round(5).to_csv(result_file("20_undeclared_choices.csv"))
 of_data.round(3)
 
@@ -191,22 +245,4 @@ figures.show(
 assert of_score["mean R2"].iloc[0] < claim_as_stated_max and not (of_data.verdict == "reproduced").any()
 assert set(of_score.index[of_score.verdict == "reproduced"]) == {"mild tissue, median", "texture: none"}
 assert of_data.difference.abs().max() < claim_moves_max
-value = pd.concat([of_score, of_data])["mean R2"]
-names = {
-    "pooled": "pooled: squared errors and variances summed over tissues", "median": "median over tissues",
-    "normalized_score": "each ECG, true and predicted, normalized before scoring",
-    "mild": "mild tissue only: fibrosis below 20 %, not interstitial", "mild_normalized": "mild tissue and normalized",
-    "mild_median": "mild tissue, median", "no_fibrosis": "texture: none", "base": "as the ablations", "normalized": "ECGs normalized",
-    "z20": "electrode at 20 mm", "z80": "electrode at 80 mm", "one_edge": "waves from one edge, not turned", "narrow_d": "D within 12 % of 0.13, 240 tissues",
-    "below_10": "fibrosis below 10 %", "50_pixels": "maps of 50 x 50 pixels", "other_300": "300 other tissues",
-    **{texture: f"{texture} fibrosis only, 190 tissues" for texture in ("compact", "patchy", "diffuse", "interstitial")},
-    "all_textures": "all textures, 190 tissues", "not_turned": "no mirror images or turns",
-}  # fmt: skip
-scales = {True: "300 tissues, 5 folds, 1 seed", False: "3 folds, 1 seed, setting of the ablations"}
-entries = {
-    f"choice_{key}": {"value": value[name], "unit": "1", "tolerance": 0.02, "scale": scales[name in of_score.index]} for key, name in names.items()
-}  # fmt: skip
-scale = f"share of {n_draws} draws of 30 test tissues with a mean R2 of 0.985"
-entries["luck_of_thirty"] = {"value": lucky, "unit": "1", "tolerance": 0.02, "scale": scale}
-save_headline("20_undeclared_choices", entries)
-print(provenance("20_undeclared_choices"))
+print(headline.provenance())

@@ -13,6 +13,13 @@ from compendium import render
 from compendium.registry import ROOT
 from forwardecg.contract import to_mV
 
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--renew", action="store_true", help="tests/versions: write the values of stages whose VERSION was raised"
+    )
+
+
 SIDE, TIMES = 20, np.arange(0.0, 100.0, 5.0)  # stored pixels of 2 mm, ms
 
 

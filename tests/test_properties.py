@@ -46,7 +46,7 @@ def test_operator_conserves_is_symmetric_and_dissipates(tissue, seed):
     assert abs(A_a.sum()) <= 1e-12 * size
     assert abs((a * A_b).sum() - (b * A_a).sum()) <= 1e-12 * 10 * size
     assert (a * A_a).sum() <= 1e-12 * size  # -A has no negative eigenvalue, fibers in any direction included
-    assert not A_a[~tissue.conducting].any()
+    assert not A_a[~tissue.live].any()
     assert np.abs(net_flux(np.full(a.shape, -85.0), *g)).max() <= 1e-12 * size
 
 
@@ -89,9 +89,9 @@ def test_turning_and_mirroring_changes_nothing(tissue, move, seed):
     if move == "quarter turn":  # rot90 turns rows from the last to the first: x becomes y, y becomes width - x
         moved_at = Electrodes(np.array([[y, width - x, 3.0]]), ("e",))
     assert np.abs(array(lead_field(tissue, at)[0]) - lead_field(moved, moved_at)[0]).max() < 1e-12
-    mask = tissue.conducting & (rng.random(tissue.D.shape) < 0.5)
-    mask |= (np.arange(mask.size) == np.flatnonzero(tissue.conducting)[0]).reshape(mask.shape)
-    run = dict(t_end=0.02, every=0.01, dt=0.01, calibrated=False, real=np.float64)
+    mask = tissue.live & (rng.random(tissue.D.shape) < 0.5)
+    mask |= (np.arange(mask.size) == np.flatnonzero(tissue.live)[0]).reshape(mask.shape)
+    run = dict(t_end=0.02, every=0.01, dt=0.01, calibrated=False, dtype=np.float64)
     u, u_moved = (
         [*solve(t, [Stimulus(mask=m.copy(), amplitude=40.0, duration=0.01)], **run)][-1].u
         for t, m in ((tissue, mask), (moved, array(mask)))
@@ -113,14 +113,14 @@ def test_lead_field_is_the_direct_sum(tissue, seed):
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(tissues(), st.sampled_from([np.float32, np.float64]))
 def test_states_stay_bounded_and_cells_without_conduction_at_rest(tissue, real):
-    mask = tissue.conducting & (np.indices(tissue.D.shape).sum(0) < 6)
-    mask |= (np.arange(mask.size) == np.flatnonzero(tissue.conducting)[0]).reshape(mask.shape)
+    mask = tissue.live & (np.indices(tissue.D.shape).sum(0) < 6)
+    mask |= (np.arange(mask.size) == np.flatnonzero(tissue.live)[0]).reshape(mask.shape)
     dt = 0.1 if stable_step(couplings(tissue), tissue.dx) > 0.1 else 0.02
-    for state in solve(tissue, [Stimulus(mask=mask)], t_end=150, every=5, dt=dt, calibrated=False, real=real):
+    for state in solve(tissue, [Stimulus(mask=mask)], t_end=150, every=5, dt=dt, calibrated=False, dtype=real):
         low, high = (-1e-3, 1.2) if tissue.fiber_angle is None else (-0.15, 1.25)  # couplings < 0: no maximum principle
         assert low < state.u.min() and state.u.max() < high
-        assert not state.u[~tissue.conducting].any(), "exactly at rest"
-    assert (state.lat[~tissue.conducting] < 0).all() and (state.recovery[~tissue.conducting] < 0).all()
+        assert not state.u[~tissue.live].any(), "exactly at rest"
+    assert (state.lat[~tissue.live] < 0).all() and (state.recovery[~tissue.live] < 0).all()
 
 
 def test_limit_of_a_homogeneous_sheet_is_the_textbook_one():

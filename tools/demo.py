@@ -32,6 +32,7 @@ from forwardecg.surrogates.structured import fronts
 from forwardecg.surrogates.structured import model as structured
 from forwardecg.surrogates.structured.symmetric import CHARACTERS, QUOTIENTS
 from forwardecg.tissue.cell import FK_CAF
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue, fibrotic, gap_junction, healthy
 from forwardecg.tissue.stimulus import Stimulus, focal_stimulus
 
@@ -72,7 +73,7 @@ def colors(name: str) -> str:
     return base64.b64encode(matplotlib.colormaps[name](np.arange(256), bytes=True)[:, :3].tobytes()).decode()
 
 
-def exported() -> dict:
+def page_data() -> dict:
     """Everything that the page needs and Python knows."""
     recipe, model = Recipe(n_sim=1), forwardecg.load_surrogate("structured")
     D, D_num = calibration_table(recipe.dx, recipe.dt, FK_CAF)
@@ -87,11 +88,11 @@ def exported() -> dict:
         "D0": [recipe.D0_low, recipe.D0_high], "weak": WEAK, "names": NAMES, "z": [*Z_RANGE], "z_default": recipe.z_mm,
         "stimulus": {"duration": stimulus.duration, "amplitude": stimulus.amplitude, "radius": 4.0},
         "rest": V_REST, "span": V_SPAN, "cell": cell,
-        "calibration": {"log_D": rounded(curve.x), "coefficients": [rounded(row) for row in curve.c.T]},
+        "calibration": {"log_D": nine_digits(curve.x), "coefficients": [nine_digits(row) for row in curve.c.T]},
         "surrogate": {
             "slowest": fronts.SLOWEST, "behind": fronts.BEHIND, "plateau": fronts.PLATEAU, "leastShare": fronts.LEAST_SHARE,
             "quiet": fronts.QUIET, "flat": fronts.FLAT, "near": fronts.NEAR, "reaches": [*fronts.REACHES],
-            "restitution": [rounded(row) for row in fronts.RESTITUTION.numpy()], "kappa": structured.KAPPA,
+            "restitution": [nine_digits(row) for row in fronts.RESTITUTION.numpy()], "kappa": structured.KAPPA,
             "mostD": structured.MOST_D, "mostShare": structured.MOST_SHARE, "mostAnisotropy": structured.MOST_ANISOTROPY,
             "minFrames": surrogate.MIN_FRAMES, "minPassed": surrogate.MIN_PASSED,
         },
@@ -101,14 +102,14 @@ def exported() -> dict:
             "scalars": structured.N_SCALAR, "tensors": structured.N_TENSOR, "tensors_by_name": tensors,
         },
         "bands": {name: model.bands[name] for name in ("phi_e", "D")},
-        "reference": {name: rounded(value) for name, value in model.bands["reference"].items()},
+        "reference": {name: nine_digits(value) for name, value in model.bands["reference"].items()},
         "speedRange": model.card["speed_range"], "sha256": model.card["sha256"],
         "colors": {"voltage": colors("viridis"), "diffusivity": colors("cividis")},
         "weights": base64.b64encode(weights.astype("<f4").tobytes()).decode(),
     }  # fmt: skip
 
 
-def rounded(values):
+def nine_digits(values):
     """Nine digits: more than single precision, and the same on every processor but for the last."""
     return json.loads(
         json.dumps(np.asarray(values, float).tolist()), parse_float=lambda text: float(f"{float(text):.9g}")
@@ -140,23 +141,23 @@ def demo_tissue(sim: int) -> tuple[Tissue, Stimulus, str]:
     plain = healthy(shape, recipe.dx, rng.uniform(recipe.D0_low, recipe.D0_high), seed=sim)
     tissue = plain
     if kind == "weak":
-        tissue = gap_junction(plain, rng)
+        tissue = gap_junction(plain, seed=rng)
     elif kind != "healthy":  # D is not lowered around the fibrosis of the page
-        tissue = Tissue(D=plain.D, conductive=fibrotic(plain, rng, kind).conductive, dx=recipe.dx, seed=sim)
+        tissue = Tissue(D=plain.D, conductive=fibrotic(plain, kind, seed=rng).conductive, dx=recipe.dx, seed=sim)
     while True:
         x, y = rng.uniform(0.05, 0.95, 2) * N_CELLS * recipe.dx
-        stimulus = focal_stimulus(shape, recipe.dx, x, y)
-        if (stimulus.mask & tissue.conducting).sum() > stimulus.mask.sum() / 2:
+        stimulus = focal_stimulus(Grid(shape, recipe.dx), x, y)
+        if (stimulus.mask & tissue.live).sum() > stimulus.mask.sum() / 2:
             return tissue, stimulus, kind
 
 
 def beat(tissue: Tissue, stimuli, t_end: float = T_END, pool: int = 4, **options):
     """A beat as the page runs it: to rest, maps every 5 ms, the electrode above the center."""
-    above = center_electrode(tissue.D.shape, tissue.dx, Recipe(n_sim=1).z_mm)
+    above = center_electrode(tissue, Recipe(n_sim=1).z_mm)
     return simulate(tissue, stimuli, t_end=t_end, electrodes=above, pool=pool, stop_at_rest=True, **options)
 
 
-def measured() -> pd.DataFrame:
+def measure() -> pd.DataFrame:
     """One row a sheet: what the surrogate makes of its maps, beside the exact ECG."""
     model, rows = forwardecg.load_surrogate("structured"), []
     for sim in range(N_TISSUES):
@@ -167,7 +168,7 @@ def measured() -> pd.DataFrame:
         inside = (true >= out.phi_e_low.values) & (true <= out.phi_e_high.values)
         rows.append({
             "sim": sim, "kind": kind, "D0": float(tissue.D.max()), "fibrosis": tissue.fibrosis_density,
-            "rest_ms": float(ds.time_ecg[-1]), "activated": float(np.isfinite(ds.lat.values[tissue.conducting]).mean()),
+            "rest_ms": float(ds.time_ecg[-1]), "activated": float(np.isfinite(ds.lat.values[tissue.live]).mean()),
             "r2": float(r2(true, out.phi_e.values)[0]), "inside": float(inside.mean()), "whole": int(inside.all()),
             "unusual": out.attrs["unusual"], "flagged": int(bool(out.attrs["flags"])),
         })  # fmt: skip
@@ -208,7 +209,7 @@ def as_csv(head: list[str], rows: list[list[str]]) -> str:
     return text.getvalue()
 
 
-def printed(rows: pd.DataFrame) -> dict[str, str]:
+def page_tables(rows: pd.DataFrame) -> dict[str, str]:
     """The two tables of the page by file name."""
     return {
         "demo_table.csv": as_csv(HEAD, table(rows)),
@@ -264,11 +265,11 @@ def picture(path: Path) -> None:
 
 def main(what: str) -> None:
     if what == "weights":
-        (ASSETS / "weights.js").write_text(script(exported()), encoding="utf-8", newline="\n")
+        (ASSETS / "weights.js").write_text(script(page_data()), encoding="utf-8", newline="\n")
     elif what == "measure":
-        rows = measured()
+        rows = measure()
         rows.round(6).to_csv(RESULTS / "demo.csv", index=False, lineterminator="\n")
-        for name, text in printed(pd.read_csv(RESULTS / "demo.csv")).items():
+        for name, text in page_tables(pd.read_csv(RESULTS / "demo.csv")).items():
             (RESULTS / name).write_text(text, encoding="utf-8", newline="\n")
     elif what == "picture":
         picture(ASSETS / "still.webp")

@@ -19,9 +19,9 @@ from zarr.codecs import BloscCodec, TransposeCodec
 from forwardecg.contract import to_mV, to_u
 from forwardecg.data.draw import simulate_one
 from forwardecg.data.layout import TISSUE_COLUMNS
-from forwardecg.data.maps import SMALL, load_small
+from forwardecg.data.maps import SMALL_SET, load_small
 from forwardecg.data.recipe import Recipe
-from forwardecg.paths import ROOT, progress
+from forwardecg.paths import progress
 
 RECIPE, SIMS = Recipe(n_sim=300), (0, 1, 2, 4)  # healthy, gap_junction, fibrotic (patchy), combined
 SHARED = ("dx", "dx_map", "dt", "calibrated", "precision", "forwardecg")  # what all tissues have alike
@@ -43,7 +43,7 @@ def words(dim: str, values: Sequence[str], meanings: Sequence[str]) -> tuple:
     return dim, codes, {"flag_values": list(range(len(meanings))), "flag_meanings": " ".join(meanings)}
 
 
-def assembled(tissues: list[xr.Dataset], sims: tuple[int, ...], recipe: Recipe) -> xr.Dataset:
+def assemble(tissues: list[xr.Dataset], sims: tuple[int, ...], recipe: Recipe) -> xr.Dataset:
     """One data set of tissues of `simulate_one`, their attributes as columns, words as flags."""
     first = tissues[0]
     arrays = [tissue[["V_m", "phi_e", "lat", "D", "conductive"]] for tissue in tissues]
@@ -83,14 +83,13 @@ def main() -> None:
     for sim in SIMS:
         progress(f"tissue {sim}: {len(tissues) + 1} of {len(SIMS)}")
         tissues.append(simulate_one(RECIPE, sim))
-    path = ROOT / "data" / "small" / SMALL  # type: ignore[operator]
-    path.parent.mkdir(exist_ok=True)
-    write(assembled(tissues, SIMS, RECIPE), path)
-    progress(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e6:.2f} MB")  # type: ignore[arg-type]
-    as_users_have_them(path.parent)
+    SMALL_SET.parent.mkdir(exist_ok=True)
+    write(assemble(tissues, SIMS, RECIPE), SMALL_SET)
+    progress(f"data/small/{SMALL_SET.name}: {SMALL_SET.stat().st_size / 1e6:.2f} MB")
+    write_as_users_have_them(SMALL_SET.parent)
 
 
-def as_users_have_them(folder: Path) -> None:
+def write_as_users_have_them(folder: Path) -> None:
     """The fibrotic one of the four as files that a user may have: NetCDF with names and units, and a bare array."""
     ds = load_small()
     sim = SIMS.index(2)

@@ -3,7 +3,7 @@
 ``{headline}`key``` writes the value of a headline number with three decimals (from 100 on none; what they would show as
 0 with one digit), ``{headline}`key.2``` the value to two significant digits (any number from one up),
 ``{headline}`key.scale``` what it was measured on; all come from ``data/results/headline.json``.
-``{setting}`dataset.Recipe.dx``` writes a default of the package as its source has it: a module's constant, a field of a
+``{setting}`data.recipe.Recipe.dx``` writes a default of the package as its source has it: a module's constant, a field of a
 dataclass, an argument of a function, or (``{setting}`08_training.epochs```) a parameter of a notebook. An unknown name
 is a warning, and warnings fail the build.
 """
@@ -76,10 +76,16 @@ def setting_role(name, rawtext, text, lineno, inliner: Inliner, options=None, co
     return [setting_node(inliner.document.settings.env, text, lineno)], []
 
 
+def setting_source(root: Path, text: str) -> tuple[Path, list[str]]:
+    """The file that ``text`` begins with, of the package or a notebook, and the names in it."""
+    folder, parts = root / ("notebooks" if text[0].isdigit() else "src/forwardecg"), text.split(".")
+    paths = [folder.joinpath(*parts[:n]).with_suffix(".py") for n in range(1, len(parts))]
+    n, path = next(((n, path) for n, path in enumerate(paths, 1) if path.is_file()), (1, folder / f"{parts[0]}.py"))
+    return path, parts[n:]
+
+
 def setting_node(env: BuildEnvironment, text: str, lineno: int | None = None) -> nodes.inline:
-    module, *names = text.split(".")
-    folder = "notebooks" if module[0].isdigit() else "src/forwardecg"
-    path = Path(env.srcdir) / folder / f"{module}.py"
+    path, names = setting_source(Path(env.srcdir), text)
     env.note_dependency(str(path))
     try:
         value = source_default(path.read_text(encoding="utf-8"), names)

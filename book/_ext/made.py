@@ -1,8 +1,8 @@
 """What was made, and what made it: the tables of the pages ``downloads`` and ``provenance``, written from files.
 
-``download-list`` with ``notebooks``, ``results``, ``figures``, ``runs`` or ``other`` lists what lies in the repository;
-the words come from ``book/way.yml``, who makes what from ``src/compendium/registry.py``. ``provenance`` says which commit, code,
-libraries and machines are behind the pages. Neither needs git, and a missing result is a missing row.
+``download-list`` with ``notebooks``, ``results``, ``figures``, ``runs`` or ``other`` lists what lies in the repository: what a
+notebook makes with the words of its header, the rest with those of the directive. ``provenance`` says which commit, code,
+libraries and machines are behind the pages, and lists all headline numbers. Neither needs git, and a missing result is a missing row.
 """
 
 import csv
@@ -29,7 +29,7 @@ from forwardecg.cache import code_hash
 RUNS = "data/results/runs"
 RUNS_ZIP = "_downloads/runs.zip"
 TAKEN = (".csv", ".nc", ".json")  # of what a notebook makes; figures stand on their page
-LINE = re.compile(r"(\d\d_\w+) · source (\w+) · (Python .+)")  # record.provenance
+LINE = re.compile(r"(\d\d_\w+) · source (\w+) · (Python .+)")  # record.Headline.provenance
 SHOWN = (
     "numpy",
     "scipy",
@@ -99,16 +99,22 @@ class FromFiles(SphinxDirective):
 
 class DownloadList(FromFiles):
     required_arguments = 1
+    has_content = True  # file: what it holds
 
     def lines(self) -> list[str]:
         self.env.note_reread()  # the sizes are those of now
-        self.words = yaml.safe_load((self.root / "book" / "way.yml").read_text(encoding="utf-8"))["files"]
+        self.words = yaml.safe_load("\n".join(self.content)) or {}
         kinds = {"notebooks": self.notebooks, "results": self.results, "figures": self.figures, "runs": self.runs}
         return {**kinds, "other": self.other}[self.arguments[0]]()
 
     def known(self) -> list:
         module = registry(self.root)
         return sorted(module.NOTEBOOKS, key=lambda one: one.name) if module else []
+
+    def made(self, folder: str) -> list[tuple[str, str, str]]:
+        """Each file below ``data/`` that a notebook makes there, what it holds, and the notebook."""
+        files = [(path, words, one.name) for one in self.known() for path, words in one.makes.items()]
+        return [(f"data/{path}", words, name) for path, words, name in files if path.startswith(folder)]
 
     def notebooks(self) -> list[str]:
         def row(name: str) -> str:
@@ -118,25 +124,22 @@ class DownloadList(FromFiles):
         return table("page | executed notebook | source | size", *[row(one.name) for one in self.known()])
 
     def results(self) -> list[str]:
-        makers = {f"data/{made}": one.name for one in self.known() for made in one.makes if made.endswith(TAKEN)}
-        named = [one for one in self.words if Path(one).parent.as_posix() == "data/results"]
+        found = [(path, words, "") for path, words in self.words.items()]
+        found += [(path, words, f"{{doc}}`/notebooks/{name}`") for path, words, name in self.made("results/")]
         rows = []
-        for path in named:
+        for path, words, maker in found:
             if (self.root / path).is_file():
-                maker = f"{{doc}}`/notebooks/{makers[path]}`" if path in makers else ""
                 count = rows_of(self.root / path) if path.endswith(".csv") else ""
-                rows.append(f"{download(path)} | {self.words[path]} | {count} | {maker}")
+                rows.append(f"{download(path)} | {words} | {count} | {maker}")
         return table("file | holds | rows | made by", *rows)
 
     def figures(self) -> list[str]:
-        drawn = {made for one in self.known() for made in one.makes if made.endswith((".svg", ".png"))}
+        drawn = {made: one.name for one in self.known() for made in one.draws}
         rows = []
         for stem in sorted({made.rpartition(".")[0] for made in drawn}):
-            kinds = [f"data/{stem}.{kind}" for kind in ("svg", "png") if f"{stem}.{kind}" in drawn]
-            maker = next(
-                one.name for one in self.known() if any(f"{stem}.{end}" in one.makes for end in ("svg", "png"))
-            )
-            rows.append(f"{{doc}}`/notebooks/{maker}` | {', '.join(map(download, kinds))}")
+            kinds = [f"{stem}.{kind}" for kind in ("svg", "png") if f"{stem}.{kind}" in drawn]
+            files = ", ".join(download(f"data/{one}") for one in kinds)
+            rows.append(f"{{doc}}`/notebooks/{drawn[kinds[0]]}` | {files}")
         return table("page | figure", *rows)
 
     def runs(self) -> list[str]:
@@ -149,23 +152,24 @@ class DownloadList(FromFiles):
         return table("file | holds | rows | trainings", *rows)
 
     def other(self) -> list[str]:
-        named = [one for one in self.words if not one.startswith("data/results")]
+        weights = {path: words for path, words, _ in self.made("models/")}
         rows = [
-            f"{download(path)} | {self.words[path]} | {size(self.root / path)}"
-            for path in named
+            f"{download(path)} | {words} | {size(self.root / path)}"
+            for path, words in (weights | self.words).items()
             if (self.root / path).is_file()
         ]
         return table("file | holds | size", *rows)
 
 
 class Provenance(FromFiles):
-    """Which files, code, libraries and machines are behind this edition: ``edition``, ``notebooks`` or ``trainings``."""
+    """Which files, code, libraries and machines are behind this edition, and its headline numbers."""
 
     required_arguments = 1
 
     def lines(self) -> list[str]:
         self.env.note_reread()  # a commit changes no file that Sphinx would notice
-        return {"edition": self.edition, "notebooks": self.notebooks, "trainings": self.trainings}[self.arguments[0]]()
+        kinds = {"edition": self.edition, "notebooks": self.notebooks, "trainings": self.trainings}
+        return {**kinds, "numbers": self.numbers}[self.arguments[0]]()
 
     def edition(self) -> list[str]:
         project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -224,6 +228,15 @@ class Provenance(FromFiles):
                 f"`{path.stem.removesuffix('_trainings')}` | {len(runs)} | {', '.join(seeds)} | {', '.join(threads)} | {hours:.2f}"
             )
         return table("experiment | trainings | seeds | threads each | hours", *rows)
+
+    def numbers(self) -> list[str]:
+        def row(key: str, entry: dict) -> str:
+            scale = entry["scale"].replace("|", r"\|")  # a bar would end the cell
+            page = f"{{doc}}`{entry['notebook']} </notebooks/{entry['notebook']}>`"
+            return f"`{key}` | {entry['value']:.4g} | {entry['unit']} | {scale} | {page}"
+
+        entries = json.loads(self.text("data/results/headline.json") or "{}")
+        return table("headline number | value | unit | measured on | notebook", *[row(*one) for one in entries.items()])
 
     def reproduced(self) -> str:
         rows = self.csv("data/results/bench_reproduce.csv")

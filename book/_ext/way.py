@@ -1,4 +1,4 @@
-"""The way through the book: what each page asks, what it answers, where to go next. The list is ``book/way.yml``.
+"""The way through the book: what each page asks, what it answers, where to go next, as the headers of the pages say.
 
 Under the title of a page stands its question with the answer, at its end the next page, and for a notebook what can be
 taken from it. They are put into the document after it was read, so that no notebook has to carry them. The directive
@@ -6,8 +6,8 @@ taken from it. They are put into the document after it was read, so that no note
 """
 
 import re
-from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from docutils import nodes
@@ -18,7 +18,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-WAY = "book/way.yml"
+from compendium.header import read_page
+
 PLACEHOLDER = re.compile(r"\{(headline|setting)\}`([^`]+)`")
 MARKUP = re.compile(rf"{PLACEHOLDER.pattern}|`([^`]+)`")
 
@@ -27,14 +28,19 @@ class way_box(nodes.General, nodes.Element):
     """An ``aside`` or a ``section`` of html with a label of its own."""
 
 
-@cache
-def _read(path: Path, changed: int) -> dict:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def header_file(srcdir, page: str) -> Path | None:
+    """The file whose header speaks of a page: a Markdown page itself, or the source of a notebook."""
+    paths = (Path(srcdir) / f"{page}{suffix}" for suffix in (".md", ".py"))
+    return next((path for path in paths if path.is_file()), None)
 
 
-def way(srcdir) -> dict[str, dict]:
-    path = Path(srcdir) / WAY
-    return _read(path, path.stat().st_mtime_ns)["pages"]
+def entry_of(env, page: str) -> dict[str, Any]:
+    """What the header of a page says; an edit of it is one of the page that is being read, too."""
+    path = header_file(env.srcdir, page)
+    if path is None:
+        return {}
+    env.note_dependency(str(path))
+    return read_page(path)
 
 
 def toc(srcdir) -> list[tuple[str, list[str]]]:
@@ -92,11 +98,10 @@ def downloads(env, name: str) -> nodes.paragraph | None:
 
 def put_on_page(app: Sphinx, doctree: nodes.document) -> None:
     env, here = app.env, app.env.docname
-    for path in (Path(env.srcdir) / WAY, Path(__file__)):  # an edit of either is an edit of every page
-        env.note_dependency(str(path))
-    entry = way(env.srcdir).get(here)
+    env.note_dependency(__file__)
+    entry = entry_of(env, here)
     page = next(doctree.findall(nodes.section), None)
-    if entry is None or page is None or not (Path(env.srcdir) / HEADLINE).is_file():
+    if not entry or page is None or not (Path(env.srcdir) / HEADLINE).is_file():
         return  # a notebook that is rendered alone ran with other parameters, and may have another answer
     answer = labeled("Answer", *sentence(env, entry["answer"]))
     first = page.children[1] if len(page.children) > 1 else None
@@ -139,17 +144,16 @@ class ReadingList(SphinxDirective):
     """All pages with their questions, one table a part."""
 
     def run(self) -> list[nodes.Node]:
-        self.env.note_dependency(str(Path(self.env.srcdir) / WAY))
-        asked, lines = way(self.env.srcdir), []
+        lines = []
         for caption, pages in toc(self.env.srcdir)[1:]:
+            asked = {page: entry["question"] for page in pages if (entry := entry_of(self.env, page))}
             rows = [
-                f"| {{doc}}`/{page}`{' *(notebook)*' * page.startswith('notebooks')} | {asked[page]['question']} |"
-                for page in pages
-                if page in asked
+                f"| {{doc}}`/{page}`{' *(notebook)*' * page.startswith('notebooks')} | {question} |"
+                for page, question in asked.items()
             ]
             lines += ["", f"**{caption}**", "", "| page | question |", "|---|---|", *rows]
         found = nodes.container(classes=["reading-list"])
-        self.state.nested_parse(StringList(lines, source=WAY), 0, found)
+        self.state.nested_parse(StringList(lines, source=self.env.docname), 0, found)
         return [found]
 
 

@@ -3,7 +3,9 @@
 Everything is computed from the per-tissue, per-seed tables of ``data/results``; ``data/results/reproduction.csv`` is what the book shows.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,7 +33,7 @@ def is_worth(row: pd.Series) -> str:
     return YES if row.low > 0 and row.p_holm < 0.05 else NO if row.high < LEAST else OPEN
 
 
-def minutes(results: Path, *names: str) -> str:
+def _minutes(results: Path, *names: str) -> str:
     """Minutes of all trainings of some experiments, as they took place: one thread each, others beside them."""
     tables = [pd.read_csv(results / "runs" / f"{name}_trainings.csv") for name in names]
     return (
@@ -39,16 +41,16 @@ def minutes(results: Path, *names: str) -> str:
     )
 
 
-def signed(*values: float) -> str:
+def _signed(*values: float) -> str:
     low, mean, high = (f"{value:+.4f}".replace("-", "\N{MINUS SIGN}") for value in values)
     return f"{mean} ({low} to {high})"
 
 
-def plain(low: float, mean: float, high: float) -> str:
+def _plain(low: float, mean: float, high: float) -> str:
     return f"{mean:.3f} ({low:.3f} to {high:.3f})"
 
 
-def spread(values: np.ndarray) -> float:
+def _spread(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1))
 
 
@@ -56,26 +58,26 @@ def table(results: Path) -> pd.DataFrame:
     """Claim, our number with a 95 % interval, verdict, notebook, device and minutes, command: one row a claim."""
     cv = pd.read_csv(results / "runs" / "seq2seq_cv.csv", keep_default_na=False)
     one = cv.groupby("sim").agg({"r2": "mean", "condition": "first", "texture": "first", "mild": "first"})
-    train = minutes(results, "seq2seq_cv")
+    train = _minutes(results, "seq2seq_cv")
     rows = []
 
-    def add(claim, ours, notebook, command, device, verdict):
+    def add(claim: str, ours: str, notebook: str, command: str, device: str, verdict: str) -> None:
         rows.append([claim, ours, verdict, f"{{doc}}`../notebooks/{notebook}`", device, f"`{command}`"])
 
-    def add_score(claim, values, notebook, statistic=np.mean):
+    def add_score(claim: str, values: pd.Series, notebook: str, statistic: Callable = np.mean) -> None:
         mean, low, high = interval(values.to_numpy(), statistic=statistic)
         verdict = at_least(low, mean, high, PAPER_R2 - ROUNDING)
-        if statistic is spread:
+        if statistic is _spread:
             verdict = YES if high <= PAPER_SD + ROUNDING else NO if low > PAPER_SD + ROUNDING else OPEN
-        add(claim, plain(low, mean, high), notebook, "make experiments NAMES=seq2seq_cv", train, verdict)
+        add(claim, _plain(low, mean, high), notebook, "make experiments NAMES=seq2seq_cv", train, verdict)
 
-    def add_part(claim, row, notebook, experiment, unit="in mean $R^2$"):
-        ours = f"{signed(row.low, row.difference, row.high)} {unit} by having it, $p$ = {row.p_holm:.2g}"
-        add(claim, ours, notebook, f"make experiments NAMES={experiment}", minutes(results, experiment), is_worth(row))
+    def add_part(claim: str, row: Any, notebook: str, experiment: str) -> None:
+        ours = f"{_signed(row.low, row.difference, row.high)} in mean $R^2$ by having it, $p$ = {row.p_holm:.2g}"
+        add(claim, ours, notebook, f"make experiments NAMES={experiment}", _minutes(results, experiment), is_worth(row))
 
     add_score("mean $R^2$ = 0.99", one.r2, "08_training")
     add_score(
-        "its spread is 0.01 (0.005 in the conference program); ours is over tissues", one.r2, "08_training", spread
+        "its spread is 0.01 (0.005 in the conference program); ours is over tissues", one.r2, "08_training", _spread
     )
     add_score("the same mean, if the paper's tissue was mild", one.r2[one.mild], "20_undeclared_choices")
     add_score("the same mean, if it had no fibrosis", one.r2[one.texture == "none"], "20_undeclared_choices")
@@ -88,7 +90,9 @@ def table(results: Path) -> pd.DataFrame:
         add_part(claim, found.loc[name], "12_ablations", "ablations")
     cells = dict([*pd.read_csv(results / "runs" / "ablations_attention.csv").groupby(["decoder", "attention"])])
     decoders = dict.fromkeys(decoder for decoder, _ in cells)
-    differences = {name: paired_difference(*(by_seed(cells[name, on]) for on in (True, False))) for name in decoders}  # type: ignore[arg-type]
+    differences = {
+        name: paired_difference(by_seed(cells[name, True]), by_seed(cells[name, False])) for name in decoders
+    }
     beside = pd.DataFrame(differences).T
     beside["p_holm"] = holm(beside.p)
     for decoder, words in (
@@ -100,7 +104,7 @@ def table(results: Path) -> pd.DataFrame:
     usual = spectral[spectral.weight.isin([0, 0.1]) & spectral.term.isin(["none", "entropy"])]
     distance = {term: by_seed(some, "log_spectral_distance") for term, some in usual.groupby("term")}
     row = paired_difference(distance["none"], distance["entropy"])
-    ours = f"{signed(row.low, row.difference, row.high)} dB less log-spectral distance by having it, $p$ = {row.p:.2g}"
+    ours = f"{_signed(row.low, row.difference, row.high)} dB less log-spectral distance by having it, $p$ = {row.p:.2g}"
     verdict = YES if row.low > 0 and row.p < 0.05 else OPEN
     command = "make experiments NAMES=spectral_terms"
     add(
@@ -108,7 +112,7 @@ def table(results: Path) -> pd.DataFrame:
         ours,
         "13_spectral_loss",
         command,
-        minutes(results, "spectral_terms"),
+        _minutes(results, "spectral_terms"),
         verdict,
     )
     seconds = pd.read_csv(results / "runs" / "cost.csv", index_col="what").seconds

@@ -11,20 +11,19 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import filelock
-import jupytext
 import nbformat
 import papermill
-import yaml
 from jupytext.compare import NotebookDifference, compare_notebooks
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import strip_color
 
-from compendium.normalize import normalize
+from compendium.normalize import normalize, read_source
 from compendium.parameters import check
 from compendium.record import write_json
 from compendium.registry import NOTEBOOKS, ROOT, Notebook
@@ -40,22 +39,25 @@ def execute(
     notebook: Notebook,
     *,
     home: Path = ROOT,
-    parameters: dict | None = None,
-    say: Callable = print,
+    parameters: Mapping[str, Any] | None = None,
+    say: Callable[[str], object] = print,
     publish: bool = True,
 ) -> Path:
-    """Execute a notebook and publish it with its results below ``home``; return the path of the executed notebook.
+    """Execute a notebook and publish it with its results; return the path of the executed notebook.
 
-    Parameters
-    ----------
-    home : folder that holds ``data/`` and ``notebooks/`` to publish to and ``_run/`` to work in
-    parameters : changed parameters; a notebook that ran with any is not the pair of its source
-    say : takes the lines of progress
-    publish : False leaves notebook and results in ``_run/``
+    Args:
+        notebook: which.
+        home: folder that holds ``data/`` and ``notebooks/`` to publish to and ``_run/`` to work in.
+        parameters: changed ones; a notebook that ran with any is not the pair of its source.
+        say: takes the lines of progress.
+        publish: False leaves notebook and results in ``_run/``.
+
+    Raises:
+        NotebookError: It failed, or must not be published.
     """
     __tracebackhide__ = True
     run = home / "_run"
-    parameters = check(notebook.source, parameters or {})
+    changed = check(notebook.source, parameters or {})
     copy, listener = run / f"{notebook.name}.ipynb", run / f"{notebook.name}.txt"
     stage = run / "stage" / notebook.name
     hold_lock(run)
@@ -66,9 +68,9 @@ def execute(
     with mock.patch.dict(os.environ, _environment(home, stage, listener)), _progress(listener, say):
         try:
             executed = papermill.execute_notebook(
-                jupytext.read(notebook.source),
+                read_source(notebook.source),
                 copy,
-                parameters,
+                changed,
                 kernel_name="python3",
                 cwd=stage,  # a file written beside the results shows up in the check
                 progress_bar=False,
@@ -76,12 +78,12 @@ def execute(
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
         except papermill.PapermillExecutionError as error:
-            raise NotebookError(_failure(notebook, copy, error, changed=bool(parameters))) from None
+            raise NotebookError(_failure(notebook, copy, error, changed=bool(changed))) from None
         except DeadKernelError as error:
             raise NotebookError(f"{notebook.name}: {error} (out of memory?). Nothing was published.") from None
     executed = normalize(executed, ROOT)
     nbformat.write(executed, copy)
-    _check(notebook, executed, stage, paired=not parameters)
+    _check(notebook, executed, stage, paired=not changed)
     if publish:
         _publish(stage, home / "data")
         copy = _move(copy, home / "notebooks" / copy.name)
@@ -116,12 +118,12 @@ def _environment(home: Path, stage: Path, listener: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _progress(listener: Path, say: Callable):
+def _progress(listener: Path, say: Callable[[str], object]) -> Iterator[None]:
     """Show the lines that the notebook appends to ``listener``, while it runs."""
     listener.write_text("", encoding="utf-8")
     done = threading.Event()
 
-    def follow():
+    def follow() -> None:
         with listener.open(encoding="utf-8") as lines:
             while True:
                 last = done.wait(0.5)
@@ -143,14 +145,14 @@ def _check(notebook: Notebook, executed: nbformat.NotebookNode, stage: Path, pai
     """Refuse what must not be published."""
     __tracebackhide__ = True
     written = {path.relative_to(stage).as_posix() for path in stage.rglob("*") if path.is_file()}
-    problems = [f"it wrote {name}, which src/compendium/registry.py does not declare" for name in written - {*notebook.results}]
-    problems += [f"it did not write {name}, which src/compendium/registry.py declares" for name in {*notebook.results} - written]
+    problems = [f"it wrote {name}, which its header does not declare" for name in written - {*notebook.results}]
+    problems += [f"it did not write {name}, which its header declares" for name in {*notebook.results} - written]
     problems += [f"it wrote an empty {name}" for name in written if not (stage / name).stat().st_size]
     if any(output.output_type == "error" for cell in executed.cells for output in cell.get("outputs", [])):
         problems.append("it holds an error output")
     if paired:
         try:
-            compare_notebooks(executed, jupytext.read(notebook.source), fmt="py:percent")
+            compare_notebooks(executed, read_source(notebook.source), fmt="py:percent")
         except NotebookDifference as error:
             problems.append(f"it is not the pair of its source: {error}")
     if problems:
@@ -189,11 +191,6 @@ def _failure(notebook: Notebook, copy: Path, error: papermill.PapermillExecution
 
 def _short(path: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-
-
-def overrides(path: Path) -> dict[str, dict]:
-    """Changed parameters of some notebooks, from a file like ``notebooks/smoke.yaml``."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def main(names: list[str]) -> None:

@@ -47,14 +47,7 @@ PHI_E_LABEL = r"$\phi_e$ (mV mm ms$^{-1}$)"
 
 
 def set_style() -> None:
-    """The book's style; called once at the top of every notebook.
-
-    Examples
-    --------
-    >>> set_style()
-    >>> mpl.rcParams["image.origin"]
-    'lower'
-    """
+    """The book's style; called once at the top of every notebook."""
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
     mpl.rcParams |= {
         "figure.dpi": 100,
@@ -78,17 +71,10 @@ MOST_VECTOR = 160_000  # bytes; a picture of more marks than that is smaller as 
 
 
 def show(fig: Figure, alt: str) -> None:
-    """Show a figure in a notebook: as lines (SVG) where it holds no map and is small, else as pixels (PNG); then close it.
+    """Show a figure in a notebook, as lines (SVG) where it holds no map and is small, else as pixels (PNG); then close it.
 
-    Parameters
-    ----------
-    fig : figure of matplotlib, closed after
-    alt : what the figure shows, for those who do not see it; the book gives it to their readers
-
-    Raises
-    ------
-    ValueError
-        No alt text.
+    Raises:
+        ValueError: No words (alt) that say what it shows to those who do not see it.
     """
     from IPython.display import display
 
@@ -106,21 +92,7 @@ def show(fig: Figure, alt: str) -> None:
 
 
 def dark_aware(svg: str) -> str:
-    """A picture of matplotlib with the rules of `DARK_INK`.
-
-    Parameters
-    ----------
-    svg : of matplotlib
-
-    Returns
-    -------
-    svg : with the rules in its style
-
-    Examples
-    --------
-    >>> "prefers-color-scheme: dark" in dark_aware("<svg><style></style></svg>")
-    True
-    """
+    """A picture of matplotlib (SVG) with the rules of `DARK_INK` in its style."""
     rules = " ".join(
         f'[style*="{what}: {ink}"] {{{what}: {dark} !important}}'
         for ink, dark in DARK_INK.items()
@@ -153,26 +125,7 @@ def _extent(array: np.ndarray, dx: float) -> tuple[float, float, float, float]:
 
 
 def map_axes(ax: Axes, field: np.ndarray, dx: float, **kwargs: Any) -> AxesImage:
-    """One field (y, x) with axes in mm; returns the image for a color bar.
-
-    Parameters
-    ----------
-    ax : axes to draw in
-    field : (y, x)
-    dx : mm between neighboring values
-    **kwargs : of `Axes.imshow`
-
-    Returns
-    -------
-    image : for a color bar
-
-    Examples
-    --------
-    >>> fig, ax = plt.subplots()
-    >>> image = map_axes(ax, np.eye(4), dx=0.5)
-    >>> ax.get_xlabel(), [float(x) for x in ax.get_xlim()]
-    ('x (mm)', [0.0, 2.0])
-    """
+    """One field (y, x), its values dx mm apart, with axes in mm; returns the image for a color bar."""
     image = ax.imshow(field, extent=_extent(field, dx), **kwargs)
     ax.set(xlabel="x (mm)", ylabel="y (mm)")
     return image
@@ -190,28 +143,17 @@ def animation(
 ) -> "HTML":
     """V_m maps as a looping picture for a notebook; readers who stop it, or who asked for less motion, get the middle frame.
 
-    Parameters
-    ----------
-    V_m : (time, y, x) in mV, on the fixed scale from rest to peak; 60 frames make about 130 kB
-    dx : mm between neighboring values of the map
-    alt : what the picture shows, for those who do not see it
-    conductive : (y, x) bool; other cells are gray; None: all conduct
-    interval, pixels, quality : ms of showing each frame; width on the page; of the compression, 0 to 100
+    Args:
+        V_m: (time, y, x) in mV, on the fixed scale from rest to peak; 60 frames make about 130 kB.
+        dx: mm between neighboring values of the map.
+        alt: what the picture shows, for those who do not see it.
+        conductive: (y, x) bool; other cells are gray; None: all conduct.
+        interval: ms of showing each frame.
+        pixels: width on the page.
+        quality: of the compression, 0 to 100.
 
-    Returns
-    -------
-    html : IPython.display.HTML that holds all of its data; the same input gives the same bytes
-
-    Raises
-    ------
-    ValueError
-        Wrong dims, values that are not finite, no alt text, conductive of another shape.
-
-    Examples
-    --------
-    >>> V_m = xr.DataArray(np.full((3, 8, 8), -85.0), dims=("time", "y", "x"), coords={"time": [0.0, 5.0, 10.0]})
-    >>> "16 mm × 16 mm, 0 to 10 ms" in animation(V_m, dx=2.0, alt="A sheet at rest.").data
-    True
+    Raises:
+        ValueError: Wrong dims, values that are not finite, no alt text, conductive of another shape.
     """
     from IPython.display import HTML
 
@@ -258,26 +200,7 @@ def _webp(frames: list[Image.Image], quality: int, interval: int) -> str:
 
 
 def activation_map(ax: Axes, lat: np.ndarray, dx: float, step: float = 20.0) -> AxesImage:
-    """Activation times (y, x) in color with isochrones every ``step`` ms; never-activated cells in gray.
-
-    Parameters
-    ----------
-    ax : axes to draw in
-    lat : (y, x), ms; NaN where a cell was never activated
-    dx : mm
-    step : ms between isochrones
-
-    Returns
-    -------
-    image : for a color bar
-
-    Examples
-    --------
-    >>> fig, ax = plt.subplots()
-    >>> image = activation_map(ax, np.add.outer(np.arange(8.0), np.arange(8.0)), dx=0.5, step=5.0)
-    >>> float(image.get_array().max())
-    14.0
-    """
+    """Activation times (y, x) in color with isochrones every ``step`` ms; never-activated cells (NaN) in gray."""
     ax.set_facecolor("0.6")
     image = map_axes(ax, lat, dx, cmap="viridis")
     n_y, n_x = lat.shape
@@ -292,23 +215,7 @@ def activation_map(ax: Axes, lat: np.ndarray, dx: float, step: float = 20.0) -> 
 def ecg_traces(
     ax: Axes, t: np.ndarray, ecg_true: np.ndarray, predictions: dict[str, np.ndarray], title: str = ""
 ) -> None:
-    """A true ECG in black and named predictions over it, against time in ms.
-
-    Parameters
-    ----------
-    ax : axes to draw in
-    t : (T,) ms
-    ecg_true : (T,) mV mm/ms
-    predictions : name -> (T,)
-    title : of the axes
-
-    Examples
-    --------
-    >>> fig, ax = plt.subplots()
-    >>> ecg_traces(ax, [0, 1, 2], [0.0, 1.0, 0.0], {"half": [0.0, 0.5, 0.0]})
-    >>> ax.get_legend_handles_labels()[1]
-    ['solver', 'half']
-    """
+    """A true ECG (T,) in black and named predictions over it, all in mV mm/ms, against time in ms."""
     ax.plot(t, ecg_true, color="black", lw=2, label="solver")
     for (name, ecg), style in zip(predictions.items(), cycle(("-", "--", ":", "-.")), strict=False):
         ax.plot(t, ecg, style, lw=1.3, label=name)
@@ -317,22 +224,7 @@ def ecg_traces(
 
 
 def ladder(ax: Axes, table: pd.DataFrame, order: list[str], floor: float = -1.0) -> None:
-    """R2 of every test tissue under every method, colored by condition; values below ``floor`` sit on it as triangles.
-
-    Parameters
-    ----------
-    ax : axes to draw in
-    table : long table with columns method, condition, r2
-    order : methods from the bottom of the ladder to its top
-    floor : R2 below which a tissue is drawn as a triangle
-
-    Examples
-    --------
-    >>> fig, ax = plt.subplots()
-    >>> ladder(ax, pd.DataFrame({"method": ["mean"], "condition": ["healthy"], "r2": [0.4]}), order=["mean"])
-    >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['mean']
-    """
+    """R2 of every tissue (columns method, condition, r2) by method from the bottom up; below ``floor`` as triangles on it."""
     rng = np.random.default_rng(0)
     for row, method in enumerate(order):
         rows = table[table.method == method]
@@ -349,22 +241,7 @@ def ladder(ax: Axes, table: pd.DataFrame, order: list[str], floor: float = -1.0)
 
 
 def forest(ax: Axes, table: pd.DataFrame, color: str = "black", offset: float = 0.0, label: str | None = None) -> None:
-    """Differences with their intervals, one row of ``table`` each, first row on top; filled where p_holm is below 0.05.
-
-    Parameters
-    ----------
-    ax : axes to draw in
-    table : columns difference, low, high, and p_holm; its index names the rows
-    color, label : of the marks
-    offset : of the marks from the row, to draw several tables
-
-    Examples
-    --------
-    >>> fig, ax = plt.subplots()
-    >>> forest(ax, pd.DataFrame({"difference": [0.1], "low": [0.0], "high": [0.2], "p_holm": [0.04]}, index=["a part"]))
-    >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['a part']
-    """
+    """Differences with their intervals (columns difference, low, high, p_holm), first row on top; filled where p_holm < 0.05."""
     y = np.arange(len(table)) + offset
     error = [table.difference - table.low, table.high - table.difference]
     ax.errorbar(table.difference, y, xerr=error, fmt="none", ecolor=color, lw=1.2, capsize=2)

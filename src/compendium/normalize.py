@@ -1,9 +1,10 @@
-"""Take out of an executed notebook what differs from run to run, so that a repeated run has the same bytes."""
+"""What an executed notebook keeps of its source, and of its run: a repeated run has the same bytes."""
 
 import re
 import sys
 from pathlib import Path
 
+import jupytext
 from nbformat import NotebookNode
 
 # An id that a library draws at random (xarray and pandas do so in their html), in the text where it stands
@@ -12,6 +13,17 @@ ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
 # from the start of a word: looked for at every letter, a picture of 100 kB in one word would take minutes
 CELL_FILE = re.compile(r"(?<![^\s\"'])[^\s\"']*ipykernel_\d+[/\\]\d+\.py")
 TEXT_TYPES = ("text/", "image/svg+xml")
+
+
+def read_source(source: Path) -> NotebookNode:
+    """A notebook's source as its executed pair has it: the entry ``page`` of the header is the source's alone.
+
+    So other words there, or another small scale of the tests, ask for no execution.
+    """
+    notebook = jupytext.read(source)
+    notebook.metadata.pop("page", None)
+    notebook.metadata.get("jupytext", {}).pop("notebook_metadata_filter", None)  # added by jupytext, to keep it
+    return notebook
 
 
 def normalize(notebook: NotebookNode, root: Path) -> NotebookNode:

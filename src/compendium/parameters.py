@@ -2,7 +2,9 @@
 
 import ast
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import papermill
@@ -13,12 +15,12 @@ class ParameterError(ValueError):
     """A parameter that the notebook does not have, or a value of the wrong type."""
 
 
-def offered(source: Path) -> dict[str, dict]:
+def _offered(source: Path) -> dict[str, dict[str, str]]:
     """Parameters of a notebook's source: name -> papermill's record (``default`` and ``help``, the comment)."""
     return papermill.inspect_notebook(jupytext.read(source))
 
 
-def from_text(source: Path, text: str) -> dict:
+def from_text(source: Path, text: str) -> dict[str, Any]:
     """Parameters from ``"dx=0.25 z_mm=20"``; values are YAML, as in ``SET="times=[10,20]"``."""
     pairs = [pair.partition("=") for pair in shlex.split(text)]
     if wrong := [name for name, equals, _ in pairs if not equals]:
@@ -26,9 +28,9 @@ def from_text(source: Path, text: str) -> dict:
     return check(source, {name: yaml.safe_load(value) for name, _, value in pairs})
 
 
-def check(source: Path, values: dict) -> dict:
+def check(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values, in the types of the notebook's defaults; ParameterError lists what the notebook offers."""
-    known = offered(source)
+    known = _offered(source)
     try:
         return {name: _typed(name, value, known) for name, value in values.items()}
     except ParameterError as error:
@@ -36,7 +38,7 @@ def check(source: Path, values: dict) -> dict:
         raise ParameterError("\n".join([str(error), f"{source.stem} takes:", *lines])) from None
 
 
-def _typed(name: str, value, known: dict):
+def _typed(name: str, value: Any, known: dict[str, dict[str, str]]) -> Any:
     if name not in known:
         raise ParameterError(f"there is no parameter {name!r}")
     try:
@@ -46,7 +48,7 @@ def _typed(name: str, value, known: dict):
     return _as_type_of(default, value, name)
 
 
-def _as_type_of(default, value, name: str):
+def _as_type_of(default: Any, value: Any, name: str) -> Any:
     wrong = ParameterError(f"{name} = {value!r}: expected {type(default).__name__} as in {default!r}")
     if isinstance(default, float) and isinstance(value, int | str) and not isinstance(value, bool):
         try:

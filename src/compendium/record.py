@@ -1,4 +1,4 @@
-"""What a notebook leaves behind beside its results: its headline numbers and one line of provenance."""
+"""What a notebook leaves behind: its results, its headline numbers and one line of provenance."""
 
 import ast
 import json
@@ -7,81 +7,79 @@ import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 from forwardecg.cache import code_hash
-from forwardecg.paths import PACKAGE, ROOT, STAGE
+from forwardecg.paths import DATA, PACKAGE, STAGE
 
 SOURCES, OURS = PACKAGE.parent, ("forwardecg", "compendium")
-HEADLINE_FIELDS = {"value", "unit", "tolerance", "scale"}
+NOTEBOOKS = SOURCES.parent / "notebooks"
 
 
-def save_headline(notebook: str, entries: dict[str, dict]) -> None:
-    """Write ``NN_name.headline.json``: the numbers that the book, the README and ``make reproduce`` quote.
+class Headline:
+    """The headline numbers of one notebook, which the book, the README and ``make reproduce`` quote.
 
-    Parameters
-    ----------
-    notebook : its name, such as 03_ecg
-    entries : key -> {"value", "unit", "tolerance", "scale"}
-        ``tolerance`` is absolute, in the unit of the value; None for what is printed but never judged, as times are.
-        ``scale`` says in words what the number was measured on ("60 tissues, 1 seed").
+    Each call keeps one number and writes all so far, so that ``NN_name.headline.json`` is whole after the last. A run of
+    the pipeline begins with none; a session in a notebook goes on from the published ones, and replaces what it keeps again.
 
-    Raises
-    ------
-    ValueError
-        An entry with other fields, or a value that is not finite.
+    Args:
+        notebook: its name, such as 03_ecg.
 
-    Examples
-    --------
-    >>> entry = {"value": 0.65, "unit": "mm/ms", "tolerance": 0.01, "scale": "one cable"}
-    >>> save_headline("00_example", {"cv": entry})
-    >>> json.loads(result_file("00_example.headline.json").read_text())["cv"]["value"]
-    0.65
+    Examples:
+        >>> headline = Headline("00_example")
+        >>> headline("cv_mm_ms", 0.65, unit="mm/ms", tolerance=0.01, on="one cable")
+        >>> json.loads(result_file("00_example.headline.json").read_text())["cv_mm_ms"]["value"]
+        0.65
     """
-    for key, entry in entries.items():
-        if set(entry) != HEADLINE_FIELDS:
-            raise ValueError(f"entries[{key!r}]: expected the fields {sorted(HEADLINE_FIELDS)}, got {sorted(entry)}")
-        if not math.isfinite(entry["value"]):
-            raise ValueError(f"entries[{key!r}]: value {entry['value']} is not finite")
-    # float() and so on: numpy scalars are no JSON
-    plain = {key: {**entry, "value": float(entry["value"])} for key, entry in entries.items()}
-    write_json(result_file(f"{notebook}.headline.json"), plain)
+
+    def __init__(self, notebook: str) -> None:
+        self.notebook, self._file = notebook, result_file(f"{notebook}.headline.json")
+        self._kept = json.loads(self._file.read_text(encoding="utf-8")) if self._file.is_file() else {}
+
+    def __call__(self, key: str, value: float, *, tolerance: float | None, on: str, unit: str = "1") -> None:
+        """Keep one number.
+
+        Args:
+            key: its name, the same in the whole book.
+            value: in the unit.
+            tolerance: by which a reproduced value may differ, in the unit; None for what is printed but never judged, as times are.
+            on: what it was measured on, in words ("60 tissues, 1 seed").
+            unit: 1 for none.
+
+        Raises:
+            ValueError: Not finite, a tolerance below zero, no words, or kept before with something else in a run of the pipeline.
+        """
+        if not math.isfinite(value):
+            raise ValueError(f"{key}: expected a finite value, got {value}")
+        if tolerance is not None and not tolerance >= 0:
+            raise ValueError(f"{key}: expected a tolerance of zero or more, or None, got {tolerance}")
+        if not (on.strip() and unit.strip()):
+            raise ValueError(f"{key}: expected words for unit and on, got {unit!r} and {on!r}")
+        # float(): numpy's scalars are no JSON
+        entry = {"value": float(value), "unit": unit, "tolerance": tolerance, "scale": on}
+        if STAGE != DATA and self._kept.get(key, entry) != entry:
+            raise ValueError(f"{key}: expected to be kept once, got {self._kept[key]} and {entry}")
+        self._kept[key] = entry
+        write_json(self._file, self._kept)
+
+    def provenance(self) -> str:
+        """One line: what code made this page. No time and no commit, so that a repeated run prints the same."""
+        libraries = [name for name in ("numpy", "numba", "torch", "xarray") if name in sys.modules]
+        versions = [f"{name} {sys.modules[name].__version__.partition('+')[0]}" for name in libraries]
+        source = NOTEBOOKS / f"{self.notebook}.py"
+        code = code_hash([source, *closure(source)])
+        return f"{self.notebook} · source {code} · " + ", ".join([f"Python {platform.python_version()}", *versions])
 
 
-def write_json(path: Path, content: dict) -> None:
-    """Write ``content`` atomically: a killed run leaves the old file or the new one, never half of it.
-
-    Parameters
-    ----------
-    path : file, overwritten
-    content : what json can hold
-
-    Examples
-    --------
-    >>> write_json(Path("card.json"), {"n": 3})
-    >>> json.loads(Path("card.json").read_text())
-    {'n': 3}
-    """
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write what json can hold, atomically: a killed run leaves the old file or the new one, never half of it."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
     os.replace(part, path)
 
 
 def closure(source: Path) -> list[Path]:
-    """Every module of this package that ``source`` imports, directly or through other modules, sorted.
-
-    Parameters
-    ----------
-    source : Python file
-
-    Returns
-    -------
-    modules : paths, sorted
-
-    Examples
-    --------
-    >>> [path.name for path in closure(PACKAGE / "diffusion.py")]
-    ['__init__.py', 'tissue.py']
-    """
+    """Every module of ``src`` that a Python file imports, directly or through other modules, sorted."""
     found: set[Path] = set()
     todo = [source]
     while todo:
@@ -89,34 +87,6 @@ def closure(source: Path) -> list[Path]:
             found.add(module)
             todo.append(module)
     return sorted(found)
-
-
-def provenance(notebook: str) -> str:
-    """One line: what code made this page. No time and no commit, so that a repeated run prints the same.
-
-    Parameters
-    ----------
-    notebook : its name, such as 03_ecg
-
-    Returns
-    -------
-    line : name, hash of the source, versions of Python and libraries
-
-    Raises
-    ------
-    FileNotFoundError
-        No notebook of that name.
-
-    Examples
-    --------
-    >>> provenance("03_ecg").split(" · ")[0]
-    '03_ecg'
-    """
-    libraries = [name for name in ("numpy", "numba", "torch", "xarray") if name in sys.modules]
-    versions = [f"{name} {sys.modules[name].__version__.partition('+')[0]}" for name in libraries]
-    source = ROOT / "notebooks" / f"{notebook}.py"  # type: ignore[operator]  # notebooks run in a checkout
-    code = code_hash([source, *closure(source)])
-    return f"{notebook} · source {code} · " + ", ".join([f"Python {platform.python_version()}", *versions])
 
 
 def _imported(source: Path) -> set[Path]:
@@ -135,40 +105,12 @@ def _imported(source: Path) -> set[Path]:
 
 
 def result_file(name: str) -> Path:
-    """Path to write the results file ``name`` to; read published ones from ``RESULTS``.
-
-    Parameters
-    ----------
-    name : of the file
-
-    Returns
-    -------
-    path : its folder is there
-
-    Examples
-    --------
-    >>> result_file("09_mine.csv").name
-    '09_mine.csv'
-    """
+    """Path to write the results file ``name`` to, its folder made; read published ones from ``RESULTS``."""
     (STAGE / "results").mkdir(parents=True, exist_ok=True)
     return STAGE / "results" / name
 
 
 def model_file(name: str) -> Path:
-    """Path to write the weights or model card ``name`` to; read published ones from ``MODELS``.
-
-    Parameters
-    ----------
-    name : of the file
-
-    Returns
-    -------
-    path : its folder is there
-
-    Examples
-    --------
-    >>> model_file("mine.safetensors").name
-    'mine.safetensors'
-    """
+    """Path to write the weights or model card ``name`` to, its folder made; read published ones from ``MODELS``."""
     (STAGE / "models").mkdir(parents=True, exist_ok=True)
     return STAGE / "models" / name

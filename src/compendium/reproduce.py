@@ -51,7 +51,7 @@ def is_outcome(name: str, trained: bool = False) -> bool:
 
 def compare(published: dict[str, dict], reproduced: dict[str, dict]) -> list[tuple[str, ...]]:
     """Rows of key, published, reproduced, tolerance and verdict; capitals are failures."""
-    rows = []
+    either, rows = reproduced | published, []
     for key in [*published, *(reproduced.keys() - published.keys())]:
         old, new = published.get(key), reproduced.get(key)
         if old is None or new is None:
@@ -61,7 +61,7 @@ def compare(published: dict[str, dict], reproduced: dict[str, dict]) -> list[tup
         else:
             verdict = "ok" if abs(new["value"] - old["value"]) <= old["tolerance"] else "OUTSIDE"
         values = [f"{entry['value']:.4g}" if entry else "-" for entry in (old, new)]
-        tolerance = (old or new)["tolerance"]  # type: ignore[index]
+        tolerance = either[key]["tolerance"]
         rows.append((key, *values, "-" if tolerance is None else f"{tolerance:g}", verdict))
     return rows
 
@@ -109,8 +109,8 @@ def by_notebook(rows: list[tuple[str, ...]], makers: dict[str, str], seconds: di
     )
 
 
-def copied(folder: Path, trained: bool) -> None:
-    """The tracked tree without what is to be made, into ``folder``."""
+def _copy_tree(folder: Path, trained: bool) -> None:
+    """Copy the tracked tree without what is to be made into ``folder``."""
     for name in tracked():
         if not is_outcome(name, trained):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def main(everything: bool) -> int:
     copy = ROOT / "_run" / ("reproduce-all" if everything else "reproduce")
     if not everything:
         shutil.rmtree(copy, ignore_errors=True)
-    copied(copy, everything)
+    _copy_tree(copy, everything)
     print(f"Executing everything from nothing in {copy.relative_to(ROOT)}", flush=True)
     start, outside = time.monotonic(), 0
     # the copy's package goes before the installed one, and the copy's data before any that the user has set

@@ -8,7 +8,7 @@ Examples
 --------
 >>> import forwardecg
 >>> sheet = forwardecg.healthy((4, 5), dx=0.5, D0=0.1)
->>> forwardecg.lead_field(sheet, forwardecg.ecg.electrodes.center_electrode(sheet.D.shape, sheet.dx)).shape
+>>> forwardecg.lead_field(sheet, forwardecg.ecg.electrodes.center_electrode(sheet)).shape
 (1, 4, 5)
 """
 

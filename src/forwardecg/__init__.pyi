@@ -18,7 +18,7 @@ from .data.store import load_or_simulate as load_or_simulate
 from .ecg.electrodes import Electrodes as Electrodes
 from .ecg.electrodes import center_electrode as center_electrode
 from .ecg.electrodes import standard_electrodes as standard_electrodes
-from .ecg.electrodes import twelve_leads as twelve_leads
+from .ecg.leads import twelve_leads as twelve_leads
 from .ecg.leadfield import lead_field as lead_field
 from .ecg.leadfield import pseudo_ecg as pseudo_ecg
 from .solver.simulation import simulate as simulate

@@ -31,7 +31,7 @@ def key(stage: str, version: int, *parts: Any) -> str:
 
     Examples:
         >>> key("tissues", 1, {"n_sim": 300}, (0.5, 0.1))
-        'tissues-v1-ac8ee3c5b92b9d2b'
+        'tissues-v1-803a351d2bbb2ff3'
     """
     text = json.dumps(parts, sort_keys=True, default=_plain)
     return f"{stage}-v{version}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"

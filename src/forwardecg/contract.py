@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-V_REST, V_SPAN = -85.0, 100.0  # V_m = -85 + 100 u, mV
-V_THRESHOLD = -35.0  # mV, u = 1/2: a cell is activated when its voltage rises through it
+V_REST, V_SPAN = -85.0, 100.0  #: V_m = -85 + 100 u, mV.
+V_THRESHOLD = -35.0  #: mV, u = 1/2; a cell is activated when its voltage rises through it.
 
-CONTRACT = {  # variable: dims, unit, long_name
+#: Dims, unit and long_name of each variable.
+CONTRACT = {
     "V_m": (("time", "y_map", "x_map"), "mV", "transmembrane voltage"),
     "lat": (("y", "x"), "ms", "local activation time of the first beat"),
     "recovery": (("y", "x"), "ms", "first fall of u below 0.1"),

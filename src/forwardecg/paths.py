@@ -6,7 +6,9 @@ pipeline sets it, checks what was written, and publishes it together with the ex
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir
 
 from platformdirs import user_cache_path
 
@@ -14,9 +16,19 @@ PACKAGE = Path(__file__).resolve().parent
 _checkout = PACKAGE.parents[1]
 ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else None  # None: installed from a wheel
 
-DATA = Path(os.environ.get("FORWARDECG_DATA") or (ROOT / "data" if ROOT else user_cache_path("forwardecg")))
+
+def _user_cache() -> Path:
+    """The user's cache folder; a temporary one for a user without a home."""
+    with suppress(RuntimeError):
+        if (place := user_cache_path("forwardecg")).is_absolute():  # "~" is what older platformdirs give instead
+            return place
+    return Path(gettempdir()) / "forwardecg"
+
+
+DATA = Path(os.environ.get("FORWARDECG_DATA") or (ROOT / "data" if ROOT else _user_cache()))
 RESULTS = DATA / "results"
 MODELS = DATA / "models" if ROOT or "FORWARDECG_DATA" in os.environ else PACKAGE / "models"
+SMALL = ROOT / "data" / "small" if ROOT else PACKAGE / "small"  # files that ship with the code
 CACHE = DATA / "cache"
 STAGE = Path(os.environ.get("FORWARDECG_STAGE") or DATA)
 
@@ -27,13 +39,11 @@ def progress(message: str) -> None:
     The pipeline names a file in ``FORWARDECG_PROGRESS`` and shows its lines while the notebook runs, so that they
     never become part of the stored output.
 
-    Parameters
-    ----------
-    message : one line
+    Args:
+        message: one line.
 
-    Examples
-    --------
-    >>> progress("half of it is done")
+    Examples:
+        >>> progress("half of it is done")
     """
     line = f"{time.strftime('%H:%M:%S')} {message}"
     if listener := os.environ.get("FORWARDECG_PROGRESS"):

@@ -15,9 +15,10 @@ from compendium.registry import ROOT
 from forwardecg.contract import V_SPAN, to_mV, to_u
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.scores import r2
-from forwardecg.surrogates.predict import _seen, summary
+from forwardecg.surrogates.predict import see_maps
 from forwardecg.surrogates.structured.fronts import Fronts, local_slowness
-from forwardecg.surrogates.structured.model import Inputs, inner_gradients, lead_field
+from forwardecg.surrogates.structured.model import Inputs, batched_lead_field, describe_maps, inner_gradients
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue, smooth_noise
 from forwardecg.tissue.stimulus import Stimulus, focal_stimulus
 
@@ -55,8 +56,8 @@ def blank(chromium, tmp_path_factory):
 def tissue():
     """Fibrosis, weak coupling and two beats from two places."""
     rng = np.random.default_rng(7)
-    factor = np.where(smooth_noise((N, N), DX, rng, 15.0, 15.0) < 0.3, demo.WEAK, 1.0)
-    conductive = (smooth_noise((N, N), DX, rng, 2.0, 2.0) > 0.15) & (rng.random((N, N)) > 0.03)
+    factor = np.where(smooth_noise(Grid((N, N), DX), rng, 15.0, 15.0) < 0.3, demo.WEAK, 1.0)
+    conductive = (smooth_noise(Grid((N, N), DX), rng, 2.0, 2.0) > 0.15) & (rng.random((N, N)) > 0.03)
     return Tissue(D=0.13 * factor, conductive=conductive, dx=DX)
 
 
@@ -67,9 +68,9 @@ SITES = ((12.0, 18.0, 0.0), (48.0, 36.0, 250.0))  # mm, mm, ms
 def reference(tissue):
     """The same run by the package, cells and all, in the precision of the page."""
     stimuli = [
-        Stimulus(mask=focal_stimulus((N, N), DX, x, y).mask & tissue.conducting, start=start) for x, y, start in SITES
+        Stimulus(mask=focal_stimulus(Grid((N, N), DX), x, y).mask & tissue.live, start=start) for x, y, start in SITES
     ]
-    return demo.beat(tissue, stimuli, pool=1, real=np.float64)
+    return demo.beat(tissue, stimuli, pool=1, dtype=np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +164,7 @@ def page_surrogate(blank, maps):
 
 @pytest.fixture(scope="module")
 def seen(maps):
-    return _seen(forwardecg.data.maps.import_maps(maps, dx=2.0, dt=5.0, unit="mV"))
+    return see_maps(forwardecg.data.maps.import_maps(maps, dx=2.0, dt=5.0, unit="mV"))
 
 
 def test_fronts_and_inputs(page_surrogate, seen):
@@ -202,7 +203,9 @@ def test_ecg_of_each_network_and_of_all_with_the_band(page_surrogate, model, see
     G = inner_gradients(seen.u.shape[1:], seen.dx, place)
     batch = Inputs(*(z[None] for z in seen.inputs))
     with torch.no_grad():
-        alone = [V_SPAN * lead_field(one(batch), *G)[0, 0].flatten() @ seen.u.flatten(1).T for one in model.models]
+        alone = [
+            V_SPAN * batched_lead_field(one(batch), *G)[0, 0].flatten() @ seen.u.flatten(1).T for one in model.models
+        ]
     pairs = [*zip(page_surrogate["traces"], [one.numpy() for one in alone], strict=True)]
     pairs += [
         (page_surrogate[name], predicted[f"phi_e{more}"].values[0])
@@ -219,7 +222,7 @@ def test_inferred_diffusivity_with_its_error(page_surrogate, predicted):
 
 
 def test_unusualness_and_flags(page_surrogate, model, seen, predicted):
-    expected = summary(seen.inputs, seen.fronts)
+    expected = describe_maps(seen.inputs, seen.fronts)
     assert np.allclose(page_surrogate["summary"], expected, atol=ALLOWED["inputs"])
     assert abs(page_surrogate["unusual"] / predicted.attrs["unusual"] - 1) < ALLOWED["unusual"]
     assert bool(page_surrogate["flags"]) == bool(predicted.attrs["flags"])
@@ -231,7 +234,7 @@ def test_unusualness_and_flags(page_surrogate, model, seen, predicted):
 def test_weights_are_those_of_the_published_networks():
     """Written by `python tools/demo.py weights`; the calibration may differ in its last digits between processors."""
     text = (demo.ASSETS / "weights.js").read_text(encoding="utf-8")
-    stored, fresh = demo.read_script(text), demo.exported()
+    stored, fresh = demo.read_script(text), demo.page_data()
     assert demo.script(stored) == text
     curves = [
         np.concatenate([np.ravel(one["calibration"][name]) for name in ("log_D", "coefficients")])
@@ -255,7 +258,7 @@ def test_printed_tables_are_those_of_the_stored_rows():
     folder = ROOT / "data" / "results"
     rows = pd.read_csv(folder / "demo.csv")
     assert len(rows) == demo.N_TISSUES and (rows.kind.value_counts() == demo.N_TISSUES / len(demo.KINDS)).all()
-    for name, text in demo.printed(rows).items():
+    for name, text in demo.page_tables(rows).items():
         assert (folder / name).read_text(encoding="utf-8") == text
         assert f"../data/results/{name}" in demo.PAGE.read_text(encoding="utf-8")
 
@@ -635,7 +638,7 @@ def test_the_band_is_said_to_be_calibrated_for_one_electrode_once_it_has_moved(o
 
 def test_the_page_names_its_sizes(opened):
     """What stands in the html, in the words around it and in the scripts is what the data are."""
-    page, data = opened(), demo.exported()
+    page, data = opened(), demo.page_data()
     text = page.inner_text("#demo-app")
     side, training = data["n"] * data["dx"], demo.Recipe(n_sim=1)
     assert f"{data['dx']} mm" in text and f"{side:g} mm sheet" in text

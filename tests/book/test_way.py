@@ -8,6 +8,7 @@ import tomllib
 from base64 import b64decode
 from itertools import pairwise
 
+import jupytext
 import nbformat
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 from compendium import render
+from compendium.header import read_page
 from compendium.registry import NOTEBOOKS, ROOT
 from forwardecg.contract import CONTRACT
 
@@ -22,30 +24,41 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import made  # noqa: E402
 import way  # noqa: E402
-from forwardecg_book import HEADLINE, headline_text, source_default  # noqa: E402
+from forwardecg_book import HEADLINE, headline_text, setting_source, source_default  # noqa: E402
 
 BOOK = ROOT / "book"
-PAGES = yaml.safe_load((BOOK / "way.yml").read_text(encoding="utf-8"))["pages"]
-FILES = yaml.safe_load((BOOK / "way.yml").read_text(encoding="utf-8"))["files"]
 ORDER = [page for _, pages in way.toc(ROOT) for page in pages]
+PAGES = {page: read_page(path) for page in ORDER if (path := way.header_file(ROOT, page))}
+LISTS = {  # of the page downloads: kind -> file -> what it holds
+    kind: yaml.safe_load(content) or {}
+    for kind, content in re.findall(
+        r"^```\{download-list\} (\w+)\n(.*?)^```$", (BOOK / "downloads.md").read_text(encoding="utf-8"), re.M | re.S
+    )
+}
+MADE = {f"data/{path}": words for notebook in NOTEBOOKS for path, words in notebook.makes.items()}
+FILES = {path: words for files in (MADE, *LISTS.values()) for path, words in files.items()}
 # what else has a digit in an answer is a number, and nobody types those
 NAMES_WITH_DIGITS = re.compile(r"\b(R2|S1|S2)\b")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
-# The list
+# The headers
 
 
-def test_every_page_has_an_entry_and_every_entry_a_page():
+def test_every_page_of_the_book_has_a_header_and_every_header_a_page():
     assert [*PAGES] == ORDER
     for page in ORDER:
         assert any((ROOT / f"{page}{suffix}").is_file() for suffix in (".md", ".ipynb")), page
+    files = [*BOOK.rglob("*.md"), *(ROOT / "notebooks").glob("*.py")]
+    assert {path.relative_to(ROOT).with_suffix("").as_posix() for path in files if read_page(path)} == {*ORDER}
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_an_entry_is_a_question_a_sentence_and_a_step(page):
+def test_a_header_has_a_question_a_sentence_and_a_step(page):
     entry = PAGES[page]
-    assert {*entry} == {"question", "answer", "next"} and {*entry["next"]} == {"page", "why"}
+    of_notebooks = {"needs", "makes", "draws", "smoke"} if page.startswith("notebooks/") else set()
+    assert {"question", "answer", "next"} <= {*entry} <= {"question", "answer", "next"} | of_notebooks
+    assert {*entry["next"]} == {"page", "why"}
     assert entry["question"].endswith("?") and entry["question"].count("?") == 1
     words = way.PLACEHOLDER.sub("0", entry["answer"])
     assert words.endswith(".") and not re.search(r"[.!?]\s", words), "one sentence"
@@ -60,9 +73,8 @@ def test_numbers_of_an_answer_come_from_the_results(page):
             if kind == "headline":
                 assert name.partition(".")[0] in headlines
             else:
-                module, *names = name.split(".")
-                folder = ROOT / ("notebooks" if module[0].isdigit() else "src/forwardecg")
-                source_default((folder / f"{module}.py").read_text(encoding="utf-8"), names)
+                path, names = setting_source(ROOT, name)
+                source_default(path.read_text(encoding="utf-8"), names)
         assert not re.search(r"\d", NAMES_WITH_DIGITS.sub("", way.PLACEHOLDER.sub("", text))), text
 
 
@@ -102,7 +114,7 @@ def test_the_steps_lead_through_the_book_in_its_order_and_back():
 
 
 def test_every_result_has_a_line_that_says_what_it_holds():
-    figures = {f"data/{one}" for notebook in NOTEBOOKS for one in notebook.makes if one.endswith((".svg", ".png"))}
+    figures = {f"data/{one}" for notebook in NOTEBOOKS for one in notebook.draws}
     merged = {f"data/{notebook.headline}" for notebook in NOTEBOOKS}  # into headline.json
     kept = {path.relative_to(ROOT).as_posix() for path in (ROOT / "data" / "results").glob("*") if path.is_file()}
     offered = kept - figures - merged
@@ -115,18 +127,21 @@ def test_every_result_has_a_line_that_says_what_it_holds():
         path.relative_to(ROOT).as_posix() for path in (ROOT / "data" / "models").iterdir() if path.suffix != ".md"
     }
     offered |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "data" / "small").iterdir()}
-    assert offered <= {*FILES}
-    assert all((ROOT / name).is_file() for name in FILES)
+    assert offered <= {*FILES} and len(FILES) == len(MADE) + sum(map(len, LISTS.values())), "each of them once"
+    assert all((ROOT / name).is_file() and words for name, words in FILES.items())
+    assert {*LISTS} == {"notebooks", "results", "figures", "runs", "other"}
+    assert all(name.startswith(made.RUNS) for name in LISTS["runs"]) and not LISTS["notebooks"] | LISTS["figures"]
 
 
 # On the pages
 
 
 def toy_book(folder, page: nbformat.NotebookNode, asked: dict) -> BeautifulSoup:
-    """A book of one notebook with a list of its own; the built page."""
+    """A book of one notebook with a header of its own; the built page."""
     (folder / "book").mkdir()
     (folder / "book" / "_ext").symlink_to(BOOK / "_ext")
-    (folder / "book" / "way.yml").write_text(yaml.safe_dump({"pages": asked, "files": {}}), encoding="utf-8")
+    header = nbformat.v4.new_notebook(metadata={"page": asked, "jupytext": {"notebook_metadata_filter": "page"}})
+    jupytext.write(header, folder / "toy.py", fmt="py:percent")
     (folder / HEADLINE).parent.mkdir(parents=True)
     (folder / HEADLINE).write_text("{}", encoding="utf-8")
     nbformat.write(page, folder / "toy.ipynb")
@@ -159,9 +174,7 @@ def test_figures_of_a_notebook_are_told_in_words(tmp_path):
             nbformat.v4.new_code_cell("none", outputs=[image("image/png", PIXEL, None)], execution_count=2),
         ],
     )
-    asked = {
-        "toy": {"question": "What is it?", "answer": "It is a xylophone.", "next": {"page": "nowhere", "why": "to go"}}
-    }
+    asked = {"question": "What is it?", "answer": "It is a xylophone.", "next": {"page": "nowhere", "why": "to go"}}
     built = toy_book(tmp_path, page, asked)
     article = built.find("article")
     alts = [one.get("alt") for one in article.find_all("img")]
@@ -204,9 +217,7 @@ def test_what_a_notebook_makes_can_be_taken_from_its_page(html):
 def test_every_file_of_the_downloads_is_in_the_book(html):
     page = read(html, "book/downloads")
     named = {link.get_text(strip=True) for link in page.find_all("a", attrs={"download": True})}
-    drawn = {
-        one.rpartition("/")[2] for notebook in NOTEBOOKS for one in notebook.makes if one.endswith((".svg", ".png"))
-    }
+    drawn = {one.rpartition("/")[2] for notebook in NOTEBOOKS for one in notebook.draws}
     kept = {name.rpartition("/")[2] for name in FILES if not name.startswith(made.RUNS)}
     assert named == kept | drawn | {f"{one.name}.{end}" for one in NOTEBOOKS for end in ("ipynb", "py")} | {"runs.zip"}
     for link in page.find_all("a", attrs={"download": True}):
@@ -256,7 +267,7 @@ def rows_of_notation() -> list[list[str]]:
 def identifiers() -> set[str]:
     """Every name, attribute, argument, and string that is a name, in the code of the package."""
     found = set()
-    for path in (ROOT / "src" / "forwardecg").glob("*.py"):
+    for path in (ROOT / "src" / "forwardecg").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             found |= {
                 getattr(node, key) for key in ("id", "attr", "arg", "name") if isinstance(getattr(node, key, None), str)
@@ -342,7 +353,8 @@ def test_no_page_uses_a_letter_that_is_not_defined():
 
 
 def test_glossary_terms_are_sorted_and_lead_somewhere():
-    entries = re.findall(r"^([A-Za-z].*)\n  (.+)$", (BOOK / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    text = (BOOK / "glossary.md").read_text(encoding="utf-8").partition("```{glossary}")[2]
+    entries = re.findall(r"^([A-Za-z].*)\n  (.+)$", text, re.MULTILINE)
     terms = [term for term, _ in entries]
     assert terms == sorted(terms, key=str.lower) and len(terms) >= 50
     assert all(re.search(r"\{(doc|ref|term)\}`", words) for _, words in entries)
@@ -364,7 +376,7 @@ def test_the_examples_of_the_page_about_use_run_in_order(tmp_path, monkeypatch, 
     np.testing.assert_allclose(names["own"].V_m, names["ds"].V_m, atol=1e-4)
     center = names["ds"].phi_e.sel(lead="center", time_ecg=names["ds"].time.values)
     assert np.corrcoef(names["phi_e"][0], center)[0, 1] > 0.99
-    kept = names["fibrotic"].phi_e.sel(lead="center", time_ecg=names["ecg"].time.values)
+    kept = names["fibrotic"].phi_e.sel(lead="center", time_ecg=names["ecg"].time_ecg.values)
     assert np.corrcoef(names["ecg"], kept)[0, 1] > 0.8
 
 

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import bootstrap
 
-from compendium import claims as reproduction
-from compendium import reproduce
+from compendium import claims, reproduce
 from compendium.registry import ROOT, TRAINED
 
 RESULTS = ROOT / "data" / "results"
@@ -87,25 +86,25 @@ def test_headline_number_follows_from_the_scores(key):
 
 def test_the_reproduction_table_follows_from_the_scores():
     published = pd.read_csv(RESULTS / "reproduction.csv", keep_default_na=False)
-    assert published.equals(reproduction.table(RESULTS).astype(str))
-    verdicts = {reproduction.YES, reproduction.NO, reproduction.OPEN, reproduction.UNTESTED}
+    assert published.equals(claims.table(RESULTS).astype(str))
+    verdicts = {claims.YES, claims.NO, claims.OPEN, claims.UNTESTED}
     assert set(published.verdict) <= verdicts and len(published) >= 14
 
 
 @pytest.mark.parametrize(("found", "verdict"), [
-    ((0.986, 0.99, 0.995), reproduction.YES), ((0.98, 0.99, 0.999), reproduction.OPEN), ((0.97, 0.98, 0.986), reproduction.OPEN),
-    ((0.93, 0.944, 0.955), reproduction.NO),
+    ((0.986, 0.99, 0.995), claims.YES), ((0.98, 0.99, 0.999), claims.OPEN), ((0.97, 0.98, 0.986), claims.OPEN),
+    ((0.93, 0.944, 0.955), claims.NO),
 ])  # fmt: skip
 def test_the_rule_of_a_score(found, verdict):
-    assert reproduction.at_least(*found, least=0.985) == verdict
+    assert claims.at_least(*found, least=0.985) == verdict
 
 
 @pytest.mark.parametrize(("low", "high", "p", "verdict"), [
-    (0.01, 0.03, 0.001, reproduction.YES), (0.001, 0.004, 0.2, reproduction.NO), (0.001, 0.02, 0.2, reproduction.OPEN),
-    (-0.004, 0.004, 1.0, reproduction.NO), (-0.004, 0.006, 1.0, reproduction.OPEN),
+    (0.01, 0.03, 0.001, claims.YES), (0.001, 0.004, 0.2, claims.NO), (0.001, 0.02, 0.2, claims.OPEN),
+    (-0.004, 0.004, 1.0, claims.NO), (-0.004, 0.006, 1.0, claims.OPEN),
 ])  # fmt: skip
 def test_the_rule_of_a_part(low, high, p, verdict):
-    assert reproduction.is_worth(pd.Series({"low": low, "high": high, "p_holm": p})) == verdict
+    assert claims.is_worth(pd.Series({"low": low, "high": high, "p_holm": p})) == verdict
 
 
 def test_repeated_trainings_are_those_of_the_tables():

@@ -6,6 +6,7 @@ from io import BytesIO
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib.colors import to_rgb
@@ -78,6 +79,36 @@ def test_a_map_keeps_its_colors_in_a_third_of_the_bytes():
     ours, theirs = (np.asarray(Image.open(BytesIO(one)).convert("RGB")).astype(int) for one in (png, raw.getvalue()))
     assert width == round(ours.shape[1] / figures.SHARPNESS)
     assert np.abs(ours - theirs).max() <= 12 and len(png) < len(raw.getvalue()) / 2
+
+
+def test_recurring_figures_have_their_axes_and_names():
+    """Of ones and zeros: what a reader of the axes finds there."""
+    import matplotlib.pyplot as plt
+
+    figures.set_style()
+    fig, axes = plt.subplots(1, 5)
+    figures.map_axes(axes[0], np.eye(4), dx=0.5)
+    assert axes[0].get_xlabel() == "x (mm)" and [*axes[0].get_xlim()] == [0.0, 2.0]
+    assert axes[0].get_images()[0].origin == "lower"
+    image = figures.activation_map(axes[1], np.add.outer(np.arange(8.0), np.arange(8.0)), dx=0.5, step=5.0)
+    assert float(image.get_array().max()) == 14.0 and axes[1].collections, "isochrones"
+    assert not np.isfinite(
+        figures.activation_map(axes[1], np.full((4, 4), np.nan), dx=0.5).get_array().filled(np.nan)
+    ).any()
+    figures.ecg_traces(axes[2], [0, 1, 2], [0.0, 1.0, 0.0], {"half": [0.0, 0.5, 0.0]})
+    assert axes[2].get_legend_handles_labels()[1] == ["solver", "half"]
+    table = pd.DataFrame({"method": ["mean"] * 2, "condition": ["healthy"] * 2, "r2": [0.4, -7.0]})
+    figures.ladder(axes[3], table, order=["mean"])
+    assert [label.get_text() for label in axes[3].get_yticklabels()] == ["mean"]
+    assert min(axes[3].collections[1].get_offsets()[:, 0]) == -1.0, "a triangle on the floor"
+    rows = pd.DataFrame(
+        {"difference": 0.1, "low": 0.0, "high": 0.2, "p_holm": [0.04, 0.06]}, index=["a part", "a choice"]
+    )
+    figures.forest(axes[4], rows)
+    assert [label.get_text() for label in axes[4].get_yticklabels()] == ["a part", "a choice"]
+    (marks,) = [one for one in axes[4].collections if len(one.get_offsets()) == 2]
+    assert [color[:3].sum() for color in marks.get_facecolor()] == [0.0, 3.0], "filled where the difference is shown"
+    plt.close(fig)
 
 
 def test_a_figure_without_words_is_refused():

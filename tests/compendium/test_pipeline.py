@@ -8,10 +8,12 @@ import uuid
 
 import hooks
 import nbformat
+import numpy as np
 import pytest
 
 from compendium import execute as driver
 from compendium import headline, record, registry, reproduce
+from compendium.header import hash_without_page, read_page
 from compendium.normalize import normalize
 from compendium.parameters import ParameterError, check, from_text
 from compendium.registry import BY_NAME, INPUTS, NOTEBOOKS, ROOT, Notebook
@@ -24,6 +26,13 @@ TOY = """# ---
 #     display_name: Python 3
 #     language: python
 #     name: python3
+#   page:
+#     question: What does a toy do?
+#     answer: >-
+#       Next to
+#       nothing.
+#     next: {page: nowhere, why: to go}
+#     smoke: {n_x: 2}
 # ---
 
 # %% [markdown]
@@ -34,8 +43,10 @@ import uuid
 
 from IPython.display import HTML
 
+from compendium.record import Headline
 from forwardecg.paths import progress
-from compendium.record import result_file
+
+headline = Headline("99_toy")
 
 # %% tags=["parameters"]
 dx = 0.25  # mm, grid spacing
@@ -44,7 +55,7 @@ times = [10.0, 20.0]  # ms
 
 # %%
 progress("half way")
-_ = result_file("99_toy.headline.json").write_text("{}")
+headline("toy", 1.0, tolerance=0.1, on="a toy")
 print(object())
 HTML(f"<div id='{uuid.uuid4()}'>{dx}</div>")
 
@@ -67,9 +78,10 @@ def test_a_second_execution_publishes_the_same_bytes(toy, tmp_path):
     lines = []
     first = driver.execute(toy, home=tmp_path, say=lines.append).read_bytes()
     assert driver.execute(toy, home=tmp_path).read_bytes() == first
-    assert (tmp_path / "data" / toy.headline).read_text() == "{}"
+    assert json.loads((tmp_path / "data" / toy.headline).read_text())["toy"]["value"] == 1.0
     assert any("half way" in line for line in lines)
     notebook = nbformat.read(toy.published, as_version=4)
+    assert "page" not in notebook.metadata and hooks.pair(toy.source) is None
     assert normalize(notebook, tmp_path) == nbformat.reads(first.decode(), as_version=4)
     outputs = [output for cell in notebook.cells[1:] for output in cell.outputs]
     assert [output.get("text") for output in outputs] == ["<object object at 0x0>\n", None]
@@ -77,35 +89,81 @@ def test_a_second_execution_publishes_the_same_bytes(toy, tmp_path):
 
 def test_a_failed_notebook_replaces_nothing(toy, tmp_path):
     before = driver.execute(toy, home=tmp_path).read_bytes()
-    toy.source.write_text(TOY.replace("n_x = 4", "n_x = 1").replace('"{}"', '"{1}"'), encoding="utf-8")
+    toy.source.write_text(TOY.replace("n_x = 4", "n_x = 1").replace('"toy", 1.0', '"toy", 2.0'), encoding="utf-8")
     with pytest.raises(driver.NotebookError) as raised:
         driver.execute(toy, home=tmp_path)
     for told in ("99_toy", "code cell 4: assert n_x > 1", "a sheet has cells", "_run/99_toy.ipynb", "Mend"):
         assert told in str(raised.value).replace(os.sep, "/")
     assert toy.published.read_bytes() == before
-    assert (tmp_path / "data" / toy.headline).read_text() == "{}"
+    assert json.loads((tmp_path / "data" / toy.headline).read_text())["toy"]["value"] == 1.0
+
+
+def test_other_words_about_a_page_make_nothing_stale_and_no_other_pair(toy, tmp_path):
+    """Question, answer and small scale are no part of what is executed; any word of a cell is."""
+    driver.execute(toy, home=tmp_path)
+    before = hash_without_page(toy.source)
+    words = TOY.replace("nothing.\n", "nothing,\n#       and that slowly.\n").replace("{n_x: 2}", "{n_x: 3, dx: 1.0}")
+    toy.source.write_text(words, encoding="utf-8")
+    assert read_page(toy.source)["answer"] == "Next to nothing, and that slowly."
+    assert hash_without_page(toy.source) == before and hooks.pair(toy.source) is None
+    for old, new in (("# # A toy", "# # The toy"), ("n_x = 4", "n_x = 5"), ("name: python3", "name: python4")):
+        toy.source.write_text(words.replace(old, new), encoding="utf-8")
+        assert hash_without_page(toy.source) != before, old
+
+
+def test_a_notebook_depends_on_its_source_without_the_words():
+    """As the pipeline sees it: the state of the source is the hash without the page, that of a need is of its bytes."""
+    notebook = BY_NAME["14_data_efficiency"]
+    code = (
+        "import pytask; from pathlib import Path;"
+        "session = pytask.build(paths=[Path('task_notebooks.py')], config=Path('pyproject.toml'), dry_run=True);"
+        f"(task,) = [task for task in session.tasks if '{notebook.name}' in task.name];"
+        "print('STATE', task.depends_on['depends_on']['source'].state())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert f"STATE {hash_without_page(notebook.source)}" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("key", ["need", "smokes"])
+def test_an_unknown_key_of_a_header_is_refused(toy, key):
+    toy.source.write_text(TOY.replace("#     smoke:", f"#     {key}:"), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"page: expected no other keys than .* got .'{key}'"):
+        read_page(toy.source)
+
+
+def test_notebooks_run_after_those_that_they_need():
+    def notebook(name, *needs):
+        return Notebook(name, needs=tuple(f"results/{need}.csv" for need in needs), makes={f"results/{name}.csv": ""})
+
+    some = [notebook("04", "05", "bench"), notebook("01"), notebook("05"), notebook("17", "20", "01"), notebook("20")]
+    assert [one.name for one in registry.in_order(some)] == ["01", "05", "04", "20", "17"]
+    with pytest.raises(ValueError, match="04 > 05 > 04"):
+        registry.in_order([notebook("04", "05"), notebook("05", "04")])
 
 
 @pytest.mark.parametrize("name", ["stray.csv", "sub/stray.csv"])
 def test_an_undeclared_result_is_refused(toy, tmp_path, name):
-    text = f"_ = result_file('sub').mkdir()\n_ = result_file({name!r}).write_text('1')\n"
+    text = "from compendium.record import result_file\n_ = result_file('sub').mkdir()\n"
+    text += f"_ = result_file({name!r}).write_text('1')\n"
     toy.source.write_text(TOY.replace("# %%\nassert", f"# %%\n{text}assert"), encoding="utf-8")
-    with pytest.raises(driver.NotebookError, match=f"results/{name}, which src/compendium/registry.py does not declare"):
+    with pytest.raises(driver.NotebookError, match=f"results/{name}, which its header does not declare"):
         driver.execute(toy, home=tmp_path)
     assert not toy.published.exists() and not (tmp_path / "data").exists()
 
 
 def test_a_missing_result_is_refused(toy, tmp_path):
-    declared = Notebook("99_toy", makes=("results/99_toy.csv",))
+    declared = Notebook("99_toy", makes={"results/99_toy.csv": "a toy"})
     with pytest.raises(driver.NotebookError, match=r"did not write results/99_toy\.csv"):
         driver.execute(declared, home=tmp_path)
     assert not toy.published.exists()
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path):
-    code = "import sys; from pathlib import Path; from driver import hold_lock; hold_lock(Path(sys.argv[1]))"
+    code = (
+        "import sys; from pathlib import Path; from compendium.execute import hold_lock; hold_lock(Path(sys.argv[1]))"
+    )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "tools"), str(ROOT / "src")])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     driver.hold_lock(tmp_path).release()
     assert subprocess.run(command, env=environment).returncode == 0
     driver.hold_lock(tmp_path).acquire()
@@ -137,21 +195,30 @@ def test_parameters_take_the_type_of_their_default(toy):
 
 
 def test_closure_follows_imports_of_imports(tmp_path, monkeypatch):
-    monkeypatch.setattr(record, "PACKAGE", tmp_path)
+    monkeypatch.setattr(record, "SOURCES", tmp_path)
     for name, text in {
-        "__init__": "",
-        "cell": "",
-        "solver": "from forwardecg.cell import currents",
-        "ecg": "import numpy",
-        "dataset": "def load():\n    from forwardecg import solver",
-        "plot": "",
+        "forwardecg/__init__": "",
+        "forwardecg/tissue/cell": "",
+        "forwardecg/solver/kernel": "from forwardecg.tissue.cell import currents",
+        "forwardecg/ecg/leadfield": "import numpy",
+        "forwardecg/data/store": "def load():\n    from forwardecg.solver import kernel",
+        "forwardecg/data/maps": "",
+        "compendium/__init__": "",
+        "compendium/figures": "from forwardecg.contract import to_u",
+        "forwardecg/contract": "",
     }.items():
+        (tmp_path / f"{name}.py").parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / f"{name}.py").write_text(text)
     source = tmp_path / "notebook.txt"
     source.write_text(
-        "import forwardecg.ecg.leadfield\nfrom forwardecg.dataset import load\n# from forwardecg.plot import x"
+        "import forwardecg.ecg.leadfield\nfrom forwardecg.data.store import load\n# from forwardecg.data.maps import x\n"
+        "from compendium import figures\n"
     )
-    assert [path.stem for path in record.closure(source)] == ["__init__", "cell", "dataset", "ecg", "solver"]
+    found = [path.relative_to(tmp_path).with_suffix("").as_posix() for path in record.closure(source)]
+    assert found == [
+        "compendium/__init__", "compendium/figures", "forwardecg/__init__", "forwardecg/contract", "forwardecg/data/store",
+        "forwardecg/ecg/leadfield", "forwardecg/solver/kernel", "forwardecg/tissue/cell",
+    ]  # fmt: skip
 
 
 def test_hash_sees_code_and_neither_comments_nor_docstrings(tmp_path):
@@ -164,11 +231,59 @@ def test_hash_sees_code_and_neither_comments_nor_docstrings(tmp_path):
     assert len({*hashes[:3]}) == 1 and len({*hashes}) == 3
 
 
-def test_headline_entries_are_checked():
-    good = {"value": 1.0, "unit": "ms", "tolerance": None, "scale": "toy"}
-    for bad in ({**good, "value": float("nan")}, {"value": 1.0}):
-        with pytest.raises(ValueError, match="cv"):
-            record.save_headline("99_toy", {"cv": bad})
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    """Where a run of the pipeline writes to, apart from what is published."""
+    monkeypatch.setattr(record, "STAGE", tmp_path)
+    return tmp_path
+
+
+def kept(folder):
+    return json.loads((folder / "results" / "99_toy.headline.json").read_text(encoding="utf-8"))
+
+
+def test_headline_numbers_are_checked(stage):
+    headline = record.Headline("99_toy")
+    good = {"value": 1.0, "unit": "ms", "tolerance": None, "on": "a toy"}
+    for bad in (
+        {"value": float("nan")},
+        {"value": float("inf")},
+        {"tolerance": -0.1},
+        {"tolerance": float("nan")},
+        {"on": ""},
+        {"unit": " "},
+    ):
+        with pytest.raises(ValueError, match="cv: expected"):
+            headline("cv", **{**good, **bad})
+    with pytest.raises(TypeError):
+        headline("cv", 1.0, on="a toy")
+    with pytest.raises(TypeError):
+        headline("cv", **good, scale="a toy")
+    assert not (stage / "results" / "99_toy.headline.json").exists()
+
+
+def test_headline_numbers_are_whole_after_each_call_and_in_order(stage):
+    headline = record.Headline("99_toy")
+    headline("cv", 0.65, unit="mm/ms", tolerance=0.01, on="one cable")
+    assert kept(stage) == {"cv": {"value": 0.65, "unit": "mm/ms", "tolerance": 0.01, "scale": "one cable"}}
+    headline("apd", np.float32(107.5), unit="ms", tolerance=None, on="one cell")
+    headline("ratio", np.int64(2), tolerance=0, on="two cells")
+    assert [*kept(stage)] == ["cv", "apd", "ratio"] and kept(stage)["ratio"]["unit"] == "1"
+    assert not [*(stage / "results").glob("*.part")]
+
+
+def test_a_run_keeps_a_headline_number_once_and_a_session_replaces_it(stage, monkeypatch):
+    headline = record.Headline("99_toy")
+    headline("cv", 0.65, tolerance=0.01, on="one cable")
+    headline("cv", 0.65, tolerance=0.01, on="one cable")
+    with pytest.raises(ValueError, match="cv: expected to be kept once"):
+        headline("cv", 0.66, tolerance=0.01, on="one cable")
+    headline("apd", 107.0, unit="ms", tolerance=None, on="one cell")
+    monkeypatch.setattr(record, "DATA", stage)  # as in JupyterLab: what is published is written to
+    session = record.Headline("99_toy")
+    session("cv", 0.7, tolerance=0.01, on="one cable")
+    session("cv", 0.66, tolerance=0.01, on="one cable")
+    assert kept(stage)["cv"]["value"] == 0.66 and [*kept(stage)] == ["cv", "apd"]
 
 
 def test_comparison_judges_by_tolerance():
@@ -191,6 +306,12 @@ def test_comparison_judges_by_tolerance():
 
 def test_registry_and_files_agree():
     assert {path.stem for path in (ROOT / "notebooks").glob("*.py")} == {*BY_NAME}
+    assert len({result for one in NOTEBOOKS for result in one.results}) == sum(len(one.results) for one in NOTEBOOKS)
+    for notebook in NOTEBOOKS:
+        assert all(words.strip() for words in notebook.makes.values()), notebook.name
+        assert all(name.endswith((".svg", ".png")) for name in notebook.draws), notebook.name
+        assert not any(name.endswith((".svg", ".png")) for name in notebook.makes), notebook.name
+        assert len({*notebook.needs}) == len(notebook.needs), notebook.name
     declared = {name for notebook in NOTEBOOKS for name in notebook.results} | {
         "results/headline.json",
         "results/reproduction.csv",
@@ -222,7 +343,7 @@ def test_published_notebooks_are_fresh():
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.name)
 def test_published_notebook_is_whole(notebook):
     published = nbformat.read(notebook.published, as_version=4)
-    assert not [*hooks.pairs(notebook.source)]
+    assert hooks.pair(notebook.source) is None
     text = notebook.published.read_text(encoding="utf-8")
     assert normalize(nbformat.reads(text, as_version=4), ROOT) == published
     cells = [cell for cell in published.cells if cell.cell_type == "code"]
@@ -237,15 +358,15 @@ def test_headline_numbers_are_those_of_the_notebooks():
     assert headline.readme_table(ROOT / "README.md") == headline.table(merged)
 
 
-def test_changed_parameters_exist():
-    for notebook, values in driver.overrides(ROOT / "notebooks" / "smoke.yaml").items():
-        check(BY_NAME[notebook].source, values)
+def test_parameters_of_the_small_scale_exist():
+    for notebook in NOTEBOOKS:
+        check(notebook.source, notebook.smoke)
 
 
 def test_smoke_claims_still_refute_a_constant_prediction():
     """A constant scores R2 <= 0 and a relative error >= 1: no threshold may be lowered to that."""
-    for values in driver.overrides(ROOT / "notebooks" / "smoke.yaml").values():
-        for name, value in values.items():
+    for notebook in NOTEBOOKS:
+        for name, value in notebook.smoke.items():
             if name.startswith("claim_"):
                 # a wave that runs off does not turn at all; a band of no width covers nothing, and is off by 0.9
                 least = ("r2_min" in name or "rotations_min" in name) and value > 0

@@ -6,7 +6,7 @@ import pytest
 import forwardecg
 from forwardecg.contract import V_REST, to_u
 from forwardecg.data.maps import import_maps, load_small
-from forwardecg.ecg.electrodes import Electrodes, symmetry_permutations
+from forwardecg.ecg.electrodes import Electrodes, match_electrodes
 from forwardecg.measure.scores import r2
 from forwardecg.paths import MODELS, ROOT
 from forwardecg.surrogates.weights import load_models
@@ -45,7 +45,7 @@ def test_every_condition_at_every_electrode(surrogate, small, bank, sim):
 
 def test_turned_and_mirrored_sheets_permute_the_electrodes(surrogate, small, bank):
     straight = predicted(surrogate, small, 3, bank).phi_e.values
-    permutations = symmetry_permutations(bank.positions, 200.0)
+    permutations = match_electrodes(bank.positions, 200.0)
     for n in (1, 2, 4, 5):
         V_m = np.rot90(small.V_m[3].values, n % 4, (1, 2))
         V_m = V_m[:, :, ::-1] if n >= 4 else V_m
@@ -75,8 +75,8 @@ def test_maps_of_another_simulator(surrogate):
 
 
 def test_the_paper_network_and_the_size_of_the_files(small):
-    (model,), card = load_models(MODELS / "seq2seq.safetensors")
-    assert card["kind"] == "seq2seq" and len(card["time"]) == 91 and model.config.pixels == 50
+    (model,), card = load_models(MODELS / "paper.safetensors")
+    assert card["kind"] == "paper" and len(card["time"]) == 91 and model.config.pixels == 50
     sizes = {path.name: path.stat().st_size for path in MODELS.iterdir()}
     assert max(sizes.values()) < 2.1e6 and sum(sizes.values()) < 12e6, sizes
     assert to_u(small.V_m.max()) <= 1.01

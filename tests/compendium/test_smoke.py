@@ -10,16 +10,15 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from compendium.execute import execute, overrides
+from compendium.execute import execute
 from compendium.registry import BY_NAME, INPUTS, NOTEBOOKS, ROOT
 
-SMOKE = overrides(ROOT / "notebooks" / "smoke.yaml")
 every_notebook = pytest.mark.parametrize("name", BY_NAME)
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """Execute a notebook, after those whose results it needs, each once, below one scratch folder."""
+    """Execute a notebook as its header says, after those whose results it needs, each once, below one scratch folder."""
     home = tmp_path_factory.mktemp("smoke")
     (home / "data" / "results").mkdir(parents=True)
     for name in INPUTS:
@@ -32,7 +31,7 @@ def smoke(tmp_path_factory):
         for upstream in NOTEBOOKS:
             if needs & {*upstream.results}:
                 run(upstream.name)
-        return execute(BY_NAME[name], home=home, parameters=SMOKE[name])
+        return execute(BY_NAME[name], home=home, parameters=BY_NAME[name].smoke)
 
     with pytest.MonkeyPatch.context() as patch:
         # one thread each: the order of a sum, and so the last digits, then stays the same; and the other stream of

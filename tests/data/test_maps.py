@@ -12,16 +12,15 @@ import small
 import xarray as xr
 from conftest import TIMES, toy_maps
 
-from forwardecg import paths
 from forwardecg.contract import CONTRACT, as_variable
 from forwardecg.data import maps
-from forwardecg.data.draw import draw_tissue, simulate_one
+from forwardecg.data.draw import simulate_one
 from forwardecg.data.layout import TISSUE_COLUMNS
 from forwardecg.data.maps import export_tissue, import_maps, load_small
 from forwardecg.data.store import load_or_simulate
-from forwardecg.ecg.electrodes import bank_electrodes, center_electrode
-from forwardecg.ecg.leadfield import pseudo_ecg
-from forwardecg.tissue.sheet import CONDITIONS, Tissue
+from forwardecg.ecg.electrodes import center_electrode
+from forwardecg.paths import ROOT
+from forwardecg.tissue.grid import Grid
 
 U = toy_maps(1)[0].astype(float)
 V_M = -85.0 + 100.0 * U
@@ -186,7 +185,7 @@ def test_single_precision_stays_single():
 
 
 def test_a_known_conductivity_and_electrodes_are_kept(tmp_path):
-    D, at = np.full((20, 20), 0.1), center_electrode((20, 20), 2.0).positions
+    D, at = np.full((20, 20), 0.1), center_electrode(Grid((20, 20), 2.0)).positions
     np.savez(tmp_path / "a.npz", V_m=V_M, D=D, conductive=np.ones((20, 20), int), electrodes=at)
     ds = import_maps(tmp_path / "a.npz", **GIVEN)
     assert ds.D.dims == ("y", "x") and ds.dx == 2.0 and ds.conductive.dtype == bool
@@ -287,84 +286,17 @@ def test_files_are_refused(tmp_path):
             import_maps(tmp_path / name, **GIVEN)
 
 
-# The tissues that are shipped
-
-
-def test_the_shipped_tissues_are_one_of_each_condition_in_2_MB(shipped):
-    assert (paths.ROOT / "data" / "small" / maps.SMALL).stat().st_size < 2e6
-    assert tuple(shipped.condition.values) == CONDITIONS
-    sizes = {
-        "time": 181,
-        "y_map": 100,
-        "x_map": 100,
-        "y": 400,
-        "x": 400,
-        "lead": 37,
-        "time_ecg": 901,
-        "xyz": 3,
-        "sim": 4,
-    }
-    assert shipped.sizes == sizes
-    for name in CONTRACT.keys() & shipped.variables.keys():
-        dims, units, _ = CONTRACT[name]
-        assert tuple(dim for dim in shipped[name].dims if dim != "sim") == dims and shipped[name].units == units
-    bank = bank_electrodes((400, 400), 0.5)
-    assert tuple(shipped.lead.values) == bank.names and np.array_equal(shipped.electrodes, bank.positions)
-    assert np.isfinite(shipped.V_m).all() and shipped.V_m[:, -1].max() == -85.0  # at rest in the end
-    assert shipped.attrs["license"] == "CC-BY-4.0" and "0.05 mV" in shipped.reduced
-
-
-@pytest.mark.parametrize("sim, at_least", [(0, 0.999), (1, 0.999), (2, 0.9), (3, 0.9)])
-def test_shipped_ecgs_belong_to_the_shipped_maps(shipped, sim, at_least):
-    """The lead field of the true D on the pixels, at the center electrode: exact but for what the pixels blur."""
-    one = shipped.isel(sim=sim)
-    D, share = ((z.values.reshape(100, 4, 100, 4)).mean((1, 3)) for z in (one.D * one.conductive, 1.0 * one.conductive))
-    on_pixels = Tissue(D=D, conductive=share > 0, dx=one.dx_map)
-    ecg = pseudo_ecg(one.V_m.values, on_pixels, center_electrode(D.shape, one.dx_map))[0]
-    kept = one.phi_e.sel(lead="center", time_ecg=one.time.values).values
-    assert np.corrcoef(ecg, kept)[0, 1] > at_least
-
-
-def test_a_shipped_tissue_is_what_its_recipe_simulates(shipped):
-    """Of the present code, so that the file does not outlive it; only rounding may differ, and the processor."""
-    one, again = shipped.isel(sim=0), simulate_one(small.RECIPE, small.SIMS[0])
-    assert abs(one.phi_e.values - again.phi_e.values).max() < 1e-3 * abs(again.phi_e.values).max()
-    assert abs(one.lat.values - again.lat.values).max() < 0.2
-    assert np.percentile(abs(one.V_m.values - again.V_m.values), 99.9) < 0.1
-    np.testing.assert_allclose(one.D, again.D, rtol=1e-6)
-    columns = {name: one[name].item() for name in one.data_vars if one[name].ndim == 0}
-    for name, value in columns.items():
-        assert value == again.attrs[name] or value == pytest.approx(again.attrs[name], rel=1e-3), name
-
-
-@pytest.mark.parametrize("k", range(4))
-def test_every_shipped_sheet_is_the_one_its_recipe_draws_now(shipped, k):
-    one = shipped.isel(sim=k)
-    drawn = draw_tissue(small.RECIPE, small.SIMS[k], int(one.attempt))
-    np.testing.assert_allclose(one.D, drawn.tissue.D, rtol=1e-6)
-    assert np.array_equal(one.conductive, drawn.tissue.conductive) and one.stimulus == drawn.stimulus
-
-
 def test_the_tool_writes_the_same_bytes_twice(tissue, tmp_path, monkeypatch):
     sims = (4, 9)
-    ds = small.assembled([tissue, tissue.assign_attrs(condition="healthy")], sims, TINY)
+    ds = small.assemble([tissue, tissue.assign_attrs(condition="healthy")], sims, TINY)
     for name in ("a.zarr.zip", "b.zarr.zip"):
         small.write(ds, tmp_path / name)
     assert (tmp_path / "a.zarr.zip").read_bytes() == (tmp_path / "b.zarr.zip").read_bytes()
-    (tmp_path / "data" / "small").mkdir(parents=True)
-    (tmp_path / "a.zarr.zip").rename(tmp_path / "data" / "small" / maps.SMALL)
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(maps, "SMALL_SET", tmp_path / "a.zarr.zip")
     back = load_small()
     assert back.sim.values.tolist() == [*sims] and back.condition.values.tolist() == ["combined", "healthy"]
     assert abs(back.V_m - tissue.V_m).max() < 0.0251 and abs(back.lat - tissue.lat).max() < 0.051
     np.testing.assert_array_equal(np.isnan(back.lat[0]), np.isnan(tissue.lat))
-
-
-def test_without_the_repository_the_shipped_tissues_are_missed_clearly(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "ROOT", None)
-    monkeypatch.setattr(paths, "DATA", tmp_path)
-    with pytest.raises(FileNotFoundError, match="data/small of the repository"):
-        load_small()
 
 
 def labeled_maps(**more) -> xr.Dataset:
@@ -423,7 +355,7 @@ def test_netcdf_4_is_read(tmp_path):
 # The page
 
 
-PAGE = (paths.ROOT / "book" / "data.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "book" / "data.md").read_text(encoding="utf-8")
 
 
 def test_the_page_names_every_column(shipped):

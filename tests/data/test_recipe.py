@@ -1,7 +1,8 @@
 """The recipe, its seeded tissues, and what each protocol and kind of fibrosis promises."""
 
+import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy.stats import chi2_contingency
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from forwardecg.contract import V_REST
 from forwardecg.data import draw as module
-from forwardecg.data.draw import draw_tissue, simulate_one, sustained
+from forwardecg.data.draw import draw_tissue, is_sustained, simulate_one
 from forwardecg.data.recipe import PROTOCOLS, Recipe, read_recipe, write_recipe
 from forwardecg.solver.simulation import ECG_BLOCK, simulate
 from forwardecg.tissue.cell import FK_MBR
@@ -45,6 +46,30 @@ def test_a_simulated_tissue_is_a_pure_function_of_recipe_and_number():
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         elsewhere = pool.submit(simulate_one, RECIPE, 3).result()
     for again in (simulate_one(RECIPE, 3), simulate_one(replace(RECIPE, n_sim=300), 3), elsewhere):
+        xr.testing.assert_identical(alone, again)
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_threads_of_one_process_do_not_lift_each_others_limit(monkeypatch):
+    """The shorter ones end while the longer ones simulate, which must go on with one thread."""
+    seen = []
+
+    def slow(*args, **options):
+        seen.append(blas_threads())
+        time.sleep(0.1 * len(seen))
+        seen.append(blas_threads())
+        return simulate(*args, **options)
+
+    monkeypatch.setattr(module, "simulate", slow)
+    alone = simulate_one(RECIPE, 3)
+    with threadpool_limits(2), ThreadPoolExecutor(4) as pool:
+        several = [*pool.map(simulate_one, [RECIPE] * 4, [3, 2, 3, 4])]
+        assert blas_threads() == {2}, "given back at the end"
+    assert len(seen) == 10 and seen == [{1}] * 10
+    for again in (several[0], several[2]):
         xr.testing.assert_identical(alone, again)
 
 
@@ -136,23 +161,23 @@ def arm(t, y, x):
 
 
 def test_sustained_is_a_rotating_arm_and_neither_two_waves_nor_one_that_dies_out():
-    assert sustained(movie(12, 1000, arm))
-    assert not sustained(movie(12, 1000, plane_waves(0, 200)))
-    assert not sustained(movie(12, 1000, plane_waves(0, 900))), "active at the end, but two waves"
+    assert is_sustained(movie(12, 1000, arm))
+    assert not is_sustained(movie(12, 1000, plane_waves(0, 200)))
+    assert not is_sustained(movie(12, 1000, plane_waves(0, 900))), "active at the end, but two waves"
     died = movie(12, 1000, lambda t, y, x: np.where(t < 800, arm(t, y, x), -1))
-    assert not sustained(died)
-    assert sustained(died.sel(time=slice(0, 795))), "it did last until it died"
+    assert not is_sustained(died)
+    assert is_sustained(died.sel(time=slice(0, 795))), "it did last until it died"
 
 
 def test_reentry_is_redrawn_until_it_lasts_and_rejections_are_counted():
     kept = {sim: simulate_one(REENTRY, sim) for sim in range(4)}
     for ds in kept.values():
-        assert sustained(ds.V_m) and ds.time_ecg[-1] == REENTRY.t_end and np.isnan(ds.rest_time)
+        assert is_sustained(ds.V_m) and ds.time_ecg[-1] == REENTRY.t_end and np.isnan(ds.rest_time)
         assert ds.attempt == ds.rejected_site + ds.rejected_activation + ds.rejected_reentry
     sim, ds = next((sim, ds) for sim, ds in kept.items() if ds.rejected_reentry)
     draw = draw_tissue(REENTRY, sim, ds.attempt - 1)
     before = simulate(draw.tissue, draw.stimuli, t_end=REENTRY.t_end, pool=REENTRY.pool, dt=REENTRY.dt)
-    assert not sustained(before.V_m), "the draw before did not last"
+    assert not is_sustained(before.V_m), "the draw before did not last"
 
 
 def test_a_draw_that_hardly_conducts_is_drawn_again():
@@ -214,11 +239,11 @@ def test_what_a_tissue_says_of_itself():
 
 
 def test_a_recipe_survives_its_file(tmp_path):
-    recipe = replace(RECIPE, conditions=("combined", "healthy"), fk=FK_MBR, bank=False, fibrosis="dense", seed=9)
+    recipe = replace(RECIPE, conditions=("combined", "healthy"), cell=FK_MBR, bank=False, fibrosis="dense", seed=9)
     write_recipe(recipe, tmp_path / "a.json")
     again = read_recipe(tmp_path / "a.json")
     assert again == recipe and isinstance(again.conditions, tuple) and hash(again) == hash(recipe)
-    for text in ("{", "{}", '{"n_sim": 3, "fk": {}}', (tmp_path / "a.json").read_text().replace("seed", "sead")):
+    for text in ("{", "{}", '{"n_sim": 3, "cell": {}}', (tmp_path / "a.json").read_text().replace("seed", "sead")):
         (tmp_path / "b.json").write_text(text)
         with pytest.raises(ValueError, match="b.json: expected a recipe"):
             read_recipe(tmp_path / "b.json")

@@ -10,10 +10,10 @@ import torch
 from forwardecg.data.draw import draw_tissue
 from forwardecg.data.recipe import Recipe
 from forwardecg.data.sets import HELD_OUT, collection
-from forwardecg.data.split import check_disjoint, fingerprint, folds_by_tissue, split_by_tissue
+from forwardecg.data.split import check_disjoint, folds_by_tissue, sheet_hash, split_by_tissue
 from forwardecg.tissue.cell import FK_MLR1
 from forwardecg.tissue.sheet import CONDITIONS, fibrotic, healthy
-from forwardecg.tissue.symmetry import symmetry
+from forwardecg.tissue.symmetry import apply_symmetry
 
 RECIPE = Recipe(n_sim=30, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20)
 CONDITION = [RECIPE.conditions[sim % 5] for sim in range(60)]
@@ -35,7 +35,7 @@ def test_the_named_sets_are_what_they_are_called():
     longer |= {"unseen_cell_mbr": 1300, "partial_fibrosis": 1300}
     assert {name: recipe.t_end for name, recipe in sets.items()} == {name: longer.get(name, 900) for name in sets}
     assert sets["unseen_D_low"].D0_high < base.D0_low and base.D0_high < sets["unseen_D_high"].D0_low
-    assert len({base.fk, sets["unseen_cell"].fk, sets["unseen_cell_mbr"].fk}) == 3
+    assert len({base.cell, sets["unseen_cell"].cell, sets["unseen_cell_mbr"].cell}) == 3
     with pytest.raises(TypeError):
         HELD_OUT["two_foci"] = {}
 
@@ -54,7 +54,13 @@ def test_diffusivities_held_out_are_those_of_no_usual_tissue():
 
 @pytest.mark.parametrize(
     "change",
-    [{"fk": FK_MLR1}, {"D0_high": 0.25}, {"protocol": "reentry"}, {"fibrosis": "dense"}, {"conditions": ("healthy",)}],
+    [
+        {"cell": FK_MLR1},
+        {"D0_high": 0.25},
+        {"protocol": "reentry"},
+        {"fibrosis": "dense"},
+        {"conditions": ("healthy",)},
+    ],
 )
 def test_held_out_sets_of_a_base_that_has_them_already_are_refused(change):
     with pytest.raises(ValueError, match="base: expected .* held out"):
@@ -71,33 +77,33 @@ def test_no_tissue_is_in_two_of_the_named_sets():
     prints = {}
     for name, recipe in sets.items():
         tissues = [draw_tissue(recipe, sim).tissue for sim in range(10)]
-        prints[name] = [fingerprint(tissue.D, tissue.conductive) for tissue in tissues]
+        prints[name] = [sheet_hash(tissue.D, tissue.conductive) for tissue in tissues]
     check_disjoint(prints)
     assert len({one for part in prints.values() for one in part}) == 110
     copy = draw_tissue(RECIPE, 4).tissue
-    prints["test"][6] = fingerprint(copy.D[::-1].T, copy.conductive[::-1].T)
+    prints["test"][6] = sheet_hash(copy.D[::-1].T, copy.conductive[::-1].T)
     with pytest.raises(ValueError, match="in one part only, got tissue 4 of 'base' again, as tissue 6 of 'test'"):
         check_disjoint(prints)
 
 
-def test_a_fingerprint_is_that_of_the_eight_copies_and_of_no_other_tissue():
-    tissue = fibrotic(healthy((24, 24), 0.5, 0.12), np.random.default_rng(5), "patchy")
+def test_a_hash_is_that_of_the_eight_copies_and_of_no_other_tissue():
+    tissue = fibrotic(healthy((24, 24), 0.5, 0.12), "patchy", seed=5)
     D, conductive = torch.from_numpy(tissue.D), torch.from_numpy(tissue.conductive)
-    own = fingerprint(tissue.D, tissue.conductive)
+    own = sheet_hash(tissue.D, tissue.conductive)
     for n in range(8):
-        assert fingerprint(symmetry(D, n).numpy(), symmetry(conductive, n).numpy()) == own
-    assert fingerprint(tissue.D.astype(np.float32), tissue.conductive) == own, "as stored"
-    assert fingerprint(np.where(tissue.conductive, tissue.D, 0.7), tissue.conductive) == own, (
+        assert sheet_hash(apply_symmetry(D, n).numpy(), apply_symmetry(conductive, n).numpy()) == own
+    assert sheet_hash(tissue.D.astype(np.float32), tissue.conductive) == own, "as stored"
+    assert sheet_hash(np.where(tissue.conductive, tissue.D, 0.7), tissue.conductive) == own, (
         "D of dead cells is nothing"
     )
     other = tissue.D.copy()
     y, x = np.argwhere(tissue.conductive)[0]
     other[y, x] *= 1.001
-    assert fingerprint(other, tissue.conductive) != own
-    assert fingerprint(tissue.D * 1.001, tissue.conductive) != own
-    assert fingerprint(np.roll(tissue.D, 1, 0), np.roll(tissue.conductive, 1, 0)) != own, "a shift is another tissue"
+    assert sheet_hash(other, tissue.conductive) != own
+    assert sheet_hash(tissue.D * 1.001, tissue.conductive) != own
+    assert sheet_hash(np.roll(tissue.D, 1, 0), np.roll(tissue.conductive, 1, 0)) != own, "a shift is another tissue"
     with pytest.raises(ValueError, match="D, conductive: expected one shape"):
-        fingerprint(tissue.D, tissue.conductive[:5])
+        sheet_hash(tissue.D, tissue.conductive[:5])
 
 
 def test_a_tissue_twice_in_one_part_is_no_leak():

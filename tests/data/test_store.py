@@ -16,19 +16,22 @@ from functools import cache as cached
 from multiprocessing import get_context
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
 
-from forwardecg import paths
-from forwardecg.data import integrity, layout, store
+from compendium.record import closure
+from forwardecg import cache as naming
+from forwardecg.data import layout, store
 from forwardecg.data.draw import simulate_one
 from forwardecg.data.recipe import Recipe
 from forwardecg.data.store import load_or_simulate, store_path, stored_bytes
+from forwardecg.paths import PACKAGE
 from forwardecg.tissue.cell import FK_MLR1
 
-CODE_HASH = cached(paths.code_hash)  # asked for several times a call, a tenth of a second each
+CODE_HASH = cached(naming.code_hash)  # asked for at every call, a tenth of a second each
 RECIPE = Recipe(n_sim=6, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20)
 
 BUILD = """
@@ -36,7 +39,7 @@ import multiprocessing, os, signal, sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import zarr
-from forwardecg.data import integrity, store
+from forwardecg.data import layout, store
 from forwardecg.data.recipe import Recipe
 
 if __name__ == "__main__":
@@ -64,7 +67,7 @@ if __name__ == "__main__":
             yield future
 
     if how == "in the skeleton":
-        integrity.os = type("os", (), {**vars(os), "replace": counted(os.replace)})
+        layout.os = type("os", (), {**vars(os), "replace": counted(os.replace)})
     elif how == "between chunks":
         zarr.Array.__setitem__ = counted(zarr.Array.__setitem__)
     elif how == "in a chunk":
@@ -80,7 +83,7 @@ if __name__ == "__main__":
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "CACHE", tmp_path)
-    monkeypatch.setattr(store, "code_hash", CODE_HASH)
+    monkeypatch.setattr(layout, "code_hash", CODE_HASH)
     return tmp_path
 
 
@@ -142,13 +145,9 @@ def start(cache, how, count=0):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def unfinished(recipe=RECIPE) -> dict[int, bool]:
-    location = store_path(recipe)
-    return integrity.unfinished(location, integrity.listing(location), [*map(layout.chunks, range(recipe.n_sim))], True)
-
-
-def finished() -> list[int]:
-    return sorted({*range(6)} - {*unfinished()})
+def finished(recipe=RECIPE) -> list[int]:
+    location, sims = store_path(recipe), {*range(recipe.n_sim)}
+    return sorted(sims - {*layout.unfinished(location, recipe.n_sim, True)}) if location.exists() else []
 
 
 def test_what_is_read_is_what_was_simulated(plain):
@@ -183,21 +182,19 @@ def test_stored_data_set_keeps_the_contract(plain):
 def test_it_is_read_when_it_is_used(plain, monkeypatch):
     reads, get = [], zarr.storage.LocalStore.get
     monkeypatch.setattr(zarr.storage.LocalStore, "get", lambda *a, **k: reads.append(a[1]) or get(*a, **k))
-    ds = build(folder=plain[0])
+    ds = build(folder=plain[0], verify=False)
     assert not [name for name in reads if name.startswith(("V_m/c", "phi_e/c"))]
     ds.V_m[4].load()
     assert [name for name in reads if name.startswith("V_m/c")] == ["V_m/c/4/0/0/0"]
 
 
 def test_every_chunk_ends_with_its_checksum_and_is_there_even_if_it_is_all_zeros(plain):
-    chunks = [name for name in plain[1] if "/c/" in name]
-    expected = {name for sim in range(6) for name in layout.chunks(sim)} | {
-        "time/c/0",
-        "time_ecg/c/0",
-        "electrodes/c/0/0",
-    }
-    assert set(chunks) == expected and not build(folder=plain[0]).rejected_site.any()
-    assert integrity.intact(store_path(RECIPE, plain[0]), chunks)
+    chunks = {name: data for name, data in plain[1].items() if "/c/" in name}
+    axes = {"time/c/0", "time_ecg/c/0", "electrodes/c/0/0"}
+    assert {*chunks} == {name for sim in range(6) for name in layout.chunk_names(sim)} | axes
+    assert not build(folder=plain[0]).rejected_site.any()
+    for name, data in chunks.items():
+        assert google_crc32c.value(data[:-4]).to_bytes(4, "little") == data[-4:], name
 
 
 def test_size_of_the_store(plain, tmp_path):
@@ -213,7 +210,7 @@ def test_a_finished_store_is_opened_and_not_changed(copy, simulated, told):
 
 def test_killed_three_times_and_resumed_is_the_same_bit_for_bit(cache, plain, simulated):
     """As the empty store is put in place, between two chunks of tissue 1, and in the middle of a file of tissue 2."""
-    n = len(layout.KINDS) + len(layout.TISSUE_COLUMNS)
+    n = len(layout.chunk_names(0))
     for how, count, done in (("in the skeleton", 0, []), ("between chunks", n + 3, [0]), ("in a chunk", n, [0, 1])):
         with start(cache, how, count) as process:
             assert process.wait(60) == -signal.SIGKILL
@@ -242,9 +239,9 @@ def test_a_stopped_build_leaves_no_process(kind, cache, plain):
     assert len(workers) == 2 and not any(map(alive, workers)) and process.returncode != 0
     large = replace(RECIPE, n_sim=400)
     location = store_path(large)
-    done = sorted({*range(400)} - {*unfinished(large)})
+    done = finished(large)
     assert {0, 1} & {*done} and len(done) < 400
-    for name in [name for sim in done if sim < 6 for name in layout.chunks(sim)]:
+    for name in [name for sim in done if sim < 6 for name in layout.chunk_names(sim)]:
         assert (location / name).read_bytes() == plain[1][name]
 
 
@@ -271,20 +268,20 @@ DAMAGE = {
 }
 
 
-def flipped(data: bytes) -> bytes:
-    middle = len(data) // 2
-    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+def flipped(data: bytes, at: int | None = None) -> bytes:
+    at = len(data) // 2 if at is None else at
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 @pytest.mark.parametrize(
     ("name", "damage"),
     [
-        *itertools.product((*layout.KINDS, "mild", "rest_time"), ["one bit"]),
-        *itertools.product(("V_m", "condition"), [*DAMAGE][1:]),
+        *itertools.product((*layout.KINDS, "mild", "rest_time", "done"), ["one bit"]),
+        *itertools.product(("V_m", "condition", "done"), [*DAMAGE][1:]),
     ],
 )
 def test_a_damaged_tissue_is_found_and_only_that_one_is_simulated_again(name, damage, copy, plain, simulated, told):
-    [chunk] = [chunk for chunk in layout.chunks(4) if chunk.startswith(f"{name}/")]
+    [chunk] = [chunk for chunk in layout.chunk_names(4) if chunk.startswith(f"{name}/")]
     DAMAGE[damage](copy / chunk)
     assert files() != plain[1]
     build()
@@ -292,8 +289,29 @@ def test_a_damaged_tissue_is_found_and_only_that_one_is_simulated_again(name, da
     assert told[0].endswith("simulated again: 4") and "5 of 6 tissues are there" in told[1]
 
 
+def test_a_bit_flipped_anywhere_is_seen(copy):
+    arrays, names = layout.open_arrays(copy), layout.chunk_names(4)
+    for name in names:
+        whole = (copy / name).read_bytes()
+        places = {0, 1, len(whole) // 3, len(whole) - 5, len(whole) - 1} | {*range(len(whole) if "done" in name else 0)}
+        for place in places:
+            (copy / name).write_bytes(flipped(whole, place))
+            assert not layout.is_finished(arrays, 4, names, True), (name, place)
+        (copy / name).write_bytes(whole)
+    assert layout.is_finished(arrays, 4, names, True)
+
+
+def test_a_tissue_is_finished_by_its_mark_alone(copy, plain, simulated):
+    """One killed between its last number and its mark is simulated again; a mark without the numbers counts for nothing."""
+    (copy / "done/c/1").unlink()
+    for chunk in layout.chunk_names(2)[:-1]:
+        (copy / chunk).unlink()
+    build(verify=False)
+    assert simulated == [1, 2] and files() == plain[1]
+
+
 def test_a_lost_tissue_is_simulated_again(copy, plain, simulated):
-    for chunk in layout.chunks(2):
+    for chunk in layout.chunk_names(2):
         (copy / chunk).unlink()
     build(verify=False)
     assert simulated == [2] and files() == plain[1]
@@ -363,7 +381,7 @@ def test_a_tissue_that_another_has_in_work_comes_last_and_is_waited_for(simulate
     location, held, go = store_path(RECIPE), threading.Event(), threading.Event()
 
     def hold():
-        with integrity.locked(location, "2"):
+        with layout.locked(location, "2"):
             held.set()
             assert go.wait(30)
 
@@ -383,7 +401,7 @@ def test_a_tissue_that_another_has_in_work_comes_last_and_is_waited_for(simulate
 def test_many_that_create_a_store_at_once_do_not_collide(plain):
     location, skeleton = store_path(RECIPE), layout.skeleton(RECIPE)
     with ThreadPoolExecutor(8) as several:
-        assert sum(map(bool, several.map(lambda _: integrity.restore(location, skeleton), range(16)))) == 1
+        assert sum(map(bool, several.map(lambda _: layout.restore(location, skeleton), range(16)))) == 1
     assert {name: data for name, data in plain[1].items() if name in skeleton} == files()
     assert not list(location.parent.glob("*.tmp"))
 
@@ -391,7 +409,7 @@ def test_many_that_create_a_store_at_once_do_not_collide(plain):
 def test_leftovers_go_but_not_those_of_a_tissue_in_work(copy, plain):
     for name in ("V_m/c/1/0/0/0", "lat/c/3/0/0", "mild/c/1", "zarr"):
         (copy / f"{name}.0123.partial").write_text("half")
-    with integrity.locked(copy, "3"):
+    with layout.locked(copy, "3"):
         build()
     assert files() == plain[1] | {"lat/c/3/0/0.0123.partial": b"half"}
     build()
@@ -489,7 +507,7 @@ def test_a_url_gives_the_same_and_is_resumed(plain, tmp_path, simulated):
         ({"t_end": 62}, "t_end: expected a positive multiple of frame_interval = 5 ms, got 62 ms"),
         ({"frame_interval": 2.5}, "frame_interval: expected a positive multiple of ecg_interval"),
         ({"ecg_interval": 0.25, "frame_interval": 5}, "every: expected a positive multiple of dt"),
-        ({"dt": 5.0, "ecg_interval": 5.0}, "fk: expected a cell model that conducts on the grid"),
+        ({"dt": 5.0, "ecg_interval": 5.0}, "cell: expected a cell model that conducts on the grid"),
         ({"z_mm": 0.5}, "electrodes: expected every electrode at least dx"),
         ({"protocol": "reentry"}, "stimulus start: expected a time before t_end = 60 ms"),
         ({"D0_high": 3.0}, "D: expected values in .* that dx = 1.0 mm, dt = 0.1 ms can be calibrated for"),
@@ -553,7 +571,7 @@ def test_workers_load_no_torch():
         {"dx": 0.5},
         {"dt": 0.05},
         {"D0_high": 0.2},
-        {"fk": FK_MLR1},
+        {"cell": FK_MLR1},
         {"z_mm": 21},
         {"min_activated": 0.1},
         {"bank": False},
@@ -564,22 +582,34 @@ def test_another_recipe_is_another_store(change):
     assert store_path(replace(RECIPE, **change)) != store_path(RECIPE)
 
 
-def test_an_edit_of_the_solver_is_another_store_and_one_of_a_comment_is_not(tmp_path, monkeypatch):
-    before = store_path(RECIPE)
-    for file in paths.PACKAGE.glob("*.py"):
-        (tmp_path / file.name).write_text(file.read_text())
-    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
-    monkeypatch.setattr(store, "code_hash", paths.code_hash)
-    assert store_path(RECIPE) == before
-    for name in ("cell", "kernel", "solver", "tissue", "ecg", "recipe"):
-        text = (paths.PACKAGE / f"{name}.py").read_text()
-        (tmp_path / f"{name}.py").write_text(text + "\n# an afterthought\n")
-        assert store_path(RECIPE) == before
-        (tmp_path / f"{name}.py").write_text(text + "\nAFTERTHOUGHT = 1\n")
-        assert store_path(RECIPE) != before
-        (tmp_path / f"{name}.py").write_text(text)
-    (tmp_path / "plot.py").write_text("x = 1\n")
-    assert store_path(RECIPE) == before, "an edit of the plots never simulates"
+def test_an_edit_of_the_code_renames_nothing_and_a_raised_version_does(
+    copy, plain, simulated, told, tmp_path, monkeypatch
+):
+    """What the store was made with stays written in it, also when it is repaired by other code."""
+    before, location = build(), store_path(RECIPE)
+    shutil.copytree(PACKAGE, tmp_path / "edited", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("tissue/cell", "data/draw"):
+        with (tmp_path / "edited" / f"{name}.py").open("a") as file:
+            file.write("\nAFTERTHOUGHT = 1\n")
+    monkeypatch.setattr(naming, "PACKAGE", tmp_path / "edited")
+    monkeypatch.setattr(layout, "code_hash", naming.code_hash)
+    monkeypatch.setattr(layout, "made_with", lambda *_: "Python 4.0")
+    monkeypatch.setattr(layout, "__version__", "9.9")
+    assert naming.code_hash(layout.SIMULATES) != before.code
+    assert store_path(RECIPE) == location and build().identical(before) and not simulated and not told
+    (copy / "V_m/c/4/0/0/0").unlink()
+    after = build()
+    assert simulated == [4] and files() == plain[1]
+    made = ("code", "made_with", "forwardecg", "recipe", "store")
+    assert [after.attrs[name] for name in made] == [before.attrs[name] for name in made]
+    monkeypatch.setattr(store, "VERSION", store.VERSION + 1)
+    assert store_path(RECIPE) != location
+
+
+def test_the_code_that_a_store_notes_is_all_that_simulates():
+    simulates = {path.relative_to(PACKAGE).with_suffix("").as_posix() for path in closure(PACKAGE / "data" / "draw.py")}
+    others = {"__init__", "cache", "paths", "ecg/torso"}  # torso: of the electrodes of a page
+    assert {*layout.SIMULATES} == simulates - others | {"data/draw"}
 
 
 def test_another_compression_is_another_store(monkeypatch):

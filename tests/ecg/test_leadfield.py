@@ -1,14 +1,20 @@
 """The forward operator: three forms of the same sum (W1), the plane front (W2, short), signs and symmetry (W4)."""
 
+import itertools
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from forwardecg.ecg.electrodes import Electrodes, center_electrode
-from forwardecg.ecg.leadfield import lead_field, pseudo_ecg, source_sum_ecg
+from forwardecg.ecg.leadfield import lead_field, phi_e_attrs, pseudo_ecg, source_sum_ecg
+from forwardecg.ecg.torso import Sphere
 from forwardecg.tissue.diffusion import face_diffusivity, net_flux
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue, fibrotic, healthy
 
 SHAPE, DX = (40, 50), 0.5
+GRID = Grid(SHAPE, DX)
 ELECTRODES = Electrodes(
     np.array([[12.5, 10.0, 40.0], [3.0, 4.0, 6.0], [-5.0, 25.0, 12.0]]), ("center", "near", "outside")
 )
@@ -16,7 +22,7 @@ ELECTRODES = Electrodes(
 
 @pytest.fixture(params=range(3))
 def tissue(request):
-    return fibrotic(healthy(SHAPE, DX, 0.12), np.random.default_rng(request.param))
+    return fibrotic(healthy(SHAPE, DX, 0.12), seed=request.param)
 
 
 @pytest.fixture
@@ -28,8 +34,8 @@ def test_source_sum_flux_form_and_lead_field_agree(tissue, V_m):
     """W1: sum of sources over r, the Green form over faces, and the adjoint lead field, to 1e-12 of sum |L| |V|."""
     L = lead_field(tissue, ELECTRODES)
     bound = 1e-12 * np.einsum("lyx,tyx->lt", np.abs(L), np.abs(V_m))
-    by_lead_field = pseudo_ecg(V_m, tissue, ELECTRODES)
-    by_source = source_sum_ecg(V_m, tissue, ELECTRODES)
+    by_lead_field = pseudo_ecg(V_m, tissue, ELECTRODES).values
+    by_source = source_sum_ecg(V_m, tissue, ELECTRODES).values
     D_x, D_y = face_diffusivity(tissue.D, tissue.conductive)[:2]
     y, x = ((np.arange(n) + 0.5) * DX for n in SHAPE)
     by_flux = np.zeros((3, 6))
@@ -60,8 +66,8 @@ def test_constant_voltage_gives_zero(tissue):
 def test_mirrored_sheet_and_electrode_give_the_same_ecg(tissue, V_m):
     mirrored = Tissue(D=tissue.D[:, ::-1], conductive=tissue.conductive[:, ::-1], dx=DX)
     positions = ELECTRODES.positions * [-1, 1, 1] + [SHAPE[1] * DX, 0, 0]
-    a = pseudo_ecg(V_m, tissue, ELECTRODES)
-    b = pseudo_ecg(V_m[..., ::-1], mirrored, Electrodes(positions, ELECTRODES.names))
+    a = pseudo_ecg(V_m, tissue, ELECTRODES).values
+    b = pseudo_ecg(V_m[..., ::-1], mirrored, Electrodes(positions, ELECTRODES.names)).values
     assert np.allclose(a, b, rtol=1e-10, atol=1e-10 * np.abs(a).max())
 
 
@@ -69,7 +75,7 @@ def test_symmetric_electrodes_agree_and_farther_is_smaller():
     sheet = healthy((60, 60), DX, 0.1)
     front = np.where(np.arange(60) < 30, 15.0, -85.0) * np.ones((1, 60, 1))
     at = Electrodes(np.array([[20.0, 10, 10], [20, 20, 10], [20, 15, 20], [20, 15, 40]]), ("a", "b", "far", "farther"))
-    a, b, far, farther = pseudo_ecg(front, sheet, at)[:, 0]
+    a, b, far, farther = pseudo_ecg(front, sheet, at).values[:, 0]
     assert a == pytest.approx(b, rel=1e-12)
     assert a > far > farther > 0  # the wave comes toward the electrode: positive
 
@@ -92,6 +98,35 @@ def test_plane_front_collapses_to_one_dimension():
     assert 2 * D * 3.7 / (3.7**2 + z**2) == pytest.approx(0.0065089, abs=1e-7)  # sharp front, L -> infinity
 
 
+@pytest.mark.parametrize("place", [("y", "x"), ("y_map", "x_map")])
+def test_labels_come_in_by_name_and_go_out(tissue, V_m, place):
+    plain = pseudo_ecg(V_m, tissue, ELECTRODES)
+    assert plain.dims == ("lead", "time_ecg") and plain.name == "phi_e" and "time_ecg" not in plain.coords
+    assert plain.lead.values.tolist() == list(ELECTRODES.names) and plain.attrs == phi_e_attrs()
+    labeled = xr.DataArray(V_m, {"time": 2.5 * np.arange(6)}, ("time", *place))
+    for way in (pseudo_ecg, source_sum_ecg):
+        expected = way(V_m, tissue, ELECTRODES)
+        for dims in itertools.permutations(labeled.dims):
+            phi_e = way(labeled.transpose(*dims), tissue, ELECTRODES)
+            assert np.allclose(phi_e, expected, rtol=1e-12, atol=1e-12 * np.abs(expected.values).max())
+            assert phi_e.attrs == phi_e_attrs() and phi_e.time_ecg.attrs["units"] == "ms"
+            assert np.array_equal(phi_e.time_ecg, labeled.time)
+        assert np.array_equal(way(labeled, tissue, ELECTRODES), expected)
+    sphere = Sphere(60.0, (12.5, 10.0, 0.0))
+    above = Electrodes(sphere.project([[12.5, 10.0, 1.0]]), ("above",))
+    assert pseudo_ecg(labeled, tissue, above, sphere).attrs == phi_e_attrs(sphere)
+
+
+def test_other_labels_are_refused(tissue, V_m):
+    for dims in (("time", "x", "row"), ("frame", "y", "x"), ("time", "y_map", "x")):
+        with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\) or \(time, y_map, x_map\), got \('"):
+            pseudo_ecg(xr.DataArray(V_m, dims=dims), tissue, ELECTRODES)
+    with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\) or .*, got \('time', 'y'\)"):
+        pseudo_ecg(xr.DataArray(V_m[..., 0], dims=("time", "y")), tissue, ELECTRODES)
+    with pytest.raises(ValueError, match=r"with \(y, x\) = \(40, 50\), got an array of shape \(6, 50, 40\)"):
+        pseudo_ecg(xr.DataArray(V_m, dims=("time", "x", "y")), tissue, ELECTRODES)
+
+
 def test_bad_input_is_refused(tissue, V_m):
     with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\)"):
         pseudo_ecg(V_m[0], tissue, ELECTRODES)
@@ -103,4 +138,4 @@ def test_bad_input_is_refused(tissue, V_m):
         Electrodes(np.zeros(3), ("e",))
     with pytest.raises(ValueError, match="distinct names"):
         Electrodes(np.zeros((2, 3)), ("e", "e"))
-    assert center_electrode(SHAPE, DX).positions.tolist() == [[12.5, 10.0, 40.0]]
+    assert center_electrode(GRID).positions.tolist() == [[12.5, 10.0, 40.0]]

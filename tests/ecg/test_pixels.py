@@ -9,11 +9,12 @@ from forwardecg.ecg.electrodes import (
     bank_electrodes,
     center_electrode,
     grid_electrodes,
-    symmetry_permutations,
+    match_electrodes,
 )
 from forwardecg.ecg.leadfield import lead_field
-from forwardecg.ecg.pixels import LEAST_SHARE, conducting_share, face_gradients, map_lead_field, upscaled_faces
+from forwardecg.ecg.pixels import LEAST_SHARE, conductive_share, face_gradients, map_lead_field, upscale_faces
 from forwardecg.tissue.diffusion import face_diffusivity, net_flux
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue, fibrotic, healthy
 
 AT = Electrodes(np.array([[7.0, 11.0, 6.0], [30.0, -9.0, 25.0], [13.3, 20.1, 3.0]]), ("a", "b", "c"))
@@ -30,15 +31,15 @@ def homogeneous(shape, D=0.1):
 
 def random_sheet(seed: int, n: int = 40, texture: str = "diffuse") -> Tissue:
     rng = np.random.default_rng(seed)
-    sheet = fibrotic(healthy((n, n), 0.5, 0.13), rng, texture)
+    sheet = fibrotic(healthy((n, n), 0.5, 0.13), texture, seed=rng)
     return Tissue(D=sheet.D * rng.uniform(0.5, 1.5, (n, n)), conductive=sheet.conductive, dx=0.5)
 
 
 def test_share_of_conducting_cells():
     conductive = np.ones((4, 6), bool)
     conductive[0, 0] = conductive[2:, 4:] = False
-    assert np.array_equal(conducting_share(conductive, 2), [[0.75, 1, 1], [1, 1, 0]])
-    assert np.array_equal(conducting_share(conductive, 1), conductive)
+    assert np.array_equal(conductive_share(conductive, 2), [[0.75, 1, 1], [1, 1, 0]])
+    assert np.array_equal(conductive_share(conductive, 1), conductive)
 
 
 # --- conductances of faces
@@ -49,7 +50,7 @@ def test_layers_are_exact_in_series_and_in_parallel(pool):
     """Across: distance over the sum of resistances from center to center; along: the mean of the layers."""
     layers = np.random.default_rng(0).uniform(0.02, 0.2, 12)
     D = np.tile(layers, (12, 1))
-    across, along, *_ = upscaled_faces(D, np.ones(D.shape, bool), pool)
+    across, along, *_ = upscale_faces(D, np.ones(D.shape, bool), pool)
     edges = np.arange(12 + 1.0)
 
     def resistance(
@@ -64,21 +65,19 @@ def test_layers_are_exact_in_series_and_in_parallel(pool):
     assert np.allclose(across[:, 1:-1], by_hand, rtol=1e-13)
     assert np.allclose(along[1:-1], layers.reshape(-1, pool).mean(1), rtol=1e-13)
     for a, b in ((across, along), (along, across)):
-        transposed = upscaled_faces(D.T, np.ones(D.shape, bool), pool)
+        transposed = upscale_faces(D.T, np.ones(D.shape, bool), pool)
         assert np.allclose(a.T, transposed[0 if a is along else 1]) and a.shape != b.shape
 
 
 def test_one_cell_a_pixel_is_the_operator_of_the_cells():
     sheet = random_sheet(1)
-    on_pixels, on_cells = (
-        f(sheet.D, sheet.conductive, *a) for f, a in ((upscaled_faces, (1,)), (face_diffusivity, ()))
-    )
+    on_pixels, on_cells = (f(sheet.D, sheet.conductive, *a) for f, a in ((upscale_faces, (1,)), (face_diffusivity, ())))
     for a, b in zip(on_pixels[:2], on_cells[:2], strict=True):
         assert np.allclose(a, b, rtol=1e-14, atol=0)
 
 
 def test_homogeneous_tissue_has_its_own_D_inside_and_nothing_at_the_edge():
-    D_x, D_y, *_ = upscaled_faces(np.full((12, 8), 0.13), np.ones((12, 8), bool), 4)
+    D_x, D_y, *_ = upscale_faces(np.full((12, 8), 0.13), np.ones((12, 8), bool), 4)
     assert D_x.shape == (3, 3) and D_y.shape == (4, 2)
     assert np.allclose(D_x[:, 1:-1], 0.13) and np.allclose(D_y[1:-1], 0.13)
     assert not D_x[:, [0, -1]].any() and not D_y[[0, -1]].any()
@@ -90,9 +89,9 @@ def test_a_closed_wall_between_two_pixels_closes_their_face_and_a_gap_in_it_open
     with the rest), more than if rows did not mix at all (one row in four conducts)."""
     conductive = np.ones((4, 12), bool)
     conductive[:, column] = False
-    assert upscaled_faces(np.full((4, 12), 0.1), conductive, 4).D_x[0, 1] == 0
+    assert upscale_faces(np.full((4, 12), 0.1), conductive, 4).D_x[0, 1] == 0
     conductive[1, column] = True
-    D_x = upscaled_faces(np.full((4, 12), 0.1), conductive, 4).D_x
+    D_x = upscale_faces(np.full((4, 12), 0.1), conductive, 4).D_x
     assert 0.1 / 4 < D_x[0, 1] < 4 / (beside / 0.025 + (4 - beside) / 0.1)
 
 
@@ -120,19 +119,19 @@ def test_the_flow_solves_the_local_problem():
                 b[k] += 2 * face * (dx > 0)
     V = np.linalg.solve(A, b)
     flow = sum(g.D_x[y, 4] * (V[at[y, 4]] - V[at[y, 3]]) for y in range(4))
-    assert np.isclose(upscaled_faces(D, conductive, 4).D_x[0, 1], flow, rtol=1e-8)
+    assert np.isclose(upscale_faces(D, conductive, 4).D_x[0, 1], flow, rtol=1e-8)
 
 
 def test_upscaling_turns_and_mirrors_with_the_sheet():
     sheet = random_sheet(2, texture="interstitial")
     D, conductive = sheet.D, sheet.conductive
-    D_x, D_y, *_ = upscaled_faces(D, conductive, 4)
+    D_x, D_y, *_ = upscale_faces(D, conductive, 4)
     for turned, expected in (
         ((D.T, conductive.T), (D_y.T, D_x.T)),
         ((D[:, ::-1], conductive[:, ::-1]), (D_x[:, ::-1], D_y[:, ::-1])),
         ((np.rot90(D), np.rot90(conductive)), (np.rot90(D_y), np.rot90(D_x))),
     ):
-        for a, b in zip(upscaled_faces(*turned, 4)[:2], expected, strict=True):
+        for a, b in zip(upscale_faces(*turned, 4)[:2], expected, strict=True):
             assert np.allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
@@ -140,26 +139,26 @@ def test_upscaling_turns_and_mirrors_with_the_sheet():
 
 
 def test_face_gradients_are_integrals():
-    G_x, G_y = face_gradients((6, 5), 4.0, AT)
+    G_x, G_y = face_gradients(Grid((6, 5), 4.0), AT)
     assert G_x.shape == (3, 6, 6) and G_y.shape == (3, 7, 5)
     for e, (x_e, y_e, z) in enumerate(AT.positions):
         for i, j in ((0, 0), (3, 2), (5, 4)):
             for G, d, a in ((G_x, 4.0 * j - x_e, 4.0 * i - y_e), (G_y, 4.0 * i - y_e, 4.0 * j - x_e)):
-                exact = quad(lambda s, d=d, z=z: -d / (d**2 + s**2 + z**2) ** 1.5, a, a + 4.0, epsabs=1e-13)[0]
+                exact = quad(lambda s, d=d, z=z: d / (d**2 + s**2 + z**2) ** 1.5, a, a + 4.0, epsabs=1e-13)[0]
                 assert G[e, i, j] == pytest.approx(exact, rel=1e-9, abs=1e-13)
 
 
 def test_face_gradients_beside_the_sheet_and_in_its_plane_are_finite():
     """In line with faces of the other direction, where d = z = 0."""
-    G_x, G_y = face_gradients((4, 4), 1.0, Electrodes(np.array([[2.0, -3.0, 0.0]]), ("e",)))
+    G_x, G_y = face_gradients(Grid((4, 4), 1.0), Electrodes(np.array([[2.0, -3.0, 0.0]]), ("e",)))
     assert np.isfinite(G_x).all() and np.isfinite(G_y).all() and not G_x[0, :, 2].any()
 
 
 def test_an_electrode_nearer_than_half_a_pixel_is_refused():
     for place in ((4.0, 4.0, 0.9), (-0.9, 4.0, 0.0), (4.0, 8.6, 0.6)):
         with pytest.raises(ValueError, match=r"electrodes: expected every electrode at least dx / 2 = 1 mm .*'e'"):
-            face_gradients((4, 4), 2.0, Electrodes(np.array([place]), ("e",)))
-    face_gradients((4, 4), 2.0, Electrodes(np.array([[4.0, 4.0, 1.0]]), ("e",)))
+            face_gradients(Grid((4, 4), 2.0), Electrodes(np.array([place]), ("e",)))
+    face_gradients(Grid((4, 4), 2.0), Electrodes(np.array([[4.0, 4.0, 1.0]]), ("e",)))
 
 
 # --- weights of the maps
@@ -198,7 +197,7 @@ def test_smooth_voltage_on_maps_converges_to_the_lead_field_of_the_cells_at_seco
     n, dx, D = 192, 0.25, 0.1
     y, x = np.meshgrid(*[(np.arange(n) + 0.5) * dx] * 2, indexing="ij")
     V = 0.5 - 0.5 * np.tanh((np.hypot(x - 22, 1.3 * (y - 25)) - 10) / 3)
-    leads = grid_electrodes((n, n), dx, 4, 4, 8.0)
+    leads = grid_electrodes(Grid((n, n), dx), 4, 4, 8.0)
     exact = (lead_field(healthy((n, n), dx, D), leads) * V).sum((1, 2))
     errors = []
     for pool in (16, 8, 4):
@@ -230,8 +229,8 @@ def test_near_electrodes_gain_by_the_integral_over_faces(pool):
 @pytest.mark.parametrize("pool", [4, 8])
 def test_tissue_at_one_voltage_gives_nothing_whatever_the_fibrosis(texture, pool):
     sheet = random_sheet(3, texture=texture)
-    share = conducting_share(sheet.conductive, pool)
-    weights = map_lead_field(*upscaled_faces(sheet.D, sheet.conductive, pool)[:2], share, 0.5 * pool, AT)
+    share = conductive_share(sheet.conductive, pool)
+    weights = map_lead_field(*upscale_faces(sheet.D, sheet.conductive, pool)[:2], share, 0.5 * pool, AT)
     assert share.min() < 1 and np.abs(weights).max() > 0
     assert (np.abs((weights * share * 0.7).sum((1, 2))) < 1e-14 * np.abs(weights).sum((1, 2))).all()
 
@@ -253,15 +252,15 @@ def test_the_weights_are_the_green_identity_read_backward():
     rng = np.random.default_rng(5)
     D_x, D_y, share, u = rng.random((6, 8)), rng.random((7, 7)), rng.uniform(0.2, 1, (6, 7)), rng.random((6, 7))
     share[1, 1] = LEAST_SHARE / 2
-    G_x, G_y = face_gradients((6, 7), 2.0, AT)
+    G_x, G_y = face_gradients(Grid((6, 7), 2.0), AT)
     V = u / np.maximum(share, LEAST_SHARE)
     flux = (D_x * G_x)[:, :, 1:-1] * np.diff(V, axis=1), (D_y * G_y)[:, 1:-1] * np.diff(V, axis=0)
-    phi_e = -flux[0].sum((1, 2)) - flux[1].sum((1, 2))
+    phi_e = flux[0].sum((1, 2)) + flux[1].sum((1, 2))
     assert np.allclose((map_lead_field(D_x, D_y, share, 2.0, AT) * u).sum((1, 2)), phi_e, rtol=1e-12)
 
 
 def test_far_away_the_weights_are_the_lead_field_of_the_pixels():
-    far = center_electrode((10, 10), 2.0, 400.0)
+    far = center_electrode(Grid((10, 10), 2.0), 400.0)
     rng = np.random.default_rng(6)
     g = face_diffusivity(rng.uniform(0.05, 0.2, (10, 10)), np.ones((10, 10), bool))
     y, x = ((np.arange(10) + 0.5) * 2.0 - 10.0,) * 2
@@ -271,11 +270,11 @@ def test_far_away_the_weights_are_the_lead_field_of_the_pixels():
 
 
 def test_weights_turn_and_mirror_with_the_sheet_and_its_electrodes():
-    sheet, bank = random_sheet(7, texture="patchy"), bank_electrodes((40, 40), 0.5)
-    permutations = symmetry_permutations(bank.positions, 20.0)
+    sheet, bank = random_sheet(7, texture="patchy"), bank_electrodes(Grid((40, 40), 0.5))
+    permutations = match_electrodes(bank.positions, 20.0)
 
     def weights(D, conductive):
-        return map_lead_field(*upscaled_faces(D, conductive, 4)[:2], conducting_share(conductive, 4), 2.0, bank)
+        return map_lead_field(*upscale_faces(D, conductive, 4)[:2], conductive_share(conductive, 4), 2.0, bank)
 
     former = weights(sheet.D, sheet.conductive)
     for n in range(8):
@@ -292,13 +291,13 @@ def test_bad_input_is_refused():
     D = np.full((12, 12), 0.1)
     for pool in (0, 5):
         with pytest.raises(ValueError, match="pool: expected a divisor"):
-            upscaled_faces(D, D > 0, pool)
+            upscale_faces(D, D > 0, pool)
         with pytest.raises(ValueError, match="pool: expected a divisor"):
-            conducting_share(D > 0, pool)
+            conductive_share(D > 0, pool)
     with pytest.raises(ValueError, match="pool: expected a divisor"):
-        upscaled_faces(D[:, :10], D[:, :10] > 0, 4)
+        upscale_faces(D[:, :10], D[:, :10] > 0, 4)
     with pytest.raises(ValueError, match="D: expected values >= 0"):
-        upscaled_faces(-D, D > 0, 4)
+        upscale_faces(-D, D > 0, 4)
     with pytest.raises(ValueError, match=r"D_x: expected the shape \(3, 4\)"):
         map_lead_field(np.ones((3, 3)), np.ones((4, 3)), np.ones((3, 3)), 2.0, AT)
     with pytest.raises(ValueError, match=r"D_y: expected the shape \(4, 3\)"):

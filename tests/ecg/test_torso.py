@@ -9,9 +9,11 @@ from scipy.special import eval_legendre
 from forwardecg.ecg.electrodes import Electrodes, ring_electrodes
 from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.tissue.diffusion import face_diffusivity, net_flux
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue, fibrotic, healthy
 
 SHAPE, DX = (40, 50), 0.5  # a sheet of 25 x 20 mm
+GRID = Grid(SHAPE, DX)
 CENTER = (12.5, 10.0)
 
 
@@ -191,7 +193,7 @@ def layout(conductor, angles, height=0.0):
 ANGLES = (0.3, 1.7, 2.9, 4.4, 5.5)
 CASES = [  # a rim, a ring inside, a sphere about the sheet, and one with the sheet off its center
     (disc := Disc(30.0, CENTER), layout(disc, ANGLES)),
-    (disc, ring_electrodes(SHAPE, DX, 6, 20.0, z=0.0)),
+    (disc, ring_electrodes(GRID, 6, 20.0, z=0.0)),
     (sphere := Sphere(30.0, (*CENTER, 0.0)), layout(sphere, ANGLES, 0.5)),
     (sphere := Sphere(35.0, (14.0, 9.0, -6.0)), layout(sphere, ANGLES, 0.8)),
 ]
@@ -199,7 +201,7 @@ CASES = [  # a rim, a ring inside, a sphere about the sheet, and one with the sh
 
 @pytest.fixture
 def tissue():
-    return fibrotic(healthy(SHAPE, DX, 0.12), np.random.default_rng(0))
+    return fibrotic(healthy(SHAPE, DX, 0.12), seed=0)
 
 
 @pytest.mark.parametrize("conductor, electrodes", CASES)
@@ -265,7 +267,7 @@ def test_rim_of_a_disc_sees_exactly_twice_the_unbounded_plane(tissue):
 def test_far_boundary_of_a_disc_is_not_felt(tissue):
     """Electrodes that stay near the sheet while the rim recedes: the ECG of the unbounded plane, the rest as 1/R^2."""
     V_m = -85 + 100 * np.random.default_rng(4).random(SHAPE)
-    electrodes = ring_electrodes(SHAPE, DX, 5, 20.0, z=0.0)
+    electrodes = ring_electrodes(GRID, 5, 20.0, z=0.0)
     plane = applied(-np.log(distances(tissue, electrodes)), tissue)
     error = [
         np.abs(np.tensordot(lead_field_in(Disc(radius, CENTER), tissue, electrodes) - plane, V_m)).max()
@@ -309,7 +311,7 @@ def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="at most 30.0 mm from the center of the disc, got 'e0' at z = 0 mm, 33 mm"):
         disc.weight(sheet, layout(Disc(33.0, CENTER), ANGLES))
     with pytest.raises(ValueError, match="expected z = 0 .* got 'ring1' at z = 4 mm"):
-        disc.weight(sheet, ring_electrodes(SHAPE, DX, 3, 20.0, z=4.0))
+        disc.weight(sheet, ring_electrodes(GRID, 3, 20.0, z=4.0))
     with pytest.raises(ValueError, match="at least dx = 0.5 mm from conductive cells, got 'e' at 0.354 mm"):
         disc.weight(sheet, Electrodes(np.array([[5.0, 5.0, 0.0]]), ("e",)))
     cell, under = healthy((1, 1), DX, 0.1), Sphere(30.0, (0.25, 0.25, -29.6))

@@ -7,13 +7,13 @@ import pytest
 from forwardecg.measure.scores import (
     correlation,
     landmarks,
-    normalized,
+    normalize,
     r2,
     rrmse,
-    scores,
-    spectral_scores,
-    summary,
-    timing_scores,
+    score_ecgs,
+    score_spectra,
+    score_timing,
+    summarize,
 )
 
 TRUE = np.array([[1.0, 2.0, 3.0, 6.0], [0.0, 2.0, -2.0, 0.0]])  # means 3 and 0; sum of squares about them 14 and 8
@@ -39,7 +39,7 @@ def test_r2_is_per_tissue_and_not_pooled():
 
 def test_a_wrong_scale_is_seen_by_all_but_the_correlation():
     """y_hat = a y: R2 = 1 - (1 - a)^2 sum y^2 / sum (y - mean)^2, rRMSE = |1 - a|, correlation 1."""
-    table = scores(TRUE, 0.7 * TRUE)
+    table = score_ecgs(TRUE, 0.7 * TRUE)
     assert np.allclose(table.r2, [1 - 0.09 * 50 / 14, 1 - 0.09])
     assert np.allclose(table.rrmse, 0.3)
     assert np.allclose(table.correlation, 1)
@@ -54,19 +54,19 @@ def test_rrmse_and_correlation_by_hand():
 
 
 def test_normalized_traces_have_mean_zero_and_sd_one():
-    z = normalized(TRUE)
+    z = normalize(TRUE)
     assert np.allclose(z.mean(-1), 0) and np.allclose(z.std(-1), 1)
-    assert np.allclose(normalized(5 * TRUE + 3), z)
+    assert np.allclose(normalize(5 * TRUE + 3), z)
 
 
 @pytest.mark.parametrize("level", [0.0, 0.1, -85.0])
 def test_a_flat_truth_has_no_score_and_is_counted(level):
     true = np.stack([np.full(7, level), np.arange(7.0)])
     pred = np.arange(14.0).reshape(2, 7)
-    table = scores(true, pred)
+    table = score_ecgs(true, pred)
     assert np.isnan(table.r2[0]) and np.isnan(table.correlation[0]) and np.isnan(table.r2_normalized[0])
     assert np.isfinite(table.loc[1]).all()
-    assert summary(table.r2)["flat"] == 1 and summary(table.r2)["n"] == 1
+    assert summarize(table.r2)["flat"] == 1 and summarize(table.r2)["n"] == 1
 
 
 def test_single_precision_scores_as_double():
@@ -82,7 +82,7 @@ def test_a_flat_prediction_has_no_correlation():
 
 
 def test_summary_by_hand():
-    row = summary(pd.Series([0.5, 1.0, 0.9, np.nan]))
+    row = summarize(pd.Series([0.5, 1.0, 0.9, np.nan]))
     assert row.to_dict() == pytest.approx(
         {"mean": 0.8, "sd": np.sqrt(0.07), "median": 0.9, "worst": 0.5, "n": 3, "flat": 1}
     )
@@ -102,17 +102,17 @@ def test_band_errors_are_those_of_the_tones_in_the_band():
     """A tone of 10 Hz right and one of 30 Hz half as large: no error below 20 Hz, one half above."""
     t = np.arange(0, 1000, 5.0)
     slow, fast = (np.sin(2 * np.pi * f * t / 1000) for f in (10, 30))
-    table = spectral_scores((slow + 0.2 * fast)[None], (slow + 0.1 * fast)[None], dt=5.0)
+    table = score_spectra((slow + 0.2 * fast)[None], (slow + 0.1 * fast)[None], dt=5.0)
     assert table.band_error_0_20[0] == pytest.approx(0, abs=1e-3) and table.band_error_20_50[0] == pytest.approx(
         0.5, abs=1e-3
     )
     noise = np.random.default_rng(0).normal(size=(1, 200))
-    scaled = spectral_scores(noise, 10 * noise, dt=5.0)
+    scaled = score_spectra(noise, 10 * noise, dt=5.0)
     assert scaled.log_spectral_distance[0] == pytest.approx(20, abs=0.5), (
         "a factor of 10 is 20 dB, where there is power"
     )
     with pytest.raises(ValueError, match="dt: expected 0 < dt <= 10"):
-        spectral_scores(slow[None], fast[None], dt=20.0)
+        score_spectra(slow[None], fast[None], dt=20.0)
 
 
 def test_landmarks_of_a_triangle_and_its_mirror():
@@ -132,9 +132,9 @@ def test_landmarks_of_a_triangle_and_its_mirror():
 def test_a_delay_is_a_timing_error_and_a_gain_an_amplitude_error():
     t = np.arange(0.0, 200.0, 1.0)
     shape = lambda t: np.exp(-(((t - 70) / 12) ** 2)) - 0.7 * np.exp(-(((t - 110) / 9) ** 2))  # noqa: E731
-    table = timing_scores(t, shape(t)[None], 1.5 * shape(t - 7)[None])
+    table = score_timing(t, shape(t)[None], 1.5 * shape(t - 7)[None])
     for name in ("onset", "end", "zero_crossing", "peak_time"):
         assert table[f"{name}_error"][0] == pytest.approx(7, abs=0.1)
     assert table.amplitude_error[0] == pytest.approx(0.5)
-    upside_down = timing_scores(t, shape(t)[None], -shape(t)[None])
+    upside_down = score_timing(t, shape(t)[None], -shape(t)[None])
     assert upside_down.peak_time_error[0] == 40, "the deflection of the same sign is the other one"

@@ -11,20 +11,32 @@ from compendium.registry import ROOT
 
 MUTANTS = {
     "slow inward current gated by v": (
-        ("cell.py", "J_si = -w * rate_si", "J_si = -v * rate_si"),
-        "tests/test_cell.py::test_J_si_depends_on_w_only_and_J_fi_on_v_only",
+        ("tissue/cell.py", "J_si = -w * rate_si", "J_si = -v * rate_si"),
+        "tests/tissue/test_cell.py::test_J_si_depends_on_w_only_and_J_fi_on_v_only",
     ),
     "arithmetic means at faces, open to fibrosis": (
-        ("diffusion.py", "np.divide(2 * a * b, a + b, out=np.zeros(np.shape(a)), where=a * b > 0)", "(a + b) / 2"),
-        "tests/test_tissue.py::test_faces_are_harmonic_means_and_closed_at_edges_and_fibrosis",
+        (
+            "tissue/diffusion.py",
+            "np.divide(2 * a * b, a + b, out=np.zeros(np.shape(a)), where=a * b > 0)",
+            "(a + b) / 2",
+        ),
+        "tests/tissue/test_sheet.py::test_faces_are_harmonic_means_and_closed_at_edges_and_fibrosis",
     ),
     "weight 1 / r^2": (
-        ("ecg.py", "weight = 1 / distances(tissue, electrodes)", "weight = 1 / distances(tissue, electrodes) ** 2"),
-        "tests/test_ecg.py::test_plane_front_collapses_to_one_dimension",
+        (
+            "ecg/leadfield.py",
+            "weight = 1 / distances(tissue, electrodes)",
+            "weight = 1 / distances(tissue, electrodes) ** 2",
+        ),
+        "tests/ecg/test_leadfield.py::test_plane_front_collapses_to_one_dimension",
     ),
     "recovery times of v swapped": (
-        ("cell.py", "c.decay_v_low if u < c.u_v else c.decay_v_high", "c.decay_v_high if u < c.u_v else c.decay_v_low"),
-        "tests/test_cell.py::test_v_recovers_with_low_below_u_v_and_high_above",
+        (
+            "tissue/cell.py",
+            "c.decay_v_low if u < c.u_v else c.decay_v_high",
+            "c.decay_v_high if u < c.u_v else c.decay_v_low",
+        ),
+        "tests/tissue/test_cell.py::test_v_recovers_with_low_below_u_v_and_high_above",
     ),
 }
 

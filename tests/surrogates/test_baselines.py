@@ -6,25 +6,26 @@ import torch
 
 from forwardecg.ecg.electrodes import Electrodes, center_electrode, grid_electrodes
 from forwardecg.ecg.leadfield import pseudo_ecg
-from forwardecg.ecg.pixels import conducting_share
+from forwardecg.ecg.pixels import conductive_share
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.baselines import (
     PLATEAU,
     blind_diffusivity,
+    ecg_from_diffusivity,
+    ecg_from_upscaled,
     fit_kappa,
-    lead_field_on_maps,
     mean_ecg,
-    pooled_diffusivity,
+    pool_diffusivity,
     ridge,
     training_free_conductivity,
     training_free_ecg,
-    true_conductivity_on_maps,
 )
 from forwardecg.surrogates.paper.data import Sequences
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue, fibrotic, healthy
 
 DX = 2.0
-AT = center_electrode((10, 10), DX, 12.0)
+AT = center_electrode(Grid((10, 10), DX), 12.0)
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_flat_validation_trace_does_not_decide_the_penalty(parts):
 def test_lead_field_on_maps_is_linear_in_the_maps():
     rng = np.random.default_rng(0)
     D, a, b = rng.uniform(0.05, 0.2, (10, 10)), *rng.random((2, 6, 10, 10))
-    ecg = [lead_field_on_maps(u, D, DX, AT) for u in (a, b, 2 * a - 3 * b)]
+    ecg = [ecg_from_diffusivity(u, D, DX, AT) for u in (a, b, 2 * a - 3 * b)]
     assert ecg[0].shape == (6,)
     assert np.allclose(ecg[2], 2 * ecg[0] - 3 * ecg[1], atol=1e-12 * np.abs(ecg[0]).max() * 100)
 
@@ -98,24 +99,24 @@ def test_lead_field_of_a_uniform_sheet_of_voltage_is_zero_and_pixels_without_D_s
     rng = np.random.default_rng(1)
     D, u = rng.uniform(0.05, 0.2, (10, 10)), rng.random((6, 10, 10))
     D[3:5, 2:6] = 0
-    ecg = lead_field_on_maps(u, D, DX, AT)
-    assert np.abs(lead_field_on_maps(np.ones((2, 10, 10)), D, DX, AT)).max() < 1e-12 * np.abs(ecg).max()
+    ecg = ecg_from_diffusivity(u, D, DX, AT)
+    assert np.abs(ecg_from_diffusivity(np.ones((2, 10, 10)), D, DX, AT)).max() < 1e-12 * np.abs(ecg).max()
     u[:, 3:5, 2:6] = 7
-    assert np.allclose(lead_field_on_maps(u, D, DX, AT), ecg, rtol=1e-12)
+    assert np.allclose(ecg_from_diffusivity(u, D, DX, AT), ecg, rtol=1e-12)
 
 
 def test_lead_field_on_maps_is_the_pseudo_ecg_of_their_voltage():
     """In mV mm/ms: the resting level drops out and the span of 100 mV comes in."""
     rng = np.random.default_rng(2)
     D, u = rng.uniform(0.05, 0.2, (10, 10)), rng.random((6, 10, 10))
-    full = pseudo_ecg(-85 + 100 * u, Tissue(D=D, conductive=np.ones((10, 10), bool), dx=DX), AT)[0]
-    assert np.allclose(lead_field_on_maps(u, D, DX, AT), full, rtol=1e-9, atol=1e-9 * np.abs(full).max())
+    full = pseudo_ecg(-85 + 100 * u, Tissue(D=D, conductive=np.ones((10, 10), bool), dx=DX), AT).values[0]
+    assert np.allclose(ecg_from_diffusivity(u, D, DX, AT), full, rtol=1e-9, atol=1e-9 * np.abs(full).max())
 
 
 @pytest.mark.parametrize("D", [0.03, 0.13])
 def test_blind_diffusivity_recovers_a_homogeneous_D(parts, D):
     train = parts[0]
-    train.ecg = torch.tensor(np.stack([lead_field_on_maps(u.numpy(), np.full((10, 10), D), DX, AT) for u in train.u]))
+    train.ecg = torch.tensor(np.stack([ecg_from_diffusivity(u.numpy(), np.full((10, 10), D), DX, AT) for u in train.u]))
     assert blind_diffusivity(train, DX, AT) == pytest.approx(D, rel=1e-9)
 
 
@@ -123,7 +124,9 @@ def test_blind_diffusivity_of_mixed_tissues_lies_between_theirs(parts):
     train = parts[0]
     D = np.linspace(0.05, 0.15, len(train))
     train.ecg = torch.tensor(
-        np.stack([lead_field_on_maps(u.numpy(), np.full((10, 10), d), DX, AT) for u, d in zip(train.u, D, strict=True)])
+        np.stack(
+            [ecg_from_diffusivity(u.numpy(), np.full((10, 10), d), DX, AT) for u, d in zip(train.u, D, strict=True)]
+        )
     )
     fit = blind_diffusivity(train, DX, AT)
     assert 0.05 < fit < 0.15
@@ -141,25 +144,25 @@ def test_pooled_diffusivity_is_the_plain_mean_with_fibrosis_as_zero():
         [(0 + 2 + 7 + 8) / 4, (3 + 4 + 9 + 10) / 4, (5 + 6 + 11 + 12) / 4],
         [(13 + 14 + 19 + 20) / 4, (15 + 16 + 21 + 22) / 4, (17 + 18) / 4],
     ]
-    assert np.allclose(pooled_diffusivity(D, conductive, 2), by_hand)
-    assert np.array_equal(pooled_diffusivity(D, np.ones((4, 6), bool), 1), D)
+    assert np.allclose(pool_diffusivity(D, conductive, 2), by_hand)
+    assert np.array_equal(pool_diffusivity(D, np.ones((4, 6), bool), 1), D)
 
 
 def test_bad_input_is_refused():
     D, u = np.full((10, 10), 0.1), np.zeros((3, 10, 10))
     for bad in (u[0], u[:, :5], np.zeros((3, 20, 20))):
         with pytest.raises(ValueError, match=r"u: expected maps \(T, H, W\)"):
-            lead_field_on_maps(bad, D, DX, AT)
+            ecg_from_diffusivity(bad, D, DX, AT)
     with pytest.raises(ValueError, match="u: expected maps .* finite"):
-        lead_field_on_maps(np.full((3, 10, 10), np.nan), D, DX, AT)
+        ecg_from_diffusivity(np.full((3, 10, 10), np.nan), D, DX, AT)
     with pytest.raises(ValueError, match="D: expected values >= 0"):
-        lead_field_on_maps(u, -D, DX, AT)
+        ecg_from_diffusivity(u, -D, DX, AT)
     with pytest.raises(ValueError, match="electrodes: expected every electrode at least dx"):
-        lead_field_on_maps(u, D, DX, Electrodes(np.array([[5.0, 5.0, 0.1]]), ("e",)))
+        ecg_from_diffusivity(u, D, DX, Electrodes(np.array([[5.0, 5.0, 0.1]]), ("e",)))
     with pytest.raises(ValueError, match="pool: expected a divisor"):
-        pooled_diffusivity(D, D > 0, 3)
+        pool_diffusivity(D, D > 0, 3)
     with pytest.raises(ValueError, match="conductive: expected"):
-        pooled_diffusivity(D, np.ones((1, 10), bool), 2)
+        pool_diffusivity(D, np.ones((1, 10), bool), 2)
 
 
 def plane_wave(n: int = 40, dx: float = 2.0, dt: float = 5.0, speed: float = 0.6, angle: float = 0.4) -> torch.Tensor:
@@ -174,21 +177,21 @@ def test_true_conductivity_on_maps_is_the_lead_field_of_the_cells_for_tissue_wit
     rng = np.random.default_rng(0)
     y, x = np.meshgrid(*[(np.arange(80) + 0.5) * 0.5] * 2, indexing="ij")
     V = np.stack([0.5 - 0.5 * np.tanh((np.hypot(x - 21, y - 18) - r) / 2) for r in rng.uniform(4, 12, 6)])
-    leads = grid_electrodes((80, 80), 0.5, 2, 2, 12.0)
+    leads = grid_electrodes(Grid((80, 80), 0.5), 2, 2, 12.0)
     maps = V.reshape(6, 20, 4, 20, 4).mean((2, 4))
-    ecg = true_conductivity_on_maps(maps, np.full((80, 80), 0.1), np.ones((80, 80), bool), 4, 2.0, leads)
-    full = pseudo_ecg(-85 + 100 * V, healthy((80, 80), 0.5, 0.1), leads)
+    ecg = ecg_from_upscaled(maps, np.full((80, 80), 0.1), np.ones((80, 80), bool), 4, 2.0, leads)
+    full = pseudo_ecg(-85 + 100 * V, healthy((80, 80), 0.5, 0.1), leads).values
     assert ecg.shape == (4, 6)
     assert np.abs(ecg - full).max() < 0.01 * np.abs(full).max()
 
 
 def test_true_conductivity_on_maps_gives_nothing_for_resting_scars_in_tissue_at_one_voltage():
-    sheet = fibrotic(healthy((40, 40), 0.5, 0.1), np.random.default_rng(0), "patchy")
-    maps = 0.9 * conducting_share(sheet.conductive, 4)[None]
-    leads = grid_electrodes((40, 40), 0.5, 2, 2, 6.0)
-    ecg = true_conductivity_on_maps(maps, sheet.D, sheet.conductive, 4, 2.0, leads)
-    plain = lead_field_on_maps(
-        maps, pooled_diffusivity(sheet.D, sheet.conductive, 4), 2.0, center_electrode((40, 40), 0.5, 6.0)
+    sheet = fibrotic(healthy((40, 40), 0.5, 0.1), "patchy", seed=0)
+    maps = 0.9 * conductive_share(sheet.conductive, 4)[None]
+    leads = grid_electrodes(Grid((40, 40), 0.5), 2, 2, 6.0)
+    ecg = ecg_from_upscaled(maps, sheet.D, sheet.conductive, 4, 2.0, leads)
+    plain = ecg_from_diffusivity(
+        maps, pool_diffusivity(sheet.D, sheet.conductive, 4), 2.0, center_electrode(Grid((40, 40), 0.5), 6.0)
     )
     assert np.abs(ecg).max() < 1e-12 and np.abs(plain).max() > 1e-2, "which the plain mean of D does not"
 
@@ -214,9 +217,9 @@ def test_training_free_conductivity_reads_the_share_from_the_amplitude():
     assert np.allclose(share[12:19, 12:18], full[12:19, 12:18] / 2, rtol=0.01) and share[20, 15] == 0
     assert np.allclose(D_x[12:17, 12:18], full_x[12:17, 12:18] / 2, rtol=0.05)
     assert not D_x[20, 15:17].any()
-    ecg = training_free_ecg(u * half, DX, 5.0, 0.23, center_electrode((40, 40), DX, 30.0))
+    ecg = training_free_ecg(u * half, DX, 5.0, 0.23, center_electrode(Grid((40, 40), DX), 30.0))
     half[20, 15] = 0.0
-    assert np.allclose(training_free_ecg(u * half, DX, 5.0, 0.23, center_electrode((40, 40), DX, 30.0)), ecg)
+    assert np.allclose(training_free_ecg(u * half, DX, 5.0, 0.23, center_electrode(Grid((40, 40), DX), 30.0)), ecg)
 
 
 def test_training_free_conductivity_fills_what_no_front_passed_and_what_is_flat():
@@ -241,7 +244,7 @@ def test_training_free_maps_of_any_kind_give_the_same(one_thread):
 
 
 def test_fit_kappa_recovers_the_constant_of_the_cell_and_the_ecg_is_linear_in_it():
-    maps, at = torch.stack([plane_wave(angle=a)[:60] for a in (0.2, 0.7)]), center_electrode((40, 40), DX, 30.0)
+    maps, at = torch.stack([plane_wave(angle=a)[:60] for a in (0.2, 0.7)]), center_electrode(Grid((40, 40), DX), 30.0)
     train = Sequences.__new__(Sequences)
     train.u, train.t = maps.half(), torch.arange(60) * 5.0
     ecg = np.stack([training_free_ecg(u, DX, 5.0, 0.25, at)[0] for u in train.u])
@@ -263,6 +266,6 @@ def test_bad_maps_are_refused_by_the_rungs_that_read_fronts():
             training_free_conductivity(silent, DX, 5.0, 0.23)
     D = np.full((40, 40), 0.1)
     with pytest.raises(ValueError, match=r"u: expected maps \(T, H, W\) with \(H, W\) = \(10, 10\)"):
-        true_conductivity_on_maps(np.zeros((3, 20, 20)), D, D > 0, 4, DX, AT)
+        ecg_from_upscaled(np.zeros((3, 20, 20)), D, D > 0, 4, DX, AT)
     with pytest.raises(ValueError, match="u: expected maps .* finite"):
-        true_conductivity_on_maps(np.full((3, 10, 10), np.inf), D, D > 0, 4, DX, AT)
+        ecg_from_upscaled(np.full((3, 10, 10), np.inf), D, D > 0, 4, DX, AT)

@@ -6,20 +6,19 @@ import pytest
 import torch
 
 from compendium.registry import ROOT
-from experiments import common as trainings
-from experiments import shifts as conditions
+from experiments import common, score, tissues
 from forwardecg.data.recipe import Recipe, read_recipe
 from forwardecg.data.sets import collection
-from forwardecg.data.split import check_disjoint, fingerprint, folds_by_tissue
+from forwardecg.data.split import check_disjoint, folds_by_tissue, sheet_hash
 from forwardecg.data.store import load_or_simulate
 from forwardecg.surrogates.paper.data import Sequences, batch_of
-from forwardecg.surrogates.paper.model import ModelConfig, Seq2Seq
-from forwardecg.surrogates.paper.task import SequenceTask
-from forwardecg.surrogates.train import TrainConfig, fit, seeded
-from forwardecg.tissue.symmetry import symmetry
+from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
+from forwardecg.surrogates.paper.task import Seq2SeqTask
+from forwardecg.surrogates.train import TrainConfig, fit, initialize
+from forwardecg.tissue.symmetry import apply_symmetry
 
 RUNS = ROOT / "data" / "results" / "runs"
-NET = ModelConfig(pixels=10, channels=(4, 8), width=16, heads=2)
+NET = Seq2SeqConfig(pixels=10, channels=(4, 8), width=16, heads=2)
 SHORT = TrainConfig(epochs=3, batch=2)
 
 
@@ -37,13 +36,13 @@ def parts(ds):
 
 
 def train(train, val):
-    task, model = SequenceTask(train, val), seeded(lambda: Seq2Seq(NET), 0)
+    task, model = Seq2SeqTask(train, val), initialize(lambda: Seq2Seq(NET), 0)
     return task, model, fit(model, task, SHORT)
 
 
 def test_normalization_is_that_of_the_training_tissues(parts):
     """ECGs of validation tissues a thousand times larger: the scale and every step of the training stay the same."""
-    scale, first = SequenceTask(parts["train"], parts["val"]).scale, train(parts["train"], parts["val"])[2]
+    scale, first = Seq2SeqTask(parts["train"], parts["val"]).scale, train(parts["train"], parts["val"])[2]
     parts["val"].ecg *= 1000
     task, _, second = train(parts["train"], parts["val"])
     assert task.scale == scale == float(parts["train"].ecg.std())
@@ -65,32 +64,35 @@ def test_the_epoch_is_chosen_by_validation_tissues_only(parts):
 def test_an_experiment_asks_for_test_tissues_only_to_score_them(ds, monkeypatch, known_D):
     asked, table = [], pd.DataFrame({"part": ["train"] * 6 + ["val"] * 2 + ["test"] * 2, "condition": "healthy"})
 
-    def sequences(pixels, frame_interval, sims, name="base", known_D=False):
-        asked.append((name, sims))
-        return Sequences(ds, sims, 10, 10.0, known_D=known_D)
+    def sequences(groups, maps):
+        asked.append(groups)
+        return Sequences(ds, groups[0][1], maps.pixels, maps.frame_interval, known_D=maps.known_D)
 
-    monkeypatch.setattr(trainings, "sequences", sequences)
-    monkeypatch.setattr(trainings, "stored", lambda name="base": ds)
-    monkeypatch.setattr(trainings, "kinds", lambda name="base": table)
-    monkeypatch.setattr(trainings, "load_or_fit", lambda model, task, config: fit(model, task, SHORT))
-    ecgs, _ = trainings.seq2seq(trainings.split(), 0, net=NET, known_D=known_D)
-    assert asked == [("base", tuple(range(6))), ("base", (6, 7))]
-    true, predicted = ecgs([8, 9])
-    assert asked[2:] == [("base", (8, 9))] and true.shape == predicted.shape == (2, ds.sizes["time"])
+    for module in (common, score):
+        monkeypatch.setattr(module, "sequences", sequences)
+        monkeypatch.setattr(module, "open_set", lambda name="base": ds)
+    monkeypatch.setattr(tissues, "kinds", lambda name="base": table)
+    monkeypatch.setattr(common, "load_or_fit", lambda model, task, config: fit(model, task, SHORT))
+    run = common.Run(net=NET, maps=common.Maps(pixels=10, known_D=known_D))
+    common.networks(run)
+    assert asked == [(("base", tuple(range(6))),), (("base", (6, 7)),)]
+    ((name, sims, true, predicted),) = score.ecgs(run)
+    assert asked[2:] == [(("base", (8, 9)),)] and (name, sims) == ("base", (8, 9))
+    assert true.shape == predicted.shape == (2, ds.sizes["time"])
 
 
 def test_augmented_copies_are_made_of_the_tissues_of_the_batch(parts):
     members = torch.tensor([1, 4])
     u, ecg = batch_of(parts["train"], members, torch.Generator().manual_seed(0), np.zeros((8, 1), int))
     for k, member in enumerate(members):
-        images = torch.stack([symmetry(parts["train"].u[member].float(), n) for n in range(8)])
+        images = torch.stack([apply_symmetry(parts["train"].u[member].float(), n) for n in range(8)])
         assert (images == u[k]).flatten(1).all(1).any() and torch.equal(ecg[k], parts["train"].ecg[member])
 
 
 def test_a_mirror_image_of_a_training_tissue_among_the_test_tissues_is_found(ds):
-    prints = {k: fingerprint(ds.D[k].values, ds.conductive[k].values) for k in range(10)}
+    prints = {k: sheet_hash(ds.D[k].values, ds.conductive[k].values) for k in range(10)}
     check_disjoint({"train": [prints[k] for k in range(8)], "test": [prints[8], prints[9]]})
-    turned = fingerprint(np.rot90(ds.D[2].values)[:, ::-1], np.rot90(ds.conductive[2].values)[:, ::-1])
+    turned = sheet_hash(np.rot90(ds.D[2].values)[:, ::-1], np.rot90(ds.conductive[2].values)[:, ::-1])
     with pytest.raises(ValueError, match="tissue 2 of 'train' again"):
         check_disjoint({"train": [prints[k] for k in range(8)], "test": [turned]})
 
@@ -144,7 +146,7 @@ def test_ablations_are_scored_on_a_set_of_its_own(name):
 
 def test_every_tissue_of_the_folds_was_tested_once_and_not_by_a_network_that_had_seen_it():
     table = pd.read_csv(ROOT / "data" / "results" / "06_dataset.csv", keep_default_na=False)
-    folds = folds_by_tissue(table.condition, trainings.FOLD_SEED)
+    folds = folds_by_tissue(table.condition, tissues.FOLD_SEED)
     for name in ("seq2seq_cv", "structured_cv", "frame_cnn_cv", "baselines_cv", "readable"):
         rows = read(name)
         for k, rows_of_fold in rows.groupby("fold"):
@@ -156,9 +158,8 @@ def test_every_tissue_of_the_folds_was_tested_once_and_not_by_a_network_that_had
 
 def test_tissues_for_few_are_training_tissues_in_proportion(monkeypatch):
     table = pd.read_csv(ROOT / "data" / "results" / "06_dataset.csv", index_col="sim", keep_default_na=False)
-    monkeypatch.setattr(conditions, "kinds", lambda: table)
-    monkeypatch.setattr(trainings, "kinds", lambda: table)
-    some, others = conditions.few(40, 0), conditions.few(40, 1)
+    monkeypatch.setattr(tissues, "kinds", lambda: table)
+    some, others = tissues.few(40, 0), tissues.few(40, 1)
     assert set(some) <= split()["train"] and len(set(some)) == 40 and set(some) != set(others)
     assert table.condition[some].value_counts().to_dict() == {
         "fibrotic": 16,
@@ -166,4 +167,4 @@ def test_tissues_for_few_are_training_tissues_in_proportion(monkeypatch):
         "gap_junction": 8,
         "combined": 8,
     }
-    assert set(conditions.few(240, 3)) == split()["train"]
+    assert set(tissues.few(240, 3)) == split()["train"]

@@ -1,7 +1,5 @@
 """Predictions on one's own maps: what comes back, what is linear in what, and what is refused or flagged."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -12,10 +10,12 @@ from compendium.record import write_json
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.bands import fit_reference
 from forwardecg.surrogates import predict as module
-from forwardecg.surrogates.predict import Surrogate, load_surrogate, mean_of_faces, summary
-from forwardecg.surrogates.structured.fronts import fronts
-from forwardecg.surrogates.structured.model import KAPPA, Structured, StructuredConfig, inputs
-from forwardecg.surrogates.weights import save_models
+from forwardecg.surrogates.paper.data import Sequences
+from forwardecg.surrogates.paper.task import predict
+from forwardecg.surrogates.predict import StructuredSurrogate, load_surrogate
+from forwardecg.surrogates.structured.fronts import read_fronts
+from forwardecg.surrogates.structured.model import KAPPA, Structured, StructuredConfig, describe_maps, make_inputs
+from forwardecg.surrogates.weights import read_card, save_models
 
 PLACES = Electrodes(np.array([[20.0, 20.0, 30.0], [5.0, 30.0, 12.0]]), ("a", "b"))
 
@@ -38,15 +38,17 @@ def surrogate():
         torch.nn.init.normal_(models[-1].pooling.weight, std=0.05)
     features = []
     for k in range(60):
-        f = fronts(torch.from_numpy(movie(c=0.5 + 0.004 * k, seed=k)).float(), 2.0, 5.0)
-        features.append(summary(inputs(f, 2.0, 5.0), f))
+        f = read_fronts(torch.from_numpy(movie(c=0.5 + 0.004 * k, seed=k)).float(), 2.0, 5.0)
+        features.append(describe_maps(make_inputs(f, 2.0, 5.0), f))
     reference = fit_reference(np.array(features[::2]), np.array(features[1::2]), 0.9)
     bands = {
         "phi_e": {"factor": 3.0, "floor": 0.02},
         "D": {"factor": 2.0, "floor": 0.05},
         "reference": reference.to_card(),
     }
-    return Surrogate(tuple(models), {"kappa_cable": KAPPA, "speed_range": [0.4, 0.9], "sha256": "0" * 64}, bands)
+    return StructuredSurrogate(
+        tuple(models), {"kappa_cable": KAPPA, "speed_range": [0.4, 0.9], "sha256": "0" * 64}, bands
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +58,11 @@ def maps():
 
 def test_what_comes_back(surrogate, maps):
     out = surrogate.predict(maps, dx=2.0, dt=5.0, electrodes=PLACES, unit="mV")
-    assert out.phi_e.dims == ("lead", "time") and out.lead.values.tolist() == ["a", "b"]
+    assert out.phi_e.dims == ("lead", "time_ecg") and out.lead.values.tolist() == ["a", "b"]
     assert out.phi_e.attrs["units"] == "mV mm ms-1" and out.D.attrs["units"] == "mm2 ms-1"
     assert out.D.shape == out.D_error.shape == out.share.shape == (20, 20)
     assert (out.phi_e_low <= out.phi_e).all() and (out.phi_e <= out.phi_e_high).all() and (out.D > 0).all()
-    assert np.allclose(out.time, 5.0 * np.arange(60)) and out.attrs["dx_map"] == 2.0
+    assert np.allclose(out.time_ecg, 5.0 * np.arange(60)) and out.attrs["dx_map"] == 2.0
     assert out.attrs["flags"] == "" and 0 < out.attrs["unusual"] < 1
     assert np.abs(out.phi_e).max() > 1e-4 and np.allclose(out.phi_e[:, :3], 0, atol=1e-3 * np.abs(out.phi_e).max())
 
@@ -107,7 +109,7 @@ def test_finer_maps_and_faster_frames_are_brought_to_the_trained_ones(surrogate)
     """Maps of 1 mm every 1 ms: the same wave, every frame of it predicted."""
     coarse, fine = movie(20, 2.0, 60, 5.0), movie(40, 1.0, 300, 1.0)
     out = surrogate.predict(fine, dx=1.0, dt=1.0, electrodes=PLACES, unit="u")
-    assert out.sizes["time"] == 300 and out.D.shape == (20, 20) and out.attrs["dx_map"] == 2.0
+    assert out.sizes["time_ecg"] == 300 and out.D.shape == (20, 20) and out.attrs["dx_map"] == 2.0
     expected = surrogate.predict(coarse, dx=2.0, dt=5.0, electrodes=PLACES, unit="u")
     assert np.corrcoef(out.phi_e[0, ::5], expected.phi_e[0])[0, 1] > 0.95
     odd = surrogate.predict(fine[:, :39, :38], dx=1.0, dt=1.0, electrodes=PLACES, unit="u")
@@ -178,23 +180,26 @@ def test_electrodes_that_touch_are_refused(surrogate, maps):
 
 def test_what_is_unusual_is_flagged(surrogate):
     wrong = surrogate.predict(movie(), dx=4.0, dt=5.0, unit="u")  # of maps with 2 mm
-    assert "check dx = 4 mm" in wrong.attrs["flags"]
+    assert "check dx = 4 mm and the times" in wrong.attrs["flags"]
     assert "unlike the training" in wrong.attrs["flags"] and wrong.attrs["unusual"] > 1
 
 
-def test_mean_of_faces_by_hand():
-    D_x, D_y = torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0, 7.0]])
-    assert torch.equal(mean_of_faces(D_x, D_y), torch.tensor([[3.0, 4.0], [4.0, 5.0]]))
+def test_a_flag_names_the_pixels_that_were_given_and_how_they_were_averaged(surrogate):
+    wrong = surrogate.predict(movie(40, 0.5, 120, 2.0), dx=1.0, dt=2.0, unit="u")
+    assert "check dx = 1 mm, averaged 2 x 2 to 2 mm, and the times" in wrong.attrs["flags"]
 
 
 def test_published_surrogates_are_found_by_name(tmp_path, monkeypatch, surrogate, maps):
     monkeypatch.setattr(module, "MODELS", tmp_path)
-    with pytest.raises(ValueError, match="expected structured.safetensors and structured.json"):
+    with pytest.raises(ValueError, match="weights: expected structured.safetensors in"):
         load_surrogate()
     save_models(list(surrogate.models), tmp_path / "structured.safetensors", kappa_cable=KAPPA, speed_range=[0.4, 0.9])
     with pytest.raises(ValueError, match="with calibrated bands"):
         load_surrogate("structured")
-    write_json(tmp_path / "structured_bands.json", surrogate.bands | {"weights": load_card(tmp_path)})
+    write_json(
+        tmp_path / "structured_bands.json",
+        surrogate.bands | {"weights": read_card(tmp_path / "structured.safetensors")["sha256"]},
+    )
     out = forwardecg.load_surrogate("structured").predict(maps, dx=2.0, dt=5.0, unit="mV")
     assert np.array_equal(out.phi_e, surrogate.predict(maps, dx=2.0, dt=5.0, unit="mV").phi_e)
     write_json(tmp_path / "structured_bands.json", surrogate.bands | {"weights": "of others"})
@@ -204,10 +209,106 @@ def test_published_surrogates_are_found_by_name(tmp_path, monkeypatch, surrogate
         load_surrogate()
 
 
-def load_card(folder):
-    return json.loads((folder / "structured.json").read_text())["sha256"]
-
-
 def test_the_package_knows_no_other_names():
     with pytest.raises(AttributeError, match="No forwardecg attribute load_everything"):
         forwardecg.load_everything  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["seq2seq", "../structured", ""])
+def test_other_names_are_refused(name):
+    with pytest.raises(ValueError, match=f"name: expected one of paper, structured, got '{name}'"):
+        load_surrogate(name)
+
+
+def test_networks_of_another_kind_are_refused(tmp_path, monkeypatch, surrogate):
+    monkeypatch.setattr(module, "MODELS", tmp_path)
+    save_models(list(surrogate.models), tmp_path / "paper.safetensors")
+    with pytest.raises(ValueError, match="paper.safetensors: expected networks of this kind, got structured"):
+        load_surrogate("paper")
+
+
+# The paper's network: one size, one clock, one beat, one electrode
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return load_surrogate("paper")
+
+
+@pytest.fixture(scope="module")
+def small():
+    return forwardecg.load_small().isel(sim=[0])
+
+
+@pytest.fixture(scope="module")
+def sheet(small):
+    """Maps (time, y, x) of 2 mm every 5 ms, in mV."""
+    return small.V_m[0].values
+
+
+def test_the_paper_surrogate_is_the_network_of_the_notebooks(paper, small):
+    out = paper.predict(small.isel(sim=0))
+    sequences = Sequences(small, [0], paper.card["config"]["pixels"], 10.0)
+    assert np.array_equal(out.phi_e.values, predict(paper.model, sequences, paper.card["scale"]))
+    assert out.phi_e.dims == ("lead", "time_ecg") and out.lead.values.tolist() == ["center"]
+    assert np.array_equal(out.time_ecg, paper.card["time"]) and out.phi_e.attrs["units"] == "mV mm ms-1"
+    assert out.electrodes.values.tolist() == [[100.0, 100.0, 40.0]] and out.attrs["flags"] == ""
+    assert {*out.variables} == {"phi_e", "electrodes", "time_ecg", "lead", "xyz"} and out.attrs["dx_map"] == 4.0
+
+
+def test_both_surrogates_give_phi_e_alike(paper, sheet):
+    one, other = (load_surrogate(name).predict(sheet, dx=2.0, dt=5.0, unit="mV") for name in ("paper", "structured"))
+    at = {"time_ecg": one.time_ecg}
+    assert one.phi_e.dims == other.phi_e.dims and one.phi_e.attrs == other.phi_e.attrs
+    assert one.time_ecg.attrs == other.time_ecg.attrs and one.electrodes.identical(other.electrodes)
+    assert np.corrcoef(one.phi_e[0], other.phi_e.sel(at)[0])[0, 1] > 0.95
+
+
+def test_the_trained_electrode_may_be_given_and_no_other(paper, sheet):
+    given = {"dx": 2.0, "dt": 5.0, "unit": "mV"}
+    named = paper.predict(sheet, electrodes=Electrodes(np.array([[100.0, 100.0, 40.0]]), ("mine",)), **given)
+    assert named.lead.values.tolist() == ["mine"] and np.array_equal(named.phi_e, paper.predict(sheet, **given).phi_e)
+    for places in (PLACES, Electrodes(np.array([[100.0, 100.0, 30.0]]), ("low",))):
+        with pytest.raises(ValueError, match=r"electrodes: expected the one that the network was trained on, \[\[100"):
+            paper.predict(sheet, electrodes=places, **given)
+    with pytest.raises(ValueError, match="electrodes: expected Electrodes"):
+        paper.predict(sheet, electrodes="center", **given)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "given", "message"),
+    [
+        (
+            lambda V: V[:, :80, :80],
+            {},
+            "maps: expected a square sheet of 200 mm in a multiple of 50 pixels, got 80 x 80",
+        ),
+        (lambda V: V[:, :50], {}, "got 50 x 100 of 2 mm"),
+        (lambda V: V, {"dx": 1.0}, "got 100 x 100 of 1 mm"),
+        (lambda V: V[:, ::4, ::4], {"dx": 8.0}, "got 25 x 25 of 8 mm"),
+        (lambda V: V, {"dt": 4.0}, "dt: expected a divisor of the 10 ms between frames of the training, got 4 ms"),
+        (lambda V: V, {"dt": 20.0}, "dt: expected a divisor of the 10 ms"),
+        (lambda V: V[:41], {}, "maps: expected 900 ms from the stimulus on, or less that ends at rest, got 200 ms"),
+        (lambda V: V, {"dt": 10.0}, "or less that ends at rest, got 1800 ms"),
+        (lambda V: (V + 85) / 100, {}, "plausible in u"),
+    ],
+    ids=["small", "oblong", "fine", "coarse", "odd clock", "slow", "cut", "long", "u as mV"],
+)
+def test_what_the_paper_network_was_not_made_for_is_refused(paper, sheet, spoil, given, message):
+    with pytest.raises(ValueError, match=message):
+        paper.predict(spoil(sheet), **{"dx": 2.0, "dt": 5.0, "unit": "mV"} | given)
+
+
+def test_a_recording_that_ends_at_rest_is_completed(paper, sheet):
+    whole = paper.predict(sheet, dx=2.0, dt=5.0, unit="mV")
+    short = paper.predict(sheet[:121], dx=2.0, dt=5.0, unit="mV")
+    n = short.sizes["time_ecg"]
+    assert n == 61 and np.allclose(short.phi_e, whole.phi_e[:, :n], atol=2e-3 * float(np.abs(whole.phi_e).max()))
+
+
+def test_beats_unlike_those_of_the_training_are_flagged(paper, sheet):
+    twice = np.concatenate([sheet[:90], sheet[:91]])
+    flags = paper.predict(twice, dx=2.0, dt=5.0, unit="mV").attrs["flags"]
+    assert "of the pixels rise more than once, trained on one beat" in flags and "first frame" not in flags
+    late = np.concatenate([sheet[20:], np.full_like(sheet[:20], -85.0)])
+    assert "a wave in the first frame" in paper.predict(late, dx=2.0, dt=5.0, unit="mV").attrs["flags"]

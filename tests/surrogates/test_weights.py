@@ -2,20 +2,23 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from forwardecg.surrogates import weights as module
-from forwardecg.surrogates.paper.model import ModelConfig, Seq2Seq
+from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
 from forwardecg.surrogates.structured.model import Structured, StructuredConfig
-from forwardecg.surrogates.weights import load_models, save_models
+from forwardecg.surrogates.weights import load_models, read_card, save_models
 
-TINY = ModelConfig(pixels=10, channels=(4, 8), width=16, heads=2)
+TINY = Seq2SeqConfig(pixels=10, channels=(4, 8), width=16, heads=2)
 
 
-def networks(kind, n=2):
+def networks(kind, n=2, width=2):
     torch.manual_seed(0)
-    make = (lambda: Seq2Seq(TINY)) if kind == "seq2seq" else (lambda: Structured(StructuredConfig(width=2)))
+    make = (lambda: Seq2Seq(TINY)) if kind == "paper" else (lambda: Structured(StructuredConfig(width=width)))
     models = [make() for _ in range(n)]
     for model in models:
         for parameter in model.parameters():
@@ -23,7 +26,7 @@ def networks(kind, n=2):
     return models
 
 
-@pytest.mark.parametrize("kind", ["seq2seq", "structured"])
+@pytest.mark.parametrize("kind", ["paper", "structured"])
 def test_what_is_saved_is_read(kind, tmp_path):
     models = networks(kind)
     save_models(models, tmp_path / "a.safetensors", seeds=[0, 1], scale=2.5)
@@ -35,12 +38,21 @@ def test_what_is_saved_is_read(kind, tmp_path):
         assert all(
             torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True)
         )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "a.safetensors"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"], "one file"
+    assert read_card(tmp_path / "a.safetensors") == card
+
+
+def test_the_checksum_is_that_of_the_weights_alone(tmp_path):
+    for name, words in (("a", "one"), ("b", "another")):
+        save_models(networks("structured"), tmp_path / name, words=words)
+    save_models(networks("structured", n=1), tmp_path / "c", words="one")
+    a, b, c = (read_card(tmp_path / name)["sha256"] for name in "abc")
+    assert a == b != c
 
 
 def test_an_ensemble_is_of_one_kind(tmp_path):
     with pytest.raises(ValueError, match="models: expected networks of one kind"):
-        save_models([*networks("seq2seq", 1), *networks("structured", 1)], tmp_path / "a.safetensors")
+        save_models([*networks("paper", 1), *networks("structured", 1)], tmp_path / "a.safetensors")
     assert not [*tmp_path.iterdir()]
 
 
@@ -51,53 +63,90 @@ def saved(tmp_path):
     return path
 
 
-def test_truncated_and_foreign_weights_are_refused(saved, tmp_path):
+def test_truncated_and_foreign_files_are_refused(saved):
     whole = saved.read_bytes()
-    for part in (whole[: len(whole) // 2], whole[:4], b""):
+    for part in (whole[: len(whole) // 2], whole[:-1], whole[:4], b""):
         saved.write_bytes(part)
         with pytest.raises(
             ValueError, match="weights a.safetensors: expected a whole safetensors file, got a truncated"
         ):
             load_models(saved)
-    torch.manual_seed(3)
-    save_models([Structured(StructuredConfig(width=2))] * 2, tmp_path / "b.safetensors")
-    saved.write_bytes((tmp_path / "b.safetensors").read_bytes())
-    with pytest.raises(ValueError, match=r"expected those that a.json was written for \(sha256 .*got others"):
+    save_file({"w": torch.zeros(2)}, saved)
+    with pytest.raises(ValueError, match="weights a.safetensors: expected the card that was saved with them, got none"):
         load_models(saved)
-    changed = bytearray(whole)
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(saved):
+    """Size of the header, names, card, checksums, padding: every bit of some bytes, and one of many others."""
+    whole = saved.read_bytes()
+    start = 8 + int.from_bytes(whole[:8], "little")
+    rng = np.random.default_rng(0)
+    bits = [(int(byte), int(rng.integers(8))) for byte in rng.integers(0, start, 200)]
+    bits += [(byte, bit) for byte in (0, 7, 8, 20, start - 1, start, len(whole) - 1) for bit in range(8)]
+    bits += [(int(byte), int(rng.integers(8))) for byte in rng.integers(start, len(whole), 20)]
+    for byte, bit in bits:
+        changed = bytearray(whole)
+        changed[byte] ^= 1 << bit
+        saved.write_bytes(bytes(changed))
+        with pytest.raises(ValueError, match="weights a.safetensors: expected"):
+            load_models(saved)
+
+
+def test_a_changed_weight_is_named_as_that(saved):
+    changed = bytearray(saved.read_bytes())
     changed[-1] ^= 1
     saved.write_bytes(bytes(changed))
-    with pytest.raises(ValueError, match="was written for"):
+    with pytest.raises(ValueError, match=r"expected those that were saved \(sha256 .*got others"):
         load_models(saved)
+    assert read_card(saved)["kind"] == "structured", "the card itself is whole"
 
 
-@pytest.mark.parametrize("missing", ["a.safetensors", "a.json"])
-def test_a_missing_file_is_named(saved, missing):
-    (saved.parent / missing).unlink()
-    with pytest.raises(ValueError, match=rf"weights: expected .* got no {missing}"):
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match="weights: expected b.safetensors in .* got no such file"):
+        load_models(tmp_path / "b.safetensors")
+
+
+def recarded(path, card):
+    """The file with another card, as if it had been saved with it."""
+    text = json.dumps(card)
+    save_file(load_file(path), path, {"card": text, "sha256": module._sha256(text)})
+
+
+@pytest.mark.parametrize("card", [{}, {"kind": "other"}])
+def test_cards_of_no_kind_are_refused(saved, card):
+    recarded(saved, card)
+    with pytest.raises(ValueError, match="weights a.safetensors: expected a card of one of the kinds"):
         load_models(saved)
 
 
 @pytest.mark.parametrize(
-    "text", ["{}", '{"kind": "other"}', '{"kind": "structured", "config": {"depth": 3}, "members": 1}', "{"]
+    "change", [{"config": {"depth": 3}}, {"config": {"width": 3}}, {"config": None}, {"members": 3}, {"members": "2"}]
 )
-def test_cards_that_are_none_are_refused(saved, text):
-    saved.with_suffix(".json").write_text(text)
-    with pytest.raises(ValueError, match="a.json: expected a card of one of the kinds"):
+def test_weights_that_do_not_fit_their_card_are_refused(saved, change):
+    recarded(saved, read_card(saved) | change)
+    with pytest.raises(ValueError, match="expected weights that fit their card"):
+        load_models(saved)
+    recarded(saved, {"kind": "structured"})
+    with pytest.raises(ValueError, match="expected weights that fit their card"):
         load_models(saved)
 
 
-def test_weights_of_another_size_are_refused(saved):
-    card = json.loads(saved.with_suffix(".json").read_text())
-    saved.with_suffix(".json").write_text(json.dumps(card | {"config": card["config"] | {"width": 3}}))
-    with pytest.raises(ValueError, match="expected weights for"):
+def test_the_card_of_other_weights_is_refused(saved, tmp_path):
+    save_models(networks("structured")[::-1], tmp_path / "b.safetensors")
+    recarded(saved, read_card(tmp_path / "b.safetensors"))
+    with pytest.raises(ValueError, match="expected those that were saved"):
         load_models(saved)
+
+
+def test_all_metadata_are_words(saved):
+    with safe_open(saved, "pt") as file:
+        assert {*file.metadata()} == {"card", "sha256"}
 
 
 def test_an_interrupted_save_keeps_the_old_networks(saved, monkeypatch):
     before = saved.read_bytes()
 
-    def half(tensors, scratch):
+    def half(tensors, scratch, metadata):
         scratch.write_bytes(b"half")
         raise KeyboardInterrupt
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from forwardecg.tissue.diffusion import face_diffusivity
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import SHARES, TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy, with_fibers
 from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, focal_stimulus
 
 SHAPE, DX = (120, 100), 0.5
+GRID = Grid(SHAPE, DX)
 
 
 def test_faces_are_harmonic_means_and_closed_at_edges_and_fibrosis():
@@ -31,8 +33,8 @@ def test_fibrosis_is_seeded_and_within_its_range(texture):
     }[texture]
     for seed in range(5):
         sheet = healthy(SHAPE, DX, 0.1)
-        a = fibrotic(sheet, np.random.default_rng(seed), texture)
-        b = fibrotic(sheet, np.random.default_rng(seed), texture)
+        a = fibrotic(sheet, texture, seed=seed)
+        b = fibrotic(sheet, texture, seed=seed)
         assert np.array_equal(a.conductive, b.conductive) and np.array_equal(a.D, b.D)
         assert low - 0.03 < a.fibrosis_density < high + 0.03
         assert 0.049 < a.D.min() <= a.D.max() <= 0.1
@@ -43,7 +45,7 @@ def test_fibrosis_is_seeded_and_within_its_range(texture):
 def test_dense_fibrosis_is_within_its_range_above_the_usual_one(texture):
     def densities(dense):
         sheet, seeds = healthy(SHAPE, DX, 0.1), range(10)
-        return [fibrotic(sheet, np.random.default_rng(seed), texture, dense).fibrosis_density for seed in seeds]
+        return [fibrotic(sheet, texture, seed=seed, dense=dense).fibrosis_density for seed in seeds]
 
     dense = densities(True)
     if texture == "compact":
@@ -58,16 +60,24 @@ def test_dense_fibrosis_is_within_its_range_above_the_usual_one(texture):
 def test_gap_junction_lowers_D_and_combined_does_both():
     sheet = healthy(SHAPE, DX, 0.12)
     for seed in range(6):
-        gj = gap_junction(sheet, np.random.default_rng(seed))
+        gj = gap_junction(sheet, seed=seed)
         assert 0.3 <= gj.gj_scale <= 0.75 and gj.conductive.all()
         assert gj.D.min() == pytest.approx(0.12 * gj.gj_scale, rel=0.02) and gj.D.max() <= 0.12
-        both = combined(sheet, np.random.default_rng(seed))
+        both = combined(sheet, seed=seed)
         assert both.condition == "combined" and both.fibrosis_density > 0 and both.gj_scale < 1
+
+
+@pytest.mark.parametrize("remodel", [gap_junction, fibrotic, combined])
+def test_a_seed_is_a_number_or_a_generator_that_goes_on(remodel):
+    sheet, rng = healthy(SHAPE, DX, 0.12), np.random.default_rng(3)
+    by_number, by_generator, next_one = remodel(sheet, seed=3), remodel(sheet, seed=rng), remodel(sheet, seed=rng)
+    assert np.array_equal(by_number.D, by_generator.D) and np.array_equal(by_number.conductive, by_generator.conductive)
+    assert not np.array_equal(by_number.D, next_one.D)
 
 
 def test_interstitial_strands_are_longer_than_wide():
     """Correlation along the strand direction (drawn at random) must beat the one across it."""
-    a = fibrotic(healthy((200, 200), DX, 0.1), np.random.default_rng(4), "interstitial")
+    a = fibrotic(healthy((200, 200), DX, 0.1), "interstitial", seed=4)
     mask = (~a.conductive).astype(float) - a.fibrosis_density
     power = np.fft.fftshift(np.abs(np.fft.fft2(mask)) ** 2)
     k = np.arange(200) - 100
@@ -77,19 +87,30 @@ def test_interstitial_strands_are_longer_than_wide():
 
 
 def test_stimuli_cover_what_they_say():
-    assert edge_stimulus(SHAPE, DX, "left").mask.sum() == 4 * SHAPE[0]
-    assert edge_stimulus(SHAPE, DX, "top").mask[-4:].all()
-    disc = focal_stimulus(SHAPE, DX, x=25.0, y=30.0, radius=4.0).mask
+    assert edge_stimulus(GRID, "left").mask.sum() == 4 * SHAPE[0]
+    assert edge_stimulus(GRID, "top").mask[-4:].all()
+    disc = focal_stimulus(GRID, x=25.0, y=30.0, radius=4.0).mask
     assert disc.sum() * DX**2 == pytest.approx(np.pi * 16, rel=0.05)
     assert np.allclose(np.argwhere(disc).mean(0) * DX + DX / 2, [30, 25], atol=0.1)
+
+
+def test_a_stimulus_takes_the_tissue_or_its_grid():
+    sheet = healthy(SHAPE, DX, 0.1)
+    assert sheet.grid == GRID and GRID.size == (60.0, 50.0)
+    y, x = GRID.centers
+    assert y.shape == (120, 1) and x.shape == (100,) and y[0, 0] == x[0] == 0.25
+    for stimulus in (edge_stimulus, lambda at: focal_stimulus(at, 25.0, 30.0)):
+        assert np.array_equal(stimulus(sheet).mask, stimulus(GRID).mask)
+        with pytest.raises(ValueError, match="sheet: expected a Tissue or a Grid, got tuple"):
+            stimulus(SHAPE)
 
 
 @pytest.mark.parametrize("remodel", [gap_junction, fibrotic, combined])
 def test_remodeling_keeps_the_ratio_along_and_across_fibers(remodel):
     sheet = healthy(SHAPE, DX, 0.12)
     before, after = (
-        remodel(with_fibers(sheet, 0.3, 4.0), np.random.default_rng(1)),
-        with_fibers(remodel(sheet, np.random.default_rng(1)), 0.3, 4.0),
+        remodel(with_fibers(sheet, 0.3, 4.0), seed=1),
+        with_fibers(remodel(sheet, seed=1), 0.3, 4.0),
     )
     assert np.allclose(before.D, after.D) and np.allclose(before.D_across, after.D_across)
     assert np.allclose(before.D, 4 * before.D_across)
@@ -97,7 +118,7 @@ def test_remodeling_keeps_the_ratio_along_and_across_fibers(remodel):
 
 def test_lists_are_welcome():
     tissue = Tissue(D=[[1, 2], [3, 4]], conductive=[[True, False], [True, True]], dx=0.5)
-    assert tissue.D.dtype == float and tissue.conducting.sum() == 3
+    assert tissue.D.dtype == float and tissue.live.sum() == 3
 
 
 @pytest.mark.parametrize(
@@ -119,12 +140,25 @@ def test_bad_tissue_is_refused(change, message):
         Tissue(**(good | change))
 
 
+@pytest.mark.parametrize(
+    ("shape", "dx", "message"),
+    [
+        ((4,), DX, "shape: expected at least one cell"),
+        ((0, 4), DX, "shape: expected"),
+        (SHAPE, 0.0, "dx: expected a length"),
+    ],
+)
+def test_bad_grid_is_refused(shape, dx, message):
+    with pytest.raises(ValueError, match=message):
+        Grid(shape, dx)
+
+
 def test_bad_stimulus_and_names_are_refused():
     with pytest.raises(ValueError, match="stimulus mask"):
         Stimulus(mask=np.zeros(SHAPE, bool))
     with pytest.raises(ValueError, match="start >= 0 ms, duration > 0"):
         Stimulus(mask=np.ones(SHAPE, bool), duration=0)
     with pytest.raises(ValueError, match="side: expected one of"):
-        edge_stimulus(SHAPE, DX, "north")
+        edge_stimulus(GRID, "north")
     with pytest.raises(ValueError, match="texture: expected one of"):
-        fibrotic(healthy(SHAPE, DX, 0.1), np.random.default_rng(0), "scar")
+        fibrotic(healthy(SHAPE, DX, 0.1), "scar", seed=0)

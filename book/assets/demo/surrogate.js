@@ -320,11 +320,11 @@
     return { D_x, D_y };
   }
 
-  /* upscale.face_gradients: integrals of the normal derivative of 1/r over the faces, in closed form. */
+  /* pixels.face_gradients: minus the integrals of the normal derivative of 1/r over the faces, in closed form. */
   function faceGradients(n_y, n_x, dx, at) {
     const over = (d, s0, s1) => {
       const a2 = d ** 2 + at.z ** 2;
-      return (-d / a2) * (s1 / Math.sqrt(a2 + s1 ** 2) - s0 / Math.sqrt(a2 + s0 ** 2));
+      return (d / a2) * (s1 / Math.sqrt(a2 + s1 ** 2) - s0 / Math.sqrt(a2 + s0 ** 2));
     };
     const G_x = new Float64Array(n_y * (n_x + 1)), G_y = new Float64Array((n_y + 1) * n_x);
     for (let y = 0; y < n_y; y++)
@@ -339,7 +339,7 @@
     const { n_y, n_x } = m, { D_x, D_y } = faces(D, n_y, n_x), { G_x, G_y } = faceGradients(n_y, n_x, m.dx, at);
     return Float64Array.from({ length: n_y * n_x }, (_, i) => {
       const j = Math.floor(i / n_x) * (n_x + 1) + (i % n_x);
-      const out = D_x[j + 1] * G_x[j + 1] - D_x[j] * G_x[j] + D_y[i + n_x] * G_y[i + n_x] - D_y[i] * G_y[i];
+      const out = D_x[j] * G_x[j] - D_x[j + 1] * G_x[j + 1] - D_y[i + n_x] * G_y[i + n_x] + D_y[i] * G_y[i];
       return out / Math.max(D.share[i], k.leastShare);
     });
   }

@@ -3,14 +3,17 @@
 What a tissue is does not depend on the order of simulation, the number of workers, or the size of the set.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from forwardecg.contract import V_REST
+from forwardecg.contract import V_REST, V_THRESHOLD
 from forwardecg.data.recipe import PROTOCOLS, REJECTIONS, Recipe
 from forwardecg.solver.simulation import simulate
 from forwardecg.tissue.sheet import Tissue, fibrotic, gap_junction, healthy
@@ -20,18 +23,12 @@ SIDES = ("left", "right", "bottom", "top")
 TURNS = 5  # activations of one cell that S1 and S2 alone cannot give: three of them by re-entry
 RECENT = 150.0  # ms before the end in which a sustained re-entry must still activate cells
 
+_gate = Lock()
+_inside: list[threadpool_limits] = []  # the one limit of this process, once for each thread that simulates
+
 
 class Draw(NamedTuple):
-    """A drawn tissue: its stimuli and their kind, the healthy D0 (mm^2/ms) it came from, its share of fibrotic cells.
-
-    Parameters
-    ----------
-    tissue : sheet
-    stimuli : where it starts
-    stimulus : their kind, one of `recipe.STIMULI`
-    D0 : mm^2/ms, of the healthy sheet it came from
-    fibrosis_density : share of fibrotic cells
-    """
+    """A drawn tissue: its stimuli and their kind, the healthy D0 (mm^2/ms) it came from, its share of fibrotic cells."""
 
     tissue: Tissue
     stimuli: list[Stimulus]
@@ -41,32 +38,29 @@ class Draw(NamedTuple):
 
 
 def draw_tissue(recipe: Recipe, sim: int, attempt: int = 0) -> Draw:
-    """Tissue number ``sim`` of the recipe and its stimuli; ``attempt`` counts redraws.
+    """Tissue number ``sim`` of the recipe and its stimuli, the same for the same arguments.
 
-    Parameters
-    ----------
-    recipe : says how
-    sim : number of the tissue
-    attempt : 0 at first, then counts redraws
+    Args:
+        recipe: says how.
+        sim: number of the tissue.
+        attempt: 0 at first, then counts redraws.
 
-    Returns
-    -------
-    draw : `Draw`, the same for the same arguments
+    Returns:
+        tissue, stimuli and their kind, the healthy D0 (mm^2/ms) it came from, and its share of fibrotic cells.
 
-    Examples
-    --------
-    >>> draw = draw_tissue(Recipe(n_sim=5, n_cells=40), sim=2)
-    >>> draw.tissue.condition, draw.tissue.D.shape, draw.stimulus in ("edge", "corner", "focal")
-    ('fibrotic', (40, 40), True)
+    Examples:
+        >>> draw = draw_tissue(Recipe(n_sim=5, n_cells=40), sim=2)
+        >>> draw.tissue.condition, draw.tissue.D.shape, draw.stimulus in ("edge", "corner", "focal")
+        ('fibrotic', (40, 40), True)
     """
     rng = np.random.default_rng([recipe.seed, sim, attempt])
     D0 = rng.uniform(recipe.D0_low, recipe.D0_high)
     tissue = healthy(recipe.shape, recipe.dx, D0, seed=sim)
     condition = recipe.conditions[sim % len(recipe.conditions)]
     if condition in ("gap_junction", "combined"):
-        tissue = gap_junction(tissue, rng)
+        tissue = gap_junction(tissue, seed=rng)
     if condition in ("fibrotic", "combined"):
-        tissue = replace(fibrotic(tissue, rng, dense=recipe.fibrosis == "dense"), condition=condition)
+        tissue = replace(fibrotic(tissue, seed=rng, dense=recipe.fibrosis == "dense"), condition=condition)
     density = tissue.fibrosis_density
     if recipe.fibrosis == "partial":  # all cells conduct, the fibrotic ones badly
         D = np.where(tissue.conductive, tissue.D, tissue.D * rng.uniform(0.05, 0.3))
@@ -80,25 +74,25 @@ def _draw_stimuli(kind: str, tissue: Tissue, rng: np.random.Generator) -> list[S
     shape, dx = tissue.D.shape, tissue.dx
     length = shape[0] * dx
     if kind == "edge":  # a part of it: from the whole edge healthy waves would differ in D0 alone
-        side, strip = str(rng.choice(SIDES)), edge_stimulus(shape, dx, "left")
+        side, strip = str(rng.choice(SIDES)), edge_stimulus(tissue, "left")
         along = (np.arange(shape[0]) + 0.5) / shape[0]
         strip = strip.mask & (along > rng.uniform(0, 0.35))[:, None] & (along < rng.uniform(0.65, 1))[:, None]
         return [Stimulus(mask=_beside(strip, side))]
     if kind == "corner":  # near it, on the rim
-        disc = focal_stimulus(shape, dx, 0.0, rng.uniform(0, 0.2 * length), radius=8.0).mask
+        disc = focal_stimulus(tissue, 0.0, rng.uniform(0, 0.2 * length), radius=8.0).mask
         disc = disc[::-1] if rng.random() < 0.5 else disc
         return [Stimulus(mask=_beside(disc, str(rng.choice(SIDES))))]
     if kind == "s1_s2":
         return _draw_s1_s2(tissue, rng)
     x, y = rng.uniform(0.1 * length, 0.9 * length, 2)
-    first = focal_stimulus(shape, dx, x, y, radius=5.0)
+    first = focal_stimulus(tissue, x, y, radius=5.0)
     if kind == "focal":
         return [first]
     far = np.array([x, y])  # the second site is not reached by the first wave before it fires
     while np.hypot(*(far - (x, y))) < 0.3 * length:
         far = rng.uniform(0.1 * length, 0.9 * length, 2)
     start = float(np.round(rng.uniform(0, 0.2 * length)))  # ms, a front needs more than 1 ms per mm
-    return [first, focal_stimulus(shape, dx, *far, radius=5.0, start=start)]  # type: ignore[misc]
+    return [first, focal_stimulus(tissue, *far, radius=5.0, start=start)]  # type: ignore[misc]
 
 
 def _beside(mask: np.ndarray, side: str) -> np.ndarray:
@@ -119,85 +113,77 @@ def _draw_s1_s2(tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
     velocity = 0.65 * np.sqrt(np.median(tissue.D[tissue.conductive]) / 0.1)
     tail = 105.0 + rng.uniform(0.2, 0.9) * depth * dx / velocity
     s2 = Stimulus(mask=turned, start=float(np.round(tail)))
-    return [edge_stimulus(shape, dx, side), s2]
+    return [edge_stimulus(tissue, side), s2]
 
 
-def sustained(V_m: xr.DataArray) -> bool:
-    """Whether re-entry lasts to the end: a pixel activated `TURNS` times or more, and some in the last `RECENT` ms.
+def is_sustained(V_m: xr.DataArray) -> bool:
+    """Whether re-entry lasts to the end of V_m (time, y_map, x_map): some pixel activated `TURNS` times, some one recently.
 
-    Without re-entry S1 and S2 activate every cell twice at most. V_m (time, y_map, x_map) in mV.
-
-    Parameters
-    ----------
-    V_m : (time, y_map, x_map), mV, with a coordinate time in ms
-
-    Returns
-    -------
-    lasts : True or False
-
-    Examples
-    --------
-    >>> t = np.arange(0.0, 900.0, 10.0)
-    >>> V_m = -85 + 100 * (np.sin(2 * np.pi * t / 150) > 0)[:, None, None] * np.ones((1, 2, 2))
-    >>> sustained(xr.DataArray(V_m, dims=("time", "y_map", "x_map"), coords={"time": t}))
-    True
+    Without re-entry S1 and S2 activate every cell twice at most.
     """
-    above = V_m.values > -35.0  # u = 1/2
+    above = V_m.values > V_THRESHOLD
     upward = above[1:] & ~above[:-1]
     recent = V_m.time.values[1:] > float(V_m.time[-1]) - RECENT
     return bool(upward.sum(0).max() >= TURNS and upward[recent].any())
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for the matrix products of this process, until the last of the threads in here has left it.
+
+    More would add in another order. Were the limit every thread's own, the first to leave would lift it for the others.
+    """
+    with _gate:
+        _inside.append(_inside[0] if _inside else threadpool_limits(1))
+    try:
+        yield
+    finally:
+        with _gate:
+            limit = _inside.pop()
+            if not _inside:
+                limit.restore_original_limits()
+
+
 def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
     """Simulate tissue ``sim``, redrawn until at least ``min_activated`` of its conductive cells are activated.
 
-    The run itself ends as soon as the sheet is at rest (`solver.AT_REST`); rest and a potential of zero are filled in
-    from
-    there on, to the end of the recipe's time axis.
+    The run ends as soon as the sheet is at rest (`simulation.AT_REST`); from there on rest and a potential of zero are filled in.
 
-    Parameters
-    ----------
-    recipe : says how
-    sim : number of the tissue
+    Args:
+        recipe: says how.
+        sim: number of the tissue.
 
-    Returns
-    -------
-    ds : as from `solver.simulate`; its attributes say what was drawn and rejected, and in ms the last activation and
-        recovery of the first beat, its median duration and the time of rest
+    Returns:
+        As from `simulate`; its attributes say what was drawn and rejected, and in ms the last activation and recovery of the
+        first beat, its median duration and the time of rest.
 
-    Raises
-    ------
-    ValueError
-        What `solver.simulate` refuses.
-    RuntimeError
-        None of ``max_draws`` draws was kept.
-    FloatingPointError
-        The solution left the finite numbers.
+    Raises:
+        ValueError: What `simulate` refuses.
+        RuntimeError: None of ``max_draws`` draws was kept.
+        FloatingPointError: The solution left the finite numbers.
 
-    Examples
-    --------
-    >>> recipe = Recipe(n_sim=1, n_cells=40, t_end=100.0, bank=False)
-    >>> ds = simulate_one(recipe, sim=0)
-    >>> ds.attrs["condition"], dict(ds.V_m.sizes), ds.attrs["activated"] > 0.5
-    ('healthy', {'time': 21, 'y_map': 10, 'x_map': 10}, True)
+    Examples:
+        >>> ds = simulate_one(Recipe(n_sim=1, n_cells=40, t_end=100.0, bank=False), sim=0)
+        >>> ds.attrs["condition"], dict(ds.V_m.sizes), ds.attrs["activated"] > 0.5
+        ('healthy', {'time': 21, 'y_map': 10, 'x_map': 10}, True)
     """
     rejected = dict.fromkeys(REJECTIONS, 0)
     for attempt in range(recipe.max_draws):
         draw = draw_tissue(recipe, sim, attempt)
-        conducting = draw.tissue.conducting
-        if not all((stimulus.mask & conducting).any() for stimulus in draw.stimuli):
+        live = draw.tissue.live
+        if not all((stimulus.mask & live).any() for stimulus in draw.stimuli):
             rejected["site"] += 1
             continue
-        with threadpool_limits(1):
+        with one_thread():
             ds = simulate(
                 draw.tissue, draw.stimuli, t_end=recipe.t_end, electrodes=recipe.electrodes, pool=recipe.pool,
-                frame_interval=recipe.frame_interval, ecg_interval=recipe.ecg_interval, fk=recipe.fk, dt=recipe.dt,
+                frame_interval=recipe.frame_interval, ecg_interval=recipe.ecg_interval, cell=recipe.cell, dt=recipe.dt,
                 stop_at_rest=True,
             )  # fmt: skip
-        activated = float(np.isfinite(ds.lat.values[conducting]).mean())
+        activated = float(np.isfinite(ds.lat.values[live]).mean())
         if activated < recipe.min_activated:
             rejected["activation"] += 1
-        elif recipe.protocol == "reentry" and not (_ran_out(ds, recipe) and sustained(ds.V_m)):
+        elif recipe.protocol == "reentry" and not (_ran_out(ds, recipe) and is_sustained(ds.V_m)):
             rejected["reentry"] += 1
         else:
             break

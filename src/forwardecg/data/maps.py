@@ -6,17 +6,22 @@ What comes in is checked once, here. No unit and no order of axes is guessed: it
 import json
 import os
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional as F
+from zarr.storage import ZipStore
 
-from forwardecg import paths
 from forwardecg.contract import CONTRACT, V_REST, V_SPAN, V_THRESHOLD, as_variable
-from forwardecg.data.sources import Source, opened
+from forwardecg.paths import SMALL
 
+Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
+
+SMALL_SET = SMALL / "tissues.zarr.zip"
 MAP_DIMS = CONTRACT["V_m"][0]
 AXES = {"time": "time", "t": "time", "y": "y_map", "y_map": "y_map", "x": "x_map", "x_map": "x_map"}
 TO_MV = {"mV": (1.0, 0.0), "V": (1000.0, 0.0), "u": (V_SPAN, V_REST), "1": (V_SPAN, V_REST)}  # factor, offset
@@ -24,7 +29,7 @@ LOWEST, REST, HIGHEST = (
     -200.0,
     -50.0,
     200.0,
-)  # mV: the minimum of maps lies between the first two, the maximum below 200
+)  # mV: the minimum of maps is in the first range, the maximum below the last
 STEPS = {  # argument: unit, sane range, attribute of the same meaning, coordinates that show it, their units
     "dx": ("mm", 0.05, 20.0, "dx_map", ("y_map", "x_map"), {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3}),
     "dt": ("ms", 0.05, 50.0, "frame_interval", ("time",), {"ms": 1.0, "s": 1000.0, "us": 1e-3}),
@@ -32,39 +37,34 @@ STEPS = {  # argument: unit, sane range, attribute of the same meaning, coordina
 # V_m in exported files, in steps of 0.01 mV; the halves of the store have steps of up to 0.05 mV
 PACKED = {"dtype": "int16", "scale_factor": np.float32(0.01), "_FillValue": np.int16(-32768)}
 MOST_LOST = 0.2  # share of the pixels
-SMALL = "tissues.zarr.zip"
 
 
 def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> None:
     """Write one tissue as NetCDF 3 (CF), readable without this package; `import_maps` gives it back.
 
-    V_m is packed into 16 bits in steps of 0.01 mV, all else is exact. What a data set has as columns becomes attributes, as
-    it is for a tissue just simulated.
+    V_m is packed into 16 bits in steps of 0.01 mV, all else is exact; what a data set has as columns becomes attributes.
 
-    Parameters
-    ----------
-    ds : one tissue, of `simulate` or `import_maps`; or a data set
-    path : file, overwritten
-    sim : place of the tissue in a data set
+    Args:
+        ds: one tissue, of `simulate` or `import_maps`; or a data set.
+        path: file, overwritten.
+        sim: place of the tissue in a data set.
 
-    Raises
-    ------
-    ValueError
-        ``sim`` missing, without use or out of range; or what `import_maps` refuses.
+    Raises:
+        ValueError: ``sim`` missing, without use or out of range; or what `import_maps` refuses.
 
-    Examples
-    --------
-    >>> export_tissue(load_small(), "tissue.nc", sim=2)
-    >>> import_maps("tissue.nc").attrs["condition"]
-    'fibrotic'
+    Examples:
+        >>> export_tissue(load_small(), "tissue.nc", sim=2)
+        >>> import_maps("tissue.nc").attrs["condition"]
+        'fibrotic'
     """
     n_sim = ds.sizes.get("sim", 0)
     if sim not in (range(n_sim) if "sim" in ds.dims else [None]):
         raise ValueError(f"sim: expected {f'a place in 0 .. {n_sim - 1}' if n_sim else 'None'}, got {sim}")
     tissue = ds if sim is None else ds.isel(sim=sim)
     columns = {str(name): value.item() for name, value in tissue.variables.items() if value.ndim == 0}  # type: ignore[attr-defined]
-    attributes = _sizes(tissue) | tissue.attrs | columns
-    tissue = import_maps(tissue.drop_vars(columns).assign_attrs(attributes)).drop_encoding()
+    recipe = json.loads(tissue.attrs.get("recipe", "{}"))  # of a data set: it knows the sides of cells and pixels, mm
+    sizes = {"dx": recipe["dx"], "dx_map": recipe["dx"] * recipe["pool"]} if recipe else {}
+    tissue = import_maps(tissue.drop_vars(columns).assign_attrs(sizes | tissue.attrs | columns)).drop_encoding()
     part = Path(f"{path}.part")
     try:
         tissue.assign_attrs(Conventions="CF-1.10").to_netcdf(part, engine="scipy", encoding={"V_m": PACKED})
@@ -79,37 +79,31 @@ def import_maps(
 ) -> xr.Dataset:  # fmt: skip
     """One's own maps in the data contract: V_m (time, y_map, x_map) in mV, its times in ms, and ``dx_map``.
 
-    Parameters
-    ----------
-    source : file (.nc, .npy, .npz, zipped Zarr), folder (Zarr), array, xr.DataArray or xr.Dataset
-    dx : mm, side of a pixel; not needed where y and x are coordinates with a unit, or an attribute ``dx_map`` says it
-    dt : ms between frames; not needed where time is a coordinate with a unit, or an attribute ``frame_interval`` says it
-    unit : mV, V, or u (0 at rest, 1 at the peak: -85 .. 15 mV); not needed where the maps have the attribute ``units``
-    variable : name of the maps; needed where several could be meant and none is called V_m
-    dims : the words time, y, x in the order of the axes; needed where the axes are named otherwise. Axes without names
-        are time, y, x.
-    fill : pixels in which any value is missing (NaN) take the mean of their neighbors, if no more than `MOST_LOST` of all;
-        False: they are an error
+    Args:
+        source: file (.nc, .npy, .npz, zipped Zarr), folder (Zarr), array (time, y, x), xr.DataArray or xr.Dataset.
+        dx: mm, side of a pixel; not needed where y and x are coordinates with a unit, or an attribute ``dx_map`` says it.
+        dt: ms between frames; not needed where time is a coordinate with a unit, or an attribute ``frame_interval`` says it.
+        unit: mV, V, or u (0 at rest, 1 at the peak: -85 .. 15 mV); not needed where the maps have the attribute ``units``.
+        variable: name of the maps; needed where several could be meant and none is called V_m.
+        dims: the words time, y, x in the order of the axes; needed where the axes are named otherwise.
+        fill: pixels in which any value is missing (NaN) take the mean of their neighbors, if no more than `MOST_LOST` of
+            all; False: they are an error.
 
-    Returns
-    -------
-    V_m, and what else the source has under names of the contract: D, conductive, electrodes and so on. A D on the pixels
-    of the maps comes back on the grid (y, x) with dx = dx_map.
+    Returns:
+        V_m, and what else the source has under names of the contract: D, conductive, electrodes and so on. A D on the
+        pixels of the maps comes back on the grid (y, x) with dx = dx_map.
 
-    Raises
-    ------
-    ValueError
-        Anything missing, contradictory, not finite, or not plausible in its unit.
+    Raises:
+        ValueError: Anything missing, contradictory, not finite, or not plausible in its unit.
 
-    Examples
-    --------
-    >>> u = np.zeros((3, 8, 8))  # time, y, x
-    >>> u[1:, :, :4] = 1.0
-    >>> ds = import_maps(u, dx=2.0, dt=5.0, unit="u")
-    >>> ds.V_m.values[1, 0, [0, 7]].tolist(), ds.time.values.tolist(), ds.attrs
-    ([15.0, -85.0], [0.0, 5.0, 10.0], {'dx_map': 2.0})
+    Examples:
+        >>> u = np.zeros((3, 8, 8))  # time, y, x
+        >>> u[1:, :, :4] = 1.0
+        >>> ds = import_maps(u, dx=2.0, dt=5.0, unit="u")
+        >>> ds.V_m.values[1, 0, [0, 7]].tolist(), ds.time.values.tolist(), ds.attrs
+        ([15.0, -85.0], [0.0, 5.0, 10.0], {'dx_map': 2.0})
     """
-    ds = opened(source)
+    ds = _open(source)
     name = _chosen(ds, variable)
     V_m, given = ds[name], ds.attrs | ds[name].attrs
     if V_m.dtype.kind not in "fiu" or V_m.ndim != 3:
@@ -124,7 +118,7 @@ def import_maps(
     V_m = V_m.rename(dict(zip(V_m.dims, axes, strict=True))).transpose(*MAP_DIMS)
     if "time" not in V_m.coords and "time" in ds.variables and ds["time"].ndim == 1:
         V_m["time"] = ("time", ds["time"].values, ds["time"].attrs)  # of an .npz, or of an axis of another name
-    values = _filled(name, V_m.values) if fill else V_m.values
+    values = _fill(name, V_m.values) if fill else V_m.values
     mv = _millivolts(name, values, unit, given.get("units"))
     step = {argument: _step(argument, value, V_m, given) for argument, value in (("dx", dx), ("dt", dt))}
     time = step["dt"] * np.arange(len(V_m))
@@ -138,35 +132,69 @@ def import_maps(
 
 
 def load_small() -> xr.Dataset:
-    """The four tissues of the repository's data/small, one of each condition, as a data set with a dim sim.
+    """The four tissues that come with the package, one of each condition.
 
-    Returns
-    -------
-    ds : V_m, lat, phi_e, D, conductive and what was drawn, with a leading dim ``sim``
+    Returns:
+        V_m, lat, phi_e, D, conductive and what was drawn, with a leading dim ``sim``.
 
-    Raises
-    ------
-    FileNotFoundError
-        The package was installed without the repository.
-
-    Examples
-    --------
-    >>> load_small().condition.values.tolist()
-    ['healthy', 'gap_junction', 'fibrotic', 'combined']
+    Examples:
+        >>> load_small().condition.values.tolist()
+        ['healthy', 'gap_junction', 'fibrotic', 'combined']
     """
-    path = (paths.ROOT / "data" if paths.ROOT else paths.DATA) / "small" / SMALL
-    if not path.is_file():
-        raise FileNotFoundError(f"{SMALL}: expected in data/small of the repository, which the package alone lacks")
-    ds = opened(path)
+    ds = _open(SMALL_SET)
     for name in [name for name in ds.variables if "flag_meanings" in ds[name].attrs]:
         ds[name] = ds[name].dims, np.array(ds[name].attrs["flag_meanings"].split())[ds[name].values]
     return ds
 
 
-def _sizes(ds: xr.Dataset) -> dict[str, float]:
-    """Sides of cells and pixels (mm) of a data set, which its recipe knows."""
-    recipe = json.loads(ds.attrs.get("recipe", "{}"))
-    return {"dx": recipe["dx"], "dx_map": recipe["dx"] * recipe["pool"]} if recipe else {}
+def _open(source: Source) -> xr.Dataset:
+    """Whatever holds the maps as a data set, with the names and units of the source; ValueError if it cannot be read."""
+    if isinstance(source, xr.Dataset | xr.DataArray):
+        return source if isinstance(source, xr.Dataset) else source.to_dataset(name=source.name or "V_m")
+    if not isinstance(source, str | os.PathLike):
+        return _unnamed({"V_m": np.asarray(source)})
+    path = Path(source)
+    read = READERS.get("folder" if path.is_dir() else path.suffix.lower())
+    if not path.exists() or read is None:
+        wanted = f"a file ending in {', '.join(READERS)}" if path.exists() else "a file or folder that is there"
+        raise ValueError(f"source: expected {wanted}, got {path.name}")
+    try:
+        return read(path)
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile) as error:
+        raise ValueError(f"source: expected a readable file, got {path.name}: {error}") from None
+
+
+def _unnamed(arrays: dict[str, np.ndarray]) -> xr.Dataset:
+    """Arrays as variables; their axes are called name/time, name/y, name/x, for several may differ in size."""
+    axes = {name: ("time", "y", "x") if values.ndim == 3 else range(values.ndim) for name, values in arrays.items()}
+    return xr.Dataset({name: ([f"{name}/{axis}" for axis in axes[name]], values) for name, values in arrays.items()})
+
+
+def _read_npz(path: Path) -> xr.Dataset:
+    """Single numbers and words are attributes; names of the contract have its dims and units, but V_m its own unit."""
+    with np.load(path, allow_pickle=False) as file:
+        entries = {name: file[name] for name in file.files}
+    attributes = {name: entries.pop(name).item() for name in [*entries] if entries[name].ndim == 0}
+    known = {name: as_variable(name, entries.pop(name)) for name in CONTRACT if name in entries and name != "V_m"}
+    return _unnamed(entries).assign(known).assign_attrs(attributes)
+
+
+def _read_zarr(path: Path) -> xr.Dataset:
+    if path.is_dir():
+        return xr.open_zarr(path, chunks=None, consolidated=False, decode_times=False)
+    store = ZipStore(path, mode="r")  # no `with`: a store that could not be opened cannot be closed
+    ds = xr.open_zarr(store, chunks=None, consolidated=False, decode_times=False).load()
+    store.close()
+    return ds
+
+
+READERS = {  # times stay the numbers that they are
+    ".nc": lambda path: xr.load_dataset(path, decode_times=False),
+    ".npy": lambda path: _unnamed({"V_m": np.load(path, allow_pickle=False)}),
+    ".npz": _read_npz,
+    ".zip": _read_zarr,
+    "folder": _read_zarr,
+}
 
 
 def _millivolts(name: str, values: np.ndarray, unit: str | None, own: str | None) -> np.ndarray:
@@ -189,16 +217,15 @@ def _millivolts(name: str, values: np.ndarray, unit: str | None, own: str | None
             f"{name}: expected a wave that rises from rest near {V_REST:g} mV above {V_THRESHOLD:g} mV, "
             f"got values from {low:.4g} to {high:.4g} in {words[0]}, plausible in {fitting[0] if fitting else 'no unit'}"
         )
-    factor, offset = TO_MV[words[0]]
-    return factor * values + offset
+    return TO_MV[words[0]][0] * values + TO_MV[words[0]][1]
 
 
-def _filled(name: str, values: np.ndarray) -> np.ndarray:
+def _fill(name: str, values: np.ndarray) -> np.ndarray:
     """Values (time, y, x) with lost pixels replaced by the mean of their neighbors."""
     lost = ~np.isfinite(values).all(0)
     if lost.mean() > MOST_LOST:
         raise ValueError(f"{name}: expected at most {MOST_LOST:.0%} of the pixels to be lost, got {lost.mean():.0%}")
-    return filled(torch.from_numpy(values.astype(np.float32)), torch.from_numpy(lost)).numpy()
+    return fill_lost(torch.from_numpy(values.astype(np.float32)), torch.from_numpy(lost)).numpy()
 
 
 def _step(argument: str, value: float | None, V_m: xr.DataArray, given: dict) -> float:
@@ -230,11 +257,8 @@ def _spacing(coordinate: xr.DataArray, argument: str) -> float | None:
 def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
     """Another variable of the source, if it fits the contract and the maps."""
     dims, units, _ = CONTRACT[name]
-    spacing = {
-        AXES[dim][0]: _spacing(values[dim], "dx")  # type: ignore[index]
-        for dim in values.dims
-        if dim in values.coords and AXES.get(dim) in MAP_DIMS[1:]  # type: ignore[call-overload]
-    }
+    along = [dim for dim in values.dims if dim in values.coords and AXES.get(str(dim)) in MAP_DIMS[1:]]
+    spacing = {AXES[str(dim)][0]: _spacing(values[dim], "dx") for dim in along}
     values = values.drop_vars([label for label in values.coords if label not in ("lead", "xyz", "time_ecg")])
     if values.dims == MAP_DIMS[1:] and dims == ("y", "x"):
         values = values.rename(y_map="y", x_map="x")
@@ -263,24 +287,8 @@ def _chosen(ds: xr.Dataset, variable: str | None) -> str:
     return chosen[0]  # type: ignore[return-value]
 
 
-def filled(u: Tensor, lost: Tensor) -> Tensor:
-    """Maps (time, y, x) with the pixels ``lost`` (y, x) replaced by the mean of their neighbors, from their rim inward.
-
-    Parameters
-    ----------
-    u : (time, y, x)
-    lost : (y, x) bool, not everywhere true
-
-    Returns
-    -------
-    u : (time, y, x)
-
-    Examples
-    --------
-    >>> u = torch.tensor([[[1.0, torch.nan, 3.0]]])
-    >>> filled(u, u[0].isnan()).tolist()
-    [[[1.0, 2.0, 3.0]]]
-    """
+def fill_lost(u: Tensor, lost: Tensor) -> Tensor:
+    """Maps (time, y, x) with the pixels ``lost`` (y, x), not all, as the mean of their neighbors, from their rim inward."""
     u, known = torch.where(lost, 0.0, u), (~lost).to(u.dtype)
     while not known.all():
         total, weight = (9 * F.avg_pool2d(z[:, None], 3, 1, 1)[:, 0] for z in (u, known[None]))

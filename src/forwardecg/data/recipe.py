@@ -11,6 +11,7 @@ import numpy as np
 
 from forwardecg.ecg.electrodes import Electrodes, bank_electrodes, center_electrode
 from forwardecg.tissue.cell import FK_CAF, FKParams
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import CONDITIONS
 
 CONDITION_CYCLE = (
@@ -19,7 +20,7 @@ CONDITION_CYCLE = (
     "fibrotic",
     "fibrotic",
     "combined",
-)  # the paper's 60 / 60 / 120 / 60 of 300
+)  # 60 / 60 / 120 / 60 of the paper's 300
 STIMULI = ("edge", "corner", "focal", "two_foci", "s1_s2")
 PROTOCOLS = {"single": STIMULI[:3], "two_foci": ("two_foci",), "reentry": ("s1_s2",)}
 FIBROSIS = ("usual", "dense", "partial")
@@ -28,40 +29,39 @@ REJECTIONS = ("site", "activation", "reentry")  # why a draw was not kept
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that a data set depends on besides the code: sizes in mm and ms, D in mm^2/ms.
+    """Everything that a data set depends on besides the code: lengths in mm, times in ms, D in mm^2/ms.
 
-    Parameters
-    ----------
-    n_sim : tissues; a larger set begins with the tissues of a smaller one
-    n_cells, dx : cells along the side of the sheet, and mm
-    dt : ms, time step
-    t_end : ms
-    frame_interval, ecg_interval : ms between maps, and between samples of the ECG
-    pool : cells along the side of a pixel of the maps
-    conditions : repeated in this order along the set
-    D0_low, D0_high : mm^2/ms, range of the healthy D
-    fibrosis : usual; dense, above the usual shares of its texture, or with more scars; or partial, whose cells conduct
-        at 5-30 % of D
-    protocol : single, one stimulus along part of an edge, near a corner or at a point; two_foci; or reentry, S1-S2,
-        kept if it lasts
-    z_mm : height of the electrode above the center
-    bank : add the 36 electrodes of `bank_electrodes`
-    min_activated, max_draws : a draw that activates less of its conductive cells is drawn again, ``max_draws`` times at
-        most
-    mild_density : fibrosis below which a tissue counts as mild, unless it is interstitial
-    seed : of all draws
-    fk : cell model
+    Args:
+        n_sim: tissues; a larger set begins with the tissues of a smaller one.
+        n_cells: cells along the side of the sheet.
+        dx: mm, side of a cell.
+        dt: ms, time step.
+        t_end: ms.
+        frame_interval: ms between maps.
+        ecg_interval: ms between samples of the ECG.
+        pool: cells along the side of a pixel of the maps.
+        conditions: repeated in this order along the set.
+        D0_low: mm^2/ms, least healthy D.
+        D0_high: mm^2/ms, greatest healthy D.
+        fibrosis: usual; dense, above the usual shares of its texture, or with more scars; or partial, whose cells conduct
+            at 5-30 % of D.
+        protocol: single, one stimulus along part of an edge, near a corner or at a point; two_foci; or reentry, S1-S2, kept
+            if it lasts.
+        z_mm: height of the electrode above the center.
+        bank: add the 36 electrodes of `bank_electrodes`.
+        min_activated: a draw that activates a smaller share of its conductive cells is drawn again.
+        max_draws: draws of one tissue, at most.
+        mild_density: fibrosis below which a tissue counts as mild, unless it is interstitial.
+        seed: of all draws.
+        cell: cell model.
 
-    Raises
-    ------
-    ValueError
-        A field of another type, out of range or none of its words.
+    Raises:
+        ValueError: A field of another type, out of range or none of its words.
 
-    Examples
-    --------
-    >>> recipe = Recipe(n_sim=10, t_end=600.0)
-    >>> recipe.shape, len(recipe.electrodes.names)
-    ((400, 400), 37)
+    Examples:
+        >>> recipe = Recipe(n_sim=10, t_end=600.0)
+        >>> recipe.shape, len(recipe.electrodes.names)
+        ((400, 400), 37)
     """
 
     n_sim: int
@@ -83,7 +83,7 @@ class Recipe:
     max_draws: int = 20
     mild_density: float = 0.2
     seed: int = 0
-    fk: FKParams = FK_CAF
+    cell: FKParams = FK_CAF
 
     def __post_init__(self) -> None:
         for name in ("n_sim", "n_cells", "pool", "max_draws", "seed"):
@@ -112,54 +112,41 @@ class Recipe:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Cells (y, x) of the sheet.
-
-        Examples
-        --------
-        >>> Recipe(n_sim=1, n_cells=40).shape
-        (40, 40)
-        """
+        """Cells (y, x) of the sheet."""
         return self.n_cells, self.n_cells
 
     @property
-    def electrodes(self) -> Electrodes:
-        """Where phi_e is taken: above the center, and at the places of the bank.
+    def grid(self) -> Grid:
+        """The cells of the sheet."""
+        return Grid(self.shape, self.dx)
 
-        Examples
-        --------
-        >>> Recipe(n_sim=1, bank=False).electrodes.positions.tolist()
-        [[100.0, 100.0, 40.0]]
-        """
+    @property
+    def electrodes(self) -> Electrodes:
+        """Where phi_e is taken: above the center, and at the places of the bank."""
         place = bank_electrodes if self.bank else center_electrode
-        return place(self.shape, self.dx, self.z_mm)
+        return place(self.grid, self.z_mm)
 
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe that `write_recipe` wrote.
 
-    Parameters
-    ----------
-    path : json file
+    Args:
+        path: json file.
 
-    Returns
-    -------
-    recipe : equal to the one that was written
+    Returns:
+        A recipe equal to the one that was written.
 
-    Raises
-    ------
-    ValueError
-        A field is missing or unknown, or no json.
+    Raises:
+        ValueError: A field is missing or unknown, or no json.
 
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> write_recipe(Recipe(n_sim=2), Path("recipe.json"))
-    >>> read_recipe(Path("recipe.json")) == Recipe(n_sim=2)
-    True
+    Examples:
+        >>> write_recipe(Recipe(n_sim=2), Path("recipe.json"))
+        >>> read_recipe(Path("recipe.json")) == Recipe(n_sim=2)
+        True
     """
     try:
         entries = json.loads(path.read_text())
-        return Recipe(**entries | {"fk": FKParams(**entries["fk"])})
+        return Recipe(**entries | {"cell": FKParams(**entries["cell"])})
     except (TypeError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path.name}: expected a recipe with the fields of Recipe: {error}") from None
 
@@ -167,16 +154,13 @@ def read_recipe(path: Path) -> Recipe:
 def write_recipe(recipe: Recipe, path: Path) -> None:
     """Write the recipe as json: all that is needed to simulate the same tissues again.
 
-    Parameters
-    ----------
-    recipe : to write
-    path : json file, overwritten
+    Args:
+        recipe: to write.
+        path: json file, overwritten.
 
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> write_recipe(Recipe(n_sim=2), Path("recipe.json"))
-    >>> Path("recipe.json").read_text().splitlines()[1]
-    ' "n_sim": 2,'
+    Examples:
+        >>> write_recipe(Recipe(n_sim=2), Path("recipe.json"))
+        >>> Path("recipe.json").read_text().splitlines()[1]
+        ' "n_sim": 2,'
     """
     path.write_text(json.dumps(asdict(recipe), indent=1) + "\n")

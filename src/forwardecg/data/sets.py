@@ -6,22 +6,18 @@ from types import MappingProxyType
 from typing import Any
 
 from forwardecg.data.recipe import CONDITION_CYCLE, Recipe
-from forwardecg.data.store import load_or_simulate as load_or_simulate  # where users look for it
 from forwardecg.tissue.cell import FK_CAF, FK_MBR, FK_MLR1
 
+EXTRA = 300  # tissues for calibration and for testing, at most
 LONGER, LONGEST = 13 / 9, 2.0  # of the base's t_end, for slow waves: 1300 and 1800 ms at paper scale
-
-
 FIBROTIC, UNIFORM = ("fibrotic", "combined"), ("healthy", "fibrotic")  # remodeling would bring D back into the range
-
-
-# Sets of kinds that are in no training: what differs from the base recipe, t_end as a multiple of its own.
+#: Sets of kinds that are in no training, as what differs from the base recipe, t_end as a multiple of its own.
 HELD_OUT: Mapping[str, dict[str, Any]] = MappingProxyType(
     {
         "two_foci": {"protocol": "two_foci"},
         "reentry": {"protocol": "reentry", "n_sim": 16, "t_end": 4 / 3, "max_draws": 60},
-        "unseen_cell": {"fk": FK_MLR1},
-        "unseen_cell_mbr": {"fk": FK_MBR, "t_end": LONGER},
+        "unseen_cell": {"cell": FK_MLR1},
+        "unseen_cell_mbr": {"cell": FK_MBR, "t_end": LONGER},
         "unseen_D_high": {"D0_low": 0.27, "D0_high": 0.35, "conditions": UNIFORM},
         "unseen_D_low": {"D0_low": 0.02, "D0_high": 0.03, "conditions": UNIFORM, "t_end": LONGEST},
         "partial_fibrosis": {"fibrosis": "partial", "conditions": FIBROTIC, "t_end": LONGER},
@@ -30,35 +26,27 @@ HELD_OUT: Mapping[str, dict[str, Any]] = MappingProxyType(
 )
 
 
-EXTRA = 300  # tissues for calibration and for testing, at most
-
-
 def collection(base: Recipe) -> dict[str, Recipe]:
-    """The sets beside the base one, by name: calibration and test, drawn like it, and the smaller ones of `HELD_OUT`.
+    """The sets beside the base one: calibration and test, drawn like it, and the smaller ones of `HELD_OUT`.
 
     Each has a seed of its own, 1000 (seed + 1) + 1 and on, away from the small seeds that one would train with; and no
     more tissues than ``base``. A longer ``t_end`` is rounded to the frame interval.
 
-    Parameters
-    ----------
-    base : recipe of the base set
+    Args:
+        base: recipe of the base set.
 
-    Returns
-    -------
-    recipes : by name
+    Returns:
+        Recipes by name.
 
-    Raises
-    ------
-    ValueError
-        The base already has what the held-out sets are meant to be unseen for.
+    Raises:
+        ValueError: The base already has what the held-out sets are meant to be unseen for.
 
-    Examples
-    --------
-    >>> sets = collection(Recipe(n_sim=300))
-    >>> sets["test"].seed, sets["reentry"].protocol, sets["reentry"].n_sim
-    (1002, 'reentry', 16)
+    Examples:
+        >>> sets = collection(Recipe(n_sim=300))
+        >>> sets["test"].seed, sets["reentry"].protocol, sets["reentry"].n_sim
+        (1002, 'reentry', 16)
     """
-    usual = {"fk": FK_CAF, "protocol": "single", "fibrosis": "usual", "conditions": CONDITION_CYCLE}
+    usual = {"cell": FK_CAF, "protocol": "single", "fibrosis": "usual", "conditions": CONDITION_CYCLE}
     for name, value in usual.items():
         if getattr(base, name) != value:
             raise ValueError(f"base: expected {name} = {value}, for others are held out, got {getattr(base, name)}")

@@ -1,4 +1,4 @@
-"""The named data sets, the tissues that may be in one part only, splits and folds by tissue."""
+"""Splits and folds by tissue, and the proof that no tissue, nor a mirror image of it, is in two parts."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,63 +7,37 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from forwardecg.data.store import load_or_simulate as load_or_simulate  # where users look for it
-from forwardecg.tissue.symmetry import symmetry
+from forwardecg.tissue.symmetry import apply_symmetry
 
 
-def fingerprint(D: np.ndarray, conductive: np.ndarray) -> str:
-    """A hash of a sheet, the same for its eight symmetric copies: D (y, x) in mm^2/ms, conductive (y, x) bool.
-
-    Parameters
-    ----------
-    D : (y, x), mm^2/ms
-    conductive : (y, x) bool
-
-    Returns
-    -------
-    hash : 64 hexadecimal digits
-
-    Raises
-    ------
-    ValueError
-        Shapes that are not one (y, x).
-
-    Examples
-    --------
-    >>> D = np.array([[0.1, 0.2], [0.1, 0.1]])
-    >>> fingerprint(D, D > 0) == fingerprint(D.T, D > 0) != fingerprint(2 * D, D > 0)
-    True
-    """
+def sheet_hash(D: np.ndarray, conductive: np.ndarray) -> str:
+    """A hash of a sheet, the same for its eight symmetric copies: D (y, x) in mm^2/ms, conductive (y, x) bool."""
     if np.ndim(D) != 2 or np.shape(D) != np.shape(conductive):
         raise ValueError(f"D, conductive: expected one shape (y, x), got {np.shape(D)} and {np.shape(conductive)}")
     sheet = torch.from_numpy(np.where(conductive, D, 0).astype(np.float32))  # as it is stored
-    images = [symmetry(sheet, n) for n in range(8)]
+    images = [apply_symmetry(sheet, n) for n in range(8)]
     return min(hashlib.sha256(str(image.shape).encode() + image.numpy().tobytes()).hexdigest() for image in images)
 
 
-def check_disjoint(fingerprints: Mapping[str, Sequence[str]]) -> None:
+def check_disjoint(hashes: Mapping[str, Sequence[str]]) -> None:
     """Raise ValueError if a tissue, or a symmetric copy of it, is in two parts.
 
-    Parameters
-    ----------
-    fingerprints : name of a part -> `fingerprint` of its tissue 0, 1, ...
+    Args:
+        hashes: name of a part -> `sheet_hash` of its tissue 0, 1, ...
 
-    Raises
-    ------
-    ValueError
-        A fingerprint is in two parts.
+    Raises:
+        ValueError: A hash is in two parts.
 
-    Examples
-    --------
-    >>> check_disjoint({"train": ["a", "b", "b"], "test": ["c"]})
+    Examples:
+        >>> check_disjoint({"train": ["a", "b", "b"], "test": ["c"]})
     """
     seen: dict[str, tuple[str, int]] = {}
-    for part, prints in fingerprints.items():
-        for n, one in enumerate(prints):
+    for part, sheets in hashes.items():
+        for n, one in enumerate(sheets):
             other, m = seen.setdefault(one, (part, n))
             if other != part:
                 raise ValueError(
-                    f"fingerprints: expected every tissue in one part only, got tissue {m} of {other!r} again, "
+                    f"hashes: expected every tissue in one part only, got tissue {m} of {other!r} again, "
                     f"as tissue {n} of {part!r}"
                 )
 
@@ -71,27 +45,22 @@ def check_disjoint(fingerprints: Mapping[str, Sequence[str]]) -> None:
 def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val: float = 0.1) -> dict[str, np.ndarray]:
     """Indices of train, val and test tissues, drawn within each condition so that all of them are in every part.
 
-    Parameters
-    ----------
-    condition : (n,), one name per tissue
-    seed : of the draw
-    test, val : shares of each condition, one tissue of it at least
+    Args:
+        condition: (n,), one name per tissue.
+        seed: of the draw.
+        test: share of each condition, one tissue of it at least.
+        val: likewise.
 
-    Returns
-    -------
-    parts : sorted indices by the names train, val and test
+    Returns:
+        Sorted indices by the names train, val and test.
 
-    Raises
-    ------
-    ValueError
-        A condition has too few tissues to be in every part; no names; shares below 0, or that leave nothing to train
-        on.
+    Raises:
+        ValueError: Too few tissues of a condition to be in every part; no names; shares that leave nothing to train on.
 
-    Examples
-    --------
-    >>> parts = split_by_tissue(["healthy"] * 10 + ["fibrotic"] * 20)
-    >>> {name: len(indices) for name, indices in parts.items()}
-    {'train': 24, 'val': 3, 'test': 3}
+    Examples:
+        >>> parts = split_by_tissue(["healthy"] * 10 + ["fibrotic"] * 20)
+        >>> {name: len(indices) for name, indices in parts.items()}
+        {'train': 24, 'val': 3, 'test': 3}
     """
     rng, condition = np.random.default_rng(seed), np.asarray(condition)
     parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
@@ -113,31 +82,25 @@ def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val:
 
 
 def folds_by_tissue(condition: ArrayLike, seed: int = 0, n_folds: int = 5) -> list[dict[str, np.ndarray]]:
-    """Train, val and test indices of each fold of a cross-validation: every tissue is tested once, conditions in proportion.
+    """Train, val and test indices of each fold: every tissue is tested once, conditions in proportion.
 
     Fold k tests the k-th part of each condition, and validates on every second tissue of the next part.
 
-    Parameters
-    ----------
-    condition : (n,), one name per tissue
-    seed : of the draw
-    n_folds : how many
+    Args:
+        condition: (n,), one name per tissue.
+        seed: of the draw.
+        n_folds: how many, at least 3.
 
-    Returns
-    -------
-    folds : as from `split_by_tissue`, one a fold
+    Returns:
+        As from `split_by_tissue`, one a fold.
 
-    Raises
-    ------
-    ValueError
-        Fewer than 3 folds, or a condition with fewer than two tissues for each of them.
+    Raises:
+        ValueError: Fewer than 3 folds, or a condition with fewer than two tissues for each of them.
 
-    Examples
-    --------
-    >>> folds = folds_by_tissue(["healthy"] * 10 + ["fibrotic"] * 20)
-    >>> tested = np.concatenate([fold["test"] for fold in folds])
-    >>> len(folds), sorted(tested.tolist()) == list(range(30))
-    (5, True)
+    Examples:
+        >>> folds = folds_by_tissue(["healthy"] * 10 + ["fibrotic"] * 20)
+        >>> sorted(np.concatenate([fold["test"] for fold in folds]).tolist()) == list(range(30))
+        True
     """
     condition, rng = np.asarray(condition), np.random.default_rng([seed, n_folds])
     fewest = min(np.unique(condition, return_counts=True)[1], default=0)

@@ -1,8 +1,7 @@
 """The resumable Zarr store of simulated tissues, one chunk a tissue of every array, each chunk with its checksum.
 
-Its folder is named by the hash of the recipe, of the formats and of the code that simulates (a content-addressed cache):
-finished, it is opened; partial or damaged, it is resumed; absent, it is built. A tissue is finished when all of its
-chunks are there and their checksums hold, so that no stop at any moment can leave a wrong one.
+Its folder is named by the recipe and by VERSION: finished, it is opened; partial or damaged, it is resumed; absent, it is
+built. A tissue is finished when the mark that is written last is there, so that no stop at any moment can leave a wrong one.
 """
 
 import errno
@@ -20,21 +19,11 @@ import xarray as xr
 import zarr
 from filelock import Timeout
 from fsspec.core import url_to_fs
-from threadpoolctl import threadpool_limits
 from zarr.errors import BaseZarrError
 
 from forwardecg.cache import key
+from forwardecg.data import layout
 from forwardecg.data.draw import draw_tissue, simulate_one
-from forwardecg.data.integrity import intact, listing, locked, restore, sweep, unfinished
-from forwardecg.data.layout import (
-    COMPRESSION,
-    KINDS,
-    TISSUE_COLUMNS,
-    chunks,
-    opened,
-    skeleton,
-    write_tissue,
-)
 from forwardecg.data.recipe import Recipe
 from forwardecg.ecg.leadfield import distances
 from forwardecg.paths import CACHE, progress
@@ -46,34 +35,27 @@ PROGRESS_S = 10.0  # s between lines of progress
 
 
 def store_path(recipe: Recipe, folder: Path | str | None = None) -> Path | str:
-    """Where the recipe's store is in ``folder`` (see `load_or_simulate`): a path, or a URL as a string.
+    """Where the recipe's store is in a folder, see `load_or_simulate`.
 
-    Parameters
-    ----------
-    recipe : of the data set
-    folder : where stores are kept; None: the cache of this package
+    Args:
+        recipe: of the data set.
+        folder: where stores are kept; None: the cache of this package.
 
-    Returns
-    -------
-    place : a path, or a URL as a string
+    Returns:
+        A path, or a URL as a string.
 
-    Raises
-    ------
-    ValueError
-        recipe is no `Recipe`.
+    Raises:
+        ValueError: ``recipe`` is no `Recipe`.
 
-    Examples
-    --------
-    >>> store_path(Recipe(n_sim=4), "data").suffix
-    '.zarr'
-    >>> store_path(Recipe(n_sim=4), "s3://bucket/sets").startswith("s3://bucket/sets/")
-    True
+    Examples:
+        >>> store_path(Recipe(n_sim=4), "data").suffix
+        '.zarr'
     """
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe: expected a Recipe, got {type(recipe).__name__}")
     values = asdict(recipe)
     values |= {field.name: float(values[field.name]) for field in fields(recipe) if field.type is float}  # 60 is 60.0
-    name = f"{key('tissues', VERSION, values, KINDS, TISSUE_COLUMNS, COMPRESSION)}.zarr"
+    name = f"{key('tissues', VERSION, values, layout.KINDS, layout.TISSUE_COLUMNS, layout.COMPRESSION)}.zarr"
     if folder is None:
         return CACHE / "datasets" / name
     place = str(folder).removeprefix("file://")
@@ -81,27 +63,7 @@ def store_path(recipe: Recipe, folder: Path | str | None = None) -> Path | str:
 
 
 def stored_bytes(recipe: Recipe, folder: Path | str | None = None) -> int:
-    """Size of the recipe's store in ``folder`` (see `load_or_simulate`), 0 where there is none.
-
-    Parameters
-    ----------
-    recipe : of the data set
-    folder : where stores are kept; None: the cache of this package
-
-    Returns
-    -------
-    size : bytes
-
-    Raises
-    ------
-    ValueError
-        recipe is no `Recipe`.
-
-    Examples
-    --------
-    >>> stored_bytes(Recipe(n_sim=4), "nothing/here")
-    0
-    """
+    """Size of the recipe's store in ``folder`` in bytes, 0 where there is none."""
     fs, root = url_to_fs(str(store_path(recipe, folder)))
     fs.invalidate_cache()
     return fs.du(root)
@@ -112,58 +74,48 @@ def load_or_simulate(
 ) -> xr.Dataset:
     """The data set of the recipe, opened lazily; what is missing or damaged of it is simulated first, in parallel.
 
-    Parameters
-    ----------
-    recipe : of the data set
-    executor : any `concurrent.futures.Executor`, also one of a cluster (``get_executor`` of a Dask client); by default one
-        local process a core. Its workers write what they simulate: they must all reach ``folder``. Stopping it at any
-        moment loses at most the tissues in work: the next call goes on from there.
-    folder : where stores are kept; None: the cache of this package. A local folder, in which several processes may
-        build the same store and share the work; or a URL of fsspec such as s3://bucket/sets, where only one may build.
-    verify : check every byte of what is there against its checksum; False: only that it is there. A chunk that was
-        altered then raises ValueError when it is read.
+    Args:
+        recipe: of the data set.
+        executor: any `concurrent.futures.Executor`, also of a cluster (``get_executor`` of a Dask client); None: one local
+            process a core. Its workers write what they simulate: they must all reach ``folder``. Stopping it at any
+            moment loses at most the tissues in work: the next call goes on from there.
+        folder: where stores are kept; None: the cache of this package. In a local folder several processes may build the
+            same store and share the work; at a URL of fsspec, such as s3://bucket/sets, only one may.
+        verify: read all that is there, so that a damaged tissue is found and simulated again; False: only the marks of
+            what is finished. A chunk that was altered then raises ValueError when it is read.
 
-    Returns
-    -------
-    ds : the arrays of the data contract with a leading dim ``sim``, and per tissue what was drawn, rejected and reached
+    Returns:
+        The arrays of the data contract with a leading dim ``sim``, and per tissue what was drawn, rejected and reached.
 
-    Raises
-    ------
-    ValueError
-        The recipe cannot be simulated, see `solver.simulate`; nothing is written then.
-    OSError, RuntimeError
-        The disk is full, or a worker died. What is finished is kept, and the next call goes on.
+    Raises:
+        ValueError: The recipe cannot be simulated, see `simulate`; nothing is written then.
+        OSError, RuntimeError: The disk is full, or a worker died. What is finished is kept, and the next call goes on.
 
-    Examples
-    --------
-    >>> from concurrent.futures import ThreadPoolExecutor
-    >>> tiny = Recipe(n_sim=2, n_cells=40, t_end=100.0, bank=False)
-    >>> ds = load_or_simulate(tiny, ThreadPoolExecutor(1), folder="sets")
-    >>> ds.condition.values.tolist(), dict(ds.V_m.sizes)
-    (['healthy', 'gap_junction'], {'sim': 2, 'time': 21, 'y_map': 10, 'x_map': 10})
+    Examples:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> tiny = Recipe(n_sim=2, n_cells=40, t_end=100.0, bank=False)
+        >>> ds = load_or_simulate(tiny, ThreadPoolExecutor(1), folder="sets")
+        >>> ds.condition.values.tolist(), dict(ds.V_m.sizes)
+        (['healthy', 'gap_junction'], {'sim': 2, 'time': 21, 'y_map': 10, 'x_map': 10})
     """
-    location = store_path(recipe, folder)
-    empty = skeleton(recipe)
-    tissues = [chunks(sim) for sim in range(recipe.n_sim)]
-    if not (there := listing(location)):
+    location, empty, n_sim = store_path(recipe, folder), layout.skeleton(recipe), recipe.n_sim
+    if not (there := layout.listing(location)):
         _check(recipe)
-    if (lost := restore(location, empty)) and there:
+    if (lost := layout.restore(location, empty)) and there:
         progress(f"data set: {len(lost)} missing or altered files of its description were written again")
-    sweep(location, there)
-    missing = unfinished(location, there, tissues, verify)
+    layout.sweep(location, there)
+    missing = layout.unfinished(location, n_sim, verify)
     if damaged := [str(sim) for sim, in_part in missing.items() if in_part]:
         more = f" and {len(damaged) - 20} more" if len(damaged) > 20 else ""
         progress(f"data set: incomplete or altered, to be simulated again: {', '.join(damaged[:20])}{more}")
 
     def kept() -> str:
-        n = recipe.n_sim - len(unfinished(location, listing(location), tissues, verify))
-        return f"{n} of {recipe.n_sim} tissues are finished and kept in {location}; the next call goes on from there"
+        n = n_sim - len(layout.unfinished(location, n_sim, verify))
+        return f"{n} of {n_sim} tissues are finished and kept in {location}; the next call goes on from there"
 
     try:
         if missing:
-            # where workers are threads of this process, the first that is done would give the others its limit back
-            with threadpool_limits(1):
-                _build(location, recipe, [*missing], executor)
+            _build(location, recipe, [*missing], executor)
     except BrokenExecutor as error:
         raise RuntimeError(
             f'data set: a worker process died: killed, out of memory, or started by a script without if __name__ == "__main__". {kept()}'
@@ -172,27 +124,31 @@ def load_or_simulate(
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(error.errno, f"data set: no space left on the disk, free some. {kept()}") from error
-    if absent := unfinished(location, listing(location), tissues, False):
+    if missing and (absent := layout.unfinished(location, n_sim, False)):
         raise OSError(
             f"data set: expected the workers to write to {location}, which lacks {len(absent)} tissues: do they reach it?"
         )
-    return opened(location)
+    return layout.open_store(location)
 
 
 def _check(recipe: Recipe) -> None:
     """ValueError if the solver does not run this recipe or the electrodes touch, asked with the sheet that conducts best."""
     sheet, stimuli = healthy(recipe.shape, recipe.dx, recipe.D0_high), draw_tissue(recipe, 0).stimuli
     distances(sheet, recipe.electrodes)
-    next(solve(sheet, stimuli, t_end=recipe.t_end, every=recipe.ecg_interval, fk=recipe.fk, dt=recipe.dt))
+    next(solve(sheet, stimuli, t_end=recipe.t_end, every=recipe.ecg_interval, cell=recipe.cell, dt=recipe.dt))
 
 
 def _simulate_into(location: Path | str, recipe: Recipe, sim: int, patient: bool, call: str) -> bool:
     """Simulate one tissue and write it, unless it is finished by now; False if another process is at it, and not ``patient``."""
+    fs, root = url_to_fs(str(location))
+    fs.invalidate_cache()
     problem = None
     try:
-        with locked(location, str(sim), patient):
-            if not intact(location, chunks(sim)):
-                write_tissue(location, sim, simulate_one(recipe, sim))
+        with layout.locked(location, str(sim), patient):
+            arrays = layout.open_arrays(location)
+            there = [name for name in layout.chunk_names(sim) if fs.exists(f"{root}/{name}")]
+            if not layout.is_finished(arrays, sim, there, True):
+                layout.write_tissue(arrays, sim, simulate_one(recipe, sim))
     except Timeout:
         return False
     except BaseZarrError as error:
@@ -251,7 +207,7 @@ def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor
 def _count_seconds(location: Path | str, seconds: float, pool: Executor) -> None:
     """Add to the wall time that this store has taken so far, over all the calls that built it."""
     workers = getattr(pool, "_max_workers", None)  # a cluster has no fixed number
-    with locked(location, "store"):
+    with layout.locked(location, "store"):
         group = zarr.open_group(location, mode="r+")
         seconds += group.attrs.get("seconds", 0.0)  # type: ignore[operator]
         workers = max(workers or 0, group.attrs.get("workers", 0))  # type: ignore[type-var]  # a repair with fewer says nothing of the build

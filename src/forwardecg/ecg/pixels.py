@@ -1,75 +1,34 @@
 """The operator of the ECG on the pixels of maps: conductances upscaled from the cells, gradients of 1/r integrated over faces.
 
-    phi_e = integral div(D grad V_m) / r dA = - integral D grad V_m . grad(1/r) dA = - sum_f D_f G_f (V_j - V_i)
+    phi_e = integral div(D grad V_m) / r dA = - integral D grad V_m . grad(1/r) dA = sum_f D_f G_f (V_j - V_i)
+    G_f   = - integral d/dn (1/r) ds
 
-f runs over the inner faces of the pixels, i and j on its two sides. V is the voltage of the tissue of a pixel, above rest: a map is
-the mean u over a pixel, of which only the share phi conducts, so that V = 100 mV u / phi. D_f is what the cells between
-two pixels conduct together, on pixels of one cell `diffusion.face_diffusivity`; G_f is the integral of the normal derivative
-of 1/r over the face. Local flow problems: Renard and de Marsily, Advances in Water Resources 20:253 (1997); the rest is ours.
+f runs over the inner faces of the pixels, n points from pixel i to pixel j. V is the voltage of the tissue of a pixel, above rest:
+a map is the mean u over a pixel, of which only the share phi conducts, so that V = 100 mV u / phi. D_f is what the cells
+between two pixels conduct together, on pixels of one cell `diffusion.face_diffusivity`. Local flow problems: Renard and
+de Marsily, Advances in Water Resources 20:253 (1997); the rest is ours.
 """
 
 import numpy as np
 
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.tissue.diffusion import Couplings, face_diffusivity
+from forwardecg.tissue.grid import Grid
 
 MARGIN = 2  # cells by which the local problem of a face is wider than the face, on either side
 ALMOST_NOTHING = 1e-12  # mm^2/ms, conducted by what does not conduct, so that a matrix can be inverted
 LEAST_SHARE = 0.01  # shares of a pixel are taken to be at least this: fewer than one cell of 10 x 10
 
 
-def conducting_share(conductive: np.ndarray, pool: int) -> np.ndarray:
-    """Share phi of the cells of each pixel that conduct, (y_map, x_map) in 0..1, from conductive (y, x), pool x pool cells each.
-
-    Parameters
-    ----------
-    conductive : (y, x) bool
-    pool : cells along the side of a pixel
-
-    Returns
-    -------
-    share : (y_map, x_map), 0 to 1
-
-    Raises
-    ------
-    ValueError
-        pool no divisor of the grid.
-
-    Examples
-    --------
-    >>> conducting_share(np.array([[True, False], [True, True]]), pool=2).tolist()
-    [[0.75]]
-    """
+def conductive_share(conductive: np.ndarray, pool: int) -> np.ndarray:
+    """Share phi (y_map, x_map), 0 to 1, of the conductive cells (y, x) bool in each pixel of pool x pool."""
     return _blocks(np.asarray(conductive, float), pool).mean((1, 3))
 
 
-def upscaled_faces(D: np.ndarray, conductive: np.ndarray, pool: int) -> Couplings:
-    """What the cells between neighboring pixels conduct: the flow through their face from a local problem, one a face.
-
-    The potential is 0 on the center line of one pixel and 1 on that of the other; lateral borders are closed, `MARGIN` cells
-    beyond the pixel, so that the flow may go around what blocks its way. D_f is the flow through the face itself.
-
-    Parameters
-    ----------
-    D, conductive : (y, x) in mm^2/ms, and bool
-    pool : cells along the side of a pixel; 1 gives `diffusion.face_diffusivity`
-
-    Returns
-    -------
-    g : `Couplings`, D_x (y_map, x_map + 1) and D_y (y_map + 1, x_map) in mm^2/ms, 0 at the outer edge and across a
-        closed wall
-
-    Raises
-    ------
-    ValueError
-        pool no divisor of the grid; D negative or of another shape than conductive.
-
-    Examples
-    --------
-    >>> g = upscaled_faces(np.full((4, 8), 0.1), np.ones((4, 8), bool), pool=4)
-    >>> g.D_x.round(3).tolist()
-    [[0.0, 0.1, 0.0]]
-    """
+def upscale_faces(D: np.ndarray, conductive: np.ndarray, pool: int) -> Couplings:
+    """`Couplings` in mm^2/ms of the pixels of pool x pool cells, D (y, x) in mm^2/ms: the flow through a face from a local problem."""
+    # The potential is 0 on the center line of one pixel and 1 on that of the other; lateral borders are closed, MARGIN cells
+    # beyond the pixel, so that the flow may go around what blocks its way. D_f is the flow through the face itself.
     g = face_diffusivity(D, conductive)
     _blocks(np.asarray(D), pool)
     if pool == 1:
@@ -78,11 +37,9 @@ def upscaled_faces(D: np.ndarray, conductive: np.ndarray, pool: int) -> Coupling
 
 
 def _local_flow(g_x: np.ndarray, g_y: np.ndarray, pool: int) -> np.ndarray:
-    """`upscaled_faces` along x of cell faces g_x (y, x + 1), g_y (y + 1, x).
-
-    Column by column the admittance Y (rows, rows) of what lies behind is passed on: Y + L with L the Laplacian of the faces
-    along the column, then H - H (Y + L + H)^-1 H through the faces H to the next one.
-    """
+    """`upscale_faces` along x of cell faces g_x (y, x + 1), g_y (y + 1, x)."""
+    # Column by column the admittance Y (rows, rows) of what lies behind is passed on: Y + L with L the Laplacian of the
+    # faces along the column, then H - H (Y + L + H)^-1 H through the faces H to the next one.
     rows_in, n_y, n_x = pool + 2 * MARGIN, (g_y.shape[0] - 1) // pool, g_y.shape[1] // pool
     g_x, g_y = np.pad(g_x, ((MARGIN, MARGIN), (0, 0))), np.pad(g_y, ((MARGIN, MARGIN), (0, 0)))
     rows, first = np.arange(n_y)[:, None] * pool + np.arange(rows_in), (pool + 1) // 2 + np.arange(n_x - 1) * pool
@@ -125,34 +82,14 @@ def _blocks(a: np.ndarray, pool: int) -> np.ndarray:
     return a.reshape(n_y // pool, pool, n_x // pool, pool)
 
 
-def face_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) -> tuple[np.ndarray, np.ndarray]:
-    """Integrals G_f in 1/mm of the normal derivative of 1/r over the faces of the pixels, in closed form.
+def face_gradients(grid: Grid, electrodes: Electrodes) -> tuple[np.ndarray, np.ndarray]:
+    """G_x (lead, y, x + 1) and G_y (lead, y + 1, x) in 1/mm of all faces of the pixels, outer edge included, in closed form.
 
-    G_f = integral d/dn (1/r) ds = - d / a^2 [s / sqrt(a^2 + s^2)] from s_0 to s_1,  a^2 = d^2 + z^2
-
-    d is the distance of the line of the face from the electrode along its normal, s runs along the face from the foot point.
-
-    Parameters
-    ----------
-    shape, dx : pixels (y, x), and their side in mm
-    electrodes : at least dx / 2 from the sheet, to which each of them is a point and the voltage of a pixel one number
-
-    Returns
-    -------
-    G_x, G_y : (lead, y, x + 1), (lead, y + 1, x), 1/mm, the layout of `Couplings`, outer edge included
-
-    Raises
-    ------
-    ValueError
-        An electrode nearer to the sheet than dx / 2.
-
-    Examples
-    --------
-    >>> from forwardecg.ecg.electrodes import center_electrode
-    >>> G_x, G_y = face_gradients((4, 4), 2.0, center_electrode((4, 4), 2.0))
-    >>> G_x.shape, bool(np.allclose(G_x[0, :, 2], 0))  # the line below the electrode
-    ((1, 4, 5), True)
+    G_f = d / a^2 [s / sqrt(a^2 + s^2)] from s_0 to s_1,  a^2 = d^2 + z^2
     """
+    # d is the distance of the line of the face from the electrode along its normal, s runs along the face from the foot
+    # point. To an electrode nearer than dx / 2 the voltage of a pixel is not one number.
+    shape, dx = grid.shape, grid.dx
     at_x, at_y, z = (np.asarray(electrodes.positions, float)[:, k, None, None] for k in range(3))
     y, x = (np.arange(n + 1) * dx for n in shape)
     beside = [np.maximum(np.maximum(-at, at - n * dx), 0.0) for at, n in ((at_x, shape[1]), (at_y, shape[0]))]
@@ -168,7 +105,7 @@ def face_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) ->
         a2 = d**2 + z**2
         r = np.sqrt(a2 + s**2)
         ends = np.divide(s, r, out=np.zeros(r.shape), where=r > 0)
-        return np.divide(-d, a2, out=np.zeros(a2.shape), where=a2 > 0) * np.diff(ends, axis=axis)
+        return np.divide(d, a2, out=np.zeros(a2.shape), where=a2 > 0) * np.diff(ends, axis=axis)
 
     return over(x - at_x, y[:, None] - at_y, 1), over(y[:, None] - at_y, x - at_x, 2)
 
@@ -176,39 +113,22 @@ def face_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) ->
 def map_lead_field(
     D_x: np.ndarray, D_y: np.ndarray, share: np.ndarray, dx: float, electrodes: Electrodes
 ) -> np.ndarray:
-    """Weights (lead, y, x) in mm/ms of the pixels of maps u in 0..1: phi_e = 100 mV sum over pixels of weight u.
+    """Weights (lead, y, x) in mm/ms of the pixels (``dx`` mm) of maps u: phi_e = 100 mV sum over pixels of weight u.
 
-    The sum over faces of the module's text, read from its other end; 0 for any map of tissue at one voltage.
-
-    Parameters
-    ----------
-    D_x, D_y : (y, x + 1), (y + 1, x) in mm^2/ms, as from `upscaled_faces`; outer edges are closed whatever they say
-    share : (y, x) phi, taken to be at least `LEAST_SHARE`; a pixel with 0 has no tissue: its faces are closed and it says nothing
-    dx, electrodes : side of a pixel in mm, and where the potential is taken
-
-    Returns
-    -------
-    L : (lead, y, x), mm/ms
-
-    Raises
-    ------
-    ValueError
-        Shapes that do not fit each other; an electrode nearer to the sheet than dx / 2.
-
-    Examples
-    --------
-    >>> from forwardecg.ecg.electrodes import center_electrode
-    >>> g = upscaled_faces(np.full((8, 8), 0.1), np.ones((8, 8), bool), pool=2)
-    >>> L = map_lead_field(g.D_x, g.D_y, np.ones((4, 4)), 2.0, center_electrode((4, 4), 2.0))
-    >>> L.shape, bool(abs(L.sum()) < 1e-12)
-    ((1, 4, 4), True)
+    The sum over faces of the module's text, read from its other end; 0 for any map of tissue at one voltage. D_x
+    (y, x + 1) and D_y (y + 1, x) in mm^2/ms; outer edges are closed whatever they say. share (y, x) is phi, taken to be at
+    least `LEAST_SHARE`; a pixel with 0 has no tissue: its faces are closed and it says nothing.
     """
     n_y, n_x = np.shape(share)
     for name, array, expected in (("D_x", D_x, (n_y, n_x + 1)), ("D_y", D_y, (n_y + 1, n_x))):
         if np.shape(array) != expected:
             raise ValueError(f"{name}: expected the shape {expected}, got {np.shape(array)}")
-    G_x, G_y = face_gradients((n_y, n_x), dx, electrodes)
+    G_x, G_y = face_gradients(Grid((n_y, n_x), dx), electrodes)
     tissue = np.pad(np.asarray(share) > 0, 1)
     flux_x = np.where(tissue[1:-1, 1:] & tissue[1:-1, :-1], D_x * G_x, 0.0)
     flux_y = np.where(tissue[1:, 1:-1] & tissue[:-1, 1:-1], D_y * G_y, 0.0)
-    return (np.diff(flux_x, axis=2) + np.diff(flux_y, axis=1)) / np.maximum(share, LEAST_SHARE)
+    into_x, into_y = (
+        flux_x[:, :, :-1] - flux_x[:, :, 1:],
+        flux_y[:, :-1] - flux_y[:, 1:],
+    )  # + where a pixel is j, - where i
+    return (into_x + into_y) / np.maximum(share, LEAST_SHARE)

@@ -20,22 +20,18 @@ ON_SURFACE = 1e-6  # how far from the boundary an electrode on it may be, in rad
 
 @dataclass(frozen=True)
 class Disc:
-    """An insulated disc of ``radius`` mm about ``center`` (x, y) in mm, in the plane of the sheet: a 2-D conductor.
+    """An insulated disc in the plane of the sheet: a 2-D conductor.
 
-    Parameters
-    ----------
-    radius : mm
-    center : (x, y), mm from the corner of the sheet
+    Args:
+        radius: mm.
+        center: (x, y), mm from the corner of the sheet.
 
-    Raises
-    ------
-    ValueError
-        A radius not above 0; a center that is not two finite numbers.
+    Raises:
+        ValueError: A radius not above 0; a center that is not two finite numbers.
 
-    Examples
-    --------
-    >>> Disc(radius=50.0, center=(10.0, 10.0)).radius
-    50.0
+    Examples:
+        >>> Disc(radius=50.0, center=(10.0, 10.0)).radius
+        50.0
     """
 
     radius: float
@@ -45,56 +41,18 @@ class Disc:
         _check_geometry(self, ("x", "y"))
 
     def potential(self, at: np.ndarray, source: np.ndarray) -> np.ndarray:
-        """Potential of a unit source and of its image outside the disc, the factor 1/(2 pi sigma) left out.
+        """g (...), without unit, at points (..., 2) in mm, of unit sources (..., 2), the factor 1/(2 pi sigma) left out.
 
-        g = -ln |r - r0| - ln(|r - r0*| |r0| / R) + 2 ln R, with r from the center and r0* = r0 R^2 / |r0|^2; the second
-        distance is sqrt(R^2 - 2 r.r0 + |r|^2 |r0|^2 / R^2), which has no singularity. Symmetric in r and r0. The normal
-        derivative is -1/R everywhere on the rim, and the mean over the rim is zero. Method of images.
-
-        Parameters
-        ----------
-        at, source : (..., 2), mm, points in the disc
-
-        Returns
-        -------
-        g : (...), without unit
-
-        Examples
-        --------
-        >>> disc, rim = Disc(50.0, (0.0, 0.0)), np.linspace(0, 2 * np.pi, 200, endpoint=False)
-        >>> g = disc.potential(50.0 * np.stack([np.cos(rim), np.sin(rim)], 1), np.array([20.0, 0.0]))
-        >>> bool(abs(g.mean()) < 1e-9)
-        True
+        g = -ln |r - r0| - ln(|r - r0*| |r0| / R) + 2 ln R, with r from the center and r0* = r0 R^2 / |r0|^2
         """
+        # Method of images. The second distance is sqrt(R^2 - 2 r.r0 + |r|^2 |r0|^2 / R^2), which has no singularity. The
+        # normal derivative is -1/R everywhere on the rim, and the mean over the rim is zero.
         r, r0 = (np.asarray(point, float) - self.center for point in (at, source))
         r_r, r_r0, r0_r0 = ((a * b).sum(-1) / self.radius**2 for a, b in ((r, r), (r, r0), (r0, r0)))
         return -np.log(np.linalg.norm(r - r0, axis=-1) / self.radius * np.sqrt(1 - 2 * r_r0 + r_r * r0_r0))
 
     def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
-        """g (lead, y, x), without unit, of each electrode and cell; phi_e is then in mV mm^2/ms.
-
-        Parameters
-        ----------
-        tissue : sheet, which lies in the disc
-        electrodes : in the plane of the sheet
-
-        Returns
-        -------
-        g : (lead, y, x), 0 in cells that do not conduct
-
-        Raises
-        ------
-        ValueError
-            A conductive cell is not wholly in the disc; an electrode is not in the plane z = 0, not in the disc, or
-            closer than dx to a conductive cell.
-
-        Examples
-        --------
-        >>> from forwardecg.tissue.sheet import healthy
-        >>> at = Electrodes(np.array([[60.0, 10.0, 0.0]]), ("rim",))
-        >>> Disc(50.0, (10.0, 10.0)).weight(healthy((20, 20), 1.0, D0=0.1), at).shape
-        (1, 20, 20)
-        """
+        """g (lead, y, x), without unit, of each electrode and cell, 0 in those that do not conduct; phi_e in mV mm^2/ms."""
         at = np.asarray(electrodes.positions, float)
         from_center = np.linalg.norm(at[:, :2] - self.center, axis=1)
         outside = (at[:, 2] != 0) | (from_center > self.radius * (1 + ON_SURFACE))
@@ -109,22 +67,18 @@ class Disc:
 
 @dataclass(frozen=True)
 class Sphere:
-    """An insulated sphere of ``radius`` mm about ``center`` (x, y, z) in mm, with the sheet inside it at z = 0.
+    """An insulated sphere with the sheet inside it at z = 0.
 
-    Parameters
-    ----------
-    radius : mm
-    center : (x, y, z), mm from the corner of the sheet
+    Args:
+        radius: mm.
+        center: (x, y, z), mm from the corner of the sheet.
 
-    Raises
-    ------
-    ValueError
-        A radius not above 0; a center that is not three finite numbers.
+    Raises:
+        ValueError: A radius not above 0; a center that is not three finite numbers.
 
-    Examples
-    --------
-    >>> Sphere(radius=50.0, center=(10.0, 10.0, 0.0)).radius
-    50.0
+    Examples:
+        >>> Sphere(radius=50.0, center=(10.0, 10.0, 0.0)).project([10.0, 10.0, 4.0]).tolist()
+        [10.0, 10.0, 50.0]
     """
 
     radius: float
@@ -134,26 +88,7 @@ class Sphere:
         _check_geometry(self, ("x", "y", "z"))
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Points (..., 3) in mm moved away from the center onto the surface.
-
-        Parameters
-        ----------
-        points : (..., 3), mm
-
-        Returns
-        -------
-        points : (..., 3), mm, on the surface
-
-        Raises
-        ------
-        ValueError
-            A point is the center.
-
-        Examples
-        --------
-        >>> Sphere(50.0, (10.0, 10.0, 0.0)).project([10.0, 10.0, 4.0]).tolist()
-        [10.0, 10.0, 50.0]
-        """
+        """Points (..., 3) in mm moved away from the center onto the surface."""
         from_center = np.asarray(points, float) - self.center
         length = np.linalg.norm(from_center, axis=-1, keepdims=True)
         if not (length > 0).all():
@@ -161,57 +96,18 @@ class Sphere:
         return self.center + self.radius * from_center / length
 
     def potential(self, at: np.ndarray, source: np.ndarray) -> np.ndarray:
-        """Potential on the surface of a unit source inside, in 1/mm, the factor 1/(4 pi sigma) left out.
+        """g (...) in 1/mm at surface points (..., 3) in mm, of unit sources inside (..., 3), 1/(4 pi sigma) left out.
 
-        g = [2 (1/d - 1) + ln(2/(1 - x c + d))] / R, d = sqrt(1 - 2 x c + x^2), where x = |r0|/R and c is the cosine of
-        the angle between source and electrode: the sum over n >= 1 of (2 n + 1)/n x^n P_n(c), divided by R. Mean zero
-        over the surface. Wilson and Bayley, Circulation 1:84 (1950); Frank, J. Appl. Phys. 23:1225 (1952).
-
-        Parameters
-        ----------
-        at, source : (..., 3), mm, points on the surface and points inside
-
-        Returns
-        -------
-        g : (...), 1/mm
-
-        Examples
-        --------
-        >>> sphere = Sphere(50.0, (0.0, 0.0, 0.0))
-        >>> near, far = sphere.potential([[50.0, 0.0, 0.0], [-50.0, 0.0, 0.0]], [20.0, 0.0, 0.0])
-        >>> bool(near > 0 > far)
-        True
+        g = [2 (1/d - 1) + ln(2/(1 - x c + d))] / R, d = sqrt(1 - 2 x c + x^2), x = |r0|/R, c = cos of the angle between them
         """
+        # The sum over n >= 1 of (2 n + 1)/n x^n P_n(c), divided by R. Wilson and Bayley, Circulation 1:84 (1950); Frank, J.
+        # Appl. Phys. 23:1225 (1952).
         r, r0 = ((np.asarray(point, float) - self.center) / self.radius for point in (at, source))
         d = np.linalg.norm(r - r0, axis=-1)
         return (2 * (1 / d - 1) + np.log(2 / (1 - (r * r0).sum(-1) + d))) / self.radius
 
     def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
-        """g (lead, y, x) in 1/mm of each electrode and cell, on the scale of 1/r; phi_e is in mV mm/ms.
-
-        Parameters
-        ----------
-        tissue : sheet, which lies in the sphere at z = 0
-        electrodes : on the surface, see `Sphere.project`
-
-        Returns
-        -------
-        g : (lead, y, x), 1/mm, 0 in cells that do not conduct
-
-        Raises
-        ------
-        ValueError
-            A conductive cell is not wholly in the sphere; an electrode is not on its surface, or closer than dx to a
-            conductive cell.
-
-        Examples
-        --------
-        >>> from forwardecg.tissue.sheet import healthy
-        >>> sphere = Sphere(50.0, (10.0, 10.0, 0.0))
-        >>> at = Electrodes(sphere.project([[10.0, 10.0, 1.0]]), ("above",))
-        >>> sphere.weight(healthy((20, 20), 1.0, D0=0.1), at).shape
-        (1, 20, 20)
-        """
+        """g (lead, y, x) in 1/mm of each electrode and cell, 0 in those that do not conduct; phi_e in mV mm/ms."""
         at = np.asarray(electrodes.positions, float)
         from_center = np.linalg.norm(at - self.center, axis=1)
         off = np.abs(from_center - self.radius)

@@ -25,29 +25,24 @@ N_BOOTSTRAP = 10_000
 def interval(
     values: np.ndarray, seed: int = 0, level: float = 0.95, statistic: Callable = np.mean
 ) -> tuple[float, float, float]:
-    """A statistic of values (n,), one a tissue, and its bootstrap percentile interval over the tissues.
+    """A statistic over tissues, and its bootstrap percentile interval.
 
-    Parameters
-    ----------
-    values : (n,), one a tissue
-    seed : of the draws
-    level : of the interval
-    statistic : array -> number; faster if it takes an argument axis
+    Args:
+        values: (n,), one a tissue.
+        seed: of the draws.
+        level: of the interval.
+        statistic: array -> number; faster if it takes an argument axis.
 
-    Returns
-    -------
-    estimate, low, high : statistic of the values, and the ends of its interval
+    Returns:
+        The statistic, and the lower and upper end of its interval.
 
-    Raises
-    ------
-    ValueError
-        Fewer than two values, or some that are not finite.
+    Raises:
+        ValueError: Fewer than two values, or some that are not finite.
 
-    Examples
-    --------
-    >>> estimate, low, high = interval(np.array([0.7, 0.8, 0.9, 1.0]))
-    >>> round(estimate, 2), low < estimate < high
-    (0.85, True)
+    Examples:
+        >>> estimate, low, high = interval(np.array([0.7, 0.8, 0.9, 1.0]))
+        >>> round(estimate, 2), low < estimate < high
+        (0.85, True)
     """
     values = np.asarray(values, float)
     if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
@@ -65,33 +60,26 @@ def interval(
 def paired_difference(
     a: np.ndarray, b: np.ndarray, seed: int = 0, level: float = 0.95, power: float = 0.8, family: int = 1
 ) -> pd.Series:
-    """Mean of a - b with all of the module's text: difference, low, high, p, detectable, and effect.
+    """Mean of a - b with all of the module's text.
 
-    ``effect`` is the difference over the SD over tissues of a - b, seeds averaged: how much of a tissue's luck it is.
+    Args:
+        a, b: scores (seed, n) of the same n tissues in the same order.
+        seed: of the draws.
+        level: of the interval; 1 - level is the alpha of ``detectable``.
+        power: probability with which ``detectable`` is found.
+        family: number m of comparisons that ``detectable`` is for.
 
-    Parameters
-    ----------
-    a, b : scores (seed, n) of the same n tissues in the same order
-    level : of the interval; 1 - level is the alpha of ``detectable``
-    family : number m of comparisons that ``detectable`` is for
-    seed : of the draws
-    power : probability with which ``detectable`` is found
+    Returns:
+        difference, low, high, p, detectable, and effect: the difference over the SD over tissues of a - b, seeds averaged.
 
-    Returns
-    -------
-    row : difference, low, high, p, detectable, effect
+    Raises:
+        ValueError: Scores of another number of tissues, or not finite.
 
-    Raises
-    ------
-    ValueError
-        Scores of another number of tissues, or not finite.
-
-    Examples
-    --------
-    >>> a = np.array([[0.90, 0.80, 0.85, 0.95], [0.91, 0.81, 0.85, 0.94]])  # two seeds, four tissues
-    >>> found = paired_difference(a, a - 0.1)
-    >>> found.difference.round(3).item(), bool(found.low > 0)
-    (0.1, True)
+    Examples:
+        >>> a = np.array([[0.90, 0.80, 0.85, 0.95], [0.91, 0.81, 0.85, 0.94]])  # two seeds, four tissues
+        >>> found = paired_difference(a, a - 0.1)
+        >>> found.difference.round(3).item(), bool(found.low > 0)
+        (0.1, True)
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or a.shape[1] < 2:
@@ -102,8 +90,8 @@ def paired_difference(
     tissues = rng.multinomial(n, np.full(n, 1 / n), N_BOOTSTRAP) / n  # how often each is drawn, (draw, n)
     paired = len(a) == len(b)
     parts = [a - b] if paired else [a, -b]
-    found = sum(_drawn(tissues @ part.T, rng) for part in parts)
-    tail = min((found <= 0).sum(), (found >= 0).sum())  # type: ignore[union-attr]
+    found = np.asarray(sum(_drawn(tissues @ part.T, rng) for part in parts))
+    tail = min((found <= 0).sum(), (found >= 0).sum())
     p = min(2 * (tail + 1) / (N_BOOTSTRAP + 1), 1.0)
     of_seeds = a.mean(1), b.mean(1)
     if min(map(len, of_seeds)) > 1 and np.ptp(np.concatenate([part.mean(1) for part in parts])) > 0:
@@ -113,15 +101,8 @@ def paired_difference(
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     z = norm.ppf(1 - (1 - level) / 2 / family) + norm.ppf(power)
     effect = estimate / spread if spread else 0.0
-    entries = {
-        "difference": estimate,
-        "low": low,
-        "high": high,
-        "p": p,
-        "detectable": z * found.std(),  # type: ignore[union-attr]
-        "effect": effect,
-    }
-    return pd.Series(entries)
+    names = ("difference", "low", "high", "p", "detectable", "effect")
+    return pd.Series(dict(zip(names, (estimate, low, high, p, z * found.std(), effect), strict=True)))
 
 
 def _drawn(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -137,24 +118,6 @@ def holm(p: pd.Series) -> pd.Series:
     """p values of a family, corrected so that one false finding among all of them has at most that probability.
 
     p_(k) -> max over j <= k of (m - j + 1) p_(j), the p sorted. Holm, Scandinavian Journal of Statistics 6:65 (1979).
-
-    Parameters
-    ----------
-    p : one per comparison
-
-    Returns
-    -------
-    p : corrected, with the same index
-
-    Raises
-    ------
-    ValueError
-        A value outside 0 .. 1.
-
-    Examples
-    --------
-    >>> holm(pd.Series({"a": 0.01, "b": 0.04, "c": 0.03})).round(2).to_dict()
-    {'a': 0.03, 'b': 0.06, 'c': 0.06}
     """
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"p: expected probabilities, got {p.tolist()}")
@@ -162,33 +125,8 @@ def holm(p: pd.Series) -> pd.Series:
     return (order * np.arange(len(p), 0, -1)).cummax().clip(upper=1.0).reindex(p.index)
 
 
-def compared(scores: Mapping[str, np.ndarray], reference: str) -> pd.DataFrame:
-    """`paired_difference` of each method from one of them, and ``p_holm`` over the family: one row a method.
-
-    Parameters
-    ----------
-    scores : method -> scores (seed, n) of the same tissues
-    reference : the method that all others are compared with
-
-    Returns
-    -------
-    table : columns of `paired_difference` and p_holm
-
-    Raises
-    ------
-    ValueError
-        What `paired_difference` refuses.
-    KeyError
-        No method of the name of the reference.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> base = rng.uniform(0.6, 0.9, (3, 10))
-    >>> table = compared({"base": base, "better": base + 0.05, "same": base}, reference="base")
-    >>> table.difference.round(3).to_dict()
-    {'better': 0.05, 'same': 0.0}
-    """
+def compare_methods(scores: Mapping[str, np.ndarray], reference: str) -> pd.DataFrame:
+    """`paired_difference` of each method's scores (seed, n) from those of ``reference``, and ``p_holm`` over the family."""
     others = {name: one for name, one in scores.items() if name != reference}
     rows = {name: paired_difference(one, scores[reference], family=len(others)) for name, one in others.items()}
     table = pd.DataFrame(rows).T
@@ -196,28 +134,7 @@ def compared(scores: Mapping[str, np.ndarray], reference: str) -> pd.DataFrame:
 
 
 def by_seed(rows: pd.DataFrame, score: str = "r2") -> np.ndarray:
-    """Scores (seed, tissue) from rows with columns seed, sim and the score.
-
-    Parameters
-    ----------
-    rows : table with the columns seed, sim and the score
-    score : name of the score
-
-    Returns
-    -------
-    scores : (seed, tissue), both in increasing order
-
-    Raises
-    ------
-    ValueError
-        A tissue has no score for a seed.
-
-    Examples
-    --------
-    >>> rows = pd.DataFrame({"seed": [0, 0, 1, 1], "sim": [4, 7, 4, 7], "r2": [0.9, 0.8, 0.7, 0.6]})
-    >>> by_seed(rows).tolist()
-    [[0.9, 0.8], [0.7, 0.6]]
-    """
+    """Scores (seed, tissue), both in increasing order, from rows with columns seed, sim and the score."""
     table = rows.pivot(index="seed", columns="sim", values=score)
     if table.isna().to_numpy().any():
         raise ValueError(

@@ -1,8 +1,10 @@
 """Scores of predicted ECGs, per tissue first, aggregated after.
 
-All scores take ecg_true and ecg_pred of shape (n, T) in the same units, one value or row a trace. A flat true ECG (SD below 1e-12) has no
-R2: the score is NaN there, and `summary` says how many there were.
+All take ecg_true and ecg_pred of shape (n, T) in the same unit and give one value or row a trace. A flat true ECG (SD
+below 1e-12) has no R2: the score is NaN there, and `summarize` says how many there were.
 """
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,24 +25,19 @@ def _checked(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> tuple[np.ndarray, np
 def r2(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
     """Coefficient of determination of each trace: 1 - sum (y - y_hat)^2 / sum (y - mean y)^2.
 
-    Parameters
-    ----------
-    ecg_true, ecg_pred : (n, T), in the same unit
+    Args:
+        ecg_true, ecg_pred: (n, T), in the same unit.
 
-    Returns
-    -------
-    r2 : (n,), 1 at best; NaN where the true trace is flat
+    Returns:
+        (n,), 1 at best; NaN where the true trace is flat.
 
-    Raises
-    ------
-    ValueError
-        Other shapes, or values that are not finite.
+    Raises:
+        ValueError: Other shapes, or values that are not finite.
 
-    Examples
-    --------
-    >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
-    >>> r2(true, true).item(), r2(true, 0.5 * true).item(), r2(true, 0 * true).item()
-    (1.0, 0.75, 0.0)
+    Examples:
+        >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
+        >>> r2(true, true).item(), r2(true, 0.5 * true).item(), r2(true, 0 * true).item()
+        (1.0, 0.75, 0.0)
     """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     sst = np.square(ecg_true - ecg_true.mean(-1, keepdims=True)).sum(-1)
@@ -50,111 +47,47 @@ def r2(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
 
 
 def rrmse(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
-    """Relative RMS error of each trace: |y - y_hat| / |y|.
-
-    Parameters
-    ----------
-    ecg_true, ecg_pred : (n, T), in the same unit
-
-    Returns
-    -------
-    rrmse : (n,), 0 at best
-
-    Raises
-    ------
-    ValueError
-        What `r2` refuses.
-
-    Examples
-    --------
-    >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
-    >>> rrmse(true, 0.5 * true).item()
-    0.5
-    """
+    """Relative RMS error (n,) of each trace: |y - y_hat| / |y|."""
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     return np.linalg.norm(ecg_true - ecg_pred, axis=-1) / np.maximum(np.linalg.norm(ecg_true, axis=-1), 1e-300)
 
 
 def correlation(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
-    """Pearson correlation of each trace; NaN where one of the two is flat.
-
-    Parameters
-    ----------
-    ecg_true, ecg_pred : (n, T)
-
-    Returns
-    -------
-    correlation : (n,), -1 to 1
-
-    Raises
-    ------
-    ValueError
-        What `r2` refuses.
-
-    Examples
-    --------
-    >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
-    >>> correlation(true, 0.5 * true).round(6).item()
-    1.0
-    """
+    """Pearson correlation (n,) of each trace; NaN where one of the two is flat."""
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
-    return (normalized(ecg_true) * normalized(ecg_pred)).mean(-1) + np.where(
-        _flat(ecg_true) | _flat(ecg_pred), np.nan, 0
-    )
+    return (normalize(ecg_true) * normalize(ecg_pred)).mean(-1) + np.where(_flat(ecg_true) | _flat(ecg_pred), np.nan, 0)
 
 
 def _flat(ecg: np.ndarray) -> np.ndarray:
     return ecg.std(-1) <= FLAT
 
 
-def normalized(ecg: np.ndarray) -> np.ndarray:
-    """Each trace with mean 0 and SD 1, which removes the amplitude, the hardest part: a second column, never the first.
-
-    Parameters
-    ----------
-    ecg : (..., T)
-
-    Returns
-    -------
-    ecg : (..., T); 0 where it was flat
-
-    Examples
-    --------
-    >>> normalized(np.array([[0.0, 2.0], [3.0, 3.0]])).tolist()
-    [[-1.0, 1.0], [0.0, 0.0]]
-    """
+def normalize(ecg: np.ndarray) -> np.ndarray:
+    """Each trace of ecg (..., T) with mean 0 and SD 1, and 0 where it is flat: without the amplitude, the hardest part."""
     ecg = np.asarray(ecg, np.float64)
     flat = _flat(ecg)[..., None]
     return np.where(flat, 0, (ecg - ecg.mean(-1, keepdims=True)) / np.where(flat, 1, ecg.std(-1, keepdims=True)))
 
 
-def scores(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
+def score_ecgs(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
     """One row a trace: r2, r2_normalized, rrmse, correlation, peak_error (relative to the true peak).
 
-    Parameters
-    ----------
-    ecg_true, ecg_pred : (n, T), in the same unit
+    Args:
+        ecg_true, ecg_pred: (n, T), in the same unit.
 
-    Returns
-    -------
-    table : n rows
+    Returns:
+        Table of n rows.
 
-    Raises
-    ------
-    ValueError
-        What `r2` refuses.
-
-    Examples
-    --------
-    >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
-    >>> scores(true, 0.5 * true).round(3).to_dict("records")
-    [{'r2': 0.75, 'r2_normalized': 1.0, 'rrmse': 0.5, 'correlation': 1.0, 'peak_error': -0.5}]
+    Examples:
+        >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
+        >>> score_ecgs(true, 0.5 * true).round(3).to_dict("records")
+        [{'r2': 0.75, 'r2_normalized': 1.0, 'rrmse': 0.5, 'correlation': 1.0, 'peak_error': -0.5}]
     """
     peak = np.abs(ecg_true).max(-1)
     return pd.DataFrame(
         {
             "r2": r2(ecg_true, ecg_pred),
-            "r2_normalized": r2(normalized(ecg_true), normalized(ecg_pred)),
+            "r2_normalized": r2(normalize(ecg_true), normalize(ecg_pred)),
             "rrmse": rrmse(ecg_true, ecg_pred),
             "correlation": correlation(ecg_true, ecg_pred),
             "peak_error": (np.abs(ecg_pred).max(-1) - peak) / np.maximum(peak, 1e-300),
@@ -165,32 +98,11 @@ def scores(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
 BANDS = ((0.0, 20.0), (20.0, 50.0))  # Hz: the deflections; notches and fractionation
 
 
-def spectral_scores(ecg_true: np.ndarray, ecg_pred: np.ndarray, dt: float) -> pd.DataFrame:
-    """One row a trace: band_error of each band of `BANDS`, and log_spectral_distance in dB, from Hann-windowed spectra.
+def score_spectra(ecg_true: np.ndarray, ecg_pred: np.ndarray, dt: float) -> pd.DataFrame:
+    """One row a trace: band_error of each band of `BANDS`, and log_spectral_distance in dB, from Hann-windowed spectra; dt in ms.
 
-        band_error = |Y_hat - Y| / |Y| over the frequencies of the band, phases included: the rrmse of the band-passed trace
-        log_spectral_distance = RMS over 0-50 Hz of 10 log10(P_hat / P), P floored at 1e-6 of the largest true power
-
-    Parameters
-    ----------
-    ecg_true, ecg_pred : (n, T), in the same unit
-    dt : ms between samples; at most 10, that the bands are there
-
-    Returns
-    -------
-    table : n rows
-
-    Raises
-    ------
-    ValueError
-        Traces of different shapes or not finite; dt too long.
-
-    Examples
-    --------
-    >>> t = np.arange(0.0, 500.0, 5.0)
-    >>> true = np.sin(2 * np.pi * 10 * t / 1000)[None]  # 10 Hz
-    >>> spectral_scores(true, 0.5 * true, dt=5.0).round(2).to_dict("records")
-    [{'band_error_0_20': 0.5, 'band_error_20_50': 0.5, 'log_spectral_distance': 2.72}]
+    band_error = |Y_hat - Y| / |Y| over the frequencies of the band, phases included: the rrmse of the band-passed trace
+    log_spectral_distance = RMS over 0-50 Hz of 10 log10(P_hat / P), P floored at 1e-6 of the largest true power
     """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     if not 0 < dt <= 10:
@@ -213,31 +125,10 @@ EDGE = 0.05  # of the largest deflection: where a trace begins and ends
 
 
 def landmarks(t: np.ndarray, ecg: np.ndarray) -> pd.DataFrame:
-    """One row a trace: onset, end, maximum, minimum, zero_crossing in ms, and amplitude, as one would read them off a recording.
+    """One row a trace: onset, end, maximum, minimum, zero_crossing in ms, and amplitude, from t (T,) in ms and ecg (n, T).
 
-    Onset and end: the first and last time at which |ecg| passes `EDGE` of its largest value. Zero crossing: the last one
-    before the later of maximum and minimum, NaN if there is none between them. Amplitude: maximum minus minimum, in the
-    units of the trace. Crossings are interpolated linearly.
-
-    Parameters
-    ----------
-    t : (T,) ms, increasing
-    ecg : (n, T)
-
-    Returns
-    -------
-    table : n rows
-
-    Raises
-    ------
-    ValueError
-        Traces that are not finite, or not of the length of t.
-
-    Examples
-    --------
-    >>> t = np.arange(0.0, 101.0)
-    >>> landmarks(t, np.sin(2 * np.pi * t / 100)[None]).round(1).to_dict("records")
-    [{'onset': 0.8, 'end': 99.2, 'maximum': 25.0, 'minimum': 75.0, 'zero_crossing': 50.0, 'amplitude': 2.0}]
+    Onset and end are the first and last time at which |ecg| passes `EDGE` of its largest value. The zero crossing is the last
+    one between maximum and minimum, NaN if there is none; the amplitude is maximum minus minimum.
     """
     t, ecg = np.asarray(t, float), np.asarray(ecg, float)
     if t.ndim != 1 or ecg.ndim != 2 or ecg.shape[1] != t.size or not np.isfinite(ecg).all():
@@ -267,65 +158,22 @@ def _crossings(t: np.ndarray, y: np.ndarray) -> np.ndarray:
     return t[k] + (t[k + 1] - t[k]) * y[k] / (y[k] - y[k + 1])
 
 
-def timing_scores(t: np.ndarray, ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
-    """Predicted minus true `landmarks`: onset, end, zero_crossing and peak in ms, amplitude relative to the true one.
+def score_timing(t: np.ndarray, ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
+    """Predicted minus true `landmarks`: onset, end, zero_crossing and peak in ms, amplitude relative to the true one; t (T,) in ms.
 
     The peak is the larger deflection of the true trace; of the predicted one the largest of the same sign.
-
-    Parameters
-    ----------
-    t : (T,) ms, increasing
-    ecg_true, ecg_pred : (n, T), in the same unit
-
-    Returns
-    -------
-    table : n rows
-
-    Raises
-    ------
-    ValueError
-        What `r2` and `landmarks` refuse.
-
-    Examples
-    --------
-    >>> t = np.arange(0.0, 101.0)
-    >>> true, late = (np.sin(2 * np.pi * np.clip(t - delay, 0, 80) / 80)[None] for delay in (0, 10))
-    >>> timing_scores(t, true, late)[["peak_time_error", "amplitude_error"]].round(2).to_dict("records")
-    [{'peak_time_error': 10.0, 'amplitude_error': 0.0}]
     """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     true, pred = landmarks(t, ecg_true), landmarks(t, ecg_pred)
     up = ecg_true.max(-1) >= -ecg_true.min(-1)
-    table = {f"{name}_error": pred[name] - true[name] for name in ("onset", "end", "zero_crossing")}
-    table["peak_time_error"] = np.where(up, pred.maximum - true.maximum, pred.minimum - true.minimum)  # type: ignore[assignment]
+    table: dict[str, Any] = {f"{name}_error": pred[name] - true[name] for name in ("onset", "end", "zero_crossing")}
+    table["peak_time_error"] = np.where(up, pred.maximum - true.maximum, pred.minimum - true.minimum)
     table["amplitude_error"] = (pred.amplitude - true.amplitude) / np.maximum(true.amplitude, 1e-300)
     return pd.DataFrame(table)
 
 
-def summary(r2_values: pd.Series) -> pd.Series:
-    """Mean, SD, median and worst R2 over tissues, and how many were left out as flat.
-
-    Parameters
-    ----------
-    r2_values : of tissues; NaN where flat
-
-    Returns
-    -------
-    row : mean, sd, median, worst, n, flat
-
-    Examples
-    --------
-    >>> summary(pd.Series([0.9, 0.7, np.nan]))[["mean", "worst", "flat"]].round(2).to_dict()
-    {'mean': 0.8, 'worst': 0.7, 'flat': 1.0}
-    """
-    kept = r2_values.dropna()
-    return pd.Series(
-        {
-            "mean": kept.mean(),
-            "sd": kept.std(),
-            "median": kept.median(),
-            "worst": kept.min(),
-            "n": kept.size,
-            "flat": r2_values.isna().sum(),
-        }
-    )
+def summarize(r2_values: pd.Series) -> pd.Series:
+    """Mean, SD, median and worst R2 over tissues, and how many there are without and how many with a flat trace (NaN)."""
+    kept, flat = r2_values.dropna(), r2_values.isna().sum()
+    mean, sd, median, worst = kept.mean(), kept.std(), kept.median(), kept.min()
+    return pd.Series({"mean": mean, "sd": sd, "median": median, "worst": worst, "n": kept.size, "flat": flat})

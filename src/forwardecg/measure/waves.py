@@ -1,4 +1,4 @@
-"""What a modeller reads off a simulation: activation time, conduction velocity, action potential duration, upstroke.
+"""What a modeller reads off a simulation: activation, velocity, duration and upstroke of a beat; tips and cycles of re-entry.
 
 Functions on xarray objects of the data contract; times in ms, lengths in mm.
 """
@@ -11,6 +11,7 @@ from forwardecg.contract import V_THRESHOLD
 
 
 def _times(V_m: xr.DataArray) -> np.ndarray:
+    """Times (ms) of V_m, which has a coordinate time, two frames or more, and finite values."""
     if "time" not in V_m.dims or "time" not in V_m.coords:
         raise ValueError(f"V_m: expected a dim and a coordinate 'time' in ms, got dims {V_m.dims}")
     if not np.isfinite(V_m.values).all():
@@ -18,6 +19,15 @@ def _times(V_m: xr.DataArray) -> np.ndarray:
     if V_m.sizes["time"] < 2:
         raise ValueError(f"V_m: expected at least 2 times, got {V_m.sizes['time']}")
     return V_m.time.values
+
+
+def _frames(V_m: xr.DataArray, *dims: str) -> np.ndarray:
+    """The same of maps or probes, which begin with time and whose times increase."""
+    if V_m.ndim != len(dims) or V_m.dims[0] != "time" or "time" not in V_m.coords:
+        raise ValueError(f"V_m: expected dims ({', '.join(dims)}) with a coordinate 'time' in ms, got dims {V_m.dims}")
+    if V_m.sizes["time"] < 2 or not (np.diff(V_m.time.values) > 0).all():
+        raise ValueError("V_m: expected at least two frames at increasing times, got another time axis")
+    return _times(V_m)
 
 
 def _crossing(
@@ -37,51 +47,35 @@ def _crossing(
 
 
 def activation_time(V_m: xr.DataArray) -> xr.DataArray:
-    """Local activation time (ms): first upward crossing of -35 mV (u = 1/2); NaN where there is none.
+    """Local activation time: first upward crossing of -35 mV (u = 1/2), linear between samples.
 
-    Parameters
-    ----------
-    V_m : dims with time, mV, and its coordinate in ms
+    Args:
+        V_m: dims with time, mV, and its coordinate in ms.
 
-    Returns
-    -------
-    lat : the other dims, ms
+    Returns:
+        The other dims, ms; NaN where there is none.
 
-    Raises
-    ------
-    ValueError
-        No dim or coordinate time, fewer than two times, values that are not finite.
-
-    Examples
-    --------
-    >>> V_m = xr.DataArray([-85.0, -85.0, 15.0], dims="time", coords={"time": [0.0, 1.0, 2.0]})
-    >>> activation_time(V_m).item()
-    1.5
+    Examples:
+        >>> V_m = xr.DataArray([-85.0, -85.0, 15.0], dims="time", coords={"time": [0.0, 1.0, 2.0]})
+        >>> activation_time(V_m).item()
+        1.5
     """
     return _crossing(V_m, V_THRESHOLD, rising=True).rename("lat").assign_attrs(long_name="local activation time")
 
 
 def apd90(V_m: xr.DataArray) -> xr.DataArray:
-    """Action potential duration (ms) at 90 % repolarization of the first beat: from lat to V_rest + (peak - V_rest) / 10.
+    """Action potential duration at 90 % repolarization of the first beat: from lat to V_rest + (peak - V_rest) / 10.
 
-    Parameters
-    ----------
-    V_m : dims with time, mV, and its coordinate in ms; its first sample is at rest
+    Args:
+        V_m: dims with time, mV, and its coordinate in ms; its first sample is at rest.
 
-    Returns
-    -------
-    apd90 : the other dims, ms; NaN where there is no beat, or its end is not seen
+    Returns:
+        The other dims, ms; NaN where there is no beat, or its end is not seen.
 
-    Raises
-    ------
-    ValueError
-        What `activation_time` refuses.
-
-    Examples
-    --------
-    >>> beat = [-85.0, 15.0, 15.0, -85.0, -85.0]
-    >>> apd90(xr.DataArray(beat, dims="time", coords={"time": 100.0 * np.arange(5)})).round(3).item()
-    240.0
+    Examples:
+        >>> beat = [-85.0, 15.0, 15.0, -85.0, -85.0]
+        >>> apd90(xr.DataArray(beat, dims="time", coords={"time": 100.0 * np.arange(5)})).round(3).item()
+        240.0
     """
     _times(V_m)
     rest = V_m.isel(time=0)
@@ -92,57 +86,32 @@ def apd90(V_m: xr.DataArray) -> xr.DataArray:
 
 
 def dvdt_max(V_m: xr.DataArray) -> xr.DataArray:
-    """Largest upstroke velocity (mV/ms) between samples.
-
-    Parameters
-    ----------
-    V_m : dims with time, mV, and its coordinate in ms
-
-    Returns
-    -------
-    dvdt_max : the other dims, mV/ms
-
-    Raises
-    ------
-    ValueError
-        What `activation_time` refuses.
-
-    Examples
-    --------
-    >>> dvdt_max(xr.DataArray([-85.0, 15.0], dims="time", coords={"time": [0.0, 0.5]})).item()
-    200.0
-    """
+    """Largest upstroke velocity (mV/ms) between samples of V_m, over the other dims."""
     t = _times(V_m)
     slope = V_m.diff("time") / np.diff(t).reshape([-1 if d == "time" else 1 for d in V_m.dims])
     return slope.max("time").rename("dvdt_max").assign_attrs(units="mV ms-1", long_name="maximal upstroke velocity")
 
 
 def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.DataArray:
-    """Local conduction velocity (mm/ms), 1 / |grad lat|, by central differences over +-``reach`` cells.
+    """Local conduction velocity, 1 / |grad lat|, by central differences.
 
-    NaN within ``reach`` cells of the edge and next to cells that were never activated. Collisions and stimuli, where lat
-    has no gradient, give spuriously large values: use medians.
+    Collisions and stimuli, where lat has no gradient, give spuriously large values: use medians.
 
-    Parameters
-    ----------
-    lat : (y, x), ms
-    dx : mm
-    reach : cells to either side
+    Args:
+        lat: (y, x), ms.
+        dx: mm.
+        reach: cells to either side.
 
-    Returns
-    -------
-    cv : (y, x), mm/ms
+    Returns:
+        (y, x), mm/ms; NaN within ``reach`` cells of the edge and next to cells that were never activated.
 
-    Raises
-    ------
-    ValueError
-        lat with other dims, dx not above 0, reach no whole number of at least 1.
+    Raises:
+        ValueError: lat with other dims, dx not above 0, reach no whole number of at least 1.
 
-    Examples
-    --------
-    >>> lat = xr.DataArray(np.arange(7.0) * np.ones((7, 1)), dims=("y", "x"))  # 1 ms per cell
-    >>> conduction_velocity(lat, dx=0.5)[3].values.tolist()
-    [nan, nan, 0.5, 0.5, 0.5, nan, nan]
+    Examples:
+        >>> lat = xr.DataArray(np.arange(7.0) * np.ones((7, 1)), dims=("y", "x"))  # 1 ms per cell
+        >>> conduction_velocity(lat, dx=0.5)[3].values.tolist()
+        [nan, nan, 0.5, 0.5, 0.5, nan, nan]
     """
     if lat.ndim != 2 or dx <= 0:
         raise ValueError(f"lat: expected dims (y, x) and dx > 0 mm, got dims {lat.dims} and dx = {dx}")
@@ -157,17 +126,7 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
     return lat.copy(data=speed).rename("cv").assign_attrs(units="mm ms-1", long_name="conduction velocity")
 
 
-def _check(V_m: xr.DataArray, n_dim: int, expected: str) -> np.ndarray:
-    if V_m.ndim != n_dim or V_m.dims[0] != "time" or "time" not in V_m.coords:
-        raise ValueError(f"V_m: expected dims {expected} with a coordinate 'time' in ms, got dims {V_m.dims}")
-    if V_m.sizes["time"] < 2 or not (np.diff(V_m.time.values) > 0).all():
-        raise ValueError("V_m: expected at least two frames at increasing times, got another time axis")
-    if not np.isfinite(V_m.values).all():
-        raise ValueError("V_m: expected finite values in mV, got NaN or infinity")
-    return V_m.time.values
-
-
-def _bilinear(f: np.ndarray, cells: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
+def _bilinear(f: np.ndarray, cells: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
     """f = a + b p + c q + d p q in the squares between nodes; p, q in 0..1 along x and y."""
     y, x = cells
     a, b, c = f[y, x], f[y, x + 1] - f[y, x], f[y + 1, x] - f[y, x]
@@ -183,8 +142,8 @@ def _changes_sign(f: np.ndarray) -> np.ndarray:
 def _intersections(f: np.ndarray, g: np.ndarray) -> np.ndarray:
     """Points where f = 0 and g = 0 cross: rows x, y in cells from the first node, and the sign of grad f x grad g."""
     cells = np.nonzero(_changes_sign(f) & _changes_sign(g))
-    a, b, c, d = _bilinear(f, cells)  # type: ignore[arg-type]
-    a_2, b_2, c_2, d_2 = _bilinear(g, cells)  # type: ignore[arg-type]
+    a, b, c, d = _bilinear(f, cells)
+    a_2, b_2, c_2, d_2 = _bilinear(g, cells)
     # q from either equation, put into the other one: a quadratic equation for p
     second, first, zeroth = b_2 * d - b * d_2, a_2 * d + b_2 * c - a * d_2 - b * c_2, a_2 * c - a * c_2
     found = []
@@ -204,33 +163,25 @@ def tip_path(V_m: xr.DataArray, dx: float) -> pd.DataFrame:
 
         u(r, t) = 1/2,  du/dt = 0:  the isolines u = 1/2 of two successive frames cross
 
-    Both frames are bilinear between cell centers, so each tip is the root of a quadratic equation. Fenton and Karma,
-    Chaos 8:20
-    (1998).
+    Frames are bilinear between cell centers: a tip is the root of a quadratic equation. Fenton and Karma, Chaos 8:20 (1998).
 
-    Parameters
-    ----------
-    V_m : (time, y, x) in mV, a map of a sheet without holes; frames so close (1 to 5 ms) that a front moves a few cells
-    dx : mm between neighboring values of the map
+    Args:
+        V_m: (time, y, x), mV, of a sheet without holes; frames so close (1 to 5 ms) that a front moves a few cells.
+        dx: mm between neighboring values of the map.
 
-    Returns
-    -------
-    table : time (ms, middle of the two frames), x, y (mm from the corner of the sheet) and chirality (1 turns
-        counterclockwise where y points up, -1 clockwise); no row for a time without a tip
+    Returns:
+        Table with time (ms, middle of two frames), x, y (mm from the corner) and chirality (1 is counterclockwise, y up).
 
-    Raises
-    ------
-    ValueError
-        Wrong dims, fewer than two frames, values that are not finite, dx not positive.
+    Raises:
+        ValueError: Wrong dims, fewer than two frames, values that are not finite, dx not positive.
 
-    Examples
-    --------
-    >>> y, x = np.mgrid[-5:6, -5:6] + 0.3  # a half plane that turns by a quarter
-    >>> u = xr.DataArray(np.stack([x, y]) - 35.0, dims=("time", "y", "x"), coords={"time": [0.0, 5.0]})
-    >>> tip_path(u, dx=1.0).round(2).to_dict("list")
-    {'time': [2.5], 'x': [5.2], 'y': [5.2], 'chirality': [1]}
+    Examples:
+        >>> y, x = np.mgrid[-5:6, -5:6] + 0.3  # a half plane that turns by a quarter
+        >>> u = xr.DataArray(np.stack([x, y]) - 35.0, dims=("time", "y", "x"), coords={"time": [0.0, 5.0]})
+        >>> tip_path(u, dx=1.0).round(2).to_dict("list")
+        {'time': [2.5], 'x': [5.2], 'y': [5.2], 'chirality': [1]}
     """
-    times = _check(V_m, 3, "(time, y, x)")
+    times = _frames(V_m, "time", "y", "x")
     if not (np.isfinite(dx) and dx > 0):
         raise ValueError(f"dx: expected a length > 0 mm, got {dx}")
     z = V_m.values - V_THRESHOLD
@@ -241,31 +192,8 @@ def tip_path(V_m: xr.DataArray, dx: float) -> pd.DataFrame:
 
 
 def cycle_length(V_m: xr.DataArray) -> pd.DataFrame:
-    """Times between successive activations of each probe: T_n = t_n - t_(n-1), with u(t_n) = 1/2 on its way up.
-
-    Parameters
-    ----------
-    V_m : (time, probe) in mV; linear between samples
-
-    Returns
-    -------
-    table : probe (its number), time (ms, of the activation that ends the cycle) and cycle_length (ms); a probe that was
-        activated less than twice has no row
-
-    Raises
-    ------
-    ValueError
-        Wrong dims, fewer than two samples, values that are not finite.
-
-    Examples
-    --------
-    >>> t = np.arange(0.0, 400.0, 10.0)
-    >>> V_m = -35.0 - 50 * np.cos(2 * np.pi * t / 100)[:, None]
-    >>> probe = xr.DataArray(V_m, dims=("time", "probe"), coords={"time": t})
-    >>> cycle_length(probe).cycle_length.round(3).tolist()
-    [100.0, 100.0, 100.0]
-    """
-    times, z = _check(V_m, 2, "(time, probe)"), V_m.values - V_THRESHOLD
+    """Times between activations of each probe of V_m (time, probe): table of probe, time (ms) of the later one, cycle_length (ms)."""
+    times, z = _frames(V_m, "time", "probe"), V_m.values - V_THRESHOLD
     tables = []
     for probe, trace in enumerate(z.T):
         up = np.flatnonzero((trace[:-1] < 0) & (trace[1:] >= 0))

@@ -17,33 +17,11 @@ D_REFERENCE = 0.1  # mm^2/ms at which the converged conduction velocity is measu
 AMPLITUDE, DURATION = 0.3, 2.0  # 1/ms, ms: stimulus of the cable
 
 
-def cable_cv(D: float, dx: float, dt: float, fk: FKParams = FK_CAF, real: type = np.float64) -> float:
-    """Conduction velocity (mm/ms) of a plane wave on the grid dx, dt without calibration; NaN if it does not propagate.
+def cable_cv(D: float, dx: float, dt: float, cell: FKParams = FK_CAF, dtype: type = np.float64) -> float:
+    """Conduction velocity (mm/ms) of a plane wave on the grid dx (mm), dt (ms) with D (mm^2/ms) as it is; NaN without a wave.
 
     A cable with a 2 mm stimulus, timed between fixed nodes near 10 and 20 mm - lengths for D = 0.1 mm^2/ms, scaled with
     sqrt(D), so that CV(D, dx) = sqrt(D / D_0) CV(D_0, dx sqrt(D_0 / D)) holds to rounding.
-
-    Parameters
-    ----------
-    D : mm^2/ms, as the solver uses it
-    dx, dt : mm, ms
-    fk : cell model
-    real : np.float32 or np.float64
-
-    Returns
-    -------
-    cv : mm/ms
-
-    Raises
-    ------
-    ValueError
-        D, dx or dt not a finite number above 0.
-
-    Examples
-    --------
-    >>> coarse, fine = cable_cv(0.1, dx=0.5, dt=0.1), cable_cv(0.1, dx=0.25, dt=0.02)
-    >>> 0.4 < coarse < fine < 0.7  # a grid slows the wave
-    True
     """
     for name, value in (("D", D), ("dx", dx), ("dt", dt)):
         if not (np.isfinite(value) and value > 0):
@@ -57,7 +35,7 @@ def cable_cv(D: float, dx: float, dt: float, fk: FKParams = FK_CAF, real: type =
     n_every = max(round(5 / dt), 1)
     n_end = n_every * max(round(60 * (1 + 4 * node) / (n_every * dt)), 1)
     g = face_diffusivity(np.full((1, n), float(D)), np.ones((1, n), bool))
-    for state in march(g, dx, dt, constants(fk, dt, real), [pulse], n_every, n_end):
+    for state in march(g, dx, dt, constants(cell, dt, dtype), [pulse], n_every, n_end):
         lat = state.lat[0]
         if lat[last] >= 0:
             return float((last - first) * dx / (lat[last] - lat[first]))
@@ -65,134 +43,74 @@ def cable_cv(D: float, dx: float, dt: float, fk: FKParams = FK_CAF, real: type =
 
 
 @lru_cache
-def converged_cv(fk: FKParams) -> float:
-    """Conduction velocity (mm/ms) at D = 0.1 mm^2/ms with dx 0.025 mm, dt 0.0005 ms, where it has converged.
-
-    Parameters
-    ----------
-    fk : cell model
-
-    Returns
-    -------
-    cv : mm/ms
-
-    Examples
-    --------
-    >>> round(converged_cv(FK_CAF), 2)
-    0.66
-    """
-    return cable_cv(D_REFERENCE, 0.025, 0.0005, fk)
+def converged_cv(cell: FKParams) -> float:
+    """Conduction velocity (mm/ms) at D = 0.1 mm^2/ms with dx 0.025 mm, dt 0.0005 ms, where it has converged."""
+    return cable_cv(D_REFERENCE, 0.025, 0.0005, cell)
 
 
 @lru_cache
-def calibration_table(dx: float, dt: float, fk: FKParams) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (physical D, D_num) in mm^2/ms: on this grid D_num conducts at the converged velocity of the physical D.
+def calibration_table(dx: float, dt: float, cell: FKParams) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (D, D_num), both (n,) in mm^2/ms and increasing, with CV_grid(D_num; dx, dt) = c sqrt(D), c the converged velocity.
 
-    CV_grid(D_num; dx, dt) = CV_converged(D) with CV_converged = c sqrt(D). Ends where the grid no longer propagates.
-
-    Parameters
-    ----------
-    dx, dt : mm, ms
-    fk : cell model
-
-    Returns
-    -------
-    D, D_num : (n,), mm^2/ms, increasing
-
-    Examples
-    --------
-    >>> D, D_num = calibration_table(0.5, 0.1, FK_CAF)
-    >>> bool((D_num > D).all())  # the grid has to be helped, most where D is small
-    True
+    It ends where the grid no longer propagates.
     """
     D_num = np.geomspace(0.006, 0.999 * stability_limit(1.0, dx) / dt, 40)
-    cv = np.array([cable_cv(value, dx, dt, fk) for value in D_num])
-    D = D_REFERENCE * (cv / converged_cv(fk)) ** 2
+    cv = np.array([cable_cv(value, dx, dt, cell) for value in D_num])
+    D = D_REFERENCE * (cv / converged_cv(cell)) ** 2
     ok = np.isfinite(D)
     return D[ok], D_num[ok]
 
 
-def calibrated_diffusivity(
-    D: np.ndarray, conducting: np.ndarray, dx: float, dt: float, fk: FKParams = FK_CAF
-) -> np.ndarray:
-    """D_num (y, x): the diffusivity with which this grid reproduces the converged plane-wave velocity of D, per cell.
+def calibrate_diffusivity(D: np.ndarray, live: np.ndarray, dx: float, dt: float, cell: FKParams = FK_CAF) -> np.ndarray:
+    """The diffusivity D_num with which this grid reproduces the converged plane-wave velocity of D, cell by cell.
 
-    Parameters
-    ----------
-    D : (y, x), mm^2/ms, physical
-    conducting : (y, x) bool
-    dx, dt : mm, ms
-    fk : cell model
+    Args:
+        D: (y, x), mm^2/ms, physical.
+        live: (y, x) bool, cells that conduct.
+        dx, dt: mm, ms.
+        cell: cell model.
 
-    Returns
-    -------
-    D_num : (y, x), mm^2/ms, 0 in cells that do not conduct
+    Returns:
+        (y, x), mm^2/ms, 0 where nothing conducts.
 
-    Raises
-    ------
-    ValueError
-        D outside the range in which this grid can reach that velocity; a cell model that does not conduct on this grid.
+    Raises:
+        ValueError: D is outside the range in which this grid can reach that velocity, or the cell model does not conduct on it.
 
-    Examples
-    --------
-    >>> D_num = calibrated_diffusivity(np.array([[0.05, 0.15]]), np.ones((1, 2), bool), 0.5, 0.1)
-    >>> (D_num / [0.05, 0.15]).round(1).tolist()
-    [[1.8, 1.5]]
+    Examples:
+        >>> D_num = calibrate_diffusivity(np.array([[0.05, 0.15]]), np.ones((1, 2), bool), 0.5, 0.1)
+        >>> (D_num / [0.05, 0.15]).round(1).tolist()
+        [[1.8, 1.5]]
     """
-    table_D, table_D_num = calibration_table(dx, dt, fk)
+    table_D, table_D_num = calibration_table(dx, dt, cell)
     if table_D.size < 4:
         raise ValueError(
-            f"fk: expected a cell model that conducts on the grid dx = {dx} mm, dt = {dt} ms, got {fk.name}"
+            f"cell: expected a cell model that conducts on the grid dx = {dx} mm, dt = {dt} ms, got {cell.name}"
         )
-    low, high = D[conducting].min(), D[conducting].max()
+    low, high = D[live].min(), D[live].max()
     if low < table_D[0] or high > table_D[-1]:
         raise ValueError(
             f"D: expected values in {table_D[0]:.4g} .. {table_D[-1]:.4g} mm^2/ms, the range that dx = {dx} mm, dt = {dt} ms "
             f"can be calibrated for, got {low:.4g} .. {high:.4g}"
         )
     lookup = PchipInterpolator(np.log(table_D), np.log(table_D_num))
-    return np.where(conducting, np.exp(lookup(np.log(np.where(conducting, D, high)))), 0.0)
+    return np.where(live, np.exp(lookup(np.log(np.where(live, D, high)))), 0.0)
 
 
-def calibrated_fibers(
-    D: np.ndarray, D_across: np.ndarray, angle: np.ndarray, conducting: np.ndarray, dx: float, dt: float, fk: FKParams
+def calibrate_fibers(
+    D: np.ndarray, D_across: np.ndarray, angle: np.ndarray, live: np.ndarray, dx: float, dt: float, cell: FKParams
 ) -> tuple[np.ndarray, np.ndarray]:
-    """D_num along and across fibers (y, x): exact for fibers on the axes of the grid, approximate at other angles (rad).
+    """D_num along and across fibers (y, x) in mm^2/ms: exact for fibers on the grid's axes, approximate at other angles (rad).
 
     To leading order a plane wave along one of the two meets the error of the nine-point stencil of `diffusion` as a cable
     does whose spacing is dx sqrt(f), f = 1 + sin^2 cos^2 (1 - 3 D_other / D). By the scaling identity that is the error of
     D / f on the grid dx. Across oblique fibers f may fall below 0; D is left as it is there (our derivation).
-
-    Parameters
-    ----------
-    D, D_across : (y, x), mm^2/ms, physical
-    angle : (y, x), rad from the x axis
-    conducting : (y, x) bool
-    dx, dt : mm, ms
-    fk : cell model
-
-    Returns
-    -------
-    D_num, D_num_across : (y, x), mm^2/ms
-
-    Raises
-    ------
-    ValueError
-        What `calibrated_diffusivity` refuses.
-
-    Examples
-    --------
-    >>> one = np.ones((1, 1))
-    >>> D, D_across = calibrated_fibers(0.15 * one, 0.05 * one, 0 * one, one > 0, 0.5, 0.1, FK_CAF)
-    >>> [float(z[0, 0].round(2)) for z in (D, D_across)]
-    [0.23, 0.09]
     """
-    top = calibration_table(dx, dt, fk)[0][-1]
+    top = calibration_table(dx, dt, cell)[0][-1]
 
     def corrected(D: np.ndarray, other: np.ndarray) -> np.ndarray:
-        f = 1 + (np.sin(angle) * np.cos(angle)) ** 2 * (1 - 3 * other / np.where(conducting, D, 1.0))
-        inside = conducting & (f * top >= np.minimum(D, top))  # a D beyond the table is refused there
-        like = np.where(inside, np.where(conducting, D, top) / np.where(inside, f, 1.0), top)
-        return np.where(inside, D * calibrated_diffusivity(like, conducting, dx, dt, fk) / like, D * conducting)
+        f = 1 + (np.sin(angle) * np.cos(angle)) ** 2 * (1 - 3 * other / np.where(live, D, 1.0))
+        inside = live & (f * top >= np.minimum(D, top))  # a D beyond the table is refused there
+        like = np.where(inside, np.where(live, D, top) / np.where(inside, f, 1.0), top)
+        return np.where(inside, D * calibrate_diffusivity(like, live, dx, dt, cell) / like, D * live)
 
     return corrected(D, D_across), corrected(D_across, D)

@@ -8,7 +8,7 @@ cells stay at rest.
 import platform
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite.binding import get_host_cpu_features
@@ -16,6 +16,7 @@ from llvmlite.binding import get_host_cpu_features
 from forwardecg.tissue.cell import Constants, compiled, currents, gates, slow_inward_rate
 from forwardecg.tissue.diffusion import Couplings
 
+Array = np.ndarray
 # With 16 vector registers the slow inward rate is taken in a loop of its own, since the constants of both do not fit.
 SPLIT = platform.machine() in ("x86_64", "AMD64") and not get_host_cpu_features().get("avx512f")
 LANES = 16  # the row stride is a multiple of this, so that a block of rows starts at a cache line
@@ -26,34 +27,18 @@ WAITING = -2.0  # in place of the recovery time of a cell that is activated and 
 CHUNK = 128  # cells looked at together, in a vectorized loop, before any is looked at alone
 
 
-def aligned(size: int, fill: float, real: type, page_offset: int = 0) -> np.ndarray:
-    """A filled one-dimensional array that starts ``page_offset`` bytes after the start of a memory page.
+def _aligned(size: int, fill: float, dtype: type, page_offset: int = 0) -> Array:
+    """A filled array (size,) that starts ``page_offset`` bytes, a multiple of an entry's size, after a memory page begins.
 
     Arrays read side by side need different offsets: equal ones compete for the same few lines of the fastest cache.
-
-    Parameters
-    ----------
-    size, fill : length, and the value of every entry
-    real : np.float32 or np.float64
-    page_offset : bytes, a multiple of the size of an entry
-
-    Returns
-    -------
-    array : (size,)
-
-    Examples
-    --------
-    >>> array = aligned(5, 0.0, np.float64, page_offset=448)
-    >>> array.size, array.ctypes.data % 4096
-    (5, 448)
     """
-    raw = np.full(size + 8192 // np.dtype(real).itemsize, fill, real)  # type: ignore[var-annotated]
+    raw: Array = np.full(size + 8192 // np.dtype(dtype).itemsize, fill, dtype)
     start = (-raw.ctypes.data % 4096 + page_offset) // raw.itemsize
     return raw[start : start + size]
 
 
 @compiled
-def _rates(new, u, c):
+def _rates(new: Array, u: Array, c: Constants) -> None:
     """The slow inward rate of every cell into ``new``, if SPLIT."""
     if SPLIT:
         for i in range(new.size):
@@ -61,7 +46,7 @@ def _rates(new, u, c):
 
 
 @compiled
-def _react(i, new, u, v, w, diffusion, c):
+def _react(i: int, new: Array, u: Array, v: Array, w: Array, diffusion: Any, c: Constants) -> Any:
     """Cell i one time step later, given div(D grad u) dt and, if SPLIT, its rate in ``new``; 1 if it crossed u = 1/2."""
     half, one, zero = type(c.u_c)(0.5), type(c.u_c)(1), type(c.u_c)(0)
     u_i = u[i]
@@ -74,7 +59,10 @@ def _react(i, new, u, v, w, diffusion, c):
 
 
 @compiled
-def _advance_isotropic(new, u, left, right, below, above, v, w, west, east, south, north, c):
+def _advance_isotropic(
+    new: Array, u: Array, left: Array, right: Array, below: Array, above: Array,
+    v: Array, w: Array, west: Array, east: Array, south: Array, north: Array, c: Constants,
+) -> Any:  # fmt: skip
     """One time step of a run of cells; returns how many of them crossed u = 1/2 upward.
 
     Everything arrives as a one-dimensional view and every choice is a select, so that the loops vectorize.
@@ -89,7 +77,11 @@ def _advance_isotropic(new, u, left, right, below, above, v, w, west, east, sout
 
 
 @compiled
-def _advance_anisotropic(new, u, left, right, below, above, v, w, west, east, south, north, corners, weights, c):
+def _advance_anisotropic(
+    new: Array, u: Array, left: Array, right: Array, below: Array, above: Array,
+    v: Array, w: Array, west: Array, east: Array, south: Array, north: Array,
+    corners: tuple[Array, ...], weights: tuple[Array, ...], c: Constants,
+) -> Any:  # fmt: skip
     """The same with the four diagonal neighbors: corners (sw, ne, se, nw) are views of u, weights their couplings."""
     sw, ne, se, nw = corners
     g_sw, g_ne, g_se, g_nw = weights
@@ -105,7 +97,7 @@ def _advance_anisotropic(new, u, left, right, below, above, v, w, west, east, so
 
 
 @compiled
-def _record_activation(u, new, lat, recovery, step, dt):
+def _record_activation(u: Array, new: Array, lat: Array, recovery: Array, step: int, dt: float) -> None:
     """Activation times of the cells that cross u = 1/2 in this step for the first time."""
     half, one, zero = type(u[0])(0.5), type(u[0])(1), type(u[0])(0)
     for first in range(0, u.size, CHUNK):
@@ -119,7 +111,7 @@ def _record_activation(u, new, lat, recovery, step, dt):
 
 
 @compiled
-def _record_recovery(u, new, recovery, step, dt):
+def _record_recovery(u: Array, new: Array, recovery: Array, step: int, dt: float) -> None:
     """Recovery times of the activated cells that are below u = RECOVERED by now."""
     level, waiting, one, zero = type(u[0])(RECOVERED), type(u[0])(WAITING), type(u[0])(1), type(u[0])(0)
     for first in range(0, u.size, CHUNK):
@@ -133,29 +125,17 @@ def _record_recovery(u, new, recovery, step, dt):
 
 
 @compiled
-def advance(u, spare, v, w, g, lat, recovery, stimulated, du, c, dt, first, n_steps, stride):
-    """``n_steps`` time steps from step number ``first`` on flat arrays with one halo row below, above and beside.
+def advance(
+    u: Array, spare: Array, v: Array, w: Array, g: tuple[Array, ...], lat: Array, recovery: Array,
+    stimulated: Array, du: Array, c: Constants, dt: float, first: int, n_steps: int, stride: int,
+) -> tuple[Array, Array]:  # fmt: skip
+    """``n_steps`` time steps from step number ``first`` on flat arrays; returns the current u and, in ``spare``, the other.
 
     g = (g_x, g_y, g_ne, g_nw) are the couplings times dt / dx^2 at the west face, the south face and the south-west
-    corner of each cell, the last two of size 0 in isotropic tissue. lat and recovery (ms, negative until then) are the
-    first upward crossing of u = 1/2, linear between steps, and the first fall below u = RECOVERED after it, looked for
-    every RECOVERY_STEPS steps and traced back along the slope of the last one. Returns the current u and the other u.
-
-    Parameters
-    ----------
-    u, spare : voltage, and an array of its size for the next step
-    v, w : gates
-    g : couplings
-    lat, recovery : ms, written in place
-    stimulated, du : indices of the stimulated cells, and what each gets in a step
-    c : `cell.Constants` for this dt
-    dt : ms
-    first, n_steps : number of the first step, and how many
-    stride : cells from one row to the next, a multiple of `LANES`
-
-    Returns
-    -------
-    u, spare : the current voltage, and the other array
+    corner of each cell, the last two of size 0 in isotropic tissue. The cells of the indices ``stimulated`` get ``du`` in
+    each step. lat and recovery (ms, negative until then) are written in place: the first upward crossing of u = 1/2,
+    linear between steps, and the first fall below u = RECOVERED after it, looked for every RECOVERY_STEPS steps and
+    traced back along the slope of the last one. Rows are ``stride`` cells apart, a multiple of LANES.
     """
     half, zero = type(c.u_c)(0.5), type(c.u_c)(0)
     g_x, g_y, g_ne, g_nw = g
@@ -194,37 +174,20 @@ def advance(u, spare, v, w, g, lat, recovery, stimulated, du, c, dt, first, n_st
 
 
 class State(NamedTuple):
-    """The sheet at time t (ms): u, the gates v and w, lat and recovery (y, x), the times in ms, negative until then.
+    """The sheet at time t, as views (y, x) of the running solution: the next step overwrites them, so copy what is to be kept."""
 
-    Views of the running solution, which the next step overwrites: copy what is to be kept.
-
-    Parameters
-    ----------
-    t : ms
-    u, v, w : (y, x), voltage and gates
-    lat : (y, x), ms, first upward crossing of u = 1/2
-    recovery : (y, x), ms, first fall below u = 0.1 after it
-    """
-
-    t: float
-    u: np.ndarray
-    v: np.ndarray
-    w: np.ndarray
-    lat: np.ndarray  # first upward crossing of u = 1/2
-    recovery: np.ndarray  # first fall below u = 0.1 after it
+    t: float  # ms
+    u: Array  # voltage, 0 at rest and 1 at the peak
+    v: Array  # fast gate
+    w: Array  # slow gate
+    lat: Array  # ms, first upward crossing of u = 1/2, negative until then
+    recovery: Array  # ms, first fall below u = 0.1 after it, negative until then
 
 
 class Pulse(NamedTuple):
-    """A stimulus in time steps: cells (y, x) bool get ``du`` in each of the steps on .. off - 1.
+    """A stimulus in time steps: cells (y, x) bool get ``du`` in each of the steps on .. off - 1."""
 
-    Parameters
-    ----------
-    cells : (y, x) bool
-    on, off : first step, and the one after the last
-    du : added to u in each of them
-    """
-
-    cells: np.ndarray
+    cells: Array
     on: int
     off: int
     du: float
@@ -235,45 +198,20 @@ def march(
 ) -> Iterator[State]:
     """The state at rest, then one `State` each ``n_every`` steps up to step ``n_end``, in the float type of ``c``.
 
-    Parameters
-    ----------
-    g : couplings in mm^2/ms
-    dx, dt : mm, ms
-    c : constants for this dt; their type is that of the solution
-    pulses : stimuli, in steps
-    n_every, n_end : steps between states, and in all
-
-    Yields
-    ------
-    state : its arrays are overwritten by the next step
-
-    Raises
-    ------
-    FloatingPointError
-        The solution left the finite numbers.
-
-    Examples
-    --------
-    >>> from forwardecg.tissue.cell import FK_CAF, constants
-    >>> from forwardecg.tissue.diffusion import face_diffusivity
-    >>> g, c = face_diffusivity(np.full((1, 60), 0.1), np.ones((1, 60), bool)), constants(FK_CAF, 0.1)
-    >>> pulse = Pulse(np.arange(60)[None] < 4, on=0, off=20, du=0.03)
-    >>> states = march(g, 0.5, 0.1, c, [pulse], n_every=100, n_end=200)
-    >>> [bool(state.u[0, 10] > 0.5) for state in states]  # at 0, 10 and 20 ms
-    [False, True, True]
+    Couplings g in mm^2/ms, dx in mm, dt in ms; ``c`` for this dt. FloatingPointError where the solution leaves the finite numbers.
     """
-    real, (n_y, n_x) = type(c.u_c), (g.D_x.shape[0], g.D_y.shape[1])
+    dtype, (n_y, n_x) = type(c.u_c), (g.D_x.shape[0], g.D_y.shape[1])
     stride = -(-(n_x + 1) // LANES) * LANES  # a row's right halo is the next row's left one
     first_cell = LANES + stride
     size = n_y * stride + 2 * first_cell
-    offsets = iter(range(0, 8 * 448, 448))  # bytes, see `aligned`
+    offsets = iter(range(0, 8 * 448, 448))  # bytes, see `_aligned`
 
-    def sheet(flat: np.ndarray) -> np.ndarray:  # (y, x) view of the cells
+    def sheet(flat: Array) -> Array:  # (y, x) view of the cells
         return flat[first_cell:-first_cell].reshape(n_y, stride)[:, :n_x]
 
-    u, spare, v, w = (aligned(size, fill, real, next(offsets)) for fill in (0, 0, 1, 1))
-    lat, recovery = (aligned(size, -1, real) for _ in range(2))
-    weights = [np.zeros(0, real) if part is None else aligned(size, 0, real, next(offsets)) for part in g]
+    u, spare, v, w = (_aligned(size, fill, dtype, next(offsets)) for fill in (0, 0, 1, 1))
+    lat, recovery = (_aligned(size, -1, dtype) for _ in range(2))
+    weights = [np.zeros(0, dtype) if part is None else _aligned(size, 0, dtype, next(offsets)) for part in g]
     for part, flat in zip(g, weights, strict=True):
         if part is not None:  # the couplings behind the last row and column are 0, as the halo is
             sheet(flat)[:] = part[:n_y, :n_x] * dt / dx**2
@@ -285,7 +223,9 @@ def march(
         for first, stop in pairwise(stops):
             active = [n for n, pulse in enumerate(pulses) if pulse.on <= first < pulse.off]
             cells = np.concatenate([np.zeros(0, np.int64), *(flat_cells[n] for n in active)])
-            du = np.concatenate([np.zeros(0, real), *(np.full(flat_cells[n].size, pulses[n].du, real) for n in active)])
+            du = np.concatenate(
+                [np.zeros(0, dtype), *(np.full(flat_cells[n].size, pulses[n].du, dtype) for n in active)]
+            )
             u, spare = advance(
                 u, spare, v, w, tuple(weights), lat, recovery, cells, du, c, dt, first, stop - first, stride
             )

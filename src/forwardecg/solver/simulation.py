@@ -8,6 +8,7 @@ Finite volumes (`diffusion`); explicit Euler for u, exact exponential for the ga
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from time import monotonic
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +19,7 @@ from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import lead_field, phi_e_attrs
 from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.paths import progress
-from forwardecg.solver.calibration import calibrated_diffusivity, calibrated_fibers
+from forwardecg.solver.calibration import calibrate_diffusivity, calibrate_fibers
 from forwardecg.solver.kernel import Pulse, State, march
 from forwardecg.tissue.cell import FK_CAF, FKParams, constants
 from forwardecg.tissue.diffusion import couplings, stable_step
@@ -34,14 +35,14 @@ def _listed(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
     return [stimuli] if isinstance(stimuli, Stimulus) else list(stimuli)
 
 
-def _pulses(stimuli: Sequence[Stimulus], conducting: np.ndarray, dt: float, t_end: float) -> list[Pulse]:
+def _pulses(stimuli: Sequence[Stimulus], live: np.ndarray, dt: float, t_end: float) -> list[Pulse]:
     pulses = []
     for stimulus in stimuli:
         if stimulus.start >= t_end:
             raise ValueError(f"stimulus start: expected a time before t_end = {t_end} ms, got {stimulus.start} ms")
-        if stimulus.mask.shape != conducting.shape:
-            raise ValueError(f"stimulus mask: expected shape {conducting.shape}, got {stimulus.mask.shape}")
-        if not (cells := stimulus.mask & conducting).any():
+        if stimulus.mask.shape != live.shape:
+            raise ValueError(f"stimulus mask: expected shape {live.shape}, got {stimulus.mask.shape}")
+        if not (cells := stimulus.mask & live).any():
             raise ValueError("stimulus mask: expected at least one conductive cell under it, got none")
         on = whole_steps("stimulus start", stimulus.start, dt) if stimulus.start else 0
         off = on + whole_steps("stimulus duration", stimulus.duration, dt)
@@ -49,82 +50,72 @@ def _pulses(stimuli: Sequence[Stimulus], conducting: np.ndarray, dt: float, t_en
     return pulses
 
 
-def _calibrated(tissue: Tissue, dt: float, fk: FKParams) -> Tissue:
+def _calibrated(tissue: Tissue, dt: float, cell: FKParams) -> Tissue:
     """The tissue with D_num in place of D, along and across the fibers."""
-    grid = (tissue.conducting, tissue.dx, dt, fk)
-    if tissue.fiber_angle is None:
-        return replace(tissue, D=calibrated_diffusivity(tissue.D, *grid))
-    D, D_across = calibrated_fibers(tissue.D, tissue.D_across, tissue.fiber_angle, *grid)  # type: ignore[arg-type]
+    grid = (tissue.live, tissue.dx, dt, cell)
+    if tissue.fiber_angle is None or tissue.D_across is None:
+        return replace(tissue, D=calibrate_diffusivity(tissue.D, *grid))
+    D, D_across = calibrate_fibers(tissue.D, tissue.D_across, tissue.fiber_angle, *grid)
     return replace(tissue, D=D, D_across=D_across)
 
 
 def solve(
     tissue: Tissue,
-    stimuli: Sequence[Stimulus],
+    stimuli: Stimulus | Sequence[Stimulus],
     *,
     t_end: float,
     every: float = 1.0,
-    fk: FKParams = FK_CAF,
+    cell: FKParams = FK_CAF,
     dt: float = 0.1,
     calibrated: bool = True,
-    real: type = np.float32,
+    dtype: type = np.float32,
     stop_at_rest: bool = False,
 ) -> Iterator[State]:
     """The time loop as a generator: the state at rest, then one `State` each ``every`` ms up to ``t_end``.
 
-    The arrays of a state are views that the next step overwrites:
-    ``u = [state.u.copy() for state in solve(...)]`` keeps them.
+    The next step overwrites the arrays of a state: ``u = [state.u.copy() for state in solve(...)]`` keeps them.
 
-    Parameters
-    ----------
-    tissue : sheet; its D is the physical diffusivity
-    stimuli : at least one, on the tissue's grid, starting before t_end at a multiple of dt; for protocols see
-        `stimulus.burst` and `stimulus.s1_s2`
-    t_end, every, dt : ms; t_end is a multiple of every, and every one of dt
-    fk : cell model
-    calibrated : use the diffusivity at which this grid conducts at the converged velocity (`calibrated_diffusivity`)
-    real : np.float32 or np.float64
-    stop_at_rest : end early, after all stimuli, as soon as every u is below `AT_REST`
+    Args:
+        tissue: sheet; its D is the physical diffusivity.
+        stimuli: one or more, on the tissue's grid, each starting before t_end at a multiple of dt.
+        t_end, every, dt: ms; t_end is a multiple of every, and every one of dt.
+        cell: cell model.
+        calibrated: use the D at which this grid conducts at the converged velocity (`calibrate_diffusivity`).
+        dtype: np.float32 or np.float64.
+        stop_at_rest: end early, after all stimuli, as soon as every u is below `AT_REST`.
 
-    Yields
-    ------
-    state : `march.State` at t = 0, every, 2 every ...
+    Yields:
+        The state at t = 0, every, 2 every ...
 
-    Raises
-    ------
-    ValueError
-        dt over the stability limit, times that are no multiples of dt, no stimulus, or one that reaches no live cell; a
-        D or a cell model that cannot be calibrated on this grid; fk or real of another type.
-    FloatingPointError
-        The solution left the finite numbers.
+    Raises:
+        ValueError: dt over the stability limit, a time that is no multiple of dt, no stimulus or one that reaches no live
+            cell, D or a cell model that cannot be calibrated on this grid, cell or dtype of another type.
+        FloatingPointError: The solution left the finite numbers.
 
-    Examples
-    --------
-    >>> from forwardecg.tissue.stimulus import edge_stimulus
-    >>> from forwardecg.tissue.sheet import healthy
-    >>> sheet, stimulus = healthy((4, 60), 0.5, D0=0.1), edge_stimulus((4, 60), 0.5)
-    >>> run = solve(sheet, [stimulus], t_end=30.0, every=10.0, calibrated=False)
-    >>> [(state.t, bool(state.u[0, 15] > 0.5)) for state in run]
-    [(0.0, False), (10.0, False), (20.0, True), (30.0, True)]
+    Examples:
+        >>> sheet = fe.healthy((4, 60), 0.5, D0=0.1)
+        >>> run = solve(sheet, fe.edge_stimulus(sheet), t_end=30.0, every=10.0, calibrated=False)
+        >>> [(state.t, bool(state.u[0, 15] > 0.5)) for state in run]
+        [(0.0, False), (10.0, False), (20.0, True), (30.0, True)]
     """
     if not (np.isfinite(dt) and dt > 0):
         raise ValueError(f"dt: expected a time > 0 ms, got {dt}")
-    if real not in (np.float32, np.float64):
-        raise ValueError(f"real: expected np.float32 or np.float64, got {real!r}")
+    if dtype not in (np.float32, np.float64):
+        raise ValueError(f"dtype: expected np.float32 or np.float64, got {dtype!r}")
     if not (stimuli := _listed(stimuli)):
         raise ValueError("stimuli: expected at least one Stimulus, got none")
-    if not isinstance(fk, FKParams):
-        raise ValueError(f"fk: expected FKParams, such as FK_CAF, got {fk!r}")
+    if not isinstance(cell, FKParams):
+        raise ValueError(f"cell: expected FKParams, such as FK_CAF, got {cell!r}")
     n_every = whole_steps("every", every, dt)
     n_end = n_every * whole_steps("t_end", t_end, every, "every")
-    g = couplings(_calibrated(tissue, dt, fk) if calibrated else tissue)
+    g = couplings(_calibrated(tissue, dt, cell) if calibrated else tissue)
     if dt > (limit := stable_step(g, tissue.dx)) * (1 + 1e-12):
         raise ValueError(
             f"dt: expected at most the stability limit {limit:.4g} ms of this sheet's diffusion, got {dt} ms"
         )
-    pulses = _pulses(stimuli, tissue.conducting, dt, t_end)
+    pulses = _pulses(stimuli, tissue.live, dt, t_end)
     last_off = max(pulse.off for pulse in pulses) * dt
-    for state in march(g, tissue.dx, dt, constants(fk, dt, real), pulses, n_every, n_end):
+    for state in march(g, tissue.dx, dt, constants(cell, dt, dtype), pulses, n_every, n_end):
         yield state
         if stop_at_rest and state.t >= last_off and state.u.max() < AT_REST:
             return
@@ -132,7 +123,7 @@ def solve(
 
 def simulate(
     tissue: Tissue,
-    stimuli: Sequence[Stimulus],
+    stimuli: Stimulus | Sequence[Stimulus],
     *,
     t_end: float,
     electrodes: Electrodes | None = None,
@@ -140,47 +131,37 @@ def simulate(
     frame_interval: float = 5.0,
     ecg_interval: float = 1.0,
     pool: int = 1,
-    fk: FKParams = FK_CAF,
+    cell: FKParams = FK_CAF,
     dt: float = 0.1,
     calibrated: bool = True,
-    real: type = np.float32,
+    dtype: type = np.float32,
     stop_at_rest: bool = False,
 ) -> xr.Dataset:
     """Run one tissue and keep what the data contract asks for.
 
-    Parameters
-    ----------
-    tissue, stimuli, t_end, fk, dt, calibrated, real, stop_at_rest : see `solve`
-    electrodes : where phi_e is recorded, from the full grid and the physical D; None: nowhere
-    conductor : what the sheet lies in, see `torso`; None: an unbounded conductor
-    frame_interval, ecg_interval : ms between maps, and between samples of phi_e (a divisor of the former, down to dt)
-    pool : cells along each side of a map pixel; a pixel is the plain mean over its cells, non-conductive ones included
+    Args:
+        tissue, stimuli, t_end, cell, dt, calibrated, dtype, stop_at_rest: as `solve` takes them.
+        electrodes: where phi_e is recorded, from the full grid and the physical D; None: nowhere.
+        conductor: what the sheet lies in, see `torso`; None: an unbounded conductor.
+        frame_interval, ecg_interval: ms between maps, and between samples of phi_e (a divisor of the former, down to dt).
+        pool: cells along each side of a map pixel, which is the plain mean over its cells, live or not.
 
-    Returns
-    -------
-    ds : V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, of the first beat, from the full grid and every
-        step, NaN where a cell was never activated or has not recovered; D, conductive; with fibers D_across and
-        fiber_angle; with electrodes phi_e (lead, time_ecg) and electrodes (lead, xyz). With ``stop_at_rest`` the time
-        axes end where the sheet came to rest.
+    Returns:
+        V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, of the first beat, from the full grid and every step,
+        NaN where a cell was never activated or has not recovered; D, conductive; with fibers D_across and fiber_angle;
+        with electrodes phi_e (lead, time_ecg) and electrodes (lead, xyz). ``stop_at_rest`` shortens the time axes.
 
-    Raises
-    ------
-    ValueError
-        Other things than Electrodes, or a conductor without any; pool no divisor of the grid; intervals that are not
-        positive or do not divide each other; what `solve`, `ecg.distances` or the conductor refuse.
-    FloatingPointError
-        The solution left the finite numbers.
+    Raises:
+        ValueError: pool no divisor of the grid, intervals that do not divide each other, a conductor without electrodes,
+            and what `solve`, the electrodes and the conductor refuse.
+        FloatingPointError: The solution left the finite numbers.
 
-    Examples
-    --------
-    >>> from forwardecg.ecg.electrodes import center_electrode
-    >>> from forwardecg.tissue.stimulus import edge_stimulus
-    >>> from forwardecg.tissue.sheet import healthy
-    >>> sheet, stimulus = healthy((20, 60), 0.5, D0=0.13), edge_stimulus((20, 60), 0.5)
-    >>> above = center_electrode((20, 60), 0.5)
-    >>> ds = simulate(sheet, [stimulus], t_end=40.0, electrodes=above, pool=4, calibrated=False)
-    >>> dict(ds.V_m.sizes), dict(ds.phi_e.sizes), ds.phi_e.attrs["units"]
-    ({'time': 9, 'y_map': 5, 'x_map': 15}, {'lead': 1, 'time_ecg': 41}, 'mV mm ms-1')
+    Examples:
+        >>> sheet = fe.healthy((20, 60), 0.5, D0=0.13)
+        >>> above = fe.center_electrode(sheet)
+        >>> ds = simulate(sheet, fe.edge_stimulus(sheet), t_end=40.0, electrodes=above, pool=4, calibrated=False)
+        >>> dict(ds.V_m.sizes), dict(ds.phi_e.sizes), ds.phi_e.attrs["units"]
+        ({'time': 9, 'y_map': 5, 'x_map': 15}, {'lead': 1, 'time_ecg': 41}, 'mV mm ms-1')
     """
     n_y, n_x = tissue.D.shape
     if electrodes is not None and not isinstance(electrodes, Electrodes):
@@ -194,17 +175,14 @@ def simulate(
             raise ValueError(f"{name}: expected a time > 0 ms, got {interval}")
     per_frame = whole_steps("frame_interval", frame_interval, ecg_interval, "ecg_interval") if electrodes else 1
     whole_steps("t_end", t_end, frame_interval, "frame_interval")
-    field = (
-        V_SPAN * lead_field(tissue, electrodes, conductor).reshape(-1, n_y * n_x)
-        if electrodes
-        else np.zeros((0, n_y * n_x))
-    )
+    every, field = frame_interval, np.zeros((0, n_y * n_x))
+    if electrodes:
+        every, field = ecg_interval, V_SPAN * lead_field(tissue, electrodes, conductor).reshape(-1, n_y * n_x)
     frames, phi_e, block = [], [], np.zeros((ECG_BLOCK, n_y, n_x))
-    every = ecg_interval if electrodes else frame_interval
     stimuli = _listed(stimuli)  # read twice: by the solver and for the record
     started = spoke = monotonic()
-    run = dict(every=every, fk=fk, dt=dt, calibrated=calibrated, real=real, stop_at_rest=stop_at_rest)
-    for n, state in enumerate(solve(tissue, stimuli, t_end=t_end, **run)):  # type: ignore[arg-type]
+    run: dict[str, Any] = dict(cell=cell, dt=dt, calibrated=calibrated, dtype=dtype, stop_at_rest=stop_at_rest)
+    for n, state in enumerate(solve(tissue, stimuli, t_end=t_end, every=every, **run)):
         if electrodes:
             block[n % ECG_BLOCK] = state.u
             if n % ECG_BLOCK == ECG_BLOCK - 1:
@@ -227,7 +205,7 @@ def simulate(
         attrs={
             "dx": tissue.dx, "dx_map": tissue.dx * pool, "dt": dt, "condition": tissue.condition, "texture": tissue.texture,
             "stimuli": str([(s.start, s.duration, s.amplitude, int(s.mask.sum())) for s in stimuli]),  # ms, ms, 1/ms, cells
-            "calibrated": int(calibrated), "precision": np.dtype(real).name, "cell": str(asdict(fk)),
+            "calibrated": int(calibrated), "precision": np.dtype(dtype).name, "cell": str(asdict(cell)),
             "seed": -1 if tissue.seed is None else tissue.seed, "forwardecg": __version__,
         },
     )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor, distributed, nn
 from forwardecg.cache import code_hash, key, made_with
 from forwardecg.paths import CACHE, progress
 
+Network = TypeVar("Network", bound=nn.Module)
 VERSION = 1  # of the loop: raised when tests/versions says that trainings have changed
 
 
@@ -49,40 +50,16 @@ class Task(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How a network is trained; all of it our choice, since the paper does not state it.
+    """How a network is trained; all of it our choice, since the paper does not state it."""
 
-    Parameters
-    ----------
-    epochs, batch : passes over the tissues, and tissues in a step
-    lr : peak of the learning rate
-    weight_decay : of AdamW
-    ema : memory of one step of the average weights that are scored and kept; 0: the last ones
-    patience : epochs without a better validation score after which training stops; None: never
-    precision : float32, or bfloat16, mixed
-    seed : of order and chance
-
-    Raises
-    ------
-    ValueError
-        A count that is no whole number or too small, a rate that is no finite number or below 0, ema outside 0 .. 1,
-        another precision.
-
-    Examples
-    --------
-    >>> TrainConfig(epochs=3).lr
-    0.0015
-    """
-
-    epochs: int = 60
-    batch: int = 8  # tissues
-    lr: float = 1.5e-3  # peak; linear warm-up over the first tenth, then a half cosine to zero
-    weight_decay: float = 1e-2
-    ema: float = (
-        0.0  # the weights that are scored and kept: a moving average with this memory of one step; 0: the last ones
-    )
+    epochs: int = 60  # passes over the tissues
+    batch: int = 8  # tissues in a step
+    lr: float = 1.5e-3  # peak of the learning rate
+    weight_decay: float = 1e-2  # of AdamW
+    ema: float = 0.0  # memory of one step of the moving average that is scored and kept; 0: the last weights
     patience: int | None = None  # epochs without a better validation score after which training stops; None: never
     precision: str = "float32"  # or bfloat16, mixed: weights and losses stay float32
-    seed: int = 0
+    seed: int = 0  # of order and chance
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch", 1), ("seed", 0), ("patience", 1)):
@@ -100,42 +77,24 @@ class TrainConfig:
 
 
 def learning_rate(config: TrainConfig, done: float) -> float:
-    """Learning rate at the fraction ``done`` of the training.
-
-    Parameters
-    ----------
-    config : of the training
-    done : 0 to 1
-
-    Returns
-    -------
-    lr : rises over the first tenth, then falls to zero
-
-    Examples
-    --------
-    >>> [round(learning_rate(TrainConfig(lr=1.0), done), 3) for done in (0.05, 0.1, 1.0)]
-    [0.5, 1.0, 0.0]
-    """
+    """Learning rate at the share ``done`` of the training: rises over the first tenth, then falls to zero."""
     return config.lr * min(done / 0.1, 0.5 * (1 + math.cos(math.pi * max(done - 0.1, 0) / 0.9)))
 
 
-def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+def initialize(build: Callable[[], Network], seed: int) -> Network:
     """A network whose initial weights are a function of the seed; the global generator is left alone.
 
-    Parameters
-    ----------
-    build : makes the network
-    seed : of its weights
+    Args:
+        build: makes the network.
+        seed: of its weights.
 
-    Returns
-    -------
-    network : what ``build`` made
+    Returns:
+        network: what ``build`` made.
 
-    Examples
-    --------
-    >>> one, same = (seeded(lambda: nn.Linear(2, 1), seed=3) for _ in range(2))
-    >>> bool((one.weight == same.weight).all())
-    True
+    Examples:
+        >>> one, same = (initialize(lambda: nn.Linear(2, 1), seed=3) for _ in range(2))
+        >>> bool((one.weight == same.weight).all())
+        True
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -143,60 +102,50 @@ def seeded(build: Callable[[], nn.Module], seed: int) -> nn.Module:
 
 
 def fit(
-    model: nn.Module,
-    task: Task,
-    config: TrainConfig,
-    checkpoint: Path | None = None,
+    model: nn.Module, task: Task, config: TrainConfig, checkpoint: Path | None = None,
     on_epoch: Callable[[dict], None] = lambda row: None,
-) -> pd.DataFrame:
+) -> pd.DataFrame:  # fmt: skip
     """Train ``model`` on the task, in place, and leave it with the weights of the epoch that scored best in validation.
 
-    Parameters
-    ----------
-    model : on any device; its initial weights are part of the experiment, see `seeded`
-    task : what is learned, `Task`
-    config : how
-    checkpoint : file that holds the state after every epoch; if it is there, training goes on from it
-    on_epoch : called with a row of the history after every epoch
+    Args:
+        model: on any device; its initial weights are part of the experiment, see `initialize`.
+        task: what is learned, `Task`.
+        config: how.
+        checkpoint: file that holds the state after every epoch; if it is there, training goes on from it.
+        on_epoch: called with a row of the history after every epoch.
 
-    Returns
-    -------
-    history : table with the columns epoch, loss, val_r2, seconds
+    Returns:
+        history: table with the columns epoch, loss, val_r2, seconds.
 
-    Raises
-    ------
-    ValueError
-        The checkpoint is truncated, or that of another network.
-    FloatingPointError
-        The loss is no longer finite.
+    Raises:
+        ValueError: The checkpoint is truncated, or that of another network.
+        FloatingPointError: The loss is no longer finite.
 
-    Examples
-    --------
-    >>> class Doubling:
-    ...     n_train = 4
-    ...     def draw(self, members, generator):
-    ...         return torch.ones(len(members), 1)
-    ...     def loss(self, model, drawn, rows, done):
-    ...         return (model(drawn[rows]) - 2).square()[:, 0]
-    ...     def score(self, model):
-    ...         return -(model(torch.ones(1, 1)) - 2).abs().item()
-    >>> history = fit(nn.Linear(1, 1), Doubling(), TrainConfig(epochs=3, batch=2))
-    >>> history.columns.tolist(), len(history)
-    (['epoch', 'loss', 'val_r2', 'seconds'], 3)
+    Examples:
+        >>> class Doubling:
+        ...     n_train = 4
+        ...     def draw(self, members, generator):
+        ...         return torch.ones(len(members), 1)
+        ...     def loss(self, model, drawn, rows, done):
+        ...         return (model(drawn[rows]) - 2).square()[:, 0]
+        ...     def score(self, model):
+        ...         return -(model(torch.ones(1, 1)) - 2).abs().item()
+        >>> history = fit(nn.Linear(1, 1), Doubling(), TrainConfig(epochs=3, batch=2))
+        >>> history.columns.tolist(), len(history)
+        (['epoch', 'loss', 'val_r2', 'seconds'], 3)
     """
     device = next(model.parameters()).device
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
     generator = torch.Generator().manual_seed(config.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    live, history = _copy(model), []  # type: ignore[var-annotated]  # weights that are scored: a moving average where there is one
-    best = live
+    live: dict[str, Tensor] = _copy(model)  # weights that are scored: a moving average where there is one
+    best, history = live, list[dict]()
     if checkpoint is not None and checkpoint.exists():
         try:
             live, best, history = _restore(checkpoint, model, optimizer, generator)
         except (RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
-            raise ValueError(
-                f"checkpoint {checkpoint.name}: expected the state of a training of this {type(model).__name__}: {error}"
-            ) from None
+            expected = f"expected the state of a training of this {type(model).__name__}"
+            raise ValueError(f"checkpoint {checkpoint.name}: {expected}: {error}") from None
     n_batch = math.ceil(task.n_train / config.batch)
     for epoch in range(len(history), config.epochs):
         if _stale(history, config.patience):
@@ -242,7 +191,37 @@ def fit(
     return pd.DataFrame(history)
 
 
-def _copy(model: nn.Module) -> dict:
+def load_or_fit(model: nn.Module, task: Task, config: TrainConfig) -> pd.DataFrame:
+    """`fit`, found in the cache by network, task, settings and their versions: finished it is loaded, partial resumed.
+
+    Args:
+        model: with an attribute ``config``, a dataclass.
+        task: what is learned, `Task`.
+        config: how.
+
+    Returns:
+        history: as from `fit`; the model has the weights of the best epoch.
+    """
+    device, net = next(model.parameters()).device, asdict(model.config)  # type: ignore[call-overload]
+    parts = net, asdict(config), torch.get_num_threads(), device.type
+    name = key(task.stage, task.version, {"train": VERSION}, *parts, *task.fingerprint())
+    path = CACHE / "training" / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    spoke = [time.monotonic()]
+
+    def report(row: dict) -> None:
+        if time.monotonic() - spoke[0] > 10 or row["epoch"] + 1 == config.epochs:
+            spoke[0] = time.monotonic()
+            left = (config.epochs - row["epoch"] - 1) * row["seconds"]
+            at = f"seed {config.seed}: epoch {row['epoch'] + 1}/{config.epochs}"
+            progress(f"{at} loss {row['loss']:.4f} validation R2 {row['val_r2']:.4f}, about {left:.0f} s left")
+
+    together = distributed.is_initialized()  # processes of one training must not wait for each other
+    with nullcontext() if together else FileLock(path.with_suffix(".lock")):  # others wait until it is there
+        return fit(model, task, config, path, report)
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
@@ -252,32 +231,33 @@ def _stale(history: list[dict], patience: int | None) -> bool:
     return patience is not None and bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= patience
 
 
-def _save(path, task, model, optimizer, generator, live, best, history) -> None:
-    tensors = {}  # type: ignore[var-annotated]
+def _save(
+    path: Path, task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator,
+    live: dict[str, Tensor], best: dict[str, Tensor], history: list[dict],
+) -> None:  # fmt: skip
+    tensors = {"generator": generator.get_state()}
     for prefix, part in (("model", model.state_dict()), ("live", live), ("best", best)):
         tensors |= {f"{prefix}.{name}": tensor for name, tensor in part.items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
-    tensors["generator"] = generator.get_state()
+    whole = {name: z.detach().cpu().clone(memory_format=torch.contiguous_format) for name, z in tensors.items()}
+    code = code_hash(["surrogates/train", *getattr(task, "code", ())])  # a task of one's own may lack it
     scratch = path.with_name(path.name + ".tmp")
-    plain = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
-    }
-    about = {
-        "code": code_hash(["surrogates/train", *getattr(task, "code", ())]),
-        "made_with": made_with("torch", "numpy"),
-    }
-    save_file(plain, scratch, {"history": json.dumps(history)} | about)
+    about = {"history": json.dumps(history), "code": code, "made_with": made_with("torch", "numpy")}
+    save_file(whole, scratch, about)
     os.replace(scratch, path)
 
 
-def _restore(path, model, optimizer, generator) -> tuple[dict, dict, list]:
+def _restore(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+) -> tuple[dict[str, Tensor], dict[str, Tensor], list[dict]]:
+    """The live and the best weights, and the history; all else takes up the state that the file holds."""
     device = next(model.parameters()).device
     tensors = load_file(path)
     with safe_open(path, "pt") as file:
         history = json.loads(file.metadata()["history"])
 
-    def part(prefix: str) -> dict:
+    def part(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): t.to(device) for name, t in tensors.items() if name.startswith(prefix)}
 
     model.load_state_dict(part("model."))
@@ -286,45 +266,3 @@ def _restore(path, model, optimizer, generator) -> tuple[dict, dict, list]:
     optimizer.load_state_dict(state)
     generator.set_state(tensors["generator"])
     return part("live."), part("best."), history
-
-
-def load_or_fit(model: nn.Module, task: Task, config: TrainConfig) -> pd.DataFrame:
-    """`fit`, found in the cache by network, task, settings and their versions: finished it is loaded, partial resumed.
-
-    Parameters
-    ----------
-    model : with an attribute ``config``, a dataclass
-    task : what is learned, `Task`
-    config : how
-
-    Returns
-    -------
-    history : as from `fit`; the model has the weights of the best epoch
-
-    Raises
-    ------
-    ValueError
-        What `fit` refuses.
-    FloatingPointError
-        The loss is no longer finite.
-    """
-    device = next(model.parameters()).device
-    parts = asdict(model.config), asdict(config), torch.get_num_threads(), device.type  # type: ignore[call-overload]
-    name = key(task.stage, task.version, {"train": VERSION}, *parts, *task.fingerprint())
-    folder = CACHE / "training"
-    folder.mkdir(parents=True, exist_ok=True)
-    spoke = [time.monotonic()]
-
-    def report(row: dict) -> None:
-        if time.monotonic() - spoke[0] > 10 or row["epoch"] + 1 == config.epochs:
-            spoke[0] = time.monotonic()
-            left = (config.epochs - row["epoch"] - 1) * row["seconds"]
-            progress(
-                f"seed {config.seed}: epoch {row['epoch'] + 1}/{config.epochs} loss {row['loss']:.4f} "
-                f"validation R2 {row['val_r2']:.4f}, about {left:.0f} s left"
-            )
-
-    path = folder / f"{name}.safetensors"
-    together = distributed.is_initialized()  # processes of one training must not wait for each other
-    with nullcontext() if together else FileLock(path.with_suffix(".lock")):  # others wait until it is there
-        return fit(model, task, config, path, report)

@@ -1,6 +1,6 @@
-"""Weights in files: one safetensors file of one or several networks of a kind, and beside it a card (.json) that says all.
+"""Weights in files: one safetensors file of one or several networks of a kind, whose metadata holds the card that says all.
 
-The card holds the checksum of the weights: a truncated file, or that of another card, is refused.
+The card has the checksum of the weights, and the metadata that of the card: what is truncated, foreign or changed is refused.
 """
 
 import hashlib
@@ -13,36 +13,33 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from forwardecg import __version__
-from forwardecg.surrogates.paper.model import ModelConfig, Seq2Seq
+from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
 from forwardecg.surrogates.structured.model import Structured, StructuredConfig
 
-KINDS = {"seq2seq": (Seq2Seq, ModelConfig), "structured": (Structured, StructuredConfig)}
+KINDS: dict[str, tuple[type, type]] = {"paper": (Seq2Seq, Seq2SeqConfig), "structured": (Structured, StructuredConfig)}
 
 
 def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path, **card: Any) -> None:
-    """Write the weights of ``models``, all of one kind and configuration, as ``path`` and their card beside it.
+    """Write the weights of ``models``, all of one kind and configuration, and their card as one file.
 
-    Parameters
-    ----------
-    models : of one kind and configuration
-    path : safetensors file, overwritten; the card has the same name and ends in .json
-    **card : what else the card shall say: recipe, settings, seeds, scores
+    Args:
+        models: of one kind and configuration.
+        path: safetensors file, overwritten.
+        **card: what else the card shall say, as json takes it: recipe, settings, seeds, scores.
 
-    Raises
-    ------
-    ValueError
-        Networks of several kinds or configurations.
+    Raises:
+        ValueError: Networks of several kinds or configurations.
 
-    Examples
-    --------
-    >>> network = Seq2Seq(ModelConfig(pixels=8, channels=(4,), width=8))
-    >>> save_models([network], Path("mine.safetensors"), trained_on="nothing")
-    >>> json.loads(Path("mine.json").read_text())["trained_on"]
-    'nothing'
+    Examples:
+        >>> network = Seq2Seq(Seq2SeqConfig(pixels=8, channels=(4,), width=8))
+        >>> save_models([network], Path("mine.safetensors"), trained_on="nothing")
+        >>> read_card(Path("mine.safetensors"))["trained_on"]
+        'nothing'
     """
     kind = next(name for name, (network, _) in KINDS.items() if type(models[0]) is network)
     if any(type(model) is not type(models[0]) or model.config != models[0].config for model in models):
@@ -51,74 +48,93 @@ def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path, **
         f"{k}.{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for k, model in enumerate(models) for name, tensor in model.state_dict().items()
     }  # fmt: skip
-    parts = [(file.with_name(file.name + ".tmp"), file) for file in (path, path.with_suffix(".json"))]
-    save_file(tensors, parts[0][0])
-    text = {"kind": kind, "members": len(models), "config": asdict(models[0].config)}
-    text |= {"sha256": _sha256(parts[0][0]), "parameters": sum(p.numel() for p in models[0].parameters())}
-    text |= {
-        "versions": f"forwardecg {__version__}, torch {torch.__version__.partition('+')[0]}, Python {platform.python_version()}"
-    }
-    parts[1][0].write_text(json.dumps(text | card, indent=1) + "\n", encoding="utf-8", newline="\n")
-    for scratch, file in parts:  # both are complete before either takes its place
-        os.replace(scratch, file)
+    own = {"kind": kind, "members": len(models), "config": asdict(models[0].config)}
+    own |= {"sha256": _checksum(tensors), "parameters": sum(p.numel() for p in models[0].parameters())}
+    libraries = f"forwardecg {__version__}, torch {torch.__version__.partition('+')[0]}"
+    text = json.dumps(own | {"versions": f"{libraries}, Python {platform.python_version()}"} | card)
+    scratch = path.with_name(path.name + ".tmp")
+    save_file(tensors, scratch, {"card": text, "sha256": _sha256(text)})
+    os.replace(scratch, path)
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def read_card(path: Path) -> dict:
+    """What a file of weights says of itself: kind, sizes, checksum, recipe of the data, settings, scores.
+
+    Args:
+        path: safetensors file of `save_models`.
+
+    Returns:
+        card: as it was given, and what `save_models` adds.
+
+    Raises:
+        ValueError: No such file; a truncated or foreign one; no card of one of the kinds, or a changed one.
+
+    Examples:
+        >>> save_models([Structured(StructuredConfig())], Path("mine.safetensors"))
+        >>> card = read_card(Path("mine.safetensors"))
+        >>> card["kind"], card["members"], card["parameters"]
+        ('structured', 1, 6597)
+    """
+    if not path.is_file():
+        raise ValueError(f"weights: expected {path.name} in {path.parent}, got no such file")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        expected = "expected a whole safetensors file, got a truncated or foreign one"
+        raise ValueError(f"weights {path.name}: {expected}: {error}") from None
+    text = metadata.get("card", "{}")
+    if metadata.get("sha256") != _sha256(text):
+        raise ValueError(f"weights {path.name}: expected the card that was saved with them, got none or a changed one")
+    card = json.loads(text)
+    if card.get("kind") not in KINDS:
+        expected = f"expected a card of one of the kinds {[*KINDS]}, got {card.get('kind')!r}"
+        raise ValueError(f"weights {path.name}: {expected}")
+    return card
 
 
-def load_models(path: Path) -> tuple[list[Seq2Seq] | list[Structured], dict]:
+def load_models(path: Path) -> tuple[list[Any], dict]:
     """Read networks, ready to predict, and their card.
 
-    Parameters
-    ----------
-    path : safetensors file
+    Args:
+        path: safetensors file of `save_models`.
 
-    Returns
-    -------
-    models, card : networks of one kind, and what the card says
+    Returns:
+        models, card: networks of one kind, and what the card says.
 
-    Raises
-    ------
-    ValueError
-        No such file or card; weights that are truncated, or not those that the card was written for.
+    Raises:
+        ValueError: What `read_card` refuses; weights that have changed, or that do not fit the card.
 
-    Examples
-    --------
-    >>> save_models([Seq2Seq(ModelConfig(pixels=8, channels=(4,), width=8))], Path("mine.safetensors"))
-    >>> models, card = load_models(Path("mine.safetensors"))
-    >>> len(models), card["kind"]
-    (1, 'seq2seq')
+    Examples:
+        >>> save_models([Seq2Seq(Seq2SeqConfig(pixels=8, channels=(4,), width=8))], Path("mine.safetensors"))
+        >>> models, card = load_models(Path("mine.safetensors"))
+        >>> len(models), card["kind"]
+        (1, 'paper')
     """
-    for file in (path, path.with_suffix(".json")):
-        if not file.is_file():
-            raise ValueError(f"weights: expected {path.name} and {path.stem}.json in {path.parent}, got no {file.name}")
+    card, tensors = read_card(path), load_file(path)
     try:
-        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if (came := _checksum(tensors)) != card["sha256"]:
+            expected = f"expected those that were saved (sha256 {card['sha256'][:12]}...), got others ({came[:12]}...)"
+            raise ValueError(f"weights {path.name}: {expected}")
         network, config = KINDS[card["kind"]]
         entries = {name: tuple(value) if isinstance(value, list) else value for name, value in card["config"].items()}
-        models = [network(config(**entries)) for _ in range(card["members"])]
-        checksum = card["sha256"]
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path.stem}.json: expected a card of one of the kinds {[*KINDS]}: {error!r}") from None
-    try:
-        tensors = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(
-            f"weights {path.name}: expected a whole safetensors file, got a truncated or foreign one: {error}"
-        ) from None
-    if (came := _sha256(path)) != checksum:
-        raise ValueError(
-            f"weights {path.name}: expected those that {path.stem}.json was written for (sha256 {checksum[:12]}...), "
-            f"got others ({came[:12]}...)"
-        )
-    try:
+        models = [network(config(**entries)).eval() for _ in range(card["members"])]
         for k, model in enumerate(models):
-            prefix = f"{k}."
-            model.load_state_dict(
-                {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            )
-            model.eval()
-    except RuntimeError as error:
-        raise ValueError(f"weights {path.name}: expected weights for {card['config']}, got others: {error}") from None
+            own = {name.removeprefix(f"{k}."): z for name, z in tensors.items() if name.startswith(f"{k}.")}
+            model.load_state_dict(own)
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise ValueError(f"weights {path.name}: expected weights that fit their card, got others: {error!r}") from None
     return models, card
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and values: of the weights, whatever else is in their file."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {(*tensor.shape,)}\n".encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -11,8 +11,6 @@ Fenton and Karma, Chaos 8:20 (1998); Fenton et al., Chaos 12:852 (2002)::
 
 ``tau_v_minus`` is ``tau_v_minus_high`` where u >= u_v and ``tau_v_minus_low`` below. The names are neutral on purpose:
 the 1998 and 2002 papers swap the indices of the two, and public codes disagree.
-
-The compiled functions here are the only implementation of these equations; the kernel's loops inline them.
 """
 
 import math
@@ -30,10 +28,8 @@ from forwardecg.paths import CACHE
 
 
 def compiled(function: Callable) -> Callable:
-    """`numba.njit`, with the compiled code kept in a folder that is named by the code of all compiled modules.
-
-    Else a function that inlines another one would go stale when only the other is edited.
-    """
+    """`numba.njit`, with the compiled code kept in a folder that is named by the code of all compiled modules."""
+    # else a function that inlines another one would go stale when only the other is edited
     before = numba.config.CACHE_DIR  # of the user: asked for when a function is compiled, and given back
     numba.config.CACHE_DIR = str(Path(before or CACHE / "numba") / code_hash(["tissue/cell", "solver/kernel"]))
     try:
@@ -44,30 +40,23 @@ def compiled(function: Callable) -> Callable:
 
 @dataclass(frozen=True, kw_only=True)
 class FKParams:
-    """Parameters of the Fenton-Karma model: times in ms, thresholds in units of u.
+    """Parameters of the Fenton-Karma model.
 
-    Parameters
-    ----------
-    name, source : what the set is called, and where it was published
-    tau_v_plus, tau_v_minus_low, tau_v_minus_high : ms, of the fast gate v: closing; opening at u < u_v; opening at u_v
-        <= u < u_c
-    tau_w_plus, tau_w_minus : ms, of the slow gate w: closing, opening
-    tau_d, tau_0, tau_r, tau_si : ms, of the currents: fast inward, slow outward below and above u_c, slow inward
-    k, u_c_si : steepness and middle of the slow inward current
-    u_c, u_v : thresholds of u
+    Args:
+        name, source: what the set is called, and where it was published.
+        tau_v_plus, tau_v_minus_low, tau_v_minus_high: ms, of the fast gate v: closing; opening at u < u_v, and at u >= u_v.
+        tau_w_plus, tau_w_minus: ms, of the slow gate w: closing, opening.
+        tau_d, tau_0, tau_r, tau_si: ms, of the currents: fast inward, slow outward below and above u_c, slow inward.
+        k, u_c_si: steepness and middle of the slow inward current.
+        u_c, u_v: thresholds of u.
 
-    Raises
-    ------
-    ValueError
-        A parameter that is no finite number, a time that is not positive, thresholds out of order, k outside 0 .. 25.
+    Raises:
+        ValueError: A parameter that is no finite number, a time not above 0, thresholds out of order, k outside 0 .. 25.
 
-    Examples
-    --------
-    >>> from dataclasses import replace
-    >>> FK_CAF.tau_d, FK_CAF.u_c
-    (0.125, 0.16)
-    >>> replace(FK_CAF, name="slower", tau_d=0.25).tau_d
-    0.25
+    Examples:
+        >>> from dataclasses import replace
+        >>> replace(FK_CAF, name="slower", tau_d=0.25).tau_d
+        0.25
     """
 
     name: str
@@ -99,6 +88,7 @@ class FKParams:
             raise ValueError(f"k: expected a steepness in 0 < k <= 25, got {self.k}")
 
 
+#: Atrium in chronic fibrillation, the cell of the data sets.
 FK_CAF = FKParams(
     name="FK-CAF",
     source="chronic-AF atrial set as carried by Nektar++ (FentonKarma.cpp); consistent with the FK-CAF set of "
@@ -106,43 +96,40 @@ FK_CAF = FKParams(
     tau_v_plus=5.75, tau_v_minus_low=82.5, tau_v_minus_high=60.0, tau_w_plus=300.0, tau_w_minus=400.0,
     tau_d=0.125, tau_0=32.5, tau_r=70.0, tau_si=114.0, k=10.0, u_c_si=0.85, u_c=0.16, u_v=0.04,
 )  # fmt: skip
+#: Modified Luo-Rudy I.
 FK_MLR1 = FKParams(
     name="FK-MLR-I",
     source="modified Luo-Rudy I, Fenton and Karma, Chaos 8:20 (1998), table I; one tau_v_minus, so u_v plays no part",
     tau_v_plus=10.0, tau_v_minus_low=18.2, tau_v_minus_high=18.2, tau_w_plus=1020.0, tau_w_minus=80.0,
     tau_d=1 / 5.8, tau_0=12.5, tau_r=130.0, tau_si=127.0, k=10.0, u_c_si=0.85, u_c=0.13, u_v=0.0,
 )  # fmt: skip
+#: Modified Beeler-Reuter.
 FK_MBR = FKParams(
     name="FK-MBR",
     source="modified Beeler-Reuter, Fenton and Karma, Chaos 8:20 (1998), table I",
     tau_v_plus=3.33, tau_v_minus_low=19.2, tau_v_minus_high=1000.0, tau_w_plus=667.0, tau_w_minus=11.0,
     tau_d=0.25, tau_0=8.3, tau_r=50.0, tau_si=44.84, k=10.0, u_c_si=0.85, u_c=0.13, u_v=0.04,
 )  # fmt: skip
+#: Beeler-Reuter.
 FK_BR = FKParams(
     name="FK-BR",
     source="Beeler-Reuter, Fenton and Karma, Chaos 8:20 (1998), table I",
     tau_v_plus=3.33, tau_v_minus_low=19.6, tau_v_minus_high=1250.0, tau_w_plus=870.0, tau_w_minus=41.0,
     tau_d=0.25, tau_0=12.5, tau_r=33.33, tau_si=29.0, k=10.0, u_c_si=0.85, u_c=0.13, u_v=0.04,
 )  # fmt: skip
+#: Guinea pig.
 FK_GP = FKParams(
     name="FK-GP",
     source="guinea pig, Fenton and Karma, Chaos 8:20 (1998), table I",
     tau_v_plus=10.0, tau_v_minus_low=40.0, tau_v_minus_high=333.0, tau_w_plus=1000.0, tau_w_minus=65.0,
     tau_d=1 / 8.7, tau_0=12.5, tau_r=25.0, tau_si=22.22, k=10.0, u_c_si=0.85, u_c=0.13, u_v=0.025,
 )  # fmt: skip
+#: All five sets.
 FK_SETS = (FK_CAF, FK_MLR1, FK_MBR, FK_BR, FK_GP)
 
 
 class Constants(NamedTuple):
-    """The parameters as the kernel wants them: one float type, reciprocals taken, gate factors exact over one dt.
-
-    Parameters
-    ----------
-    u_c, u_v : thresholds of u
-    k_8, k_8_u_c_si : k / 8, and that times u_c_si
-    dt_tau_d, dt_tau_0, dt_tau_r, dt_tau_si : dt / tau of the currents
-    decay_v_plus, decay_v_low, decay_v_high, decay_w_plus, decay_w_minus : exp(-dt / tau) of the gates
-    """
+    """The parameters as the kernel wants them: one float type, reciprocals taken, gate factors exact over one dt."""
 
     u_c: float
     u_v: float
@@ -159,33 +146,16 @@ class Constants(NamedTuple):
     decay_w_minus: float
 
 
-def constants(fk: FKParams, dt: float, real: type = np.float32) -> Constants:
-    """Kernel constants of the set ``fk`` for the time step ``dt`` (ms) in the float type ``real``.
-
-    Parameters
-    ----------
-    fk : parameter set
-    dt : ms, time step
-    real : np.float32 or np.float64
-
-    Returns
-    -------
-    c : `Constants`, each of them of the type ``real``
-
-    Examples
-    --------
-    >>> c = constants(FK_CAF, dt=0.1)
-    >>> round(float(c.dt_tau_d), 3), type(c.dt_tau_d).__name__
-    (0.8, 'float32')
-    """
+def constants(cell: FKParams, dt: float, dtype: type = np.float32) -> Constants:
+    """Constants of the set ``cell`` for the time step ``dt`` (ms), each of them of the float type ``dtype``."""
     values = Constants(
-        u_c=fk.u_c, u_v=fk.u_v, k_8=fk.k / 8, k_8_u_c_si=fk.k * fk.u_c_si / 8,
-        dt_tau_d=dt / fk.tau_d, dt_tau_0=dt / fk.tau_0, dt_tau_r=dt / fk.tau_r, dt_tau_si=dt / fk.tau_si,
-        decay_v_plus=math.exp(-dt / fk.tau_v_plus),
-        decay_v_low=math.exp(-dt / fk.tau_v_minus_low), decay_v_high=math.exp(-dt / fk.tau_v_minus_high),
-        decay_w_plus=math.exp(-dt / fk.tau_w_plus), decay_w_minus=math.exp(-dt / fk.tau_w_minus),
+        u_c=cell.u_c, u_v=cell.u_v, k_8=cell.k / 8, k_8_u_c_si=cell.k * cell.u_c_si / 8,
+        dt_tau_d=dt / cell.tau_d, dt_tau_0=dt / cell.tau_0, dt_tau_r=dt / cell.tau_r, dt_tau_si=dt / cell.tau_si,
+        decay_v_plus=math.exp(-dt / cell.tau_v_plus),
+        decay_v_low=math.exp(-dt / cell.tau_v_minus_low), decay_v_high=math.exp(-dt / cell.tau_v_minus_high),
+        decay_w_plus=math.exp(-dt / cell.tau_w_plus), decay_w_minus=math.exp(-dt / cell.tau_w_minus),
     )  # fmt: skip
-    return Constants(*(real(value) for value in values))
+    return Constants(*(dtype(value) for value in values))
 
 
 # Inside the compiled functions every literal takes the float type of the state: a bare 1.0 is float64 and would halve
@@ -193,29 +163,11 @@ def constants(fk: FKParams, dt: float, real: type = np.float32) -> Constants:
 
 
 @compiled
-def slow_inward_rate(u, c):
-    """What multiplies -w in J_si, times dt: (1 + tanh(k (u - u_c_si))) / (2 tau_si) = 1 / (tau_si (1 + exp(16 y))).
-
-    y = k (u_c_si - u) / 8, and exp(y) is its Taylor polynomial of degree 4: no division but one and no library call, so
-    that the loop vectorizes. The error is below 4e-6 of the largest rate for u < u_c_si + 20 / k. A cell exactly at
-    rest stays there: the true rate at u = 0 is 4e-8 of the largest one.
-
-    Parameters
-    ----------
-    u : voltage, 0 at rest and 1 at the peak
-    c : `Constants`
-
-    Returns
-    -------
-    rate : dt times the rate, of the type of u
-
-    Examples
-    --------
-    >>> c = constants(FK_CAF, dt=0.1, real=np.float64)
-    >>> exact = 0.1 * (1 + np.tanh(FK_CAF.k * (0.9 - FK_CAF.u_c_si))) / (2 * FK_CAF.tau_si)
-    >>> bool(abs(slow_inward_rate(0.9, c) / exact - 1) < 1e-4)
-    True
-    """
+def slow_inward_rate(u: float, c: Constants) -> float:
+    """What multiplies -w in J_si, times dt: (1 + tanh(k (u - u_c_si))) / (2 tau_si) = 1 / (tau_si (1 + exp(16 y)))."""
+    # y = k (u_c_si - u) / 8, and exp(y) is its Taylor polynomial of degree 4: one division and no library call, so that
+    # the loop vectorizes. The error is below 4e-6 of the largest rate for u < u_c_si + 20 / k. A cell exactly at rest
+    # stays there: the true rate at u = 0 is 4e-8 of the largest one.
     one, zero = type(u)(1), type(u)(0)
     y = c.k_8_u_c_si - c.k_8 * u
     e = one + y * (one + y * (type(u)(1 / 2) + y * (type(u)(1 / 6) + y * type(u)(1 / 24))))
@@ -227,28 +179,8 @@ def slow_inward_rate(u, c):
 
 
 @compiled
-def currents(u, v, w, rate_si, c):
-    """The three currents J_fi, J_so, J_si of one cell in the state (u, v, w), each times dt.
-
-    ``rate_si`` is `slow_inward_rate` of u: it is passed in, since the kernel takes it in a loop of its own.
-
-    Parameters
-    ----------
-    u, v, w : state of the cell
-    rate_si : `slow_inward_rate` of u: it is passed in, since the kernel takes it in a loop of its own
-    c : `Constants`
-
-    Returns
-    -------
-    J_fi, J_so, J_si : fast inward, slow outward and slow inward current times dt
-
-    Examples
-    --------
-    >>> c = constants(FK_CAF, dt=0.1, real=np.float64)
-    >>> J_fi, J_so, J_si = currents(0.5, 1.0, 1.0, slow_inward_rate(0.5, c), c)
-    >>> round(float(J_fi), 4), round(float(J_so), 4)  # -dt (1 - u) (u - u_c) / tau_d, dt / tau_r
-    (-0.136, 0.0014)
-    """
+def currents(u: float, v: float, w: float, rate_si: float, c: Constants) -> tuple[float, float, float]:
+    """J_fi, J_so and J_si of one cell in the state (u, v, w), each times dt; ``rate_si`` is `slow_inward_rate`, which has a loop of its own."""
     zero = type(u)(0)
     resting = u < c.u_c  # 1 - p
     J_fi = zero if resting else -v * ((c.dt_tau_d - c.dt_tau_d * u) * (u - c.u_c))
@@ -258,25 +190,8 @@ def currents(u, v, w, rate_si, c):
 
 
 @compiled
-def gates(u, v, w, c):
-    """The gates v, w one time step later at fixed u: their equations are linear, so this is exact.
-
-    Parameters
-    ----------
-    u, v, w : state of the cell
-    c : `Constants`
-
-    Returns
-    -------
-    v, w : the gates one time step later
-
-    Examples
-    --------
-    >>> c = constants(FK_CAF, dt=0.1, real=np.float64)
-    >>> v, w = gates(1.0, 1.0, 1.0, c)  # both close while u is high
-    >>> round(float(v), 5), round(float(np.exp(-0.1 / FK_CAF.tau_v_plus)), 5)
-    (0.98276, 0.98276)
-    """
+def gates(u: float, v: float, w: float, c: Constants) -> tuple[float, float]:
+    """The gates v, w one time step later at fixed u: their equations are linear, so this is exact."""
     one, zero = type(u)(1), type(u)(0)
     resting = u < c.u_c
     decay_v = (c.decay_v_low if u < c.u_v else c.decay_v_high) if resting else c.decay_v_plus

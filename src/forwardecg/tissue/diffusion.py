@@ -19,16 +19,8 @@ from forwardecg.tissue.sheet import Tissue
 
 
 class Couplings(NamedTuple):
-    """Couplings in mm^2/ms across west faces, south faces and, with fibers, south-west corners of the cells; edges are 0.
-
-    D_x (y, x + 1), D_y (y + 1, x); D_ne between the two cells on the rising diagonal of a corner, D_nw on the falling one,
-    (y + 1, x + 1) or None in isotropic tissue.
-
-    Parameters
-    ----------
-    D_x : (y, x + 1), mm^2/ms, across west faces
-    D_y : (y + 1, x), mm^2/ms, across south faces
-    D_ne, D_nw : (y + 1, x + 1), mm^2/ms, along the rising and the falling diagonal of a corner; None without fibers
+    """Couplings in mm^2/ms, 0 at the outer edge: D_x (y, x + 1) across west faces, D_y (y + 1, x) across south faces and,
+    with fibers, D_ne and D_nw (y + 1, x + 1) along the rising and the falling diagonal of south-west corners.
     """
 
     D_x: np.ndarray
@@ -38,30 +30,7 @@ class Couplings(NamedTuple):
 
 
 def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> Couplings:
-    """Harmonic means of an isotropic D over the faces, 0 at the outer edge and wherever one side does not conduct.
-
-    D_face = 2 D_a D_b / (D_a + D_b). D (y, x) in mm^2/ms, conductive (y, x) bool.
-
-    Parameters
-    ----------
-    D : (y, x), mm^2/ms
-    conductive : (y, x) bool
-
-    Returns
-    -------
-    g : `Couplings` without diagonals
-
-    Raises
-    ------
-    ValueError
-        Shapes that differ; D negative or NaN in a conductive cell.
-
-    Examples
-    --------
-    >>> g = face_diffusivity(np.array([[0.1, 0.3, 0.2]]), np.array([[True, True, False]]))
-    >>> g.D_x.round(3).tolist()
-    [[0.0, 0.15, 0.0, 0.0]]
-    """
+    """Harmonic means 2 D_a D_b / (D_a + D_b) over the faces of isotropic D (y, x) in mm^2/ms, 0 where a side does not conduct."""
     if np.shape(D) != np.shape(conductive) or np.ndim(D) != 2:
         raise ValueError(f"conductive: expected the shape (y, x) of D {np.shape(D)}, got {np.shape(conductive)}")
     if not (np.asarray(D)[conductive] >= 0).all():
@@ -74,30 +43,12 @@ def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> Couplings:
 
 
 def couplings(tissue: Tissue) -> Couplings:
-    """Couplings of a tissue: `face_diffusivity`, or the triangles of the module's text where it has fibers.
-
-    Parameters
-    ----------
-    tissue : sheet
-
-    Returns
-    -------
-    g : its `Couplings`
-
-    Examples
-    --------
-    >>> from forwardecg.tissue.sheet import healthy, with_fibers
-    >>> sheet = healthy((3, 3), 0.5, D0=0.1)
-    >>> couplings(sheet).D_ne is None
-    True
-    >>> couplings(with_fibers(sheet, np.pi / 4, ratio=4.0)).D_ne.shape
-    (4, 4)
-    """
+    """Couplings of a tissue: `face_diffusivity`, or the triangles of the module's text where it has fibers."""
     if tissue.fiber_angle is None:
-        return face_diffusivity(tissue.D, tissue.conducting)
+        return face_diffusivity(tissue.D, tissue.live)
     cos, sin = np.cos(tissue.fiber_angle), np.sin(tissue.fiber_angle)
     D, D_across = tissue.D, tissue.D_across
-    xx, yy, xy = (np.pad(np.where(tissue.conducting, part, 0.0), 1) for part in (
+    xx, yy, xy = (np.pad(np.where(tissue.live, part, 0.0), 1) for part in (
         D * cos**2 + D_across * sin**2, D * sin**2 + D_across * cos**2, (D - D_across) * sin * cos,
     ))  # fmt: skip
     shear = np.divide(xy, np.sqrt(xx * yy), out=np.zeros(xx.shape), where=xx * yy > 0)  # -1 < shear < 1
@@ -125,25 +76,10 @@ def _harmonic(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide(2 * a * b, a + b, out=np.zeros(np.shape(a)), where=a * b > 0)
 
 
-def net_flux(z: np.ndarray, D_x: np.ndarray, D_y: np.ndarray, D_ne=None, D_nw=None) -> np.ndarray:
-    """The symmetric operator A of the module's text, (A z)_i = sum over the neighbors of g_ij (z_j - z_i).
-
-    Parameters
-    ----------
-    z : (..., y, x) any quantity given per cell; A V_m is the source div(D grad V_m) times the area of a cell
-    D_x, D_y, D_ne, D_nw : the `Couplings`
-
-    Returns
-    -------
-    A_z : (..., y, x), mm^2/ms times the unit of z
-
-    Examples
-    --------
-    >>> from forwardecg.tissue.sheet import healthy
-    >>> z = np.array([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-    >>> net_flux(z, *couplings(healthy((3, 3), 0.5, D0=0.1))).round(3).tolist()
-    [[0.0, 0.1, 0.0], [0.1, -0.4, 0.1], [0.0, 0.1, 0.0]]
-    """
+def net_flux(
+    z: np.ndarray, D_x: np.ndarray, D_y: np.ndarray, D_ne: np.ndarray | None = None, D_nw: np.ndarray | None = None
+) -> np.ndarray:
+    """A z (..., y, x) of any quantity z per cell, (A z)_i = sum over the neighbors j of g_ij (z_j - z_i), in mm^2/ms times its unit."""
     flux_x = D_x[:, 1:-1] * np.diff(z, axis=-1)
     flux_y = D_y[1:-1] * np.diff(z, axis=-2)
     total = np.zeros(z.shape)
@@ -151,7 +87,7 @@ def net_flux(z: np.ndarray, D_x: np.ndarray, D_y: np.ndarray, D_ne=None, D_nw=No
     total[..., 1:] -= flux_x
     total[..., :-1, :] += flux_y
     total[..., 1:, :] -= flux_y
-    if D_ne is not None:
+    if D_ne is not None and D_nw is not None:
         rising = D_ne[1:-1, 1:-1] * (z[..., 1:, 1:] - z[..., :-1, :-1])
         falling = D_nw[1:-1, 1:-1] * (z[..., 1:, :-1] - z[..., :-1, 1:])
         total[..., :-1, :-1] += rising
@@ -162,48 +98,15 @@ def net_flux(z: np.ndarray, D_x: np.ndarray, D_y: np.ndarray, D_ne=None, D_nw=No
 
 
 def stability_limit(D_max: float, dx: float) -> float:
-    """Largest stable time step (ms) of explicit diffusion on square cells: dx^2 / (4 D_max).
-
-    Parameters
-    ----------
-    D_max : mm^2/ms, the largest D of the sheet
-    dx : mm
-
-    Returns
-    -------
-    dt : ms
-
-    Examples
-    --------
-    >>> stability_limit(0.125, 0.5)
-    0.5
-    """
+    """Largest stable time step (ms) of explicit diffusion on square cells of ``dx`` mm: dx^2 / (4 D_max), D_max in mm^2/ms."""
     return dx**2 / (4 * D_max)
 
 
 def stable_step(g: Couplings, dx: float) -> float:
-    """A stable time step (ms) for the couplings g: dx^2 over the largest sum of positive couplings of one cell.
-
-    No eigenvalue of -A exceeds twice that sum (Gershgorin), and explicit Euler is stable up to 2 over the eigenvalue.
-    Equal to `stability_limit` in homogeneous isotropic tissue.
-
-    Parameters
-    ----------
-    g : couplings of the sheet
-    dx : mm
-
-    Returns
-    -------
-    dt : ms; inf where nothing is coupled
-
-    Examples
-    --------
-    >>> from forwardecg.tissue.sheet import healthy
-    >>> round(float(stable_step(couplings(healthy((5, 5), 0.5, D0=0.125)), 0.5)), 6)
-    0.5
-    """
+    """A stable time step (ms) for the couplings g on cells of ``dx`` mm: dx^2 over the largest sum of positive ones of a cell."""
+    # no eigenvalue of -A exceeds twice that sum (Gershgorin), and explicit Euler is stable up to 2 over the eigenvalue
     parts = [g.D_x[:, :-1], g.D_x[:, 1:], g.D_y[:-1], g.D_y[1:]]
-    if g.D_ne is not None:
-        parts += [g.D_ne[:-1, :-1], g.D_ne[1:, 1:], g.D_nw[:-1, 1:], g.D_nw[1:, :-1]]  # type: ignore[index]
+    if g.D_ne is not None and g.D_nw is not None:
+        parts += [g.D_ne[:-1, :-1], g.D_ne[1:, 1:], g.D_nw[:-1, 1:], g.D_nw[1:, :-1]]
     largest = sum(np.maximum(part, 0.0) for part in parts).max()
     return dx**2 / largest if largest > 0 else np.inf

@@ -14,8 +14,9 @@ from forwardecg.ecg.electrodes import bank_electrodes, center_electrode
 from forwardecg.ecg.leadfield import lead_field, pseudo_ecg
 from forwardecg.surrogates.paper import data as module
 from forwardecg.surrogates.paper.data import Sequences, check_maps, loader, network_maps, normalization
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue, fibrotic, healthy
-from forwardecg.tissue.symmetry import symmetry
+from forwardecg.tissue.symmetry import apply_symmetry
 
 RECIPE = Recipe(n_sim=30, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20)
 CONDITION = [RECIPE.conditions[sim % 5] for sim in range(60)]
@@ -69,13 +70,13 @@ def test_sequences_pair_each_map_with_the_ecg_of_its_tissue_and_time(toy_dataset
 
 
 SIDE, PIXELS, DX = 40.0, 20, 2.0  # mm, cells and pixels along a side, mm
-BANK = bank_electrodes((PIXELS, PIXELS), DX, 20.0)
+BANK = bank_electrodes(Grid((PIXELS, PIXELS), DX), 20.0)
 
 
 def tissue_and_maps(seed: int) -> tuple[Tissue, np.ndarray]:
     """Patchy fibrosis, and random maps u (time, y, x) that float16 holds exactly."""
     rng = np.random.default_rng(seed)
-    tissue = fibrotic(healthy((PIXELS, PIXELS), DX, rng.uniform(0.1, 0.16)), rng, "patchy")
+    tissue = fibrotic(healthy((PIXELS, PIXELS), DX, rng.uniform(0.1, 0.16)), "patchy", seed=rng)
     return tissue, rng.integers(0, 1024, (9, PIXELS, PIXELS)) / 1024
 
 
@@ -222,8 +223,8 @@ def test_augmentation_is_exact_at_all_electrodes(bank):
         for u, ecg, members in batches(sequences, seed, augment=True):
             for maps, traces, sim in zip(u, ecg, members.tolist(), strict=True):
                 tissue, _ = tissue_and_maps(sim)
-                (n,) = (n for n in range(8) if torch.equal(symmetry(sequences.u[sim].float(), n), maps))
-                D, conductive = (symmetry(torch.from_numpy(z), n).numpy() for z in (tissue.D, tissue.conductive))
+                (n,) = (n for n in range(8) if torch.equal(apply_symmetry(sequences.u[sim].float(), n), maps))
+                D, conductive = (apply_symmetry(torch.from_numpy(z), n).numpy() for z in (tissue.D, tissue.conductive))
                 turned = potentials(Tissue(D=D.copy(), conductive=conductive.copy(), dx=DX), maps.double().numpy())
                 assert np.allclose(traces, turned, rtol=0, atol=1e-6 * np.abs(turned).max())
                 seen.add(n)
@@ -250,9 +251,11 @@ def test_leads_that_no_symmetry_maps_onto_each_other_cannot_be_augmented(bank, l
 def test_the_eight_symmetries_form_a_group():
     """Distinct, the identity among them, closed under composition, each with an inverse: the dihedral group of order 8."""
     square = torch.arange(9).reshape(3, 3)
-    images = {symmetry(square, n).numpy().tobytes(): n for n in range(8)}
-    assert len(images) == 8 and torch.equal(symmetry(square, 0), square)
-    table = [[images[symmetry(symmetry(square, a), b).numpy().tobytes()] for b in range(8)] for a in range(8)]
+    images = {apply_symmetry(square, n).numpy().tobytes(): n for n in range(8)}
+    assert len(images) == 8 and torch.equal(apply_symmetry(square, 0), square)
+    table = [
+        [images[apply_symmetry(apply_symmetry(square, a), b).numpy().tobytes()] for b in range(8)] for a in range(8)
+    ]
     assert all(sorted(row) == list(range(8)) for row in table)
     assert any(table[a][b] != table[b][a] for a in range(8) for b in range(8)), "turns and mirrors do not commute"
 
@@ -260,22 +263,22 @@ def test_the_eight_symmetries_form_a_group():
 def test_symmetries_move_maps_and_never_times():
     u = torch.rand(5, 4, 4)
     for n in range(8):
-        assert torch.equal(symmetry(u, n), torch.stack([symmetry(one, n) for one in u]))
-        assert torch.allclose(symmetry(u, n).sum((1, 2)), u.sum((1, 2)))
+        assert torch.equal(apply_symmetry(u, n), torch.stack([apply_symmetry(one, n) for one in u]))
+        assert torch.allclose(apply_symmetry(u, n).sum((1, 2)), u.sum((1, 2)))
 
 
 def test_ecg_above_the_center_is_invariant_under_all_eight():
     """The augmentation is exact: turning the tissue and its maps together leaves the ECG of a centered electrode."""
-    tissue = fibrotic(healthy((24, 24), 0.5, 0.12), np.random.default_rng(5))
+    tissue = fibrotic(healthy((24, 24), 0.5, 0.12), seed=5)
     V_m = -85 + 100 * torch.rand(3, 24, 24, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    at = center_electrode((24, 24), 0.5, 10.0)
-    ecg = pseudo_ecg(V_m.numpy(), tissue, at)
+    at = center_electrode(Grid((24, 24), 0.5), 10.0)
+    ecg = pseudo_ecg(V_m.numpy(), tissue, at).values
     for n in range(8):
-        D, conductive = (symmetry(torch.from_numpy(z), n).numpy().copy() for z in (tissue.D, tissue.conductive))
-        turned = pseudo_ecg(symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), at)
+        D, conductive = (apply_symmetry(torch.from_numpy(z), n).numpy().copy() for z in (tissue.D, tissue.conductive))
+        turned = pseudo_ecg(apply_symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), at).values
         assert np.allclose(turned, ecg, rtol=1e-9, atol=1e-9 * np.abs(ecg).max())
         aside = replace(at, positions=at.positions + [2.0, 1.0, 0])
-        moved = pseudo_ecg(symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), aside)
+        moved = pseudo_ecg(apply_symmetry(V_m, n).numpy(), Tissue(D=D, conductive=conductive, dx=0.5), aside).values
         assert np.allclose(moved, pseudo_ecg(V_m.numpy(), tissue, aside)) == (n == 0), "only there"
 
 
@@ -286,7 +289,7 @@ def test_the_known_diffusivity_is_the_mean_of_what_conducts_and_turns_with_the_m
     D = np.where(ds.conductive[2], ds.D[2], 0)
     by_hand = D.reshape(10, D.shape[0] // 10, 10, -1).mean((1, 3)) / module.D_UNIT
     assert np.allclose(some.u[0, :, 1], by_hand[None], atol=2e-3), "in every frame"
-    turned = symmetry(some.u[0], 5)
-    assert torch.equal(turned[:, 1], symmetry(some.u[0, :, 1], 5)) and torch.equal(
-        turned[:, 0], symmetry(plain.u[0], 5)
+    turned = apply_symmetry(some.u[0], 5)
+    assert torch.equal(turned[:, 1], apply_symmetry(some.u[0, :, 1], 5)) and torch.equal(
+        turned[:, 0], apply_symmetry(plain.u[0], 5)
     )

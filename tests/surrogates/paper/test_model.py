@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from forwardecg.surrogates.paper.model import ModelConfig, Seq2Seq
+from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
 
-TINY = ModelConfig(pixels=10, channels=(4, 8), width=16, heads=2)
+TINY = Seq2SeqConfig(pixels=10, channels=(4, 8), width=16, heads=2)
 PARTS = [
     {},
     {"norm": True},

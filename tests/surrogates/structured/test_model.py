@@ -4,21 +4,23 @@ import numpy as np
 import pytest
 import torch
 
-from forwardecg.ecg.electrodes import Electrodes, bank_electrodes, symmetry_permutations
+from forwardecg.ecg.electrodes import Electrodes, bank_electrodes, match_electrodes
 from forwardecg.ecg.pixels import map_lead_field
-from forwardecg.surrogates.structured.fronts import fronts
+from forwardecg.surrogates.structured.fronts import read_fronts
 from forwardecg.surrogates.structured.model import (
     MOST_ANISOTROPY,
     MOST_D,
     Inputs,
     Structured,
     StructuredConfig,
+    batched_lead_field,
     faces,
     inner_gradients,
-    inputs,
-    lead_field,
+    make_inputs,
+    mean_of_faces,
 )
-from forwardecg.tissue.symmetry import symmetry
+from forwardecg.tissue.grid import Grid
+from forwardecg.tissue.symmetry import apply_symmetry
 
 DX, DT = 2.0, 5.0
 
@@ -43,22 +45,22 @@ def maps():
 
 
 def inferred(model, u, dx=DX):
-    return model(Inputs(*(z[None] for z in inputs(fronts(u, dx, DT), dx, DT))))
+    return model(Inputs(*(z[None] for z in make_inputs(read_fronts(u, dx, DT), dx, DT))))
 
 
 def ecg(model, u, electrodes, V=None):
     G = [z.double() for z in inner_gradients(u.shape[1:], DX, electrodes)]
-    return torch.einsum("eyx,tyx->et", lead_field(inferred(model, u), *G)[0], u if V is None else V).detach()
+    return torch.einsum("eyx,tyx->et", batched_lead_field(inferred(model, u), *G)[0], u if V is None else V).detach()
 
 
 @pytest.fixture(scope="module")
 def bank():
-    return bank_electrodes((20, 20), DX, 20.0)
+    return bank_electrodes(Grid((20, 20), DX), 20.0)
 
 
 def test_untrained_it_is_the_prior(maps):
     """Pooling starts at zero: D = kappa phi c^2 in all directions, phi the amplitude."""
-    x = inputs(fronts(maps, DX, DT), DX, DT)
+    x = make_inputs(read_fronts(maps, DX, DT), DX, DT)
     D = Structured(StructuredConfig()).double()(Inputs(*(z[None] for z in x)))
     assert torch.allclose(D.share[0], x.share)
     assert torch.allclose(D.D_xx[0], x.prior.exp() * x.share, rtol=1e-6) and torch.allclose(D.D_xx, D.D_yy)
@@ -85,7 +87,7 @@ def test_the_operator_is_that_of_upscale(maps, bank):
     )
     share = D.share[0].detach().clamp(min=0.06).numpy()
     G = [z.double() for z in inner_gradients((20, 20), DX, bank)]
-    weights = lead_field(D, *G)[0].detach().numpy()
+    weights = batched_lead_field(D, *G)[0].detach().numpy()
     expected = map_lead_field(D_x, D_y, share, DX, bank)
     assert np.allclose(weights, expected, atol=1e-6 * np.abs(expected).max())
 
@@ -94,8 +96,8 @@ def test_the_operator_is_that_of_upscale(maps, bank):
 def test_the_surrogate_turns_with_the_sheet(maps, bank, n):
     """Turned maps give the ECGs of the electrodes that lie there then."""
     model = network()
-    permutation = symmetry_permutations(bank.positions, 20 * DX)[n]
-    straight, turned = ecg(model, maps, bank), ecg(model, symmetry(maps, n), bank)
+    permutation = match_electrodes(bank.positions, 20 * DX)[n]
+    straight, turned = ecg(model, maps, bank), ecg(model, apply_symmetry(maps, n), bank)
     assert torch.allclose(turned, straight[permutation], atol=1e-6 * float(straight.abs().max()))
 
 
@@ -108,7 +110,7 @@ def test_any_electrode_alone_or_among_others(maps):
 
 
 def test_D_is_positive_and_bounded(maps):
-    x = inputs(fronts(maps, DX, DT), DX, DT)
+    x = make_inputs(read_fronts(maps, DX, DT), DX, DT)
     model = network()
     torch.nn.init.normal_(model.pooling.weight, std=1e4)
     D = model(Inputs(*(z[None] for z in x)))
@@ -120,14 +122,14 @@ def test_D_is_positive_and_bounded(maps):
 
 def test_slow_tissue_looks_like_fast(maps):
     """Pixels twice as large under the same movie: front speeds double, D fourfold, apart from the field that says dx."""
-    a, b = inputs(fronts(maps, 2.0, DT), 2.0, DT), inputs(fronts(maps, 4.0, DT), 4.0, DT)
+    a, b = make_inputs(read_fronts(maps, 2.0, DT), 2.0, DT), make_inputs(read_fronts(maps, 4.0, DT), 4.0, DT)
     assert torch.allclose(b.prior - a.prior, torch.full_like(a.prior, np.log(4.0)), atol=1e-5)
     differ = (a.fields - b.fields).abs().amax((1, 2)) > 1e-5
     assert differ.nonzero().flatten().tolist() == [5]
 
 
 def test_no_front_is_no_error_here():
-    x = inputs(fronts(torch.zeros(20, 12, 12), DX, DT), DX, DT)
+    x = make_inputs(read_fronts(torch.zeros(20, 12, 12), DX, DT), DX, DT)
     D = network(double=False)(Inputs(*(z[None] for z in x)))
     assert all(z.isfinite().all() for z in (*x, *D))
 
@@ -136,3 +138,8 @@ def test_no_front_is_no_error_here():
 def test_bad_config_is_refused(change):
     with pytest.raises(ValueError, match=f"{next(iter(change))}: expected whole numbers"):
         StructuredConfig(**change)
+
+
+def test_mean_of_faces_by_hand():
+    D_x, D_y = torch.tensor([[1.0], [3.0]]), torch.tensor([[5.0, 7.0]])
+    assert torch.equal(mean_of_faces(D_x, D_y), torch.tensor([[3.0, 4.0], [4.0, 5.0]]))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from forwardecg.surrogates.structured.symmetric import CHARACTERS, QUOTIENTS, GroupConv, Lifting, Pooling
-from forwardecg.tissue.symmetry import symmetry
+from forwardecg.tissue.symmetry import apply_symmetry
 
 EVERY = pytest.mark.parametrize("n", range(8))
 
@@ -12,7 +12,7 @@ EVERY = pytest.mark.parametrize("n", range(8))
 def moved(fields, n, n_scalar):
     """Symmetry n of fields (B, scalars and pairs q, r, y, x): places move, components change sign."""
     kinds = [0] * n_scalar + [1, 2] * ((fields.shape[1] - n_scalar) // 2)
-    return symmetry(fields, n) * CHARACTERS[n, kinds][:, None, None]
+    return apply_symmetry(fields, n) * CHARACTERS[n, kinds][:, None, None]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_scalars_and_tensors_differ(network):
     out = network(z)
     assert out.shape == (1, 4, 8, 8) and out.std((0, 2, 3)).min() > 1e-3
     turned = network(moved(z, 1, 3))
-    assert not torch.allclose(turned[:, 2], symmetry(out, 1)[:, 2]), "a component of a tensor changes its sign"
+    assert not torch.allclose(turned[:, 2], apply_symmetry(out, 1)[:, 2]), "a component of a tensor changes its sign"
 
 
 @EVERY
@@ -50,7 +50,9 @@ def test_characters_are_those_of_a_symmetric_tensor(n):
         p_y, p_x = torch.gradient(f)
         return torch.stack([p_x**2 - p_y**2, 2 * p_x * p_y])
 
-    assert torch.allclose(tensor(symmetry(field, n)), symmetry(tensor(field), n) * CHARACTERS[n, 1:, None, None])
+    assert torch.allclose(
+        tensor(apply_symmetry(field, n)), apply_symmetry(tensor(field), n) * CHARACTERS[n, 1:, None, None]
+    )
 
 
 def test_quotients_are_a_group():
@@ -59,7 +61,9 @@ def test_quotients_are_a_group():
     square = torch.arange(9).reshape(3, 3)
     for h in range(8):
         for k in range(8):
-            assert torch.equal(symmetry(symmetry(square, int(QUOTIENTS[h, k])), h), symmetry(square, k))
+            assert torch.equal(
+                apply_symmetry(apply_symmetry(square, int(QUOTIENTS[h, k])), h), apply_symmetry(square, k)
+            )
 
 
 def test_pooling_starts_at_zero():

@@ -1,9 +1,4 @@
 from .data import Sequences as Sequences
-from .data import network_maps as network_maps
-from .losses import huber as huber
 from .losses import hybrid as hybrid
 from .losses import spectral_entropy as spectral_entropy
-from .model import ModelConfig as ModelConfig
 from .model import Seq2Seq as Seq2Seq
-from .task import SequenceLoss as SequenceLoss
-from .task import SequenceTask as SequenceTask

@@ -7,32 +7,18 @@ from tempfile import TemporaryFile
 import numpy as np
 import torch
 import xarray as xr
+from torch import Tensor
 
 from forwardecg.contract import V_REST, to_u
-from forwardecg.ecg.electrodes import symmetry_permutations
+from forwardecg.ecg.electrodes import match_electrodes
 from forwardecg.paths import CACHE
-from forwardecg.tissue.symmetry import symmetry
+from forwardecg.tissue.symmetry import apply_symmetry
 
 D_UNIT = 0.1  # mm^2/ms, about the diffusivity of healthy tissue: brings D to the size of the voltage
 
 
 def check_maps(V_m: xr.DataArray, pixels: int) -> None:
-    """Raise ValueError unless V_m has dims time, y_map, x_map, is finite, in mV, and pools evenly to ``pixels``.
-
-    Parameters
-    ----------
-    V_m : (time, y_map, x_map), mV
-    pixels : side of the maps of a network
-
-    Raises
-    ------
-    ValueError
-        Other dims, maps that are no square of a multiple of ``pixels``, values that are not finite or no mV.
-
-    Examples
-    --------
-    >>> check_maps(xr.DataArray(np.full((2, 8, 8), -85.0), dims=("time", "y_map", "x_map")), pixels=4)
-    """
+    """Raise ValueError unless V_m has dims time, y_map, x_map, is finite, in mV, and pools evenly to ``pixels``."""
     if V_m.dims != ("time", "y_map", "x_map"):
         raise ValueError(f"V_m: expected dims (time, y_map, x_map), got {V_m.dims}")
     n_y, n_x = V_m.shape[-2:]
@@ -45,30 +31,8 @@ def check_maps(V_m: xr.DataArray, pixels: int) -> None:
         raise ValueError(f"V_m: expected mV with rest near {V_REST}, got values from {low:.3g} to {high:.3g}")
 
 
-def network_maps(V_m: xr.DataArray, pixels: int) -> torch.Tensor:
-    """Maps for the networks, u in 0..1 as float16 (time, pixels, pixels), from V_m (time, y_map, x_map) in mV.
-
-    Parameters
-    ----------
-    V_m : (time, y_map, x_map), mV
-    pixels : side of the maps
-
-    Returns
-    -------
-    u : (time, pixels, pixels)
-
-    Raises
-    ------
-    ValueError
-        What `check_maps` refuses.
-
-    Examples
-    --------
-    >>> V_m = xr.DataArray(np.full((2, 8, 8), -85.0), dims=("time", "y_map", "x_map"))
-    >>> V_m[1] = 15.0
-    >>> network_maps(V_m, pixels=4)[:, 0, 0].tolist()
-    [0.0, 1.0]
-    """
+def network_maps(V_m: xr.DataArray, pixels: int) -> Tensor:
+    """Maps for the networks, u in 0..1 as float16 (time, pixels, pixels), from V_m (time, y_map, x_map) in mV."""
     check_maps(V_m, pixels)
     u = torch.from_numpy(to_u(V_m.values))
     return torch.nn.functional.avg_pool2d(u, V_m.sizes["y_map"] // pixels).half()
@@ -77,43 +41,32 @@ def network_maps(V_m: xr.DataArray, pixels: int) -> torch.Tensor:
 class Sequences(torch.utils.data.Dataset):
     """Tissues as the networks read them: maps u (n, T, H, W) float16 and their ECG at the times ``t`` (T,) of the maps.
 
-    Further attributes: ``electrodes`` (lead, xyz) in mm, of the leads chosen, and ``size``, the side of the sheet in
-    mm.
+    Further attributes: ``electrodes`` (lead, xyz) in mm, of the leads chosen, and ``size``, the side of the sheet in mm.
 
-    Parameters
-    ----------
-    ds : data set of `load_or_simulate`
-    sims : distinct indices of its tissues
-    pixels : side of the maps, a divisor of the stored one
-    frame_interval : ms between maps, a multiple of the stored interval; None: that one
-    leads : the name of one lead: ``ecg`` is (n, T); several names, or "all": ``ecg`` is (n, lead, T)
-    memory_gb : maps larger than this are kept in a temporary file of the cache and read from there when needed
-    known_D : put the mean D of each pixel, over 0.1 mm^2/ms and 0 in cells that do not conduct, beside the voltage:
-        ``u`` is (n, T, 2, H, W). For an ablation; D is what the networks are to do without
+    Args:
+        ds: data set of `load_or_simulate`.
+        sims: distinct indices of its tissues.
+        pixels: side of the maps, a divisor of the stored one.
+        frame_interval: ms between maps, a multiple of the stored interval; None: that one.
+        leads: the name of one lead: ``ecg`` is (n, T); several names, or "all": ``ecg`` is (n, lead, T).
+        memory_gb: maps larger than this are kept in a temporary file of the cache and read from there when needed.
+        known_D: put the mean D of each pixel, over 0.1 mm^2/ms and 0 in cells that do not conduct, beside the voltage:
+            ``u`` is (n, T, 2, H, W). For an ablation; D is what the networks are to do without.
 
-    Raises
-    ------
-    ValueError
-        Tissues or leads that are not there or there twice, maps that do not pool or are not in mV, other times.
+    Raises:
+        ValueError: Tissues or leads that are not there or there twice, maps that do not pool or are not in mV, other times.
 
-    Examples
-    --------
-    >>> from forwardecg.data.maps import load_small
-    >>> sequences = Sequences(load_small(), sims=[0, 2], pixels=50, frame_interval=10.0)
-    >>> len(sequences), sequences.u.shape[2:], float(sequences.t[1])
-    (2, torch.Size([50, 50]), 10.0)
+    Examples:
+        >>> from forwardecg.data.maps import load_small
+        >>> sequences = Sequences(load_small(), sims=[0, 2], pixels=50, frame_interval=10.0)
+        >>> len(sequences), sequences.u.shape[2:], float(sequences.t[1])
+        (2, torch.Size([50, 50]), 10.0)
     """
 
     def __init__(
-        self,
-        ds: xr.Dataset,
-        sims: Sequence[int],
-        pixels: int,
-        frame_interval: float | None = None,
-        leads: str | Sequence[str] = "center",
-        memory_gb: float = 2.0,
-        known_D: bool = False,
-    ):
+        self, ds: xr.Dataset, sims: Sequence[int], pixels: int, frame_interval: float | None = None,
+        leads: str | Sequence[str] = "center", memory_gb: float = 2.0, known_D: bool = False,
+    ):  # fmt: skip
         if "sim" not in ds.dims or "center" not in ds.lead:
             raise ValueError(f"ds: expected a data set with the dim sim and the lead center, got dims {[*ds.dims]}")
         if not all(isinstance(sim, int | np.integer) and not isinstance(sim, bool) for sim in sims):
@@ -121,8 +74,8 @@ class Sequences(torch.utils.data.Dataset):
         sims, side, names = [int(sim) for sim in sims], ds.sizes["x_map"], ds.lead.values.tolist()
         one = isinstance(leads, str) and leads != "all"
         self.leads = names if leads == "all" else [leads] if one else list(leads)
-        _distinct("sims", sims, range(ds.sizes["sim"]))
-        _distinct("leads", self.leads, names)
+        _check_distinct("sims", sims, range(ds.sizes["sim"]))
+        _check_distinct("leads", self.leads, names)
         if not isinstance(pixels, int | np.integer) or pixels < 1 or side % pixels:
             raise ValueError(f"pixels: expected a divisor of the {side} stored ones, got {pixels!r}")
         stored = float(ds.time[1] - ds.time[0])
@@ -137,10 +90,10 @@ class Sequences(torch.utils.data.Dataset):
         self.electrodes = ds.electrodes.sel(lead=self.leads).values
         self.size = 2 * float(ds.electrodes.sel(lead="center")[0])  # every recipe has it, above the middle of the sheet
         maps = (network_maps(ds.V_m.isel(sim=sim).load(), pixels) for sim in sims)
-        shape = (len(sims), ds.sizes["time"], pixels, pixels)
+        shape: tuple[int, ...] = (len(sims), ds.sizes["time"], pixels, pixels)
         if known_D:
             maps = (_with_D(u, ds.isel(sim=sim)) for u, sim in zip(maps, sims, strict=True))
-            shape = (*shape[:2], 2, pixels, pixels)  # type: ignore[assignment]
+            shape = (*shape[:2], 2, pixels, pixels)
         if 2 * math.prod(shape) > memory_gb * 1e9:
             self.u = _on_disk(maps, shape)
         else:
@@ -151,55 +104,12 @@ class Sequences(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.ecg)
 
-    def __getitem__(self, n) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, n: int | Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
         return self.u[n], self.ecg[n]
 
 
-def _with_D(u: torch.Tensor, tissue: xr.Dataset) -> torch.Tensor:
-    """Maps (T, 2, H, W) from u (T, H, W): the voltage, and in every frame the same map of D."""
-    D = torch.from_numpy(np.where(tissue.conductive.values, tissue.D.values, 0) / D_UNIT)[None]
-    D = torch.nn.functional.avg_pool2d(D, D.shape[-1] // u.shape[-1])
-    return torch.stack([u, D.to(u.dtype).expand_as(u)], 1)
-
-
-def _distinct(name: str, chosen: Sequence, allowed: Sequence) -> None:
-    wrong = [one for one in chosen if one not in allowed or list(chosen).count(one) > 1]
-    if wrong or not chosen:
-        raise ValueError(f"{name}: expected distinct ones of {allowed}, got {wrong or 'none'}")
-
-
-def _on_disk(maps: Iterator[torch.Tensor], shape: tuple[int, ...]) -> torch.Tensor:
-    """The maps in a nameless file of the cache, which is gone with the last who reads it: nothing old can be read."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=CACHE) as file:
-        for u in maps:  # not through a memory map: a full disk has to be an error
-            file.write(u.numpy().tobytes())
-        file.flush()
-        return torch.from_numpy(np.memmap(file, np.float16, "c", shape=shape))  # copy on write
-
-
 def normalization(train: Sequences) -> float:
-    """SD (mV mm/ms) of the ECGs of the training tissues: what the network's output is multiplied by, for any tissue.
-
-    Parameters
-    ----------
-    train : of the training tissues
-
-    Returns
-    -------
-    scale : mV mm/ms
-
-    Raises
-    ------
-    ValueError
-        An ECG that is flat or not finite.
-
-    Examples
-    --------
-    >>> from forwardecg.data.maps import load_small
-    >>> normalization(Sequences(load_small(), [0, 1], pixels=25)) > 0
-    True
-    """
+    """SD (mV mm/ms) of the ECGs of the training tissues: what the network's output is multiplied by, for any tissue."""
     sd = train.ecg.std(-1)
     if not (sd.isfinite() & (sd > 0)).all():
         raise ValueError("train: expected ECGs that vary and are finite, got a flat trace or NaN")
@@ -207,33 +117,16 @@ def normalization(train: Sequences) -> float:
 
 
 def batch_of(
-    sequences: Sequences, members: Sequence[int], generator: torch.Generator, permutations: np.ndarray | None = None
-) -> tuple[torch.Tensor, torch.Tensor]:
+    sequences: Sequences, members: Sequence[int] | Tensor, generator: torch.Generator, permutations: np.ndarray | None = None
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Maps (B, T, H, W) in float32 and ECGs of some tissues, turned and mirrored at random where ``permutations`` are given.
 
-    Parameters
-    ----------
-    sequences : tissues
-    members : their places in it
-    generator : where the chance comes from
-    permutations : `electrodes.symmetry_permutations` of the leads
-
-    Returns
-    -------
-    u, ecg : (B, T, H, W), and (B, T) or (B, lead, T)
-
-    Examples
-    --------
-    >>> from forwardecg.data.maps import load_small
-    >>> sequences = Sequences(load_small(), [0, 1], pixels=25)
-    >>> u, ecg = batch_of(sequences, [1], torch.Generator())
-    >>> u.dtype, tuple(u.shape[2:]), len(ecg)
-    (torch.float32, (25, 25), 1)
+    They are `electrodes.match_electrodes` of the leads.
     """
     u, ecg = sequences[members]
     if permutations is not None:
         turns = torch.randint(8, (len(members),), generator=generator).tolist()
-        u = torch.stack([symmetry(maps, turn) for maps, turn in zip(u, turns, strict=True)])
+        u = torch.stack([apply_symmetry(maps, turn) for maps, turn in zip(u, turns, strict=True)])
         if ecg.ndim == 3:
             ecg = torch.stack([traces[permutations[turn]] for traces, turn in zip(ecg, turns, strict=True)])
     return u.float(), ecg
@@ -244,40 +137,35 @@ def loader(
 ) -> torch.utils.data.DataLoader:
     """Batches (maps (B, T, H, W) float32, ECGs, indices (B,) of the tissues), all of their chance from ``generator``.
 
-    Parameters
-    ----------
-    sequences : tissues
-    batch : of how many tissues
-    generator : where the chance comes from
-    augment : turn and mirror each tissue by one of the eight symmetries at random, its electrodes permuted with it:
-        exact, nothing is interpolated
-    shuffle : in another order each time
-
-    Returns
-    -------
-    batches : to iterate over
-
-    Raises
-    ------
-    ValueError
-        To be augmented, but a symmetry takes an electrode to a place where there is none.
-
-    Examples
-    --------
-    >>> from forwardecg.data.maps import load_small
-    >>> sequences = Sequences(load_small(), [0, 1, 2], pixels=25)
-    >>> [at.tolist() for _, _, at in loader(sequences, batch=2, generator=torch.Generator(), shuffle=False)]
-    [[0, 1], [2]]
+    Augmented: each tissue by one of the eight symmetries at random, its electrodes permuted with it; nothing is interpolated.
     """
-    permutations = symmetry_permutations(sequences.electrodes, sequences.size) if augment else None
+    permutations = match_electrodes(sequences.electrodes, sequences.size) if augment else None
 
-    def assemble(members: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def assemble(members: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         return *batch_of(sequences, members, generator, permutations), torch.tensor(members)
 
-    return torch.utils.data.DataLoader(
-        range(len(sequences)),  # type: ignore[arg-type]
-        batch,
-        shuffle=shuffle,
-        generator=generator,
-        collate_fn=assemble,
-    )
+    indices: torch.utils.data.Dataset = range(len(sequences))  # type: ignore[assignment]  # all that a loader asks for
+    return torch.utils.data.DataLoader(indices, batch, shuffle=shuffle, generator=generator, collate_fn=assemble)
+
+
+def _with_D(u: Tensor, tissue: xr.Dataset) -> Tensor:
+    """Maps (T, 2, H, W) from u (T, H, W): the voltage, and in every frame the same map of D."""
+    D = torch.from_numpy(np.where(tissue.conductive.values, tissue.D.values, 0) / D_UNIT)[None]
+    D = torch.nn.functional.avg_pool2d(D, D.shape[-1] // u.shape[-1])
+    return torch.stack([u, D.to(u.dtype).expand_as(u)], 1)
+
+
+def _check_distinct(name: str, chosen: Sequence, allowed: Sequence) -> None:
+    wrong = [one for one in chosen if one not in allowed or list(chosen).count(one) > 1]
+    if wrong or not chosen:
+        raise ValueError(f"{name}: expected distinct ones of {allowed}, got {wrong or 'none'}")
+
+
+def _on_disk(maps: Iterator[Tensor], shape: tuple[int, ...]) -> Tensor:
+    """The maps in a nameless file of the cache, which is gone with the last who reads it: nothing old can be read."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=CACHE) as file:
+        for u in maps:  # not through a memory map: a full disk has to be an error
+            file.write(u.numpy().tobytes())
+        file.flush()
+        return torch.from_numpy(np.memmap(file, np.float16, "c", shape=shape))  # copy on write

@@ -3,7 +3,7 @@
     map -> frame encoder -> + time embedding -> self-attention over the sequence -> LSTM -> linear -> phi_e(t)
 
 Towards Deep Learning Surrogate for the Forward Problem in Electrocardiology (arXiv 2512.13765) names these parts; their
-sizes are our choice. Every part is a flag of `ModelConfig`. Dims: B batch, T time, C channels, H, W map.
+sizes are our choice. Every part is a flag of `Seq2SeqConfig`. Dims: B batch, T time, C channels, H, W map.
 """
 
 import math
@@ -15,44 +15,18 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """Which parts the network has, and their sizes.
-
-    Parameters
-    ----------
-    pixels : side of the input maps
-    encoder : conv or linear
-    norm : group norm in the encoder, which divides each frame by its own amplitude
-    time : time embedding: sinusoidal, learned (a vector a frame) or none
-    attention : self-attention over the frames
-    decoder : bilstm (both ways in time), lstm, tcn or linear
-    channels : of the convolutions
-    width, heads : of a frame's code, and of the attention
-    t_scale : ms, unit of time inside the embedding
-    frames : that the learned embedding has vectors for
-    inputs : channels of a map
-
-    Raises
-    ------
-    ValueError
-        Another word for a part, channels that are no multiples of 4, a size below 1, a width that is odd or no multiple
-        of heads.
-
-    Examples
-    --------
-    >>> ModelConfig(decoder="lstm").width
-    128
-    """
+class Seq2SeqConfig:
+    """Which parts the network has, and their sizes."""
 
     pixels: int = 50  # side of the input maps
     encoder: str = "conv"  # conv | linear
     norm: bool = False  # group norm in the encoder, which divides each frame by its own amplitude
     time: str = "sinusoidal"  # time embedding: sinusoidal | learned (a vector a frame) | none
-    attention: bool = True
+    attention: bool = True  # self-attention over the frames
     decoder: str = "bilstm"  # bilstm (both ways in time) | lstm | tcn | linear
-    channels: tuple[int, ...] = (16, 32, 64)
+    channels: tuple[int, ...] = (16, 32, 64)  # of the convolutions
     width: int = 128  # of a frame's code
-    heads: int = 4
+    heads: int = 4  # of the attention
     t_scale: float = 1000.0  # ms, unit of time inside the embedding
     frames: int = 256  # that the learned embedding has vectors for
     inputs: int = 1  # channels of a map: the voltage alone; 2: beside the true D, which no user has (an ablation)
@@ -72,52 +46,21 @@ class ModelConfig:
 
 
 class TimeEmbedding(nn.Module):
-    """Sines and cosines of the frame's time at geometric frequencies, mixed by one linear layer.
-
-    ``forward(t)`` takes times (T,) in ms and returns (T, width).
-
-    Parameters
-    ----------
-    width : of the embedding
-    t_scale : ms; periods are 2 t_scale to t_scale / 64
-
-    Examples
-    --------
-    >>> TimeEmbedding(width=8, t_scale=1000.0)(torch.tensor([0.0, 5.0])).shape
-    torch.Size([2, 8])
-    """
+    """Sines and cosines of the frame's time at geometric frequencies, mixed by one linear layer: (T,) ms to (T, C)."""
 
     def __init__(self, width: int, t_scale: float):
         super().__init__()
-        frequency = 2 * math.pi / t_scale * 2 ** torch.linspace(-1, 6, width // 2)  # periods 2 t_scale .. t_scale / 64
-        self.register_buffer("frequency", frequency)
+        self.frequency: Tensor  # periods 2 t_scale .. t_scale / 64
+        self.register_buffer("frequency", 2 * math.pi / t_scale * 2 ** torch.linspace(-1, 6, width // 2))
         self.mix = nn.Linear(width, width)
 
     def forward(self, t: Tensor) -> Tensor:  # t: (T,) ms
-        phase = t[:, None] * self.frequency  # type: ignore[operator]  # (T, C / 2)
+        phase = t[:, None] * self.frequency  # (T, C / 2)
         return self.mix(torch.cat([phase.sin(), phase.cos()], -1))  # (T, C)
 
 
 class LearnedTime(nn.Module):
-    """One free vector for each frame, whatever its time: nothing is shared between neighbors.
-
-    ``forward(t)`` takes times (T,) in ms and returns (T, width); ValueError for more than ``frames`` of them.
-
-    Parameters
-    ----------
-    width : of the embedding
-    frames : that there are vectors for
-
-    Raises
-    ------
-    ValueError
-        In ``forward``: more times than frames.
-
-    Examples
-    --------
-    >>> LearnedTime(width=8, frames=10)(torch.tensor([0.0, 5.0])).shape
-    torch.Size([2, 8])
-    """
+    """One free vector for each frame, whatever its time, (T,) ms to (T, C): nothing is shared between neighbors."""
 
     def __init__(self, width: int, frames: int):
         super().__init__()
@@ -131,19 +74,7 @@ class LearnedTime(nn.Module):
 
 
 class TCN(nn.Module):
-    """Dilated convolutions over time with residuals, looking both ways in time: the alternative to the LSTM.
-
-    ``forward(z)`` takes codes (B, T, width) and returns as many.
-
-    Parameters
-    ----------
-    width : channels
-
-    Examples
-    --------
-    >>> TCN(width=8)(torch.zeros(2, 20, 8)).shape
-    torch.Size([2, 20, 8])
-    """
+    """Dilated convolutions (B, T, C) over time with residuals, looking both ways in time: the alternative to the LSTM."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -159,23 +90,21 @@ class TCN(nn.Module):
 class Seq2Seq(nn.Module):
     """Conv encoder, time embedding, attention, LSTM decoder, each by its flag in ``config``.
 
-    Parameters
-    ----------
-    config : which parts it has
+    Args:
+        config: which parts it has.
 
-    Examples
-    --------
-    >>> network = Seq2Seq(ModelConfig(pixels=16, channels=(4, 4), width=16))
-    >>> ecg, weights = network(torch.zeros(2, 5, 16, 16), t=5.0 * torch.arange(5))
-    >>> ecg.shape, weights.shape
-    (torch.Size([2, 5]), torch.Size([2, 5, 5]))
+    Examples:
+        >>> network = Seq2Seq(Seq2SeqConfig(pixels=16, channels=(4, 4), width=16))
+        >>> ecg, weights = network(torch.zeros(2, 5, 16, 16), t=5.0 * torch.arange(5))
+        >>> ecg.shape, weights.shape
+        (torch.Size([2, 5]), torch.Size([2, 5, 5]))
     """
 
-    def __init__(self, config: ModelConfig):
+    def __init__(self, config: Seq2SeqConfig):
         super().__init__()
         self.config = config
         if config.encoder == "conv":
-            layers, side = [], config.pixels
+            layers, side = list[nn.Module](), config.pixels
             for n, (c_in, c_out) in enumerate(pairwise((config.inputs, *config.channels))):
                 kernel, stride = (3, 2) if n else (5, 4)  # the first layer holds most of the cost: a wide stride there
                 norm = [nn.GroupNorm(4, c_out)] if config.norm else []
@@ -185,48 +114,26 @@ class Seq2Seq(nn.Module):
             self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(config.channels[-1] * side**2, config.width))
         else:
             self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(config.inputs * config.pixels**2, config.width))
-        self.time = None
+        self.time: nn.Module | None = None
         if config.time == "sinusoidal":
             self.time = TimeEmbedding(config.width, config.t_scale)
         elif config.time == "learned":
-            self.time = LearnedTime(config.width, config.frames)  # type: ignore[assignment]
+            self.time = LearnedTime(config.width, config.frames)
         if config.attention:
             self.norm = nn.LayerNorm(config.width)
             self.attention = nn.MultiheadAttention(config.width, config.heads, batch_first=True)
         both = config.decoder == "bilstm"
+        self.decoder: nn.Module = nn.Identity()
         if config.decoder in ("lstm", "bilstm"):
             self.decoder = nn.LSTM(config.width, config.width, batch_first=True, bidirectional=both)
         elif config.decoder == "tcn":
-            self.decoder = TCN(config.width)  # type: ignore[assignment]
-        else:
-            self.decoder = nn.Identity()  # type: ignore[assignment]
+            self.decoder = TCN(config.width)
         self.head = nn.Linear((1 + both) * config.width, 1)
 
     def forward(self, u: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
         """Maps u (B, T, H, W) in 0..1 at times t (T,) in ms -> ECG (B, T) and attention weights (B, T, T) or None.
 
         With several ``inputs`` maps are (B, T, inputs, H, W).
-
-        Parameters
-        ----------
-        u : (B, T, H, W), or (B, T, inputs, H, W)
-        t : (T,) ms
-
-        Returns
-        -------
-        ecg, weights : (B, T), and (B, T, T) or None
-
-        Raises
-        ------
-        ValueError
-            Maps of another shape.
-
-        Examples
-        --------
-        >>> network = Seq2Seq(ModelConfig(pixels=16, channels=(4, 4), width=16, attention=False))
-        >>> ecg, weights = network(torch.zeros(1, 5, 16, 16), torch.arange(5.0))
-        >>> ecg.shape, weights
-        (torch.Size([1, 5]), None)
         """
         side, inputs = self.config.pixels, self.config.inputs
         channels = () if inputs == 1 else (inputs,)

@@ -1,8 +1,3 @@
 from .data import MapSet as MapSet
-from .data import View as View
-from .fronts import fronts as fronts
-from .model import Conductivity as Conductivity
+from .fronts import read_fronts as read_fronts
 from .model import Structured as Structured
-from .model import StructuredConfig as StructuredConfig
-from .task import StructuredLoss as StructuredLoss
-from .task import StructuredTask as StructuredTask

@@ -31,49 +31,32 @@ REACHES = (1, 2)  # pixels: the plane through crossing times is fitted to 3 x 3 
 
 
 class Fronts(NamedTuple):
-    """Fields (y, x) of one movie, means over the fronts that passed a pixel; ``slowness`` (kind, 3, y, x): mean p_x^2,
-    p_y^2, p_x p_y in ms^2/mm^2, kind: upward and downward crossings, each at both `REACHES`.
+    """Fields (y, x) of one movie, means over the fronts that passed a pixel; kind: upward and downward, at both `REACHES`."""
 
-    ``count`` fronts per pixel, ``amplitude``, ``steepness`` (largest rise between frames over the amplitude),
-    ``duration`` (ms from upward to downward crossing), ``residual`` (kind, y, x) in ms of the fitted planes.
-
-    Parameters
-    ----------
-    count : (y, x), fronts that passed
-    amplitude : (y, x), mean of u behind a front
-    steepness : (y, x), largest rise between frames over the amplitude
-    duration : (y, x), ms from upward to downward crossing
-    slowness : (kind, 3, y, x), ms^2/mm^2, mean p_x^2, p_y^2, p_x p_y
-    residual : (kind, y, x), ms, of the fitted planes
-    """
-
-    count: Tensor  # type: ignore[assignment]
-    amplitude: Tensor
-    steepness: Tensor
-    duration: Tensor
-    slowness: Tensor
-    residual: Tensor
+    number: Tensor  # (y, x) of fronts
+    amplitude: Tensor  # (y, x), mean of u behind a front
+    steepness: Tensor  # (y, x), largest rise between frames over the amplitude
+    duration: Tensor  # (y, x), ms from upward to downward crossing
+    slowness: Tensor  # (kind, 3, y, x), ms^2/mm^2, mean p_x^2, p_y^2, p_x p_y
+    residual: Tensor  # (kind, y, x), ms, of the fitted planes
 
 
-def fronts(u: Tensor, dx: float, dt: float) -> Fronts:
-    """`Fronts` of maps u (time, y, x) in 0..1, dx in mm, dt in ms between frames.
+def read_fronts(u: Tensor, dx: float, dt: float) -> Fronts:
+    """`Fronts` of voltage maps, read off their time axis by the module's text.
 
-    Parameters
-    ----------
-    u : (time, y, x), 0 to 1
-    dx, dt : mm, ms
+    Args:
+        u: (time, y, x), 0 to 1.
+        dx, dt: mm, and ms between frames.
 
-    Returns
-    -------
-    seen : `Fronts`
+    Returns:
+        seen: `Fronts`.
 
-    Examples
-    --------
-    >>> t, x = torch.arange(120.0)[:, None, None], 2.0 * torch.arange(12)
-    >>> u = ((t - x / 0.5) / 5).clamp(0, 1).expand(120, 12, 12)  # a plane front of 0.5 mm/ms
-    >>> seen = fronts(u, dx=2.0, dt=1.0)
-    >>> int(seen.count[6, 6]), round(float(seen.slowness[0, 0, 6, 6]), 2)  # p_x^2 = 1 / 0.5^2
-    (1, 4.0)
+    Examples:
+        >>> t, x = torch.arange(120.0)[:, None, None], 2.0 * torch.arange(12)
+        >>> u = ((t - x / 0.5) / 5).clamp(0, 1).expand(120, 12, 12)  # a plane front of 0.5 mm/ms
+        >>> seen = read_fronts(u, dx=2.0, dt=1.0)
+        >>> int(seen.number[6, 6]), round(float(seen.slowness[0, 0, 6, 6]), 2)  # p_x^2 = 1 / 0.5^2
+        (1, 4.0)
     """
     peak = u.amax(0)
     level = peak.clamp(min=QUIET) / 2
@@ -104,27 +87,13 @@ def fronts(u: Tensor, dx: float, dt: float) -> Fronts:
 
 
 def restitution(rest: Tensor) -> tuple[Tensor, Tensor]:
-    """Speed and amplitude of a front after ``rest`` ms at rest, relative to long rest: `RESTITUTION`, linear in between.
-
-    Parameters
-    ----------
-    rest : (...) ms
-
-    Returns
-    -------
-    speed, amplitude : (...), 1 after long rest
-
-    Examples
-    --------
-    >>> speed, amplitude = restitution(torch.tensor([44.0, 600.0]))
-    >>> [round(one, 3) for one in speed.tolist()]
-    [0.7, 1.0]
-    """
+    """Speed and amplitude of a front after ``rest`` ms at rest, relative to long rest: `RESTITUTION`, linear in between."""
     table = RESTITUTION.to(rest)
     t = rest.clamp(table[0, 0], table[0, -1])
     k = torch.searchsorted(table[0].contiguous(), t.contiguous()).clamp(1, table.shape[1] - 1)
     w = (t - table[0, k - 1]) / (table[0, k] - table[0, k - 1])
-    return tuple((1 - w) * row[k - 1] + w * row[k] for row in table[1:])
+    speed, amplitude = ((1 - w) * row[k - 1] + w * row[k] for row in table[1:])
+    return speed, amplitude
 
 
 def local_slowness(f: Fronts) -> Tensor:
@@ -132,24 +101,9 @@ def local_slowness(f: Fronts) -> Tensor:
 
     Left out: pixels that no front passed, and those where crossing times are `FLAT`, at stimuli and collisions, where |p| says
     nothing of the speed. Far from all others: the median of the tissue; NaN if there is none at all.
-
-    Parameters
-    ----------
-    f : of one movie
-
-    Returns
-    -------
-    slowness : (y, x), ms^2/mm^2
-
-    Examples
-    --------
-    >>> t, x = torch.arange(120.0)[:, None, None], 2.0 * torch.arange(12)
-    >>> u = ((t - x / 0.5) / 5).clamp(0, 1).expand(120, 12, 12)  # a plane front of 0.5 mm/ms
-    >>> round(float(local_slowness(fronts(u, dx=2.0, dt=1.0))[6, 6]), 2)  # 1 / 0.5^2
-    4.0
     """
     square = f.slowness[1, :2].sum(0)
-    passed = (f.count > 0) & (square > 1e-6)
+    passed = (f.number > 0) & (square > 1e-6)
     median = torch.where(passed, square, torch.nan).nanmedian()
     kept = (passed & (square > FLAT * median)).to(square.dtype)
     kernel = torch.exp(-0.5 * torch.arange(-4.0, 5.0, dtype=square.dtype, device=square.device) ** 2)
@@ -179,7 +133,7 @@ def _crossings(u: Tensor, level: Tensor, width: int, share: float, dt: float) ->
 class _Times:
     """Nearest crossing of any pixel to a given time."""
 
-    def __init__(self, crossings: _Crossings, shape, dt: float):
+    def __init__(self, crossings: _Crossings, shape: torch.Size, dt: float):
         n_t, n_y, n_x = shape
         # the crossings of each pixel in order of time, as (k, y, x), with inf behind the last one
         pixel = crossings.y * n_x + crossings.x
@@ -209,9 +163,9 @@ class _Times:
 def _plane(crossings: _Crossings, times: _Times, reach: int, dx: float) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
     """Least squares plane through the crossing times around each crossing: (p_x^2, p_y^2, p_x p_y), RMS residual in ms."""
     frame, y, x, time = crossings
-    sums = {}  # type: ignore[var-annotated]
+    sums: dict[str, Tensor] = {}
 
-    def add(name, value):
+    def add(name: str, value: Tensor) -> None:
         sums[name] = sums[name] + value if name in sums else value
 
     for b in range(-reach, reach + 1):
@@ -235,7 +189,7 @@ def _plane(crossings: _Crossings, times: _Times, reach: int, dx: float) -> tuple
     return (p_x * p_x, p_y * p_y, p_x * p_y), torch.where(good, left, torch.nan)
 
 
-def _mean_at(crossings: _Crossings, value: Tensor, shape) -> tuple[Tensor, Tensor]:
+def _mean_at(crossings: _Crossings, value: Tensor, shape: torch.Size) -> tuple[Tensor, Tensor]:
     """Mean of the finite values over the crossings of each pixel, 0 without any; and their number."""
     good = value.isfinite()
     at = crossings.y * shape[1] + crossings.x

@@ -1,10 +1,10 @@
 """The structured surrogate: voltage maps -> conductivity -> the exact discrete operator -> any electrode.
 
     fronts of the maps -> prior  D = kappa phi c^2  -> a small network corrects D (along x and along y) and phi, pixel by pixel
-    phi_e(t; r_e) = - sum over faces of D_f G_f (V_j - V_i),   V = u / phi the voltage of the tissue of a pixel
+    phi_e(t; r_e) = sum over faces of D_f G_f (V_j - V_i),   V = u / phi the voltage of the tissue of a pixel
 
 phi is the share of a pixel that conducts, c the speed of the front, kappa = D / c^2 a constant of the cell model, and G_f
-the integral of the normal derivative of 1/r over a face (`upscale`). D is that of the homogenized sheet: the network learns
+minus the integral of the normal derivative of 1/r over a face (`pixels`). D is that of the homogenized sheet: the network learns
 what a pixel conducts as a whole, not what its cells do. Whatever it says, phi_e is linear in V, zero where the voltage of
 the tissue is constant, and right for any electrode; the network turns with the sheet (`symmetric`). All of it is ours.
 """
@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,35 +22,17 @@ from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.pixels import face_gradients
 from forwardecg.surrogates.structured.fronts import LEAST_SHARE, PLATEAU, Fronts, local_slowness
 from forwardecg.surrogates.structured.symmetric import GroupConv, Lifting, Pooling
+from forwardecg.tissue.grid import Grid
 
-KAPPA = 0.226  # ms, D / c^2 of FK_CAF as `fronts` reads it off maps of 2 mm
+KAPPA = 0.226  # ms, D / c^2 of FK_CAF as `read_fronts` sees it on maps of 2 mm
 N_SCALAR, N_TENSOR = 14, 4  # input fields
-MOST_D, MOST_SHARE, MOST_ANISOTROPY = (
-    2.0,
-    0.3,
-    2.0,
-)  # bounds of the corrections: of log D, log phi, half the log ratio of D
+# Bounds of the corrections of log D, log phi, and half the log ratio of D
+MOST_D, MOST_SHARE, MOST_ANISOTROPY = 2.0, 0.3, 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class StructuredConfig:
-    """Sizes of the network.
-
-    Parameters
-    ----------
-    width : channels for each of the eight symmetries
-    dilations : of the convolutions after the first one
-
-    Raises
-    ------
-    ValueError
-        A width or a dilation that is no whole number of at least 1; no dilations.
-
-    Examples
-    --------
-    >>> StructuredConfig(width=2).dilations
-    (1, 2, 4, 8, 1)
-    """
+    """Sizes of the network."""
 
     width: int = 4  # channels for each of the eight symmetries
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1)  # of the convolutions after the first one
@@ -61,54 +44,25 @@ class StructuredConfig:
 
 
 class Inputs(NamedTuple):
-    """What the network sees: ``fields`` (..., channel, y, x), ``prior`` (..., y, x) log of kappa c^2, ``share`` (..., y, x).
+    """What the network sees."""
 
-    Parameters
-    ----------
-    fields : (..., channel, y, x)
-    prior : (..., y, x), log of kappa c^2 in mm^2/ms
-    share : (..., y, x), 0 to 1
-    """
-
-    fields: Tensor
-    prior: Tensor
-    share: Tensor
+    fields: Tensor  # (..., channel, y, x)
+    prior: Tensor  # (..., y, x), log of kappa c^2 in mm^2/ms
+    share: Tensor  # (..., y, x), 0 to 1
 
 
 class Conductivity(NamedTuple):
-    """Effective diffusivities (B, y, x) of the pixels along x and y in mm^2/ms, > 0; ``share`` of each that conducts.
+    """What the network says of the pixels: effective diffusivities along x and y, and what share of each conducts."""
 
-    Parameters
-    ----------
-    D_xx, D_yy : (B, y, x), mm^2/ms
-    share : (B, y, x), 0 to 1
-    """
-
-    D_xx: Tensor
+    D_xx: Tensor  # (B, y, x), mm^2/ms, > 0
     D_yy: Tensor
-    share: Tensor
+    share: Tensor  # (B, y, x), 0 to 1
 
 
-def inputs(f: Fronts, dx: float, dt: float) -> Inputs:
-    """`Inputs` from the fronts of one movie; speeds relative to their median, so that slow tissue looks like fast.
+def make_inputs(f: Fronts, dx: float, dt: float) -> Inputs:
+    """`Inputs`, without a batch dim, from the fronts of one movie of pixels of dx mm every dt ms.
 
-    Parameters
-    ----------
-    f : of one movie
-    dx, dt : mm, ms
-
-    Returns
-    -------
-    x : `Inputs` without a batch dim
-
-    Examples
-    --------
-    >>> from forwardecg.surrogates.structured.fronts import fronts
-    >>> t, x = torch.arange(120.0)[:, None, None], 2.0 * torch.arange(12)
-    >>> u = ((t - x / 0.5) / 5).clamp(0, 1).expand(120, 12, 12)  # a plane front of 0.5 mm/ms
-    >>> seen = inputs(fronts(u, 2.0, 1.0), dx=2.0, dt=1.0)
-    >>> seen.fields.shape, round(float(seen.prior[6, 6].exp() / (KAPPA * 0.5**2)), 2)
-    (torch.Size([22, 12, 12]), 1.0)
+    Speeds are relative to their median, so that slow tissue looks like fast.
     """
     xx, yy, xy = f.slowness.unbind(1)  # (kind, y, x)
     trace = xx + yy  # 1/c^2
@@ -126,30 +80,35 @@ def inputs(f: Fronts, dx: float, dt: float) -> Inputs:
     lasted = f.duration > 0
     duration = torch.where(lasted, f.duration - f.duration[lasted].nanmedian() if lasted.any() else 0.0, 0.0)
     grid = [torch.full_like(share, math.log2(value)) for value in (dx / 2, dt / 5)]
-    scalars = [share, share.log(), (duration / 5).clamp(-3, 3), f.steepness, (f.count > 0).to(share.dtype), *grid]
+    scalars = [share, share.log(), (duration / 5).clamp(-3, 3), f.steepness, (f.number > 0).to(share.dtype), *grid]
     scalars += [*relative, *torch.log1p(f.residual[1::2].clamp(max=20))]
     slowness = local_slowness(f)
-    prior = (
-        math.log(KAPPA) - torch.where(slowness.isfinite(), slowness, 7.4).log()
-    )  # 7.4: of no consequence, no front passed
+    # 7.4: of no consequence, no front passed
+    prior = math.log(KAPPA) - torch.where(slowness.isfinite(), slowness, 7.4).log()
     scalars.append((prior - prior.median()).clamp(-2, 2))
     return Inputs(torch.cat([torch.stack(scalars), tensors.flatten(0, 1)]), prior, share)
+
+
+def describe_maps(x: Inputs, f: Fronts) -> np.ndarray:
+    """What tells one kind of maps from another, (k,): speed, duration, and mean and SD of the scalar fields over the pixels."""
+    duration = f.duration[f.duration > 0]
+    whole = [x.prior.median(), duration.median() if len(duration) else x.prior.new_zeros(())]
+    fields = x.fields[[0, 2, 3, 4, 7, 8, 9, 10, 11, 12]].flatten(1)
+    return torch.stack([*whole, *fields.mean(1), *fields.std(1)]).double().numpy()
 
 
 class Structured(nn.Module):
     """The network that corrects the prior: `GroupConv` layers with residuals; it starts as the prior itself.
 
-    Parameters
-    ----------
-    config : sizes
+    Args:
+        config: sizes.
 
-    Examples
-    --------
-    >>> network = Structured(StructuredConfig(width=1, dilations=(1,)))
-    >>> flat = torch.zeros(1, 8, 8)
-    >>> D = network(Inputs(torch.zeros(1, N_SCALAR + 2 * N_TENSOR, 8, 8), flat + math.log(0.1), flat + 1))
-    >>> round(D.D_xx[0, 4, 4].item(), 3)  # untrained: the prior
-    0.1
+    Examples:
+        >>> network = Structured(StructuredConfig(width=1, dilations=(1,)))
+        >>> flat = torch.zeros(1, 8, 8)
+        >>> D = network(Inputs(torch.zeros(1, N_SCALAR + 2 * N_TENSOR, 8, 8), flat + math.log(0.1), flat + 1))
+        >>> round(D.D_xx[0, 4, 4].item(), 3)  # untrained: the prior
+        0.1
     """
 
     def __init__(self, config: StructuredConfig):
@@ -161,23 +120,7 @@ class Structured(nn.Module):
         self.pooling = Pooling(config.width, 2, 1)
 
     def forward(self, x: Inputs) -> Conductivity:
-        """Conductivity of a batch of inputs, in their precision.
-
-        Parameters
-        ----------
-        x : `Inputs` with a batch dim
-
-        Returns
-        -------
-        D : `Conductivity`
-
-        Examples
-        --------
-        >>> network = Structured(StructuredConfig(width=1, dilations=(1,)))
-        >>> flat = torch.zeros(1, 8, 8)
-        >>> network(Inputs(torch.zeros(1, N_SCALAR + 2 * N_TENSOR, 8, 8), flat, flat + 1)).D_yy.shape
-        torch.Size([1, 8, 8])
-        """
+        """`Conductivity` of `Inputs` with a batch dim, in their precision."""
         z = F.gelu(self.lifting(x.fields.contiguous(memory_format=torch.channels_last)))
         for gate, layer in zip(self.gates, self.layers, strict=True):
             z = z + gate * F.gelu(layer(z))
@@ -188,104 +131,46 @@ class Structured(nn.Module):
             D = torch.exp(x.prior + x.share.log() + MOST_D * torch.tanh(log_D))
             size = torch.sqrt(q * q + r * r + 1e-8)
             ratio = MOST_ANISOTROPY * torch.tanh(size / MOST_ANISOTROPY)
-            even, odd = (
-                D * torch.cosh(ratio),
-                D * torch.sinh(ratio) / size,
-            )  # D times the matrix exponential of the deviator
+            # D times the matrix exponential of the deviator
+            even, odd = D * torch.cosh(ratio), D * torch.sinh(ratio) / size
             return Conductivity(even + odd * q, even - odd * q, share)
 
 
-def harmonic(a: Tensor, b: Tensor) -> Tensor:
-    """Harmonic mean of two diffusivities, that of two halves in series.
-
-    Parameters
-    ----------
-    a, b : of one shape, >= 0
-
-    Returns
-    -------
-    mean : 0 where both are
-
-    Examples
-    --------
-    >>> round(harmonic(torch.tensor(0.1), torch.tensor(0.3)).item(), 4)
-    0.15
-    """
-    return 2 * a * b / (a + b + 1e-12)
-
-
 def faces(D: Conductivity) -> tuple[Tensor, Tensor]:
-    """Conductances of the inner faces: D_x (B, y, x-1), D_y (B, y-1, x) in mm^2/ms.
+    """Conductances of the inner faces, harmonic means: D_x (B, y, x-1), D_y (B, y-1, x) in mm^2/ms."""
 
-    Parameters
-    ----------
-    D : of the pixels
+    def harmonic(a: Tensor, b: Tensor) -> Tensor:
+        return 2 * a * b / (a + b + 1e-12)
 
-    Returns
-    -------
-    D_x, D_y : (B, y, x-1), (B, y-1, x), mm^2/ms
-
-    Examples
-    --------
-    >>> one = torch.full((1, 2, 3), 0.1)
-    >>> [tuple(g.shape) for g in faces(Conductivity(one, one, one))]
-    [(1, 2, 2), (1, 1, 3)]
-    """
     return harmonic(D.D_xx[..., 1:], D.D_xx[..., :-1]), harmonic(D.D_yy[..., 1:, :], D.D_yy[..., :-1, :])
 
 
+def mean_of_faces(D_x: Tensor, D_y: Tensor) -> Tensor:
+    """Mean of the inner faces D_x (..., y, x-1), D_y (..., y-1, x) of each pixel, (..., y, x)."""
+
+    def around(x: Tensor, y: Tensor) -> Tensor:
+        return (F.pad(x, (0, 1)) + F.pad(x, (1, 0))) + (F.pad(y, (0, 0, 0, 1)) + F.pad(y, (0, 0, 1, 0)))
+
+    return around(D_x, D_y) / around(torch.ones_like(D_x), torch.ones_like(D_y))
+
+
+def pixel_diffusivity(D: Conductivity) -> Tensor:
+    """Mean of the conductances of the faces of each pixel, (B, y, x) in mm^2/ms."""
+    return mean_of_faces(*faces(D))
+
+
 def inner_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) -> tuple[Tensor, Tensor]:
-    """`upscale.face_gradients` of the inner faces, G_x (lead, y, x-1) and G_y (lead, y-1, x), in float32.
-
-    Parameters
-    ----------
-    shape : pixels (y, x)
-    dx : mm
-    electrodes : at least dx / 2 from the sheet
-
-    Returns
-    -------
-    G_x, G_y : (lead, y, x-1), (lead, y-1, x), 1/mm
-
-    Raises
-    ------
-    ValueError
-        What `upscale.face_gradients` refuses.
-
-    Examples
-    --------
-    >>> from forwardecg.ecg.electrodes import center_electrode
-    >>> G_x, G_y = inner_gradients((4, 4), 2.0, center_electrode((4, 4), 2.0))
-    >>> G_x.shape, G_y.shape
-    (torch.Size([1, 4, 3]), torch.Size([1, 3, 4]))
-    """
-    G_x, G_y = face_gradients(shape, dx, electrodes)
+    """`pixels.face_gradients` of the inner faces in 1/mm, G_x (lead, y, x-1) and G_y (lead, y-1, x), in float32."""
+    G_x, G_y = face_gradients(Grid(shape, dx), electrodes)
     return torch.from_numpy(G_x[:, :, 1:-1]).float(), torch.from_numpy(G_y[:, 1:-1]).float()
 
 
-def lead_field(D: Conductivity, G_x: Tensor, G_y: Tensor) -> Tensor:
-    """Weights (B, lead, y, x) of the pixels: phi_e = V_SPAN sum over pixels of weight u, in mV mm/ms.
+def batched_lead_field(D: Conductivity, G_x: Tensor, G_y: Tensor) -> Tensor:
+    """Weights (B, lead, y, x) of the pixels in mm/ms: phi_e = V_SPAN sum over pixels of weight u, in mV mm/ms.
 
-    The sum over faces of the module's text, read from its other end. G_x (lead, y, x-1), G_y (lead, y-1, x): inner faces.
-
-    Parameters
-    ----------
-    D : of the pixels
-    G_x, G_y : of the inner faces, `inner_gradients`
-
-    Returns
-    -------
-    L : (B, lead, y, x), mm/ms
-
-    Examples
-    --------
-    >>> from forwardecg.ecg.electrodes import center_electrode
-    >>> one = torch.full((1, 4, 4), 0.1)
-    >>> L = lead_field(Conductivity(one, one, 10 * one), *inner_gradients((4, 4), 2.0, center_electrode((4, 4), 2.0)))
-    >>> L.shape, bool(L.sum().abs() < 1e-8)  # a constant voltage has no ECG
-    (torch.Size([1, 1, 4, 4]), True)
+    The sum over faces of the module's text, read from its other end. G_x, G_y: `inner_gradients`.
     """
     D_x, D_y = faces(D)
     flux_x, flux_y = D_x[:, None] * G_x, D_y[:, None] * G_y
-    L = F.pad(flux_x, (0, 1)) - F.pad(flux_x, (1, 0)) + F.pad(flux_y, (0, 0, 0, 1)) - F.pad(flux_y, (0, 0, 1, 0))
+    L = F.pad(flux_x, (1, 0)) - F.pad(flux_x, (0, 1)) - F.pad(flux_y, (0, 0, 0, 1)) + F.pad(flux_y, (0, 0, 1, 0))
     return L / D.share.clamp(min=LEAST_SHARE)[:, None]

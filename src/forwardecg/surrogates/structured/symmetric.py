@@ -1,7 +1,7 @@
 """Convolutions that commute with the eight symmetries of the square, so that a network turns with the sheet exactly.
 
 Features carry one copy of their channels for each symmetry h (regular representation of D4; Cohen & Welling,
-Group Equivariant Convolutional Networks, ICML 2016). With S_h the symmetry of arrays of `sequences.symmetry`,
+Group Equivariant Convolutional Networks, ICML 2016). With S_h the symmetry of arrays of `symmetry.apply_symmetry`,
 
     lifting   out[h] = chi(h) S_h(w) * z             z a scalar (chi = 1), or a component of a symmetric tensor
     group     out[h] = sum_k S_h(w[h^-1 k]) * z[k]
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from forwardecg.tissue.symmetry import symmetry
+from forwardecg.tissue.symmetry import apply_symmetry
 
 CHARACTERS = torch.tensor([[1.0, (-1.0) ** h, (-1.0) ** (h + h // 4)] for h in range(8)])  # (h; scalar, q, r)
 
@@ -24,9 +24,9 @@ CHARACTERS = torch.tensor([[1.0, (-1.0) ** h, (-1.0) ** (h + h // 4)] for h in r
 def _quotients() -> Tensor:
     """Table (h, k) of the numbers of h^-1 k."""
     square = torch.arange(9.0).reshape(3, 3)
-    images = [symmetry(square, n) for n in range(8)]
+    images = [apply_symmetry(square, n) for n in range(8)]
     number = {tuple(image.flatten().tolist()): n for n, image in enumerate(images)}
-    product = [[number[tuple(symmetry(image, h).flatten().tolist())] for image in images] for h in range(8)]
+    product = [[number[tuple(apply_symmetry(image, h).flatten().tolist())] for image in images] for h in range(8)]
     return torch.tensor([[row.index(k) for k in range(8)] for row in product])
 
 
@@ -34,48 +34,23 @@ QUOTIENTS = _quotients()
 
 
 class Lifting(nn.Module):
-    """3 x 3 convolution of fields (B, n_scalar + 2 n_tensor, y, x), tensors as pairs q, r, to (B, 8 n_out, y, x).
-
-    ``forward(z)`` takes those fields.
-
-    Parameters
-    ----------
-    n_scalar, n_tensor : fields that are scalars, and pairs that are tensors
-    n_out : channels for each symmetry
-
-    Examples
-    --------
-    >>> Lifting(n_scalar=1, n_tensor=1, n_out=2)(torch.zeros(1, 3, 8, 8)).shape
-    torch.Size([1, 16, 8, 8])
-    """
+    """3 x 3 convolution of fields (B, n_scalar + 2 n_tensor, y, x), tensors as pairs q, r, to (B, 8 n_out, y, x)."""
 
     def __init__(self, n_scalar: int, n_tensor: int, n_out: int):
         super().__init__()
         kinds = torch.tensor([0] * n_scalar + [1, 2] * n_tensor)
         self.weight = nn.Parameter(torch.randn(n_out, len(kinds), 3, 3) / math.sqrt(9 * len(kinds)))
         self.bias = nn.Parameter(torch.zeros(n_out))
+        self.signs: Tensor
         self.register_buffer("signs", CHARACTERS[:, kinds, None, None], persistent=False)
 
     def forward(self, z: Tensor) -> Tensor:
-        kernel = torch.cat([self.signs[h] * symmetry(self.weight, h) for h in range(8)])  # type: ignore[index]
+        kernel = torch.cat([self.signs[h] * apply_symmetry(self.weight, h) for h in range(8)])
         return F.conv2d(z, kernel, self.bias.repeat(8), padding=1)
 
 
 class GroupConv(nn.Module):
-    """Dilated 3 x 3 convolution from (B, 8 n, y, x) to the same shape.
-
-    ``forward(z)`` takes (B, 8 n, y, x).
-
-    Parameters
-    ----------
-    n : channels for each symmetry
-    dilation : of the convolution
-
-    Examples
-    --------
-    >>> GroupConv(n=2, dilation=2)(torch.zeros(1, 16, 8, 8)).shape
-    torch.Size([1, 16, 8, 8])
-    """
+    """Dilated 3 x 3 convolution from (B, 8 n, y, x) to the same shape, n channels for each symmetry."""
 
     def __init__(self, n: int, dilation: int):
         super().__init__()
@@ -84,33 +59,21 @@ class GroupConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n))
 
     def forward(self, z: Tensor) -> Tensor:
-        kernel = torch.stack([symmetry(self.weight[:, QUOTIENTS[h]], h) for h in range(8)])  # (h, n, k, n, 3, 3)
+        kernel = torch.stack([apply_symmetry(self.weight[:, QUOTIENTS[h]], h) for h in range(8)])  # (h, n, k, n, 3, 3)
         kernel = kernel.flatten(2, 3).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         return F.conv2d(z, kernel, self.bias.repeat(8), padding=self.dilation, dilation=self.dilation)
 
 
 class Pooling(nn.Module):
-    """From (B, 8 n, y, x) to fields (B, n_scalar + 2 n_tensor, y, x); starts at zero.
-
-    ``forward(z)`` takes (B, 8 n, y, x).
-
-    Parameters
-    ----------
-    n : channels for each symmetry
-    n_scalar, n_tensor : fields that are scalars, and pairs that are tensors
-
-    Examples
-    --------
-    >>> Pooling(n=2, n_scalar=2, n_tensor=1)(torch.zeros(1, 16, 8, 8)).shape
-    torch.Size([1, 4, 8, 8])
-    """
+    """From (B, 8 n, y, x) to fields (B, n_scalar + 2 n_tensor, y, x), tensors as pairs q, r; starts at zero."""
 
     def __init__(self, n: int, n_scalar: int, n_tensor: int):
         super().__init__()
         kinds = torch.tensor([0] * n_scalar + [1, 2] * n_tensor)
         self.weight = nn.Parameter(torch.zeros(len(kinds), n))
+        self.characters: Tensor
         self.register_buffer("characters", CHARACTERS[:, kinds].T / 8, persistent=False)  # (field, h)
 
     def forward(self, z: Tensor) -> Tensor:
-        kernel = self.characters[:, :, None] * self.weight[:, None]  # type: ignore[index]  # (field, h, n)
+        kernel = self.characters[:, :, None] * self.weight[:, None]  # (field, h, n)
         return F.conv2d(z, kernel.flatten(1)[..., None, None])

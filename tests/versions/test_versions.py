@@ -1,0 +1,162 @@
+"""Versions name cached work: what an edit may do to it, and when a VERSION has to be raised.
+
+A stage has a canonical run (`canonical`). Its values stand in ``values.json`` with the version that they belong to.
+"""
+
+import json
+import os
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from versions import canonical
+
+ROOT = canonical.ROOT
+VALUES = Path(__file__).with_name("values.json")
+
+
+def ran(stage: str, source: Path = ROOT / "src") -> dict:
+    """The canonical run of a stage with the package in ``source``, in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(source), "FORWARDECG_DATA": str(ROOT / "data")}
+    done = subprocess.run(
+        [sys.executable, canonical.__file__, stage, str(source)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def verdict(stage: str, kept: dict, now: dict) -> str:
+    """What is to be done about a stage; nothing if its values are those of its version."""
+    moved = [
+        name for name in kept["values"].keys() | now["values"].keys()
+        if not np.allclose(kept["values"].get(name, []), now["values"].get(name, [np.nan]), rtol=1e-4, atol=1e-6)
+    ] if kept["values"].keys() == now["values"].keys() else [*kept["values"].keys() ^ now["values"].keys()]  # fmt: skip
+    renew = "then `.venv/bin/python -m pytest tests/versions --renew`"
+    if moved and kept["version"] == now["version"]:
+        return (
+            f"{stage}: {len(moved)} results have changed ({sorted(moved)[0]}): raise VERSION in {' or '.join(canonical.STAGES[stage].versions)}, "
+            f"say why in CHANGELOG.md, {renew}"
+        )
+    return f"{stage}: the version is {now['version']}, the values are of {kept['version']}: {renew}" * (
+        kept["version"] != now["version"]
+    )
+
+
+@pytest.mark.parametrize("stage", canonical.STAGES)
+def test_results_are_those_of_the_version(stage, request):
+    now, kept = ran(stage), json.loads(VALUES.read_text(encoding="utf-8")) if VALUES.exists() else {}
+    told = verdict(stage, kept[stage], now) if stage in kept else f"{stage}: new"
+    if told and request.config.getoption("--renew") and "raise VERSION" not in told:
+        kept[stage] = {"version": now["version"], "values": now["values"]}
+        VALUES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8", newline="\n")
+    else:
+        assert not told, told
+    for module, (share, missing) in now["ran"].items():
+        assert share >= 0.95, f"{module}: the canonical run of {stage} leaves out lines {missing}"
+
+
+NAMES = """
+from forwardecg.data.maps import load_small
+from forwardecg.data.recipe import Recipe
+from forwardecg.data.store import store_path
+from forwardecg.surrogates import train
+from forwardecg.surrogates.paper.data import Sequences
+from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
+from forwardecg.surrogates.paper.task import Seq2SeqTask
+
+named = [store_path(Recipe(n_sim=4)).name]
+train.fit = lambda model, task, config, path, report: named.append(path.name)
+some = [Sequences(load_small(), [sim], 10, 25.0) for sim in (0, 1)]
+train.load_or_fit(Seq2Seq(Seq2SeqConfig(pixels=10, channels=(4,), width=8, heads=2)), Seq2SeqTask(*some), train.TrainConfig())
+print(*named)
+"""
+HARMLESS = {  # file: edits that change no result
+    "tissue/cell.py": [
+        (r'"""Fenton-Karma cell', '"""The Fenton-Karma cell'),  # a docstring
+        (r"^def constants\((.*?)\) -> Constants:", r"def constants(\1) -> 'Constants':"),  # a hint
+    ],
+    "surrogates/train.py": [
+        (r"\b_stale\b", "_too_old"),
+        (r'"""Training as one', '"""Training, as one'),
+    ],  # a private name
+    "surrogates/paper/model.py": [(r"\A", "# A comment.\n"), (r"(?m)^class TCN\b", "KIND = 'tcn'\n\n\nclass TCN")],
+}
+HARMFUL = {  # stage: a constant of what it rests on
+    "tissues": ("solver/kernel.py", r"(?m)^(RECOVERED = )[\d.]+", r"\g<1>0.2"),
+    "paper": ("surrogates/paper/losses.py", r"(?m)^(SILENCE = )\S+", r"\g<1>1e-1"),
+}
+
+
+def edited(folder: Path, edits: dict[str, list[tuple[str, str]]]) -> Path:
+    """A copy of the sources with these edits, each of which has to find its place."""
+    source = folder / "src"
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, pairs in edits.items():
+        path = source / "forwardecg" / name
+        for old, new in pairs:
+            text, n = re.subn(old, new, path.read_text(encoding="utf-8"), flags=re.DOTALL)
+            assert n, f"{name} has no {old}"
+            path.write_text(text, encoding="utf-8")
+    return source
+
+
+def names(source: Path, data: Path) -> str:
+    environment = os.environ | {"PYTHONPATH": str(source), "FORWARDECG_DATA": str(data)}
+    (data / "small").mkdir(parents=True, exist_ok=True)
+    for path in (ROOT / "data" / "small").iterdir():
+        shutil.copy(path, data / "small")
+    done = subprocess.run([sys.executable, "-c", NAMES], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_edit_without_a_result_renames_no_cached_work(tmp_path):
+    """A type hint, a docstring, a private name, something moved: neither the data set nor the training has another name."""
+    assert names(edited(tmp_path, HARMLESS), tmp_path) == names(ROOT / "src", tmp_path) != ""
+
+
+@pytest.mark.parametrize("stage", HARMFUL)
+def test_a_changed_constant_asks_for_a_version(stage, tmp_path):
+    file, old, new = HARMFUL[stage]
+    kept, now = (
+        json.loads(VALUES.read_text(encoding="utf-8"))[stage],
+        ran(stage, edited(tmp_path, {file: [(old, new)]})),
+    )
+    told = verdict(stage, kept, now)
+    assert "results have changed" in told and canonical.STAGES[stage].versions[0] in told, told
+    assert "--renew" in verdict(stage, kept, now | {"version": "another"})
+
+
+def test_a_raised_version_is_another_name(tmp_path):
+    raised = edited(
+        tmp_path,
+        {
+            "data/store.py": [(r"(?m)^VERSION = \d+", "VERSION = 99")],
+            "surrogates/train.py": [(r"(?m)^VERSION = \d+", "VERSION = 99")],
+        },
+    )
+    before, after = names(ROOT / "src", tmp_path).split(), names(raised, tmp_path).split()
+    assert len(before) == len(after) == 2 and not {*before} & {*after} and "v99" in after[0]
+
+
+KEY = "import runpy, sys; key = runpy.run_path(sys.argv[1])['key']; print(key('s', 1, {'b': [1, 0.1, 1e-7], 'a': None}, 'x', b'y', True))"
+
+
+@pytest.mark.parametrize("python", ["python3.11", "python3.12", "python3.13", "python3.14"])
+def test_the_key_is_the_same_under_every_python(python):
+    here = runpy.run_path(ROOT / "src" / "forwardecg" / "cache.py")["key"]
+    with tempfile.TemporaryDirectory() as folder:  # without what this process has set
+        command = [python, "-I", "-c", KEY, str(ROOT / "src" / "forwardecg" / "cache.py")]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        except FileNotFoundError:
+            pytest.skip(f"no {python} here")
+    if done.returncode and "not found" in done.stderr:
+        pytest.skip(f"no {python} here")
+    assert done.stdout.strip() == here("s", 1, {"b": [1, 0.1, 1e-7], "a": None}, "x", b"y", True), done.stderr
