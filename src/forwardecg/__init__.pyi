@@ -18,9 +18,9 @@ from .data.store import load_or_simulate as load_or_simulate
 from .ecg.electrodes import Electrodes as Electrodes
 from .ecg.electrodes import center_electrode as center_electrode
 from .ecg.electrodes import standard_electrodes as standard_electrodes
-from .ecg.leads import twelve_leads as twelve_leads
 from .ecg.leadfield import lead_field as lead_field
 from .ecg.leadfield import pseudo_ecg as pseudo_ecg
+from .ecg.leads import twelve_leads as twelve_leads
 from .solver.simulation import simulate as simulate
 from .surrogates.predict import Surrogate as Surrogate
 from .surrogates.predict import load_surrogate as load_surrogate
