@@ -211,14 +211,14 @@ import json
 import numpy as np
 import forwardecg
 sheet = forwardecg.healthy((24, 30), dx=0.5, D0=0.1)
-electrodes = forwardecg.ecg.electrodes.center_electrode(sheet, z=10.0)
+electrodes = forwardecg.center_electrode(sheet, z=10.0)
 V = -85 + 100 * np.linspace(0, 1, 24 * 30).reshape(1, 24, 30) ** 2
 ds = forwardecg.simulate(sheet, [forwardecg.edge_stimulus(sheet)], t_end=20.0, electrodes=electrodes)
 print(json.dumps([forwardecg.pseudo_ecg(V, sheet, electrodes).values.ravel().tolist(), float(abs(ds.phi_e).max())]))
 """
     ecg, peak = json.loads(clean(code).splitlines()[-1])  # lines of progress before it
     sheet = forwardecg.healthy((24, 30), dx=0.5, D0=0.1)
-    electrodes = forwardecg.ecg.electrodes.center_electrode(sheet, z=10.0)
+    electrodes = forwardecg.center_electrode(sheet, z=10.0)
     V = -85 + 100 * np.linspace(0, 1, 24 * 30).reshape(1, 24, 30) ** 2
     np.testing.assert_allclose(ecg, forwardecg.pseudo_ecg(V, sheet, electrodes).values.ravel(), rtol=1e-12)
     assert peak > 1e-3

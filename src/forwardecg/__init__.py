@@ -1,15 +1,14 @@
 """From cardiac voltage to the ECG: simulate tissue, compute its pseudo-ECG, learn the map between them.
 
-Everything is imported from the module that holds its mathematics, for example ``from forwardecg.solver import simulate``. The
-modules and the few names that most scripts need are attributes too, loaded when they are asked for (``__init__.pyi`` lists
-them). Units everywhere: mm, ms, mm^2/ms; array order (time, y, x).
+Each room is a folder and exports its verbs, ``from forwardecg.tissue import healthy``; the names that most scripts need are
+attributes of the package too, loaded when they are asked for (``__init__.pyi`` lists them). Units everywhere: mm, ms, mm^2/ms;
+array order (time, y, x).
 
-Examples
---------
->>> import forwardecg
->>> sheet = forwardecg.healthy((4, 5), dx=0.5, D0=0.1)
->>> forwardecg.lead_field(sheet, forwardecg.ecg.electrodes.center_electrode(sheet)).shape
-(1, 4, 5)
+Examples:
+    >>> import forwardecg as fe
+    >>> sheet = fe.healthy((4, 5), dx=0.5, D0=0.1)
+    >>> fe.lead_field(sheet, fe.center_electrode(sheet)).shape
+    (1, 4, 5)
 """
 
 import lazy_loader

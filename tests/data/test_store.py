@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from threadpoolctl import threadpool_limits
 
 from compendium.record import closure
 from forwardecg import cache as naming
@@ -259,6 +260,12 @@ def test_two_local_processes_give_what_a_thread_gives(plain, monkeypatch):
     assert files() == plain[1] and ds.workers == 2
 
 
+def test_threads_give_what_one_gives_also_where_more_are_asked_of_blas(plain):
+    with threadpool_limits(2), ThreadPoolExecutor(3) as executor:
+        ds = load_or_simulate(RECIPE, executor)
+    assert files() == plain[1] and ds.workers == 3
+
+
 DAMAGE = {
     "one bit": lambda file: file.write_bytes(flipped(file.read_bytes())),
     "truncated": lambda file: file.write_bytes(file.read_bytes()[:-7]),
@@ -386,9 +393,9 @@ def test_a_tissue_that_another_has_in_work_comes_last_and_is_waited_for(simulate
             assert go.wait(30)
 
     monkeypatch.setattr(
-        store,
+        layout,
         "write_tissue",
-        lambda *args, write=store.write_tissue: (write(*args), go.set() if args[1] == 5 else None),
+        lambda *args, write=layout.write_tissue: (write(*args), go.set() if args[1] == 5 else None),
     )
     other = threading.Thread(target=hold)
     other.start()
@@ -446,13 +453,13 @@ def test_a_full_disk_ends_the_build_and_keeps_what_is_finished(plain, simulated,
     ],
 )
 def test_a_build_that_stops_keeps_what_is_finished(error, message, plain, simulated, monkeypatch):
-    def stop(location, sim, ds, write=store.write_tissue):
+    def stop(arrays, sim, ds, write=layout.write_tissue):
         if sim == 2:
             raise error
-        write(location, sim, ds)
+        write(arrays, sim, ds)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write_tissue", stop)
+        patch.setattr(layout, "write_tissue", stop)
         with ThreadPoolExecutor(1) as executor, pytest.raises(type(error), match=message):
             load_or_simulate(RECIPE, executor)
     done, seconds = finished(), zarr.open_group(store_path(RECIPE)).attrs["seconds"]

@@ -3,14 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from compendium.registry import ROOT
 from experiments import common, formulas, score
 from experiments.common import STRUCTURED, Maps, Run, networks
-from experiments.tissues import KINDS
 from forwardecg.data.maps import load_small
 from forwardecg.data.recipe import Recipe
 from forwardecg.surrogates.paper.model import Seq2SeqConfig
+from forwardecg.surrogates.structured.data import View
 from forwardecg.surrogates.structured.model import StructuredConfig
 
 NETWORKS = {
@@ -19,23 +20,34 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    """The shipped tissues in place of the base set: two to train on, one to choose, one to test; nothing is trained."""
+def no_training(model, task, config):
+    """Weights that depend on the seed: the structured network starts with those of its prior."""
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(0.01 * (1 + config.seed))
+    model.eval()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """The shipped tissues in place of the base set, two to train on, one to choose and one to test; nothing is trained."""
     ds, groups = load_small(), {"train": (0, 1), "val": (2,), "test": (3,)}
-    for module in (common, formulas, score):
-        for name, value in {
-            "open_set": lambda name="base": ds,
-            "parts": lambda tissues: {part: (("base", sims),) for part, sims in groups.items()},
-            "recipe": lambda name="base": Recipe(n_sim=ds.sizes["sim"]),
-        }.items():
-            if hasattr(module, name):
-                monkeypatch.setattr(module, name, value)
-    monkeypatch.setattr(common, "load_or_fit", lambda model, task, config: model.eval() and pd.DataFrame())
+    replaced = {
+        "open_set": lambda name="base": ds,
+        "parts": lambda tissues: {part: (("base", sims),) for part, sims in groups.items()},
+        "recipe": lambda name="base": Recipe(n_sim=ds.sizes["sim"]),
+        "load_or_fit": no_training,
+        "VIEWS": [View()],
+    }
     caches = common.sequences, common._prepared, common._network, formulas.formulas
     for cache in caches:
         cache.cache_clear()
-    yield ds
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (common, formulas, score):
+            for name, value in replaced.items():
+                if hasattr(module, name):
+                    patch.setattr(module, name, value)
+        yield
     for cache in caches:
         cache.cache_clear()
 
@@ -51,7 +63,7 @@ def test_what_is_known_of_the_tissue_makes_the_methods_better():
         r2(name, maps) for name in ("mean ECG", "blind lead field", "true D, pooled maps", "true D, upscaled maps")
     )
     assert mean < blind < upscaled and pooled < upscaled and upscaled > 0.99
-    assert r2("training-free D", maps) > 0.9 and r2("ridge", maps) < blind
+    assert r2("training-free D", maps) > 0.9 > r2("ridge", maps) > mean
     known = Maps(pixels=25, known_D=True)
     assert 0.9 < r2("truth, every 10 ms", known) < 1 and 0.5 < r2("lead field on the same input", known) < 1
 
@@ -75,9 +87,8 @@ def test_a_method_that_is_none_is_refused():
 def test_measures_have_the_columns_of_the_published_tables(name, measures, network):
     published = pd.read_csv(ROOT / "data" / "results" / "runs" / f"{name}.csv", nrows=1).columns.tolist()
     ((own, table),) = score.tables(common.replace(NETWORKS[network], measures=measures))
-    labels = len(published) - len(KINDS) - table.shape[1]
-    assert own == "base" and table.sim.tolist() == [3] and table.drop(columns="sim").notna().any(axis=None)
-    assert labels > 0 and published[: table.shape[1]] == table.columns.tolist()
+    assert own == "base" and table.sim.tolist() == [3] and np.isfinite(table.r2).all()
+    assert published[: table.shape[1]] == table.columns.tolist()
 
 
 def test_several_seeds_are_several_networks_and_their_mean_is_scored():

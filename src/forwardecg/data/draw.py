@@ -3,11 +3,12 @@
 What a tissue is does not depend on the order of simulation, the number of workers, or the size of the set.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -19,9 +20,9 @@ from forwardecg.solver.simulation import simulate
 from forwardecg.tissue.sheet import Tissue, fibrotic, gap_junction, healthy
 from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, focal_stimulus
 
-SIDES = ("left", "right", "bottom", "top")
-TURNS = 5  # activations of one cell that S1 and S2 alone cannot give: three of them by re-entry
-RECENT = 150.0  # ms before the end in which a sustained re-entry must still activate cells
+_SIDES = ("left", "right", "bottom", "top")
+_TURNS = 5  # activations of one cell that S1 and S2 alone cannot give: three of them by re-entry
+_RECENT = 150.0  # ms before the end in which a sustained re-entry must still activate cells
 
 _gate = Lock()
 _inside: list[threadpool_limits] = []  # the one limit of this process, once for each thread that simulates
@@ -74,14 +75,14 @@ def _draw_stimuli(kind: str, tissue: Tissue, rng: np.random.Generator) -> list[S
     shape, dx = tissue.D.shape, tissue.dx
     length = shape[0] * dx
     if kind == "edge":  # a part of it: from the whole edge healthy waves would differ in D0 alone
-        side, strip = str(rng.choice(SIDES)), edge_stimulus(tissue, "left")
+        side, strip = str(rng.choice(_SIDES)), edge_stimulus(tissue, "left")
         along = (np.arange(shape[0]) + 0.5) / shape[0]
         strip = strip.mask & (along > rng.uniform(0, 0.35))[:, None] & (along < rng.uniform(0.65, 1))[:, None]
         return [Stimulus(mask=_beside(strip, side))]
     if kind == "corner":  # near it, on the rim
         disc = focal_stimulus(tissue, 0.0, rng.uniform(0, 0.2 * length), radius=8.0).mask
         disc = disc[::-1] if rng.random() < 0.5 else disc
-        return [Stimulus(mask=_beside(disc, str(rng.choice(SIDES))))]
+        return [Stimulus(mask=_beside(disc, str(rng.choice(_SIDES))))]
     if kind == "s1_s2":
         return _draw_s1_s2(tissue, rng)
     x, y = rng.uniform(0.1 * length, 0.9 * length, 2)
@@ -104,7 +105,7 @@ def _beside(mask: np.ndarray, side: str) -> np.ndarray:
 def _draw_s1_s2(tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
     """S1 along an edge, S2 over a corner region of it while the tail of S1 passes there: half of its front is blocked."""
     shape, dx = tissue.D.shape, tissue.dx
-    side = str(rng.choice(SIDES))
+    side = str(rng.choice(_SIDES))
     depth, part = round(rng.uniform(0.3, 0.6) * shape[0]), round(rng.uniform(0.4, 0.6) * shape[0])
     mask = np.zeros(shape, bool)
     mask[:part, :depth] = True  # beside the left edge
@@ -117,31 +118,41 @@ def _draw_s1_s2(tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
 
 
 def is_sustained(V_m: xr.DataArray) -> bool:
-    """Whether re-entry lasts to the end of V_m (time, y_map, x_map): some pixel activated `TURNS` times, some one recently.
+    """Whether re-entry lasts to the end of V_m (time, y_map, x_map): some pixel activated `_TURNS` times, some one recently.
 
     Without re-entry S1 and S2 activate every cell twice at most.
     """
     above = V_m.values > V_THRESHOLD
     upward = above[1:] & ~above[:-1]
-    recent = V_m.time.values[1:] > float(V_m.time[-1]) - RECENT
-    return bool(upward.sum(0).max() >= TURNS and upward[recent].any())
+    recent = V_m.time.values[1:] > float(V_m.time[-1]) - _RECENT
+    return bool(upward.sum(0).max() >= _TURNS and upward[recent].any())
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def _one_thread() -> Iterator[None]:
     """One thread for the matrix products of this process, until the last of the threads in here has left it.
 
-    More would add in another order. Were the limit every thread's own, the first to leave would lift it for the others.
+    More would add in another order. Were the limit each thread's own, the first to leave would lift it for the others.
     """
+
+    def aside(
+        call: Callable, *args: int
+    ) -> Any:  # OpenBLAS obeys the thread that limited it first, as long as that lives
+        with ThreadPoolExecutor(1) as short_lived:
+            return short_lived.submit(call, *args).result()
+
     with _gate:
-        _inside.append(_inside[0] if _inside else threadpool_limits(1))
+        _inside.append(_inside[0] if _inside else aside(threadpool_limits, 1))
     try:
-        yield
+        with threadpool_limits(
+            1
+        ):  # where that thread is this one, or where each has a limit of its own, as with OpenMP
+            yield
     finally:
         with _gate:
             limit = _inside.pop()
             if not _inside:
-                limit.restore_original_limits()
+                aside(limit.restore_original_limits)
 
 
 def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
@@ -174,7 +185,7 @@ def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
         if not all((stimulus.mask & live).any() for stimulus in draw.stimuli):
             rejected["site"] += 1
             continue
-        with one_thread():
+        with _one_thread():
             ds = simulate(
                 draw.tissue, draw.stimuli, t_end=recipe.t_end, electrodes=recipe.electrodes, pool=recipe.pool,
                 frame_interval=recipe.frame_interval, ecg_interval=recipe.ecg_interval, cell=recipe.cell, dt=recipe.dt,

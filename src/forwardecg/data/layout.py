@@ -47,11 +47,11 @@ TISSUE_COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {  # per tissue: type, 
     **dict.fromkeys(("activated", "fibrosis_density", "gj_scale", "D0"), ("float64", ())),
     **dict.fromkeys(("last_activation", "last_recovery", "apd", "rest_time"), ("float64", ())),  # ms
 }
-DONE = "done"  # the column written last: this tissue is finished
-_COLUMNS = {**{name: (kind, ()) for name, kind in KINDS.items()}, **TISSUE_COLUMNS, DONE: ("bool", ())}
+_DONE = "done"  # the column written last: this tissue is finished
+_COLUMNS = {**{name: (kind, ()) for name, kind in KINDS.items()}, **TISSUE_COLUMNS, _DONE: ("bool", ())}
 # Level 9 saves another 8 % in 20 times the time. Bytes are shuffled, which is better here than bits; of bool, bits.
 COMPRESSION = {"cname": "zstd", "clevel": 5}
-READERS = 8  # tissues read at a time: a place far away answers late
+_READERS = 8  # tissues read at a time: a place far away answers late
 
 Arrays = Mapping[str, zarr.Array]
 
@@ -117,7 +117,7 @@ def write_tissue(arrays: Arrays, sim: int, ds: xr.Dataset) -> None:
     values = {name: ds[name].values for name in KINDS} | {"V_m": to_u(ds.V_m.values)}
     for name, (_, words) in TISSUE_COLUMNS.items():
         values[name] = words.index(ds.attrs[name]) if words else ds.attrs[name]
-    for name, value in (values | {DONE: True}).items():
+    for name, value in (values | {_DONE: True}).items():
         array = arrays[name].with_config({"write_empty_chunks": True})  # also of zeros alone: all are counted
         array[sim] = np.asarray(value, array.dtype)
 
@@ -125,7 +125,7 @@ def write_tissue(arrays: Arrays, sim: int, ds: xr.Dataset) -> None:
 def is_finished(arrays: Arrays, sim: int, there: Collection[str], verify: bool) -> bool:
     """Whether tissue ``sim`` is marked, its chunks are among the files ``there`` and, with ``verify``, can be read."""
     try:
-        if not all(name in there for name in chunk_names(sim)) or not arrays[DONE][sim]:
+        if not all(name in there for name in chunk_names(sim)) or not arrays[_DONE][sim]:
             return False
         for name in _COLUMNS if verify else ():
             _ = arrays[name][sim]
@@ -136,7 +136,7 @@ def is_finished(arrays: Arrays, sim: int, there: Collection[str], verify: bool) 
 
 def open_store(location: Path | str) -> xr.Dataset:
     """The store at a folder or URL as a lazy data set, words and names in place of codes and numbers."""
-    ds = xr.open_zarr(str(location), chunks=None, consolidated=False, drop_variables=DONE)
+    ds = xr.open_zarr(str(location), chunks=None, consolidated=False, drop_variables=_DONE)
     ds = ds.assign_attrs(store=str(location).rsplit("/", 1)[-1])
     ds = ds.assign_coords(lead=ds.variables["electrodes"].attrs.pop("lead"), xyz=list("xyz"))
     for name, (_, words) in TISSUE_COLUMNS.items():
@@ -171,7 +171,7 @@ def listing(location: Path | str) -> set[str]:
 def unfinished(location: Path | str, n_sim: int, verify: bool) -> dict[int, bool]:
     """The tissues that are not finished or, with ``verify``, altered -> whether any chunk of them is there."""
     there, arrays = listing(location), open_arrays(location)
-    with ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(_READERS) as readers:
         finished = list(readers.map(lambda sim: is_finished(arrays, sim, there, verify), range(n_sim)))
     return {sim: not there.isdisjoint(chunk_names(sim)) for sim in range(n_sim) if not finished[sim]}
 

@@ -22,20 +22,16 @@ from forwardecg.paths import SMALL
 Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
 
 SMALL_SET = SMALL / "tissues.zarr.zip"
-MAP_DIMS = CONTRACT["V_m"][0]
-AXES = {"time": "time", "t": "time", "y": "y_map", "y_map": "y_map", "x": "x_map", "x_map": "x_map"}
-TO_MV = {"mV": (1.0, 0.0), "V": (1000.0, 0.0), "u": (V_SPAN, V_REST), "1": (V_SPAN, V_REST)}  # factor, offset
-LOWEST, REST, HIGHEST = (
-    -200.0,
-    -50.0,
-    200.0,
-)  # mV: the minimum of maps is in the first range, the maximum below the last
-STEPS = {  # argument: unit, sane range, attribute of the same meaning, coordinates that show it, their units
+_MAP_DIMS = CONTRACT["V_m"][0]
+_AXES = {"time": "time", "t": "time", "y": "y_map", "y_map": "y_map", "x": "x_map", "x_map": "x_map"}
+_TO_MV = {"mV": (1.0, 0.0), "V": (1000.0, 0.0), "u": (V_SPAN, V_REST), "1": (V_SPAN, V_REST)}  # factor, offset
+_LOWEST, _REST, _HIGHEST = -200.0, -50.0, 200.0  # mV: the minimum lies between the first two, the maximum below 200
+_STEPS = {  # argument: unit, sane range, attribute of the same meaning, coordinates that show it, their units
     "dx": ("mm", 0.05, 20.0, "dx_map", ("y_map", "x_map"), {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3}),
     "dt": ("ms", 0.05, 50.0, "frame_interval", ("time",), {"ms": 1.0, "s": 1000.0, "us": 1e-3}),
 }
 # V_m in exported files, in steps of 0.01 mV; the halves of the store have steps of up to 0.05 mV
-PACKED = {"dtype": "int16", "scale_factor": np.float32(0.01), "_FillValue": np.int16(-32768)}
+_PACKED = {"dtype": "int16", "scale_factor": np.float32(0.01), "_FillValue": np.int16(-32768)}
 MOST_LOST = 0.2  # share of the pixels
 
 
@@ -67,7 +63,7 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
     tissue = import_maps(tissue.drop_vars(columns).assign_attrs(sizes | tissue.attrs | columns)).drop_encoding()
     part = Path(f"{path}.part")
     try:
-        tissue.assign_attrs(Conventions="CF-1.10").to_netcdf(part, engine="scipy", encoding={"V_m": PACKED})
+        tissue.assign_attrs(Conventions="CF-1.10").to_netcdf(part, engine="scipy", encoding={"V_m": _PACKED})
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -108,14 +104,14 @@ def import_maps(
     V_m, given = ds[name], ds.attrs | ds[name].attrs
     if V_m.dtype.kind not in "fiu" or V_m.ndim != 3:
         raise ValueError(f"{name}: expected real numbers (time, y, x) of one tissue, got {V_m.dtype} {V_m.dims}")
-    axes = [AXES.get(str(axis).rpartition("/")[2]) for axis in (dims or V_m.dims)]
-    if sorted(map(str, axes)) != sorted(MAP_DIMS):
+    axes = [_AXES.get(str(axis).rpartition("/")[2]) for axis in (dims or V_m.dims)]
+    if sorted(map(str, axes)) != sorted(_MAP_DIMS):
         raise ValueError(f"dims: expected the words time, y and x in the order of the axes {V_m.dims}, got {dims}")
     for label, axis in zip(V_m.dims, axes, strict=True):
-        if AXES.get(str(label), axis) != axis:
+        if _AXES.get(str(label), axis) != axis:
             raise ValueError(f"dims: expected an order that agrees with the names of the axes {V_m.dims}, got {dims}")
     V_m = V_m.drop_vars([label for label in V_m.coords if label not in V_m.dims])
-    V_m = V_m.rename(dict(zip(V_m.dims, axes, strict=True))).transpose(*MAP_DIMS)
+    V_m = V_m.rename(dict(zip(V_m.dims, axes, strict=True))).transpose(*_MAP_DIMS)
     if "time" not in V_m.coords and "time" in ds.variables and ds["time"].ndim == 1:
         V_m["time"] = ("time", ds["time"].values, ds["time"].attrs)  # of an .npz, or of an axis of another name
     values = _fill(name, V_m.values) if fill else V_m.values
@@ -123,7 +119,7 @@ def import_maps(
     step = {argument: _step(argument, value, V_m, given) for argument, value in (("dx", dx), ("dt", dt))}
     time = step["dt"] * np.arange(len(V_m))
     if "time" in V_m.coords and (own := V_m["time"].attrs.get("units")):
-        time = STEPS["dt"][-1][own] * V_m["time"].values
+        time = _STEPS["dt"][-1][own] * V_m["time"].values
     maps = xr.Dataset({"V_m": as_variable("V_m", mv)}, {"time": as_variable("time", time)})
     maps.attrs = {key: value for key, value in ds.attrs.items() if key != "Conventions"} | {"dx_map": step["dx"]}
     for other in [other for other in CONTRACT if other in ds.variables and other not in (name, "V_m", "time")]:
@@ -154,9 +150,9 @@ def _open(source: Source) -> xr.Dataset:
     if not isinstance(source, str | os.PathLike):
         return _unnamed({"V_m": np.asarray(source)})
     path = Path(source)
-    read = READERS.get("folder" if path.is_dir() else path.suffix.lower())
+    read = _READERS.get("folder" if path.is_dir() else path.suffix.lower())
     if not path.exists() or read is None:
-        wanted = f"a file ending in {', '.join(READERS)}" if path.exists() else "a file or folder that is there"
+        wanted = f"a file ending in {', '.join(_READERS)}" if path.exists() else "a file or folder that is there"
         raise ValueError(f"source: expected {wanted}, got {path.name}")
     try:
         return read(path)
@@ -188,7 +184,7 @@ def _read_zarr(path: Path) -> xr.Dataset:
     return ds
 
 
-READERS = {  # times stay the numbers that they are
+_READERS = {  # times stay the numbers that they are
     ".nc": lambda path: xr.load_dataset(path, decode_times=False),
     ".npy": lambda path: _unnamed({"V_m": np.load(path, allow_pickle=False)}),
     ".npz": _read_npz,
@@ -200,8 +196,10 @@ READERS = {  # times stay the numbers that they are
 def _millivolts(name: str, values: np.ndarray, unit: str | None, own: str | None) -> np.ndarray:
     """Values in mV, once they are known to be finite, and plausible in their unit."""
     words = [word for word in (unit, own) if word is not None]
-    if not words or len({TO_MV.get(word, word) for word in words}) > 1 or words[0] not in TO_MV:
-        raise ValueError(f"unit: expected one of {', '.join(TO_MV)} for {name}, got {unit}, with attribute units {own}")
+    if not words or len({_TO_MV.get(word, word) for word in words}) > 1 or words[0] not in _TO_MV:
+        raise ValueError(
+            f"unit: expected one of {', '.join(_TO_MV)} for {name}, got {unit}, with attribute units {own}"
+        )
     values = values.astype(np.result_type(values.dtype, np.float32))
     if len(values) < 2:
         raise ValueError(f"{name}: expected at least 2 frames, got {len(values)}")
@@ -209,15 +207,15 @@ def _millivolts(name: str, values: np.ndarray, unit: str | None, own: str | None
         raise ValueError(f"{name}: expected finite values, got {n} that are not, {n / values.size:.2%} of all")
     low, high = float(values.min()), float(values.max())
     fitting = [
-        word for word, (factor, offset) in TO_MV.items()
-        if LOWEST <= factor * low + offset <= REST and V_THRESHOLD < factor * high + offset <= HIGHEST
+        word for word, (factor, offset) in _TO_MV.items()
+        if _LOWEST <= factor * low + offset <= _REST and V_THRESHOLD < factor * high + offset <= _HIGHEST
     ]  # fmt: skip
     if words[0] not in fitting:
         raise ValueError(
             f"{name}: expected a wave that rises from rest near {V_REST:g} mV above {V_THRESHOLD:g} mV, "
             f"got values from {low:.4g} to {high:.4g} in {words[0]}, plausible in {fitting[0] if fitting else 'no unit'}"
         )
-    return TO_MV[words[0]][0] * values + TO_MV[words[0]][1]
+    return _TO_MV[words[0]][0] * values + _TO_MV[words[0]][1]
 
 
 def _fill(name: str, values: np.ndarray) -> np.ndarray:
@@ -230,7 +228,7 @@ def _fill(name: str, values: np.ndarray) -> np.ndarray:
 
 def _step(argument: str, value: float | None, V_m: xr.DataArray, given: dict) -> float:
     """Pixel size in mm, or time between frames in ms: the one that argument, attribute and coordinates agree on."""
-    unit, low, high, attribute, coordinates, _ = STEPS[argument]
+    unit, low, high, attribute, coordinates, _ = _STEPS[argument]
     found = {f"the argument {argument}": value, f"the attribute {attribute}": given.get(attribute)}
     found |= {f"the coordinate {dim}": _spacing(V_m[dim], argument) for dim in coordinates if dim in V_m.coords}
     found = {origin: float(step) for origin, step in found.items() if step is not None}
@@ -245,7 +243,7 @@ def _step(argument: str, value: float | None, V_m: xr.DataArray, given: dict) ->
 
 def _spacing(coordinate: xr.DataArray, argument: str) -> float | None:
     """The equal, upward steps of a coordinate in mm or ms; None if it has no unit, or only one value."""
-    name, unit, factors = coordinate.name, coordinate.attrs.get("units"), STEPS[argument][-1]
+    name, unit, factors = coordinate.name, coordinate.attrs.get("units"), _STEPS[argument][-1]
     if coordinate.dtype.kind not in "fiu" or unit is not None and unit not in factors:
         raise ValueError(f"{name}: expected numbers in one of {', '.join(factors)}, got {coordinate.dtype} in {unit}")
     steps = np.diff(coordinate.values.astype(float))
@@ -257,10 +255,10 @@ def _spacing(coordinate: xr.DataArray, argument: str) -> float | None:
 def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
     """Another variable of the source, if it fits the contract and the maps."""
     dims, units, _ = CONTRACT[name]
-    along = [dim for dim in values.dims if dim in values.coords and AXES.get(str(dim)) in MAP_DIMS[1:]]
-    spacing = {AXES[str(dim)][0]: _spacing(values[dim], "dx") for dim in along}
+    along = [dim for dim in values.dims if dim in values.coords and _AXES.get(str(dim)) in _MAP_DIMS[1:]]
+    spacing = {_AXES[str(dim)][0]: _spacing(values[dim], "dx") for dim in along}
     values = values.drop_vars([label for label in values.coords if label not in ("lead", "xyz", "time_ecg")])
-    if values.dims == MAP_DIMS[1:] and dims == ("y", "x"):
+    if values.dims == _MAP_DIMS[1:] and dims == ("y", "x"):
         values = values.rename(y_map="y", x_map="x")
     came = units if name == "phi_e" else values.attrs.get("units", "1")  # that of phi_e depends on the conductor
     finite = name in ("lat", "recovery") or values.dtype.kind in "fiub" and np.isfinite(values.values).all()

@@ -14,16 +14,10 @@ from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import CONDITIONS
 
-CONDITION_CYCLE = (
-    "healthy",
-    "gap_junction",
-    "fibrotic",
-    "fibrotic",
-    "combined",
-)  # 60 / 60 / 120 / 60 of the paper's 300
+CONDITION_CYCLE = ("healthy", "gap_junction", "fibrotic", "fibrotic", "combined")  # 60 / 60 / 120 / 60 in the paper
 STIMULI = ("edge", "corner", "focal", "two_foci", "s1_s2")
 PROTOCOLS = {"single": STIMULI[:3], "two_foci": ("two_foci",), "reentry": ("s1_s2",)}
-FIBROSIS = ("usual", "dense", "partial")
+_FIBROSIS = ("usual", "dense", "partial")
 REJECTIONS = ("site", "activation", "reentry")  # why a draw was not kept
 
 
@@ -101,7 +95,7 @@ class Recipe:
             raise ValueError(f"D0_low, D0_high: expected 0 < D0_low <= D0_high, got {self.D0_low}, {self.D0_high}")
         if self.n_cells % self.pool:
             raise ValueError(f"pool: expected a divisor of n_cells = {self.n_cells}, got {self.pool}")
-        for name, allowed in (("fibrosis", FIBROSIS), ("protocol", tuple(PROTOCOLS))):
+        for name, allowed in (("fibrosis", _FIBROSIS), ("protocol", tuple(PROTOCOLS))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
         if not isinstance(self.bank, bool):

@@ -8,20 +8,20 @@ from typing import Any
 from forwardecg.data.recipe import CONDITION_CYCLE, Recipe
 from forwardecg.tissue.cell import FK_CAF, FK_MBR, FK_MLR1
 
-EXTRA = 300  # tissues for calibration and for testing, at most
-LONGER, LONGEST = 13 / 9, 2.0  # of the base's t_end, for slow waves: 1300 and 1800 ms at paper scale
-FIBROTIC, UNIFORM = ("fibrotic", "combined"), ("healthy", "fibrotic")  # remodeling would bring D back into the range
+_EXTRA = 300  # tissues for calibration and for testing, at most
+_LONGER, _LONGEST = 13 / 9, 2.0  # of the base's t_end, for slow waves: 1300 and 1800 ms at paper scale
+_FIBROTIC, _UNIFORM = ("fibrotic", "combined"), ("healthy", "fibrotic")  # remodeling would bring D back into the range
 #: Sets of kinds that are in no training, as what differs from the base recipe, t_end as a multiple of its own.
 HELD_OUT: Mapping[str, dict[str, Any]] = MappingProxyType(
     {
         "two_foci": {"protocol": "two_foci"},
         "reentry": {"protocol": "reentry", "n_sim": 16, "t_end": 4 / 3, "max_draws": 60},
         "unseen_cell": {"cell": FK_MLR1},
-        "unseen_cell_mbr": {"cell": FK_MBR, "t_end": LONGER},
-        "unseen_D_high": {"D0_low": 0.27, "D0_high": 0.35, "conditions": UNIFORM},
-        "unseen_D_low": {"D0_low": 0.02, "D0_high": 0.03, "conditions": UNIFORM, "t_end": LONGEST},
-        "partial_fibrosis": {"fibrosis": "partial", "conditions": FIBROTIC, "t_end": LONGER},
-        "dense_fibrosis": {"fibrosis": "dense", "conditions": FIBROTIC, "t_end": LONGEST},
+        "unseen_cell_mbr": {"cell": FK_MBR, "t_end": _LONGER},
+        "unseen_D_high": {"D0_low": 0.27, "D0_high": 0.35, "conditions": _UNIFORM},
+        "unseen_D_low": {"D0_low": 0.02, "D0_high": 0.03, "conditions": _UNIFORM, "t_end": _LONGEST},
+        "partial_fibrosis": {"fibrosis": "partial", "conditions": _FIBROTIC, "t_end": _LONGER},
+        "dense_fibrosis": {"fibrosis": "dense", "conditions": _FIBROTIC, "t_end": _LONGEST},
     }
 )
 
@@ -56,7 +56,7 @@ def collection(base: Recipe) -> dict[str, Recipe]:
         )
     sets = {}
     for k, (name, change) in enumerate({"calibration": {}, "test": {}, **HELD_OUT}.items(), 1):
-        most = change.get("n_sim", 20 if name in HELD_OUT else EXTRA)
+        most = change.get("n_sim", 20 if name in HELD_OUT else _EXTRA)
         t_end = base.frame_interval * round(change.get("t_end", 1) * base.t_end / base.frame_interval)
         own = {"seed": 1000 * (base.seed + 1) + k, "n_sim": min(most, base.n_sim), "t_end": t_end}
         sets[name] = replace(base, **change | own)

@@ -19,6 +19,7 @@ import xarray as xr
 import zarr
 from filelock import Timeout
 from fsspec.core import url_to_fs
+from threadpoolctl import threadpool_limits
 from zarr.errors import BaseZarrError
 
 from forwardecg.cache import key
@@ -115,7 +116,10 @@ def load_or_simulate(
 
     try:
         if missing:
-            _build(location, recipe, [*missing], executor)
+            with threadpool_limits(
+                1
+            ):  # also of workers that are threads of a process in which this one holds the limit
+                _build(location, recipe, [*missing], executor)
     except BrokenExecutor as error:
         raise RuntimeError(
             f'data set: a worker process died: killed, out of memory, or started by a script without if __name__ == "__main__". {kept()}'
