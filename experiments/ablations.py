@@ -128,9 +128,8 @@ def spectral_terms(seeds=SEEDS, weights=(0.1, 1.0)) -> list[Run]:
         (term, weight): replace(scored, loss=Seq2SeqLoss(lambda_se=weight, spectral=term if weight else "entropy"))
         for term, weight in pairs
     }
-    runs["truth, every 10 ms", 0.0] = replace(
-        scored, net="truth, every 10 ms"
-    )  # what the frames of the network alone cost
+    frames = "truth, every 10 ms"  # what the frames of the network alone cost
+    runs[frames, 0.0] = replace(scored, net=frames)
     return [
         run.label(term=term, weight=weight, seed=seed, set="") for seed in seeds for (term, weight), run in runs.items()
     ]

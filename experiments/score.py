@@ -71,10 +71,8 @@ def _single(name, sims, true, pred) -> pd.DataFrame:
 
 def _leads(name, sims, true, pred) -> pd.DataFrame:
     """Scores of the central ECG, and the mean R2 over electrodes that are not in training."""
-    table, leads = (
-        _all(name, sims, true[:, 0], pred[:, 0]),
-        [one for one in open_set(name).lead.values if one.startswith(LEADS)],
-    )
+    table = _all(name, sims, true[:, 0], pred[:, 0])
+    leads = [lead for lead in open_set(name).lead.values if lead.startswith(LEADS)]
     for role in LEADS[1:]:
         at = [k for k, lead in enumerate(leads) if lead.startswith(role)]
         table[f"r2_{role}"] = np.mean([r2(true[:, k], pred[:, k]) for k in at], 0)
