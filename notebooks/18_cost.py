@@ -33,7 +33,7 @@
 # *Needs* `bench_speed.csv` and `bench_nversion.csv`, which `make
 # bench` measures in an environment of its own, in about five
 # minutes: the public code, Finitewave, cannot live in ours; and
-# `runs/cost.csv` of `tools/cost.py`. Here nothing is timed. *Takes* seconds. *Change it* with
+# `runs/cost.csv` of `benchmarks/cost.py`. Here nothing is timed. *Takes* seconds. *Change it* with
 #
 #     make run NB=18_cost SET="n_shown=667"
 
@@ -350,7 +350,7 @@ figures.show(
 # Next to the solver, what a trained network costs: one tissue, maps of
 # 100 × 100 pixels, 160 frames, 16 electrodes, one thread, after
 # loading; medians of twenty calls (of the simulation: three), from
-# `tools/cost.py`. The exact lead
+# `benchmarks/cost.py`. The exact lead
 # field of the known conductivity is timed beside it, in the same run
 # and the same language, and so is the simulation of the whole tissue.
 
