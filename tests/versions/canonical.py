@@ -32,6 +32,8 @@ def digest(values: Iterable) -> list[float]:
 
     flat = np.asarray(values, float).ravel()
     flat = flat[np.isfinite(flat)]
+    if not flat.size:
+        return [0.0]
     some = flat[:: max(flat.size // 4, 1)][:4]
     return [float(flat.size), float(flat.mean()), float(flat.std()), *map(float, some)]
 
