@@ -78,7 +78,7 @@ print(*named)
 HARMLESS = {  # file: edits that change no result
     "tissue/cell.py": [
         (r'"""Fenton-Karma cell', '"""The Fenton-Karma cell'),  # a docstring
-        (r"^def constants\((.*?)\) -> Constants:", r"def constants(\1) -> 'Constants':"),  # a hint
+        (r"(?m)^def constants\((.*?)\) -> Constants:", r"def constants(\1) -> 'Constants':"),  # a hint
     ],
     "surrogates/train.py": [
         (r"\b_stale\b", "_too_old"),
@@ -96,6 +96,7 @@ def edited(folder: Path, edits: dict[str, list[tuple[str, str]]]) -> Path:
     """A copy of the sources with these edits, each of which has to find its place."""
     source = folder / "src"
     shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "data" / "small", source / "forwardecg" / "small")  # where a wheel has it
     for name, pairs in edits.items():
         path = source / "forwardecg" / name
         for old, new in pairs:
