@@ -59,6 +59,8 @@ def join_arguments(app: Sphinx, domain: str, objtype: str, content: nodes.Elemen
     """``a, b: text`` comes from napoleon as two fields of one text: one again, where the types are the same."""
     for fields in [one for one in content if isinstance(one, nodes.field_list)]:
         known = {field[0].astext(): field for field in fields}
+        if all(name.startswith("type ") for name in known):  # autodoc's, of arguments that no section describes
+            content.remove(fields)
         last, last_type = None, None
         for name, field in known.items():
             kind, _, argument = name.partition(" ")

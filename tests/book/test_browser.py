@@ -51,7 +51,7 @@ SEEN = """() => {
 # Ten thousand pieces of colored code look like the first of each kind, as do rows and entries: axe reads those.
 THIN = """() => {
   const seen = new Set();
-  for (const node of document.querySelectorAll(".highlight span, dl.py dt span")) {
+  for (const node of document.querySelectorAll(".highlight span, dl.py dt span:not(.viewcode-link, .viewcode-link *)")) {
     const box = node.closest(".cell_input, .cell_output, dl.py")?.classList[0];
     const kind = `${node.className} in ${node.parentElement.className} in ${box}`;
     if (seen.has(kind)) node.remove();

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -120,7 +121,9 @@ def test_tested_versions_of_python_are_those_that_are_promised(project):
 def test_the_package_job_runs_the_readmes_first_example(tmp_path):
     (command,) = (command for command in commands("test.yml") if "README.md" in command)
     assert (
-        subprocess.run(["bash", "-c", command.replace("README.md", str(ROOT / "README.md"))], cwd=tmp_path).returncode
+        subprocess.run(
+            ["bash", "-c", command.replace("README.md", shlex.quote(str(ROOT / "README.md")))], cwd=tmp_path
+        ).returncode
         == 0
     )
     example = (tmp_path / "example.py").read_text(encoding="utf-8")
