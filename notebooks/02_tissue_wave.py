@@ -27,20 +27,19 @@
 # %% [markdown]
 # # A wave across four kinds of tissue
 #
-# **Question.** How does one and the same stimulus spread over
-# healthy, remodeled and fibrotic tissue, and along fibers? And is the
-# speed of the wave that of the tissue, or that of the grid it is
-# computed on?
+# **Question.** How does one and the same stimulus spread over healthy,
+# remodeled and fibrotic tissue, and along fibers? And is the speed of the
+# wave that of the tissue, or that of the grid it is computed on?
 #
-# The theory is on the page before, {doc}`../book/tissue`; the symbols
-# are in {doc}`../book/notation`.
+# The theory is on the page before, {doc}`../book/tissue`; the symbols are
+# in {doc}`../book/notation`.
 #
 # *Needs* nothing but the package. *Takes* less than a minute on one core.
 # *Change it* with
 #
 #     make run NB=02_tissue_wave SET="D0=0.1 fiber_ratio=9.0"
 
-# %%
+# %% tags=["hide-input"]
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -53,10 +52,22 @@ from compendium.record import Headline, result_file
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.measure.waves import conduction_velocity
 from forwardecg.paths import progress
-from forwardecg.solver.calibration import D_REFERENCE, cable_cv, calibrate_diffusivity, converged_cv
+from forwardecg.solver.calibration import (
+    D_REFERENCE,
+    cable_cv,
+    calibrate_diffusivity,
+    converged_cv,
+)
 from forwardecg.solver.simulation import simulate
 from forwardecg.tissue.cell import FK_CAF
-from forwardecg.tissue.sheet import CONDITIONS, combined, fibrotic, gap_junction, healthy, with_fibers
+from forwardecg.tissue.sheet import (
+    CONDITIONS,
+    combined,
+    fibrotic,
+    gap_junction,
+    healthy,
+    with_fibers,
+)
 from forwardecg.tissue.stimulus import edge_stimulus, focal_stimulus
 
 figures.set_style()
@@ -65,9 +76,9 @@ headline = Headline("02_tissue_wave")
 # %% [markdown]
 # ## Parameters
 #
-# Sheet, grid and time step are those of the data set,
-# {doc}`06_dataset`. The last group says on which grids the speed is
-# measured, and how far it may be off.
+# Sheet, grid and time step are those of the data set, {doc}`06_dataset`.
+# The last group says on which grids the speed is measured, and how far it
+# may be off.
 
 # %% tags=["parameters"]
 size_mm = 200.0  # mm, side of the sheet
@@ -97,11 +108,11 @@ stimulus = edge_stimulus(base, "left")
 # %% [markdown]
 # ## Four tissues, one stimulus
 #
-# All four start from the same healthy sheet. Each of the others is
-# drawn from its seed, as every tissue of the data set is:
-# {ref}`conditions` lists what is random in each. The whole left edge
-# is stimulated, so that in healthy tissue the wave is a straight line
-# and everything else in the picture is due to the tissue.
+# All four start from the same healthy sheet. Each of the others is drawn
+# from its seed, as every tissue of the data set is: {ref}`conditions` lists
+# what is random in each. The whole left edge is stimulated, so that in
+# healthy tissue the wave is a straight line and everything else in the
+# picture is due to the tissue.
 
 # %%
 tissues = {
@@ -112,31 +123,42 @@ tissues = {
 }
 runs = {}
 for condition, tissue in tissues.items():
-    runs[condition] = simulate(tissue, [stimulus], t_end=t_end, frame_interval=frame_interval, dt=dt)
+    runs[condition] = simulate(
+        tissue, [stimulus], t_end=t_end, frame_interval=frame_interval, dt=dt
+    )
     progress(f"{condition}: simulated")
 
 # %% [markdown]
-# Before looking at anything, two claims that need no reference. A
-# cell that does not conduct has no voltage to change: it stays at
-# rest *exactly*, not approximately, because all of its faces are
-# closed
+# Before looking at anything, two claims that need no reference. A cell that
+# does not conduct has no voltage to change: it stays at rest *exactly*, not
+# approximately, because all of its faces are closed
 # ({ref}`finite-volumes`). And the voltage of the others stays within the
-# range of an action potential: a grid or a step that is too coarse
-# for its diffusivity would overshoot long before it blows up.
+# range of an action potential: a grid or a step that is too coarse for its
+# diffusivity would overshoot long before it blows up.
 
 # %%
 for condition, tissue in tissues.items():
     V_m = runs[condition].V_m.values
-    assert (V_m[:, ~tissue.conductive] == V_REST).all(), "non-conductive cells stay at rest"
+    assert (V_m[:, ~tissue.conductive] == V_REST).all(), (
+        "non-conductive cells stay at rest"
+    )
     assert V_m.min() > V_REST - 1 and V_m.max() < V_REST + 1.2 * V_SPAN, "no overshoot"
-    assert np.isnan(runs[condition].lat.values[~tissue.conductive]).all(), "and are never activated"
+    assert np.isnan(runs[condition].lat.values[~tissue.conductive]).all(), (
+        "and are never activated"
+    )
 
 # %%
-fig, axes = plt.subplots(len(tissues), len(frame_times), figsize=(8.8, 7.4), sharex=True, sharey=True)
+fig, axes = plt.subplots(
+    len(tissues), len(frame_times), figsize=(8.8, 7.4), sharex=True, sharey=True
+)
 for row, (condition, ds) in zip(axes, runs.items(), strict=True):
     for ax, time in zip(row, frame_times, strict=True):
-        frame = ds.V_m.sel(time=time, method="nearest").where(tissues[condition].conductive)
-        image = figures.map_axes(ax, frame, dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="viridis")
+        frame = ds.V_m.sel(time=time, method="nearest").where(
+            tissues[condition].conductive
+        )
+        image = figures.map_axes(
+            ax, frame, dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="viridis"
+        )
         ax.set_facecolor("0.6")
         ax.label_outer()
     row[0].set_ylabel(f"{figures.LABELS[condition]}\ny (mm)")
@@ -150,38 +172,47 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Read each map from right to left: ahead of the wave
-# the tissue is at rest, behind the sharp front lies the plateau, and
-# behind that the tissue recovers. In healthy tissue front and tail
-# are parallel lines. Remodeling slows the wave and, where it is
-# regional, bends it. Fibrosis, in gray, lets the front through its
-# gaps and heals it behind. Both together leave a slow, ragged front.
+# **What to see.** Read each map from right to left: ahead of the wave the
+# tissue is at rest, behind the sharp front lies the plateau, and behind
+# that the tissue recovers. In healthy tissue front and tail are parallel
+# lines. Remodeling slows the wave and, where it is regional, bends it.
+# Fibrosis, in gray, lets the front through its gaps and heals it behind.
+# Both together leave a slow, ragged front.
 #
-# **What it does not show:** a typical tissue of its kind. These are
-# single draws; another seed gives another texture.
+# **What it does not show:** a typical tissue of its kind. These are single
+# draws; another seed gives another texture.
 #
-# The same waves in motion: healthy and gap junction above, fibrotic
-# and combined below.
+# The same waves in motion: healthy and gap junction above, fibrotic and
+# combined below.
 
 # %% tags=["nbval-ignore-output"]
-corners = [["healthy", "gap_junction"], ["fibrotic", "combined"]][::-1]  # the first row of a map is at the bottom
-mosaic = np.block([[runs[name].V_m.values[:, ::2, ::2] for name in row] for row in corners])
-alive = np.block([[tissues[name].conductive[::2, ::2] for name in row] for row in corners])
+corners = [["healthy", "gap_junction"], ["fibrotic", "combined"]][
+    ::-1
+]  # the first row of a map is at the bottom
+mosaic = np.block(
+    [[runs[name].V_m.values[:, ::2, ::2] for name in row] for row in corners]
+)
+alive = np.block(
+    [[tissues[name].conductive[::2, ::2] for name in row] for row in corners]
+)
 time = runs["healthy"].time
-movie = xr.DataArray(mosaic, dims=("time", "y", "x"), coords={"time": time}).isel(time=slice(1, None, 2))
+movie = xr.DataArray(mosaic, dims=("time", "y", "x"), coords={"time": time}).isel(
+    time=slice(1, None, 2)
+)
 alt = "Four waves start at the left edge of their sheets; remodeling slows them, fibrosis breaks their fronts."
-figures.animation(movie, 2 * dx, alt, conductive=alive, pixels=320, quality=20, interval=160)
+figures.animation(
+    movie, 2 * dx, alt, conductive=alive, pixels=320, quality=20, interval=160
+)
 
 # %% [markdown]
 # ## When each cell wakes and recovers
 #
-# The solver notes two times per cell while it runs, on the full grid
-# and without storing it: the activation, where $u$ first passes one
-# half, to a fraction of a time step, and the recovery, where it has
-# first fallen below one tenth. Their difference is the duration of
-# the action potential at 90 % repolarization. It is a property of the
-# cell model, but neighbors that are still excited prolong it and
-# neighbors that have recovered shorten it.
+# The solver notes two times per cell while it runs, on the full grid and
+# without storing it: the activation, where $u$ first passes one half, to a
+# fraction of a time step, and the recovery, where it has first fallen below
+# one tenth. Their difference is the duration of the action potential at 90
+# % repolarization. It is a property of the cell model, but neighbors that
+# are still excited prolong it and neighbors that have recovered shorten it.
 
 # %%
 fig, axes = plt.subplots(2, 4, figsize=(10, 4.7), sharex=True, sharey=True)
@@ -191,7 +222,9 @@ for column, (condition, ds) in zip(axes.T, runs.items(), strict=True):
     column[0].set_title(figures.LABELS[condition])
     column[1].set_facecolor("0.6")
     apd = ds.recovery - ds.lat
-    lasting = figures.map_axes(column[1], apd.values, dx, cmap="magma", vmin=95, vmax=115)
+    lasting = figures.map_axes(
+        column[1], apd.values, dx, cmap="magma", vmin=95, vmax=115
+    )
     assert 80 < float(apd.median()) < 130, "atrial action potentials"
 for ax in axes.flat:
     ax.label_outer()
@@ -204,79 +237,118 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Above, the same four waves as one map each: the
-# color is the time of activation, and a white line is drawn wherever
-# the front stood at equal steps of time. Crowded lines mean slow
-# conduction, and corners mean a detour. A network that is to infer
-# conductivity from the voltage has to read it from just this. Below,
-# the duration of the action potential. It is nearly the same
-# everywhere. It is longest under the stimulus, where all cells are
-# excited at once, and shortest where the wave ends: at the far edge
-# and behind fibrosis, where two fronts meet.
+# **What to see.** Above, the same four waves as one map each: the color is
+# the time of activation, and a white line is drawn wherever the front stood
+# at equal steps of time. Crowded lines mean slow conduction, and corners
+# mean a detour. A network that is to infer conductivity from the voltage
+# has to read it from just this. Below, the duration of the action
+# potential. It is nearly the same everywhere. It is longest under the
+# stimulus, where all cells are excited at once, and shortest where the wave
+# ends: at the far edge and behind fibrosis, where two fronts meet.
 #
 # **What it does not show:** *why* the wave is slow at a place. Less
-# diffusivity and more detours crowd the lines alike, yet they enter
-# the ECG differently.
+# diffusivity and more detours crowd the lines alike, yet they enter the ECG
+# differently.
 
 # %% [markdown]
 # ## How fast?
 #
 # The local velocity is one over the slope of the activation time. Its
-# median over the sheet is compared with the velocity that a plane
-# wave would have in tissue of the healthy diffusivity, $\mathrm{CV}
-# \propto \sqrt{D}$, from the converged cable. For the healthy sheet
-# the two must agree; that is the whole point of the {ref}`calibration
+# median over the sheet is compared with the velocity that a plane wave
+# would have in tissue of the healthy diffusivity,
+# $\mathrm{CV} \propto \sqrt{D}$, from the converged cable. For the healthy
+# sheet the two must agree; that is the whole point of the {ref}`calibration
 # <calibration>`.
 
 # %%
 cv_0 = converged_cv(FK_CAF)  # mm/ms at D_REFERENCE
 expected = cv_0 * np.sqrt(D0 / D_REFERENCE)
 rows = []
-for condition, (tissue, ds) in zip(CONDITIONS, zip(tissues.values(), runs.values(), strict=True), strict=True):
+for condition, (tissue, ds) in zip(
+    CONDITIONS, zip(tissues.values(), runs.values(), strict=True), strict=True
+):
     activated = np.isfinite(ds.lat.values[tissue.conductive]).mean()
     cv = float(conduction_velocity(ds.lat, dx).median())
-    rows.append((condition, tissue.texture, tissue.fibrosis_density, activated, float(ds.lat.max()), cv, cv / expected))
-columns = ["condition", "texture", "fibrosis_density", "activated", "last_lat", "cv", "relative_cv"]
+    rows.append(
+        (
+            condition,
+            tissue.texture,
+            tissue.fibrosis_density,
+            activated,
+            float(ds.lat.max()),
+            cv,
+            cv / expected,
+        )
+    )
+columns = [
+    "condition",
+    "texture",
+    "fibrosis_density",
+    "activated",
+    "last_lat",
+    "cv",
+    "relative_cv",
+]
 waves = pd.DataFrame(rows, columns=columns)
-assert abs(waves.relative_cv[0] - 1) < claim_cv_error_max, "the healthy sheet conducts at the converged velocity"
+assert abs(waves.relative_cv[0] - 1) < claim_cv_error_max, (
+    "the healthy sheet conducts at the converged velocity"
+)
 assert (waves.activated > 0.9).all(), "no wave was blocked"
 scale = f"{n} x {n} cells, dx {dx:g} mm, dt {dt:g} ms"
 headline("cv_healthy_relative", waves.relative_cv[0], tolerance=0.005, on=scale)
-waves.round({"fibrosis_density": 2, "activated": 2, "last_lat": 0, "cv": 2, "relative_cv": 2})
+waves.round(
+    {"fibrosis_density": 2, "activated": 2, "last_lat": 0, "cv": 2, "relative_cv": 2}
+)
 
 # %% [markdown]
-# The columns are the share of non-conductive cells, the share of the
-# others that was activated, the last activation in milliseconds, and
-# the median velocity in millimeters per millisecond and relative to
-# the healthy expectation. The median hides what fibrosis does best:
-# most cells conduct normally, and a few very slowly.
+# The columns are the share of non-conductive cells, the share of the others
+# that was activated, the last activation in milliseconds, and the median
+# velocity in millimeters per millisecond and relative to the healthy
+# expectation. The median hides what fibrosis does best: most cells conduct
+# normally, and a few very slowly.
 
 # %% [markdown]
 # ## Fibers
 #
-# Heart muscle conducts better along its fibers than across them. The
-# solver takes a direction per cell, and a diffusivity along and one
-# across ({ref}`fibers`). A wave along the fibers then sees the first,
-# a wave across them the second, and their velocities are as the
-# square roots. We measure that on two sheets whose fibers lie along
-# and across the path of a plane wave; with fibers on an axis of the
-# grid the calibration holds as it does without. Beside it, a sheet in
-# which the fibers turn, with a stimulus in the middle.
+# Heart muscle conducts better along its fibers than across them. The solver
+# takes a direction per cell, and a diffusivity along and one across
+# ({ref}`fibers`). A wave along the fibers then sees the first, a wave
+# across them the second, and their velocities are as the square roots. We
+# measure that on two sheets whose fibers lie along and across the path of a
+# plane wave; with fibers on an axis of the grid the calibration holds as it
+# does without. Beside it, a sheet in which the fibers turn, with a stimulus
+# in the middle.
 
 # %%
 strip = healthy((4, n), dx, D0)
 ms_per_mm = {}
 for name, angle in (("along", 0.0), ("across", np.pi / 2)):
-    ds = simulate(with_fibers(strip, angle, fiber_ratio), [edge_stimulus(strip)], t_end=t_end, dt=dt)
-    ms_per_mm[name] = np.polyfit((np.arange(n) * dx)[n // 5 : n // 2], ds.lat.values[2, n // 5 : n // 2], 1)[0]
+    ds = simulate(
+        with_fibers(strip, angle, fiber_ratio),
+        [edge_stimulus(strip)],
+        t_end=t_end,
+        dt=dt,
+    )
+    ms_per_mm[name] = np.polyfit(
+        (np.arange(n) * dx)[n // 5 : n // 2], ds.lat.values[2, n // 5 : n // 2], 1
+    )[0]
 anisotropy = ms_per_mm["across"] / ms_per_mm["along"]
-assert abs(anisotropy / np.sqrt(fiber_ratio) - 1) < claim_cv_error_max, "velocities are as the roots of D"
+assert abs(anisotropy / np.sqrt(fiber_ratio) - 1) < claim_cv_error_max, (
+    "velocities are as the roots of D"
+)
 on_strip = f"diffusivities {fiber_ratio:g} to 1, dx {dx:g} mm, dt {dt:g} ms"
 headline("fiber_velocity_ratio", anisotropy, tolerance=0.02, on=on_strip)
 turn = np.deg2rad(fiber_turn * (np.arange(n) / n - 0.5)) + 0 * np.arange(n)[:, None]
 turning = with_fibers(base, turn, fiber_ratio)
 middle = focal_stimulus(turning, size_mm / 2, size_mm / 2)
-fibers = simulate(turning, [middle], t_end=t_end, dt=dt, frame_interval=frame_interval, stop_at_rest=True)
+fibers = simulate(
+    turning,
+    [middle],
+    t_end=t_end,
+    dt=dt,
+    frame_interval=frame_interval,
+    stop_at_rest=True,
+)
 progress("fibers: simulated")
 
 # %%
@@ -285,7 +357,9 @@ image = figures.activation_map(ax, fibers.lat.values, dx)
 at = np.linspace(0.08, 0.92, 8) * size_mm
 grid_x, grid_y = np.meshgrid(at, at)
 angle = np.interp(grid_x, (np.arange(n) + 0.5) * dx, turn[0])
-strokes = dict(headwidth=0, headlength=0, headaxislength=0, pivot="mid", color="white", alpha=0.7)
+strokes = dict(
+    headwidth=0, headlength=0, headaxislength=0, pivot="mid", color="white", alpha=0.7
+)
 ax.quiver(grid_x, grid_y, np.cos(angle), np.sin(angle), **strokes)
 _ = fig.colorbar(image, ax=ax, label=r"$\mathrm{LAT}$ (ms)")
 figures.show(
@@ -295,44 +369,51 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** White strokes are the fibers. The front runs ahead
-# where they point away from the stimulus and lags where they lie
-# across, so that the isochrones follow the turn of the fibers: an
-# ellipse that bends.
+# **What to see.** White strokes are the fibers. The front runs ahead where
+# they point away from the stimulus and lags where they lie across, so that
+# the isochrones follow the turn of the fibers: an ellipse that bends.
 #
-# **What it does not show:** a velocity that is right in every
-# direction. Along the axes of the grid it is calibrated; for a front
-# oblique to the fibers *and* to the grid the table is applied to the
-# two diffusivities of the fibers, which is an approximation.
+# **What it does not show:** a velocity that is right in every direction.
+# Along the axes of the grid it is calibrated; for a front oblique to the
+# fibers *and* to the grid the table is applied to the two diffusivities of
+# the fibers, which is an approximation.
 
 # %% [markdown]
 # ## The grid trap
 #
-# Now the same wave on a cable, on grids from coarse to fine,
-# *without* calibration. Each velocity is divided by the converged one
-# of the same diffusivity. If the grid did not matter, all entries
-# would be zero.
+# Now the same wave on a cable, on grids from coarse to fine, *without*
+# calibration. Each velocity is divided by the converged one of the same
+# diffusivity. If the grid did not matter, all entries would be zero.
 
 # %%
 D_shown = [0.015, 0.05, 0.1, 0.2]
-raw = pd.DataFrame(index=pd.Index([grid_dx for grid_dx, _ in grids], name="dx"), columns=D_shown, dtype=float)
+raw = pd.DataFrame(
+    index=pd.Index([grid_dx for grid_dx, _ in grids], name="dx"),
+    columns=D_shown,
+    dtype=float,
+)
 for D in D_shown:
-    raw[D] = [100 * (cable_cv(D, *grid) / (cv_0 * np.sqrt(D / D_REFERENCE)) - 1) for grid in grids]
+    raw[D] = [
+        100 * (cable_cv(D, *grid) / (cv_0 * np.sqrt(D / D_REFERENCE)) - 1)
+        for grid in grids
+    ]
 for coarse, fine in pairwise(raw.to_numpy()):
-    assert not (np.abs(fine) > np.abs(coarse)).any(), "a finer grid is closer to the converged velocity"
+    assert not (np.abs(fine) > np.abs(coarse)).any(), (
+        "a finer grid is closer to the converged velocity"
+    )
 assert raw[0.1][0.5] < -100 * claim_raw_error_min, "the raw grid of 0.5 mm is slow"
 on_cable = "cable, dx 0.5 mm, dt 0.1 ms, D 0.1 mm2/ms"
 headline("raw_cv_error_dx05", raw[0.1][0.5] / 100, tolerance=0.005, on=on_cable)
 raw.round(1)
 
 # %% [markdown]
-# Velocity error in percent; a row is a grid, a column a diffusivity,
-# and a missing entry is a wave that the grid did not conduct at all.
-# The error is largest at the bottom of the diffusivity range. So a
-# raw coarse grid would add its own slowing to that of the remodeled
-# tissue and exaggerate the difference between the conditions. With
-# $D_\mathrm{num}$ in place of $D$ the error should vanish. We measure
-# it for many diffusivities over the whole range of the data set.
+# Velocity error in percent; a row is a grid, a column a diffusivity, and a
+# missing entry is a wave that the grid did not conduct at all. The error is
+# largest at the bottom of the diffusivity range. So a raw coarse grid would
+# add its own slowing to that of the remodeled tissue and exaggerate the
+# difference between the conditions. With $D_\mathrm{num}$ in place of $D$
+# the error should vanish. We measure it for many diffusivities over the
+# whole range of the data set.
 
 # %%
 D = np.geomspace(D_low, D_high, n_D)
@@ -341,37 +422,54 @@ cv = np.array([cable_cv(value, dx, dt) for value in D_num])
 error = cv / (cv_0 * np.sqrt(D / D_REFERENCE)) - 1
 steps_per_cell = dx / (cv * dt)
 worst = np.abs(error).argmax()
-assert np.abs(error).max() < claim_cv_error_max, "the calibrated grid conducts at the converged velocity"
+assert np.abs(error).max() < claim_cv_error_max, (
+    "the calibrated grid conducts at the converged velocity"
+)
 locked = np.abs(steps_per_cell - steps_per_cell.round()) < 0.05
-assert np.abs(error[locked]).mean() > np.abs(error[~locked]).mean(), "what is left comes from locking"
+assert np.abs(error[locked]).mean() > np.abs(error[~locked]).mean(), (
+    "what is left comes from locking"
+)
 assert (D_num > D).all(), "a coarse grid needs more diffusivity, never less"
 on_grid = f"{n_D} diffusivities, dx {dx:g} mm, dt {dt:g} ms"
 headline("calibrated_cv_error_max", abs(error[worst]), tolerance=0.003, on=on_grid)
 
 # %% [markdown]
-# The calibration rests on one identity, {eq}`eq-scaling`: stretching
-# all lengths by a factor and the diffusivity by its square changes
-# the velocity by exactly that factor, on any grid. It is why one
-# converged measurement serves for every diffusivity. It holds to
-# rounding:
+# The calibration rests on one identity, {eq}`eq-scaling`: stretching all
+# lengths by a factor and the diffusivity by its square changes the velocity
+# by exactly that factor, on any grid. It is why one converged measurement
+# serves for every diffusivity. It holds to rounding:
 
 # %%
 for alpha in (0.2, 0.5, 2.0):
     stretched = cable_cv(alpha * D_REFERENCE, np.sqrt(alpha) * dx, dt)
-    assert abs(stretched / (np.sqrt(alpha) * cable_cv(D_REFERENCE, dx, dt)) - 1) < 1e-9, "CV scales with sqrt(D)"
+    assert (
+        abs(stretched / (np.sqrt(alpha) * cable_cv(D_REFERENCE, dx, dt)) - 1) < 1e-9
+    ), "CV scales with sqrt(D)"
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4))
 for value, color in zip(D_shown, ("C0", "C1", "C2", "C4"), strict=True):
-    left.plot(raw.index, raw[value], "o-", color=color, label=f"raw, $D$ = {value:g} mm²/ms")
+    left.plot(
+        raw.index, raw[value], "o-", color=color, label=f"raw, $D$ = {value:g} mm²/ms"
+    )
 left.axhline(0, color="black", lw=1)
-left.plot(np.full(n_D, dx), 100 * error, "_", color="C3", ms=12, label="calibrated, whole range")
+left.plot(
+    np.full(n_D, dx),
+    100 * error,
+    "_",
+    color="C3",
+    ms=12,
+    label="calibrated, whole range",
+)
 left.set(xlabel=r"$\Delta x$ (mm)", ylabel="error of CV (%)", xscale="log")
 left.legend(fontsize="small")
 for whole in range(int(steps_per_cell.min()) + 1, int(steps_per_cell.max()) + 1):
     right.axvline(whole, color="0.8", lw=1, zorder=0)
 right.plot(steps_per_cell, 100 * error, ".-", color="C3", lw=0.8, ms=3)
-_ = right.set(xlabel=r"time steps per cell, $\Delta x / (\mathrm{CV}\,\Delta t)$", ylabel="error of calibrated CV (%)")
+_ = right.set(
+    xlabel=r"time steps per cell, $\Delta x / (\mathrm{CV}\,\Delta t)$",
+    ylabel="error of calibrated CV (%)",
+)
 figures.show(
     fig,
     "Errors of velocity. Left, over the side of a grid cell: raw grids fall far below zero, most at low diffusivity, "
@@ -379,36 +477,56 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Left: the raw grids are slow, and slowest where $D$
-# is small, while the calibrated grid sits on the line for every
-# diffusivity. Right: the same points under a magnifying glass. What
-# is left is not noise. Wherever the front needs a whole number of
-# time steps from one cell to the next, it finds the grid in the same
-# phase at every cell, and its speed *locks*: for a small range of
-# diffusivities it stays as it is, first too fast and then too slow.
-# The lookup table is smooth and cannot follow such steps. They are
-# well below the claimed bound.
+# **What to see.** Left: the raw grids are slow, and slowest where $D$ is
+# small, while the calibrated grid sits on the line for every diffusivity.
+# Right: the same points under a magnifying glass. What is left is not
+# noise. Wherever the front needs a whole number of time steps from one cell
+# to the next, it finds the grid in the same phase at every cell, and its
+# speed *locks*: for a small range of diffusivities it stays as it is, first
+# too fast and then too slow. The lookup table is smooth and cannot follow
+# such steps. They are well below the claimed bound.
 #
-# **What it does not show:** two dimensions. The calibration is made
-# on a cable. {doc}`04_verification` runs whole sheets on a grid four
-# times as fine and compares their ECGs.
+# **What it does not show:** two dimensions. The calibration is made on a
+# cable. {doc}`04_verification` runs whole sheets on a grid four times as
+# fine and compares their ECGs.
 
 # %% [markdown]
 # ## Results
 #
 # One long table holds the four waves, the raw grids and the calibrated
-# grid. The headline numbers are the velocity in the healthy sheet
-# relative to the converged one, the ratio of velocities along and
-# across fibers, and the errors of velocity with and without
-# calibration. What a time step costs is told in {doc}`18_cost`.
+# grid. The headline numbers are the velocity in the healthy sheet relative
+# to the converged one, the ratio of velocities along and across fibers, and
+# the errors of velocity with and without calibration. What a time step
+# costs is told in {doc}`18_cost`.
 
 # %%
-long = waves.drop(columns="texture").melt("condition", var_name="quantity").rename(columns={"condition": "case"})
+long = (
+    waves.drop(columns="texture")
+    .melt("condition", var_name="quantity")
+    .rename(columns={"condition": "case"})
+)
 grid_error = raw.reset_index().melt("dx", var_name="D").dropna()
 cases = [f"dx {row.dx:g} mm, D {row.D:g} mm2/ms" for row in grid_error.itertuples()]
-long = pd.concat([long, pd.DataFrame({"case": cases, "quantity": "raw_cv_error_percent", "value": grid_error.value})])
-long.loc[len(long) + 100] = (scale, "calibrated_cv_error_max_percent", 100 * abs(error[worst]))
-long.round(4).to_csv(result_file("02_tissue_wave.csv"), index=False, lineterminator="\n")
+long = pd.concat(
+    [
+        long,
+        pd.DataFrame(
+            {
+                "case": cases,
+                "quantity": "raw_cv_error_percent",
+                "value": grid_error.value,
+            }
+        ),
+    ]
+)
+long.loc[len(long) + 100] = (
+    scale,
+    "calibrated_cv_error_max_percent",
+    100 * abs(error[worst]),
+)
+long.round(4).to_csv(
+    result_file("02_tissue_wave.csv"), index=False, lineterminator="\n"
+)
 
-# %%
+# %% tags=["hide-input"]
 print(headline.provenance())

@@ -27,22 +27,22 @@
 # %% [markdown]
 # # From voltage to the ECG
 #
-# **Question.** Is the ECG computed correctly, what does fibrosis do
-# to it, what do more electrodes and a bounded conductor change, and
-# what does it cost when the tissue is known?
+# **Question.** Is the ECG computed correctly, what does fibrosis do to it,
+# what do more electrodes and a bounded conductor change, and what does it
+# cost when the tissue is known?
 #
-# The theory is on the page before, {doc}`../book/forward`: each
-# statement of its table {ref}`ecg-checks` is asserted here. The
-# bounded conductors are those of {doc}`../book/torso`, the symbols
-# are in {doc}`../book/notation`.
+# The theory is on the page before, {doc}`../book/forward`: each statement
+# of its table {ref}`ecg-checks` is asserted here. The bounded conductors
+# are those of {doc}`../book/torso`, the symbols are in
+# {doc}`../book/notation`.
 #
-# *Needs* nothing but the package. *Takes* about a minute and less
-# than 2 GB on one core; several times as much on a grid twice as
-# fine. *Change it* with
+# *Needs* nothing but the package. *Takes* about a minute and less than 2 GB
+# on one core; several times as much on a grid twice as fine. *Change it*
+# with
 #
 #     make run NB=03_ecg SET="dx=0.25 z_mm=20"
 
-# %%
+# %% tags=["hide-input"]
 import math
 from time import perf_counter
 
@@ -77,11 +77,10 @@ headline = Headline("03_ecg")
 # %% [markdown]
 # ## Parameters
 #
-# All lengths are physical, so that each of them can be changed alone:
-# a finer grid, a smaller sheet or a lower electrode. The sheets are
-# those of {doc}`02_tissue_wave`, the electrode is that of the data
-# set, above the center. The heights are those of further electrodes
-# at the same place.
+# All lengths are physical, so that each of them can be changed alone: a
+# finer grid, a smaller sheet or a lower electrode. The sheets are those of
+# {doc}`02_tissue_wave`, the electrode is that of the data set, above the
+# center. The heights are those of further electrodes at the same place.
 
 # %% tags=["parameters"]
 size_mm = 200.0  # mm, side of the sheet
@@ -104,21 +103,23 @@ repeats = 200  # timed frames
 claim_wrong_weight_rrmse_min = 0.05  # relative error of the weight 1/R^2, at least
 
 # %% [markdown]
-# The number of cells follows from the size, and the time step shrinks
-# with the grid, so that it stays below the {ref}`limit of stability
+# The number of cells follows from the size, and the time step shrinks with
+# the grid, so that it stays below the {ref}`limit of stability
 # <stability>`. The healthy sheet is then the same on every grid. The
-# others are not: random numbers are drawn cell by cell, and another
-# number of cells makes another texture of the same kind.
+# others are not: random numbers are drawn cell by cell, and another number
+# of cells makes another texture of the same kind.
 #
-# Three layouts are recorded at once: the column of electrodes above
-# the center, the nine electrodes that twelve leads are made of, and a
-# ring of eight.
+# Three layouts are recorded at once: the column of electrodes above the
+# center, the nine electrodes that twelve leads are made of, and a ring of
+# eight.
 
 # %%
 n = round(size_mm / dx)
 shape, dt, middle = (n, n), 1 / math.ceil(5 / dx), n * dx / 2  # cells, ms, mm
 grid, z = f"{n} x {n} cells, dx {dx:g} mm", sorted({z_mm, *heights})  # mm
-column = Electrodes(np.array([[middle, middle, height] for height in z]), tuple(f"{h:g} mm" for h in z))
+column = Electrodes(
+    np.array([[middle, middle, height] for height in z]), tuple(f"{h:g} mm" for h in z)
+)
 base = healthy(shape, dx, D0)
 nine = standard_electrodes(base, z_mm)
 ring = ring_electrodes(base, 8, 0.3 * n * dx, z_mm)
@@ -136,14 +137,20 @@ tissues = {
 # %% [markdown]
 # ## Four waves
 #
-# Every sheet gets the same stimulus along its left edge. The solver
-# records the ECGs at every millisecond as it goes, from the full grid
-# and the physical diffusivity, and keeps a voltage map now and then
-# for the checks. Double precision is not needed for the result; it is
-# used so that identities can be asserted down to rounding.
+# Every sheet gets the same stimulus along its left edge. The solver records
+# the ECGs at every millisecond as it goes, from the full grid and the
+# physical diffusivity, and keeps a voltage map now and then for the checks.
+# Double precision is not needed for the result; it is used so that
+# identities can be asserted down to rounding.
 
 # %%
-run = dict(t_end=t_end, frame_interval=frame_interval, electrodes=recorded, dt=dt, dtype=np.float64)
+run = dict(
+    t_end=t_end,
+    frame_interval=frame_interval,
+    electrodes=recorded,
+    dt=dt,
+    dtype=np.float64,
+)
 ecgs, maps = {}, {}
 for condition, tissue in tissues.items():
     ds = simulate(tissue, [edge_stimulus(tissue, "left")], **run)
@@ -153,18 +160,21 @@ for condition, tissue in tissues.items():
 # %% [markdown]
 # ## Three ways, one answer
 #
-# {ref}`source-sum` gives three sums for the same potential: sources
-# over distance {eq}`eq-source-sum`, products of first differences
-# over the faces {eq}`eq-green`, and the lead field {eq}`eq-lead`.
-# They share no intermediate result but the diffusivity of the faces.
-# We ask for agreement to twelve digits of $\sum_i |L_i|\,|V_{m,i}|$,
-# which is the size of the terms that have to cancel. The fourth value
-# in the comparison is what the solver recorded while it ran.
+# {ref}`source-sum` gives three sums for the same potential: sources over
+# distance {eq}`eq-source-sum`, products of first differences over the faces
+# {eq}`eq-green`, and the lead field {eq}`eq-lead`. They share no
+# intermediate result but the diffusivity of the faces. We ask for agreement
+# to twelve digits of $\sum_i |L_i|\,|V_{m,i}|$, which is the size of the
+# terms that have to cancel. The fourth value in the comparison is what the
+# solver recorded while it ran.
 
 
 # %%
 def green(V_m, tissue):
-    (D_x, D_y), weight = face_diffusivity(tissue.D, tissue.conductive)[:2], 1 / distances(tissue, center)[0]
+    (D_x, D_y), weight = (
+        face_diffusivity(tissue.D, tissue.conductive)[:2],
+        1 / distances(tissue, center)[0],
+    )
     along_x = D_x[:, 1:-1] * np.diff(V_m, axis=-1) * np.diff(weight, axis=-1)
     along_y = D_y[1:-1] * np.diff(V_m, axis=-2) * np.diff(weight, axis=-2)
     return -along_x.sum((-2, -1)) - along_y.sum((-2, -1))
@@ -180,62 +190,83 @@ for condition, tissue in tissues.items():
         green(V_m, tissue),
         ecgs[condition].sel(lead=lead)[::per_frame],
     )
-    disagreement[condition] = max(float((np.abs(by_lead_field - other) / scale).max()) for other in others)
-    assert disagreement[condition] < 1e-12, "source sum, Green form, lead field and solver agree"
+    disagreement[condition] = max(
+        float((np.abs(by_lead_field - other) / scale).max()) for other in others
+    )
+    assert disagreement[condition] < 1e-12, (
+        "source sum, Green form, lead field and solver agree"
+    )
 on_sheet = f"{grid}, relative to sum |L| |V|"
-headline("ecg_three_forms_disagreement", max(disagreement.values()), tolerance=1e-12, on=on_sheet)
+headline(
+    "ecg_three_forms_disagreement",
+    max(disagreement.values()),
+    tolerance=1e-12,
+    on=on_sheet,
+)
 
 # %% [markdown]
 # ## Silence, mirror and distance
 #
 # The sheet as a whole is no source: what leaves one cell enters its
-# neighbor. So the same voltage everywhere gives no ECG, at rest as at
-# the plateau, and in fibrotic tissue as in healthy. A scheme that
-# loses this adds a monopole, which falls off more slowly than the
-# signal and swamps it far away.
+# neighbor. So the same voltage everywhere gives no ECG, at rest as at the
+# plateau, and in fibrotic tissue as in healthy. A scheme that loses this
+# adds a monopole, which falls off more slowly than the signal and swamps it
+# far away.
 #
-# **Mirror and distance.** If the tissue, its voltage and the electrode
-# are all seen in a mirror, nothing may change. The electrode is moved
-# off the center for this test, and the tissue with the most irregular
-# structure is taken. On the healthy sheet, whose wave is its own
-# mirror image, electrodes above and below the middle of the ring must
-# agree as they are. And an electrode farther away sees less of any of
-# the waves.
+# **Mirror and distance.** If the tissue, its voltage and the electrode are
+# all seen in a mirror, nothing may change. The electrode is moved off the
+# center for this test, and the tissue with the most irregular structure is
+# taken. On the healthy sheet, whose wave is its own mirror image,
+# electrodes above and below the middle of the ring must agree as they are.
+# And an electrode farther away sees less of any of the waves.
 
 # %%
 for tissue in tissues.values():
     L = lead_field(tissue, center)
     constant = np.full((2, *shape), [[[V_REST]], [[V_REST + V_SPAN]]])
     silence = pseudo_ecg(constant, tissue, center).values
-    assert np.abs(silence).max() < 1e-12 * abs(V_REST) * np.abs(L).sum(), "a constant voltage gives zero"
+    assert np.abs(silence).max() < 1e-12 * abs(V_REST) * np.abs(L).sum(), (
+        "a constant voltage gives zero"
+    )
 V_m, tissue = maps["combined"], tissues["combined"]
 mirrored = Tissue(D=tissue.D[:, ::-1], conductive=tissue.conductive[:, ::-1], dx=dx)
-off_center = [Electrodes(np.array([[x, 0.3 * size_mm, z_mm]]), ("off",)) for x in (0.2 * n * dx, 0.8 * n * dx)]
+off_center = [
+    Electrodes(np.array([[x, 0.3 * size_mm, z_mm]]), ("off",))
+    for x in (0.2 * n * dx, 0.8 * n * dx)
+]
 original = pseudo_ecg(V_m, tissue, off_center[0]).values
 reflected = pseudo_ecg(V_m[..., ::-1], mirrored, off_center[1]).values
-assert np.abs(original - reflected).max() < 1e-9 * np.abs(original).max(), "mirrored electrodes agree"
-pairs = [(f"ring{k}", f"ring{10 - k}") for k in (2, 3, 4)]  # k and 10 - k are mirror images
+assert np.abs(original - reflected).max() < 1e-9 * np.abs(original).max(), (
+    "mirrored electrodes agree"
+)
+pairs = [
+    (f"ring{k}", f"ring{10 - k}") for k in (2, 3, 4)
+]  # k and 10 - k are mirror images
 for upper, lower in pairs:
     difference = ecgs["healthy"].sel(lead=upper) - ecgs["healthy"].sel(lead=lower)
-    assert np.abs(difference).max() < 1e-9 * np.abs(ecgs["healthy"]).max(), "the ring sees a symmetric wave"
+    assert np.abs(difference).max() < 1e-9 * np.abs(ecgs["healthy"]).max(), (
+        "the ring sees a symmetric wave"
+    )
 for condition in tissues:
-    amplitude = np.abs(ecgs[condition].sel(lead=list(column.names))).max("time_ecg").values
+    amplitude = (
+        np.abs(ecgs[condition].sel(lead=list(column.names))).max("time_ecg").values
+    )
     assert (np.diff(amplitude) < 0).all(), "a farther electrode sees less"
 
 # %% [markdown]
 # ## A case done by hand
 #
-# Agreement of three sums proves the algebra, not the geometry: all
-# three could share a wrong distance or a wrong area of a cell. So one
-# case is compared with paper and pencil.
+# Agreement of three sums proves the algebra, not the geometry: all three
+# could share a wrong distance or a wrong area of a cell. So one case is
+# compared with paper and pencil.
 #
-# {ref}`plane-front` reduces a plane front to one integral with the
-# weight $K$ of {eq}`eq-K`, and, if the front is sharp and the sheet
-# very wide, to {eq}`eq-sharp`. We move a front of height 1 mV through
-# a sheet of its own and compare three numbers at every position: the
-# sum over the sheet, the sum along one line, and the limit. To see
-# that the limit is missed only because the sheet is finite, the line
-# sum is repeated with the $K$ of a sheet a hundred times as long.
+# {ref}`plane-front` reduces a plane front to one integral with the weight
+# $K$ of {eq}`eq-K`, and, if the front is sharp and the sheet very wide, to
+# {eq}`eq-sharp`. We move a front of height 1 mV through a sheet of its own
+# and compare three numbers at every position: the sum over the sheet, the
+# sum along one line, and the limit. To see that the limit is missed only
+# because the sheet is finite, the line sum is repeated with the $K$ of a
+# sheet a hundred times as long.
 
 # %%
 m, width = round(front_size_mm / dx), 0.6  # cells, mm
@@ -244,18 +275,25 @@ ahead = np.linspace(-30, 30, 41)  # mm, x_e - s
 V_m = (1 + np.tanh((at - ahead[:, None] - x) / width)) / 2
 line = D0 * np.diff(V_m, axis=-1, prepend=V_m[:, :1], append=V_m[:, -1:])
 line = np.diff(line, axis=-1) / dx  # D V'' times dx
-K = {side: 2 * np.arcsinh(side / 2 / np.hypot(x - at, front_z_mm)) for side in (m * dx, 100 * m * dx)}
+K = {
+    side: 2 * np.arcsinh(side / 2 / np.hypot(x - at, front_z_mm))
+    for side in (m * dx, 100 * m * dx)
+}
 by_line, by_long_line = (line @ weight for weight in K.values())
 sheet = healthy((m, m), dx, D0)
 above = center_electrode(sheet, front_z_mm)
-by_sheet = pseudo_ecg(np.broadcast_to(V_m[:, None], (ahead.size, m, m)), sheet, above).values[0]
+by_sheet = pseudo_ecg(
+    np.broadcast_to(V_m[:, None], (ahead.size, m, m)), sheet, above
+).values[0]
 sharp = 2 * D0 * ahead / (ahead**2 + front_z_mm**2)
 peak = D0 / front_z_mm
 front_error = np.abs(by_sheet - by_line).max() / peak
 assert front_error < 1e-4, "the sheet collapses to a line"
 on_front = f"sheet of {front_size_mm:g} mm, z {front_z_mm:g} mm"
 headline("plane_front_error", front_error, tolerance=1e-4, on=on_front)
-assert np.abs(by_long_line - sharp).max() < 0.02 * peak, "the sharp limit of a wide sheet"
+assert np.abs(by_long_line - sharp).max() < 0.02 * peak, (
+    "the sharp limit of a wide sheet"
+)
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.8))
@@ -264,7 +302,9 @@ ax.plot(ahead, by_line, lw=1.5, label="line with $K$, same sheet")
 ax.plot(ahead, sharp, "--", color="black", lw=1, label="sharp front, endless sheet")
 for extremum in (-front_z_mm, front_z_mm):
     ax.axvline(extremum, color="0.8", zorder=0)
-_ = ax.set(xlabel="$x_e - s$: electrode ahead of the front (mm)", ylabel=figures.PHI_E_LABEL)
+_ = ax.set(
+    xlabel="$x_e - s$: electrode ahead of the front (mm)", ylabel=figures.PHI_E_LABEL
+)
 _ = ax.legend(fontsize="small")
 figures.show(
     fig,
@@ -274,34 +314,40 @@ figures.show(
 
 # %% [markdown]
 # **What to see.** The points lie on the line: the sheet does what the
-# integral says, and no factor of two or of the area of a cell is
-# lost. The dashed limit runs a little outside, since it knows no
-# border. A front that approaches is positive, one that leaves is
-# negative, and the extrema lie where the distance equals the height
-# of the electrode
+# integral says, and no factor of two or of the area of a cell is lost. The
+# dashed limit runs a little outside, since it knows no border. A front that
+# approaches is positive, one that leaves is negative, and the extrema lie
+# where the distance equals the height of the electrode
 # (gray lines).
 #
-# **What it does not show:** repolarization. A real wave has a tail,
-# whose source is weaker, wider and of opposite sign.
+# **What it does not show:** repolarization. A real wave has a tail, whose
+# source is weaker, wider and of opposite sign.
 
 # %% [markdown]
 # ## What an electrode listens to
 #
-# The {ref}`lead field <lead-field>` is the weight of each cell in the
-# ECG. It does not depend on the wave.
+# The {ref}`lead field <lead-field>` is the weight of each cell in the ECG.
+# It does not depend on the wave.
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
-L = {condition: lead_field(tissues[condition], center)[0] / dx**2 for condition in ("healthy", "fibrotic")}
+L = {
+    condition: lead_field(tissues[condition], center)[0] / dx**2
+    for condition in ("healthy", "fibrotic")
+}
 largest = np.abs(L["fibrotic"]).max()
 for ax, condition in zip(axes, L, strict=True):
     norm = SymLogNorm(linthresh=largest / 100, vmin=-largest, vmax=largest)
     image = figures.map_axes(ax, L[condition], dx, norm=norm, cmap="RdBu_r")
     ax.set_title(figures.LABELS[condition])
     ax.label_outer()
-power = 10 ** np.floor(np.log10(largest))  # the default ticks run into each other around zero
+power = 10 ** np.floor(
+    np.log10(largest)
+)  # the default ticks run into each other around zero
 ticks = power * np.array([-1, -0.1, 0, 0.1, 1])
-_ = fig.colorbar(image, ax=axes, ticks=ticks, label=r"$L / \Delta x^2$ (mm$^{-1}$ ms$^{-1}$)")
+_ = fig.colorbar(
+    image, ax=axes, ticks=ticks, label=r"$L / \Delta x^2$ (mm$^{-1}$ ms$^{-1}$)"
+)
 figures.show(
     fig,
     "Two maps of the lead field. In healthy tissue it is smooth and negative around the center; in fibrotic tissue "
@@ -309,31 +355,39 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** In healthy tissue the lead field is smooth:
-# negative below the electrode, faintly positive around it, and a thin
-# rim at the edge of the sheet, where the current has to turn back. In
-# fibrotic tissue that rim runs along every border of every patch,
-# with one sign on the side that faces the electrode and the other on
-# the far side, and it is much stronger than the smooth part - the
-# scale is logarithmic on both sides of zero. This is the border term
-# of {ref}`source-sum`, and it is how fibrosis enters the ECG even
-# where the front has long passed.
+# **What to see.** In healthy tissue the lead field is smooth: negative
+# below the electrode, faintly positive around it, and a thin rim at the
+# edge of the sheet, where the current has to turn back. In fibrotic tissue
+# that rim runs along every border of every patch, with one sign on the side
+# that faces the electrode and the other on the far side, and it is much
+# stronger than the smooth part - the scale is logarithmic on both sides of
+# zero. This is the border term of {ref}`source-sum`, and it is how fibrosis
+# enters the ECG even where the front has long passed.
 #
-# **What it does not show:** how much of this reaches the ECG. The two
-# sides of a small patch have nearly the same voltage and mostly
-# cancel.
+# **What it does not show:** how much of this reaches the ECG. The two sides
+# of a small patch have nearly the same voltage and mostly cancel.
 
 # %% [markdown]
-# Sheet, wave and lead field together give the ECG: the four
-# conditions, seen by the electrode of the data set.
+# Sheet, wave and lead field together give the ECG: the four conditions,
+# seen by the electrode of the data set.
 
 # %%
 sd = {condition: float(phi_e.sel(lead=lead).std()) for condition, phi_e in ecgs.items()}
 on_one = f"{grid}, one tissue, z {z_mm:g} mm"
-headline("ecg_sd_fibrotic_over_healthy", sd["fibrotic"] / sd["healthy"], tolerance=0.01, on=on_one)
+headline(
+    "ecg_sd_fibrotic_over_healthy",
+    sd["fibrotic"] / sd["healthy"],
+    tolerance=0.01,
+    on=on_one,
+)
 fig, ax = plt.subplots(figsize=(8, 4))
 for condition, phi_e in ecgs.items():
-    ax.plot(phi_e.time_ecg, phi_e.sel(lead=lead), color=figures.COLORS[condition], label=figures.LABELS[condition])
+    ax.plot(
+        phi_e.time_ecg,
+        phi_e.sel(lead=lead),
+        color=figures.COLORS[condition],
+        label=figures.LABELS[condition],
+    )
 ax.axhline(0, color="0.8", lw=0.6, zorder=0)
 _ = ax.set(xlabel="time (ms)", ylabel=figures.PHI_E_LABEL)
 _ = ax.legend()
@@ -345,53 +399,63 @@ figures.show(
 
 # %% [markdown]
 # **What to see.** One stimulus, one electrode, four ECGs. All begin
-# positive, while the wave comes, and turn negative as it goes.
-# Healthy tissue gives the largest deflection: the source is
-# proportional to $D$, and the front is straight, so that all of it
-# passes the electrode at once. Remodeling makes the trace smaller and
-# longer; fibrosis makes it smaller, too, and adds notches where the
-# front breaks up and heals. The step late in the healthy trace is no
-# artifact: there the whole front reaches the far edge in the same
-# instant and is gone, and what remains is repolarization on its way
-# across the sheet. In the other sheets the front arrives piece by
-# piece.
+# positive, while the wave comes, and turn negative as it goes. Healthy
+# tissue gives the largest deflection: the source is proportional to $D$,
+# and the front is straight, so that all of it passes the electrode at once.
+# Remodeling makes the trace smaller and longer; fibrosis makes it smaller,
+# too, and adds notches where the front breaks up and heals. The step late
+# in the healthy trace is no artifact: there the whole front reaches the far
+# edge in the same instant and is gone, and what remains is repolarization
+# on its way across the sheet. In the other sheets the front arrives piece
+# by piece.
 #
-# **What it does not show:** that these differences identify a
-# condition. Another stimulus site changes the trace at least as much.
+# **What it does not show:** that these differences identify a condition.
+# Another stimulus site changes the trace at least as much.
 
 # %% [markdown]
 # ## Many electrodes at one instant
 #
-# One trace is a point of a map. Electrodes on a regular grid, all at
-# one height, show what the potential looks like over the sheet while
-# the wave is under way. Each of them has its own lead field; nothing
-# else is new. On the left are the layouts of this page - grid (dots),
-# ring (discs) and the nine electrodes of the next section - over the
-# voltage of the fibrotic sheet at the same instant, the darker the
-# higher.
+# One trace is a point of a map. Electrodes on a regular grid, all at one
+# height, show what the potential looks like over the sheet while the wave
+# is under way. Each of them has its own lead field; nothing else is new. On
+# the left are the layouts of this page - grid (dots), ring (discs) and the
+# nine electrodes of the next section - over the voltage of the fibrotic
+# sheet at the same instant, the darker the higher.
 
 # %%
 electrode_grid = grid_electrodes(base, n_map, n_map, map_z_mm)
 frame = round(map_time / frame_interval)
 potential = {
-    condition: pseudo_ecg(maps[condition][[frame]], tissues[condition], electrode_grid).values.reshape(n_map, n_map)
+    condition: pseudo_ecg(
+        maps[condition][[frame]], tissues[condition], electrode_grid
+    ).values.reshape(n_map, n_map)
     for condition in ("healthy", "fibrotic")
 }
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.9), sharey=True)
 _ = figures.map_axes(axes[0], maps["fibrotic"][frame], dx, cmap="Greys", alpha=0.6)
-for layout, style in ((electrode_grid, dict(marker=".", s=8)), (ring, dict(marker="o")), (nine, dict(marker="D"))):
+for layout, style in (
+    (electrode_grid, dict(marker=".", s=8)),
+    (ring, dict(marker="o")),
+    (nine, dict(marker="D")),
+):
     axes[0].scatter(*layout.positions[:, :2].T, clip_on=False, zorder=3, **style)
 for name, (at_x, at_y, _height) in zip(nine.names, nine.positions, strict=True):
-    axes[0].annotate(name, (at_x, at_y), xytext=(4, 5), textcoords="offset points", fontweight="bold")
+    axes[0].annotate(
+        name, (at_x, at_y), xytext=(4, 5), textcoords="offset points", fontweight="bold"
+    )
 largest = max(np.abs(phi).max() for phi in potential.values())
 for ax, (condition, phi) in zip(axes[1:], potential.items(), strict=True):
-    image = figures.map_axes(ax, phi, size_mm / n_map, vmin=-largest, vmax=largest, cmap="RdBu_r")
+    image = figures.map_axes(
+        ax, phi, size_mm / n_map, vmin=-largest, vmax=largest, cmap="RdBu_r"
+    )
     ax.set_title(f"{figures.LABELS[condition]}, {map_time:g} ms")
     ax.label_outer()
 axes[0].set_title("layouts")
-_ = fig.colorbar(image, ax=axes[1:], label=f"{figures.PHI_E_LABEL} at $z$ = {map_z_mm:g} mm")
+_ = fig.colorbar(
+    image, ax=axes[1:], label=f"{figures.PHI_E_LABEL} at $z$ = {map_z_mm:g} mm"
+)
 figures.show(
     fig,
     "Three maps: layouts of electrodes over a wave in the fibrotic sheet, and the potential at a grid of electrodes "
@@ -400,46 +464,62 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** A band of positive potential runs ahead of the front
-# and a band of negative potential follows it; between the two lies
-# the front itself. In healthy tissue the bands are straight, as the
-# wave is. Fibrosis makes them weaker, uneven and ragged. The map has
-# few pixels, and those of the potential are smooth beside the front,
-# which is sharp: distance blurs.
+# **What to see.** A band of positive potential runs ahead of the front and
+# a band of negative potential follows it; between the two lies the front
+# itself. In healthy tissue the bands are straight, as the wave is. Fibrosis
+# makes them weaker, uneven and ragged. The map has few pixels, and those of
+# the potential are smooth beside the front, which is sharp: distance blurs.
 #
-# **What it does not show:** a body surface. These electrodes hang in
-# a plane in the open medium.
+# **What it does not show:** a body surface. These electrodes hang in a
+# plane in the open medium.
 
 # %% [markdown]
 # ## Twelve leads
 #
 # A clinical ECG is made of differences. The nine electrodes of
-# `standard_electrodes` hang over the sheet as if it were the front of
-# a body: the arms at the upper corners, the left leg at a lower one,
-# six chest electrodes from the middle to the side. **This is a
-# stylized arrangement over a flat sheet, and no anatomy.** What it
-# does have is the algebra: a lead is a fixed sum of potentials, and
-# therefore has a lead field of its own, the same sum of lead fields.
-# Einthoven's law, that lead I and lead III add up to lead II, must
-# hold to rounding, as must the zero sum of the augmented leads.
+# `standard_electrodes` hang over the sheet as if it were the front of a
+# body: the arms at the upper corners, the left leg at a lower one, six
+# chest electrodes from the middle to the side. **This is a stylized
+# arrangement over a flat sheet, and no anatomy.** What it does have is the
+# algebra: a lead is a fixed sum of potentials, and therefore has a lead
+# field of its own, the same sum of lead fields. Einthoven's law, that lead
+# I and lead III add up to lead II, must hold to rounding, as must the zero
+# sum of the augmented leads.
 
 # %%
-leads = {condition: twelve_leads(ecgs[condition].sel(lead=list(nine.names))) for condition in tissues}
+leads = {
+    condition: twelve_leads(ecgs[condition].sel(lead=list(nine.names)))
+    for condition in tissues
+}
 for phi_e in leads.values():
     one, two, three, *augmented = phi_e.values[:6]
-    assert np.abs(one + three - two).max() < 1e-12 * np.abs(phi_e).max(), "Einthoven's law"
-    assert np.abs(sum(augmented)).max() < 1e-12 * np.abs(phi_e).max(), "the augmented leads sum to zero"
+    assert np.abs(one + three - two).max() < 1e-12 * np.abs(phi_e).max(), (
+        "Einthoven's law"
+    )
+    assert np.abs(sum(augmented)).max() < 1e-12 * np.abs(phi_e).max(), (
+        "the augmented leads sum to zero"
+    )
 field = twelve_leads(lead_field(tissues["fibrotic"], nine), nine)
 by_lead_field = np.tensordot(field, maps["fibrotic"], axes=((1, 2), (1, 2)))
-difference = np.abs(by_lead_field - leads["fibrotic"].values[:, :: round(frame_interval)]).max()
-assert difference < 1e-9 * np.abs(by_lead_field).max(), "the lead field of a lead is the sum of its lead fields"
+difference = np.abs(
+    by_lead_field - leads["fibrotic"].values[:, :: round(frame_interval)]
+).max()
+assert difference < 1e-9 * np.abs(by_lead_field).max(), (
+    "the lead field of a lead is the sum of its lead fields"
+)
 
 # %%
 fig, axes = plt.subplots(3, 4, figsize=(10, 6), sharex=True, sharey=True)
 for ax, name in zip(axes.T.flat, TWELVE, strict=True):
     for condition in ("healthy", "fibrotic"):
         trace = leads[condition].sel(lead=name)
-        ax.plot(trace.time_ecg, trace, lw=1.3, color=figures.COLORS[condition], label=figures.LABELS[condition])
+        ax.plot(
+            trace.time_ecg,
+            trace,
+            lw=1.3,
+            color=figures.COLORS[condition],
+            label=figures.LABELS[condition],
+        )
     ax.axhline(0, color="0.8", lw=0.6, zorder=0)
     ax.set_title(name, loc="left", fontweight="bold")
 for ax in axes[-1]:
@@ -454,32 +534,41 @@ figures.show(
 
 # %% [markdown]
 # **What to see.** The wave runs from left to right. So the negative
-# deflection comes later from lead to lead across the chest, from V1
-# to V6. In the healthy sheet lead III is zero: the wave is the same
-# above and below the middle, LA and LL are mirror images, and a
-# difference of equals is nothing. Fibrosis breaks the symmetry, and
-# what lead III then shows is *only* fibrosis. For the same reason aVL
-# and aVF coincide in the healthy sheet and not in the fibrotic one.
+# deflection comes later from lead to lead across the chest, from V1 to V6.
+# In the healthy sheet lead III is zero: the wave is the same above and
+# below the middle, LA and LL are mirror images, and a difference of equals
+# is nothing. Fibrosis breaks the symmetry, and what lead III then shows is
+# *only* fibrosis. For the same reason aVL and aVF coincide in the healthy
+# sheet and not in the fibrotic one.
 #
-# **What it does not show:** a P wave, or anything to be compared with
-# a patient's twelve leads. Sheet, arrangement and distances are
-# stylized, and the unit is that of {ref}`phi-constant`.
+# **What it does not show:** a P wave, or anything to be compared with a
+# patient's twelve leads. Sheet, arrangement and distances are stylized, and
+# the unit is that of {ref}`phi-constant`.
 
 # %% [markdown]
 # ## A wrong weight
 #
-# The weight has to be $1/R$. A public code divides by $R^2$ instead;
-# we do the same here, on purpose, in the healthy sheet, and scale the
-# result so that it fits the correct ECG as well as it can.
+# The weight has to be $1/R$. A public code divides by $R^2$ instead; we do
+# the same here, on purpose, in the healthy sheet, and scale the result so
+# that it fits the correct ECG as well as it can.
 
 # %%
 D_faces = face_diffusivity(base.D, base.conductive)
-wrong = np.tensordot(maps["healthy"], net_flux(1 / distances(base, center)[0] ** 2, *D_faces), axes=2)
+wrong = np.tensordot(
+    maps["healthy"], net_flux(1 / distances(base, center)[0] ** 2, *D_faces), axes=2
+)
 right = ecgs["healthy"].sel(lead=lead).values[:: round(frame_interval)]
 fitted = wrong * (wrong @ right) / (wrong @ wrong)
 wrong_rrmse = np.linalg.norm(fitted - right) / np.linalg.norm(right)
-assert wrong_rrmse > claim_wrong_weight_rrmse_min, "no factor turns the wrong weight into the right one"
-headline("ecg_inverse_square_rrmse", wrong_rrmse, tolerance=0.01, on=f"{grid}, healthy, z {z_mm:g} mm")
+assert wrong_rrmse > claim_wrong_weight_rrmse_min, (
+    "no factor turns the wrong weight into the right one"
+)
+headline(
+    "ecg_inverse_square_rrmse",
+    wrong_rrmse,
+    tolerance=0.01,
+    on=f"{grid}, healthy, z {z_mm:g} mm",
+)
 fig, ax = plt.subplots(figsize=(7, 3.6))
 times = np.arange(right.size) * frame_interval
 figures.ecg_traces(ax, times, right, {"$1/R^2$, best fit in size": fitted})
@@ -491,25 +580,23 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** The inverse square is not a matter of units. It
-# favors what is near, so the deflections move toward the moment of
-# passage and become narrower, just as if the electrode hung lower.
-# The order of the deflections survives, so a wrong weight is easily
-# overlooked when traces are compared by eye.
+# **What to see.** The inverse square is not a matter of units. It favors
+# what is near, so the deflections move toward the moment of passage and
+# become narrower, just as if the electrode hung lower. The order of the
+# deflections survives, so a wrong weight is easily overlooked when traces
+# are compared by eye.
 #
-# **What it does not show:** every height. An electrode that is far
-# away compared with the size of the sheet cannot tell the two weights
-# apart.
+# **What it does not show:** every height. An electrode that is far away
+# compared with the size of the sheet cannot tell the two weights apart.
 
 # %% [markdown]
 # ## A conductor that ends
 #
-# {doc}`../book/torso` puts the same sheet into an insulated disc and
-# an insulated sphere. Only the weight changes: a function $G$ takes
-# the place of $1/R$. The conductors are just large enough for the
-# sheet. One electrode is on top of the sphere, above the center, and
-# one at its equator, ahead of the wave, a point that is on the rim of
-# the disc, too.
+# {doc}`../book/torso` puts the same sheet into an insulated disc and an
+# insulated sphere. Only the weight changes: a function $G$ takes the place
+# of $1/R$. The conductors are just large enough for the sheet. One
+# electrode is on top of the sphere, above the center, and one at its
+# equator, ahead of the wave, a point that is on the rim of the disc, too.
 
 # %%
 radius = 0.75 * n * dx  # mm, over half the diagonal of the sheet
@@ -520,18 +607,27 @@ places = {"top": (top, (None, sphere)), "side": (side, (None, sphere, disc))}
 names, bounded = {None: "unbounded", sphere: "sphere", disc: "disc"}, {}
 for place, (electrode, conductors) in places.items():
     for conductor in conductors:
-        bounded[place, names[conductor]] = pseudo_ecg(maps["healthy"], base, electrode, conductor).values[0]
+        bounded[place, names[conductor]] = pseudo_ecg(
+            maps["healthy"], base, electrode, conductor
+        ).values[0]
         L = lead_field(base, electrode, conductor)
-        assert np.abs(L.sum()) < 1e-12 * np.abs(L).sum(), "a constant voltage is silent in every conductor"
+        assert np.abs(L.sum()) < 1e-12 * np.abs(L).sum(), (
+            "a constant voltage is silent in every conductor"
+        )
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8))
 axes, rows = dict(zip(places, axes, strict=True)), []
 for (place, name), phi in bounded.items():
-    axes[place].plot(times, phi / (np.abs(phi).max() if place == "side" else 1), label=name)
+    axes[place].plot(
+        times, phi / (np.abs(phi).max() if place == "side" else 1), label=name
+    )
     free = bounded[place, "unbounded"]
     rows.append((place, name, phi @ free / (free @ free), np.corrcoef(phi, free)[0, 1]))
-for place, label in (("top", figures.PHI_E_LABEL), ("side", r"$\phi_e$ / its largest value")):
+for place, label in (
+    ("top", figures.PHI_E_LABEL),
+    ("side", r"$\phi_e$ / its largest value"),
+):
     axes[place].axhline(0, color="0.8", lw=0.6, zorder=0)
     axes[place].set(title=place, xlabel="time (ms)", ylabel=label)
     axes[place].legend(fontsize="small")
@@ -540,58 +636,77 @@ figures.show(
     "Potential over time at an electrode on top and at one at the side. On top the trace in a sphere has the shape of "
     "the unbounded one and is larger; at the side the disc differs in shape, most before the wave ends.",
 )
-boundary = pd.DataFrame(rows, columns=["electrode", "conductor", "factor", "correlation"])
+boundary = pd.DataFrame(
+    rows, columns=["electrode", "conductor", "factor", "correlation"]
+)
 on_top = f"{grid}, healthy, sphere of {radius:g} mm, top"
 headline("ecg_sphere_over_unbounded", boundary.factor[1], tolerance=0.02, on=on_top)
 boundary.round(3)
 
 # %% [markdown]
-# **What to see.** On top the sphere gives the same trace, more than
-# twice as large: current that cannot leave raises the potential where
-# it turns back. The factor is the best fit in size, and lies between
-# the 2 of fine detail and the 3 of a distant dipole that
-# {ref}`torso-sphere` derives. At the side, close to the edge of the
-# sheet where the wave ends, the traces differ in shape, too, and most
-# of all in the disc, whose potentials fall off as a logarithm: the
-# distant beginning of the wave counts for more in it. The factor of
-# the disc carries a length and is no amplification, since a
-# conductor of two dimensions has another unit; hence the traces
-# divided by their largest values.
+# **What to see.** On top the sphere gives the same trace, more than twice
+# as large: current that cannot leave raises the potential where it turns
+# back. The factor is the best fit in size, and lies between the 2 of fine
+# detail and the 3 of a distant dipole that {ref}`torso-sphere` derives. At
+# the side, close to the edge of the sheet where the wave ends, the traces
+# differ in shape, too, and most of all in the disc, whose potentials fall
+# off as a logarithm: the distant beginning of the wave counts for more in
+# it. The factor of the disc carries a length and is no amplification, since
+# a conductor of two dimensions has another unit; hence the traces divided
+# by their largest values.
 #
-# Unchanged are the source, the silence of a constant voltage, the
-# instants at which the wave starts and ends, and the cost: one lead
-# field per electrode.
+# Unchanged are the source, the silence of a constant voltage, the instants
+# at which the wave starts and ends, and the cost: one lead field per
+# electrode.
 #
-# **What it does not show:** a torso, with its shape, its lungs and
-# its bones.
+# **What it does not show:** a torso, with its shape, its lungs and its
+# bones.
 
 # %% [markdown]
 # ## How often to sample
 #
-# The ECG can be recorded at every time step. Whether it has to be is
-# a matter of distance: a low electrode hears only the piece of the
-# front that passes below it, and that piece is gone in a moment. A
-# small sheet is recorded at every step, and every millisecond's
-# sample is then joined by straight lines to see what is lost.
+# The ECG can be recorded at every time step. Whether it has to be is a
+# matter of distance: a low electrode hears only the piece of the front that
+# passes below it, and that piece is gone in a moment. A small sheet is
+# recorded at every step, and every millisecond's sample is then joined by
+# straight lines to see what is lost.
 
 # %%
 cells = (round(small_mm / dx),) * 2
-at = np.array([[cells[1] * dx / 2, cells[0] * dx / 2, height] for height in small_heights])
+at = np.array(
+    [[cells[1] * dx / 2, cells[0] * dx / 2, height] for height in small_heights]
+)
 near = Electrodes(at, tuple(f"{height:g} mm" for height in small_heights))
-run = dict(t_end=100.0, frame_interval=10.0, ecg_interval=dt, electrodes=near, dt=dt, dtype=np.float64)
+run = dict(
+    t_end=100.0,
+    frame_interval=10.0,
+    ecg_interval=dt,
+    electrodes=near,
+    dt=dt,
+    dtype=np.float64,
+)
 sheet = healthy(cells, dx, D0)
 fine = simulate(sheet, [edge_stimulus(sheet, "left")], **run).phi_e
 coarse = fine[:, :: round(1 / dt)]
-error = np.abs(coarse.interp(time_ecg=fine.time_ecg) - fine) / np.abs(fine).max("time_ecg")
+error = np.abs(coarse.interp(time_ecg=fine.time_ecg) - fine) / np.abs(fine).max(
+    "time_ecg"
+)
 lost = pd.DataFrame(
-    {"while it passes": error.sel(time_ecg=slice(*passage)).max("time_ecg"), "at any time": error.max("time_ecg")},
+    {
+        "while it passes": error.sel(time_ecg=slice(*passage)).max("time_ecg"),
+        "at any time": error.max("time_ecg"),
+    },
     index=pd.Index(near.names, name="height"),
 )
-assert (np.diff(lost["while it passes"]) < 0).all(), "the farther the electrode, the less is lost in passing"
+assert (np.diff(lost["while it passes"]) < 0).all(), (
+    "the farther the electrode, the less is lost in passing"
+)
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.6))
-for ax, name, (start, stop) in zip(axes, near.names[1::3], ((30, 55), (0, 12)), strict=True):
+for ax, name, (start, stop) in zip(
+    axes, near.names[1::3], ((30, 55), (0, 12)), strict=True
+):
     for trace, style in ((fine, "-"), (coarse, "o")):
         trace = trace.sel(lead=name, time_ecg=slice(start, stop))
         ax.plot(trace.time_ecg, trace, style, color="black", ms=4)
@@ -604,30 +719,29 @@ figures.show(
 lost.round(3)
 
 # %% [markdown]
-# **What to see.** Left: a wave passes 2 mm below the electrode, dots
-# every millisecond, line at every step. The dots sit closely enough
-# on the swing. The table gives the largest distance between dots
-# joined by lines and the full record, relative to the largest
-# deflection: what is lost while the wave passes falls quickly with
-# height, and at the height of the data set it is of the order of a
-# thousandth. Right: the exception, which no height cures, is the
-# stimulus. It lifts a whole strip within two milliseconds, and only
-# two samples see that. A front that reaches the far edge everywhere
-# at once is as sudden. Where such instants matter, or where an
+# **What to see.** Left: a wave passes 2 mm below the electrode, dots every
+# millisecond, line at every step. The dots sit closely enough on the swing.
+# The table gives the largest distance between dots joined by lines and the
+# full record, relative to the largest deflection: what is lost while the
+# wave passes falls quickly with height, and at the height of the data set
+# it is of the order of a thousandth. Right: the exception, which no height
+# cures, is the stimulus. It lifts a whole strip within two milliseconds,
+# and only two samples see that. A front that reaches the far edge
+# everywhere at once is as sudden. Where such instants matter, or where an
 # electrode lies on the tissue, sample at every step.
 #
-# **What it does not show:** the error of the step itself, which is
-# the subject of {doc}`02_tissue_wave`.
+# **What it does not show:** the error of the step itself, which is the
+# subject of {doc}`02_tissue_wave`.
 
 # %% [markdown]
 # ## The honest core
 #
-# For a **known** diffusivity this is the whole computation: one
-# product of two maps per sample, exact for {eq}`eq-phi`. We time it,
-# frame by frame, as a user would call it, and the lead field itself
-# once. The times go into the results, with the name of the processor.
-# Whatever a network can offer in this book, it cannot be accuracy or
-# speed here; it is that the network does not need to be told $D$
+# For a **known** diffusivity this is the whole computation: one product of
+# two maps per sample, exact for {eq}`eq-phi`. We time it, frame by frame,
+# as a user would call it, and the lead field itself once. The times go into
+# the results, with the name of the processor. Whatever a network can offer
+# in this book, it cannot be accuracy or speed here; it is that the network
+# does not need to be told $D$
 # ({ref}`honest-core`).
 
 
@@ -645,35 +759,64 @@ weights, frame = lead_field(base, center)[0].ravel(), maps["healthy"][5].ravel()
 per_frame_us = microseconds(lambda: weights @ frame, repeats)
 build_us = microseconds(lambda: lead_field(base, center), 5)
 cpu = get_host_cpu_name()
-headline("lead_field_us_per_frame", per_frame_us, unit="µs", tolerance=None, on=f"{grid}, f64, one lead, {cpu}")
-headline("lead_field_build_ms", build_us / 1000, unit="ms", tolerance=None, on=f"{grid}, one lead, {cpu}")
+headline(
+    "lead_field_us_per_frame",
+    per_frame_us,
+    unit="µs",
+    tolerance=None,
+    on=f"{grid}, f64, one lead, {cpu}",
+)
+headline(
+    "lead_field_build_ms",
+    build_us / 1000,
+    unit="ms",
+    tolerance=None,
+    on=f"{grid}, one lead, {cpu}",
+)
 
 # %% [markdown]
 # ## Results
 #
-# The table in the results file holds extrema, standard deviation and
-# time of the maximum of every trace, and how far the identities above
-# were missed. Printed is the part for the electrode of the data set:
-# potentials in the unit of $\phi_e$, times in milliseconds. The
-# standard deviation is the size of an ECG that the scores of this
-# book refer to: a method that gets the shape right and the size wrong
-# is wrong.
+# The table in the results file holds extrema, standard deviation and time
+# of the maximum of every trace, and how far the identities above were
+# missed. Printed is the part for the electrode of the data set: potentials
+# in the unit of $\phi_e$, times in milliseconds. The standard deviation is
+# the size of an ECG that the scores of this book refer to: a method that
+# gets the shape right and the size wrong is wrong.
 
 # %%
 rows = []
 for condition, phi_e in ecgs.items():
     for height, trace in zip(z, phi_e.sel(lead=list(column.names)), strict=True):
-        found = {"max": trace.max(), "min": trace.min(), "sd": trace.std(), "time_of_max": trace.idxmax()}
-        rows += [(condition, height, quantity, float(value)) for quantity, value in found.items()]
-rows += [(condition, z_mm, "three_forms_disagreement", value) for condition, value in disagreement.items()]
+        found = {
+            "max": trace.max(),
+            "min": trace.min(),
+            "sd": trace.std(),
+            "time_of_max": trace.idxmax(),
+        }
+        rows += [
+            (condition, height, quantity, float(value))
+            for quantity, value in found.items()
+        ]
+rows += [
+    (condition, z_mm, "three_forms_disagreement", value)
+    for condition, value in disagreement.items()
+]
 rows += [("healthy", front_z_mm, "plane_front_error", front_error)]
 rows += [("healthy", z_mm, "inverse_square_rrmse", wrong_rrmse)]
 rows += [("healthy", radius, "sphere_over_unbounded", boundary.factor[1])]
-rows += [("healthy", float(name.split()[0]), "lost_by_1_ms", value) for name, value in lost["while it passes"].items()]
+rows += [
+    ("healthy", float(name.split()[0]), "lost_by_1_ms", value)
+    for name, value in lost["while it passes"].items()
+]
 table = pd.DataFrame(rows, columns=["condition", "z_mm", "quantity", "value"])
-table.to_csv(result_file("03_ecg.csv"), index=False, float_format="%.6g", lineterminator="\n")
-ecg_table = table[table.z_mm == z_mm].pivot(index="condition", columns="quantity", values="value")
+table.to_csv(
+    result_file("03_ecg.csv"), index=False, float_format="%.6g", lineterminator="\n"
+)
+ecg_table = table[table.z_mm == z_mm].pivot(
+    index="condition", columns="quantity", values="value"
+)
 ecg_table.loc[list(tissues), ["max", "min", "sd", "time_of_max"]].round(2)
 
-# %%
+# %% tags=["hide-input"]
 print(headline.provenance())

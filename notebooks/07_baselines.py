@@ -33,15 +33,19 @@
 # %% [markdown]
 # # Baselines
 #
-# **Question.** How far does one get without learning from sequences: with no tissue at all, with one tissue for all, with a linear map,
-# with single frames, with physics alone, and with the truth itself on the pixels of the maps?
+# **Question.** How far does one get without learning from sequences: with
+# no tissue at all, with one tissue for all, with a linear map, with single
+# frames, with physics alone, and with the truth itself on the pixels of the
+# maps?
 #
-# **Scale:** five-fold cross-validation over the 300 tissues; each method meets the same test tissues as the networks of the next pages.
+# **Scale:** five-fold cross-validation over the 300 tissues; each method
+# meets the same test tissues as the networks of the next pages.
 #
-# Needs {doc}`06_dataset` and the tables of `make experiments`; a minute. With other values:
-# `make run NB=07_baselines SET="pixels=25"`. What each rung of the ladder may know is defined in {ref}`ladder`.
+# Needs {doc}`06_dataset` and the tables of `make experiments`; a minute.
+# With other values: `make run NB=07_baselines SET="pixels=25"`. What each
+# rung of the ladder may know is defined in {ref}`ladder`.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -80,13 +84,18 @@ claim_above_blind = 0.1  # mean R2 by which the training-free estimate exceeds t
 # %% [markdown]
 # ## One tissue, method by method
 #
-# On this page each method is fitted on a part of the training tissues and shown on one test tissue; the table further down is from
-# the full folds.
+# On this page each method is fitted on a part of the training tissues and
+# shown on one test tissue; the table further down is from the full folds.
 
 # %%
 recipe = read_recipe(RESULTS / "06_dataset.json")
-tissues = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
-members = {part: tissues.query("part == @part").index.to_numpy() for part in ("train", "val", "test")}
+tissues = pd.read_csv(
+    RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False
+)
+members = {
+    part: tissues.query("part == @part").index.to_numpy()
+    for part in ("train", "val", "test")
+}
 electrode = center_electrode(recipe.grid, recipe.z_mm)
 dx_coarse, dx_map = recipe.n_cells * recipe.dx / pixels, recipe.dx * recipe.pool  # mm
 of_kind = [sim for sim in members["test"] if tissues.texture[sim] == shown]
@@ -96,19 +105,35 @@ sim = int(of_kind[0] if of_kind else members["test"][-1])
 ds = load_or_simulate(recipe)
 
 # %%
-train, val, test = (Sequences(ds, some, pixels) for some in (members["train"][:n_fit], members["val"], [sim]))
+train, val, test = (
+    Sequences(ds, some, pixels)
+    for some in (members["train"][:n_fit], members["val"], [sim])
+)
 u = to_u(ds.V_m[sim].values)
 D, conductive = ds.D[sim].values.astype(float), ds.conductive[sim].values
-D_blind, kappa = blind_diffusivity(train, dx_coarse, electrode), fit_kappa(train, dx_coarse, electrode)
+D_blind, kappa = (
+    blind_diffusivity(train, dx_coarse, electrode),
+    fit_kappa(train, dx_coarse, electrode),
+)
 kappa_cable = D_REFERENCE / converged_cv(recipe.cell) ** 2
-headline("kappa_fitted_over_cable", kappa / kappa_cable, tolerance=0.03, on=f"{n_fit} training tissues")
-print(f"blind diffusivity {D_blind:.2f} mm^2/ms; kappa {kappa:.2f} ms fitted, {kappa_cable:.2f} ms from a cable")
+headline(
+    "kappa_fitted_over_cable",
+    kappa / kappa_cable,
+    tolerance=0.03,
+    on=f"{n_fit} training tissues",
+)
+print(
+    f"blind diffusivity {D_blind:.2f} mm^2/ms; kappa {kappa:.2f} ms fitted, {kappa_cable:.2f} ms from a cable"
+)
 
 # %% [markdown]
-# The **blind lead field** knows the voltage and takes one diffusivity for all tissue. **Ridge** drops physics and learns a weight a pixel. The
-# **training-free** estimate reads $D = \kappa\varphi c^2$ off the passing front: its one constant is a property of the cell, and the value fitted to
-# ECGs agrees with that of a cable to a few percent. The **true D** is given twice: as the plain mean over the cells of a pixel, and upscaled
-# to what those cells conduct together.
+# The **blind lead field** knows the voltage and takes one diffusivity for
+# all tissue. **Ridge** drops physics and learns a weight a pixel. The
+# **training-free** estimate reads $D = \kappa\varphi c^2$ off the passing
+# front: its one constant is a property of the cell, and the value fitted to
+# ECGs agrees with that of a cable to a few percent. The **true D** is given
+# twice: as the plain mean over the cells of a pixel, and upscaled to what
+# those cells conduct together.
 
 # %%
 ecg = {
@@ -116,9 +141,15 @@ ecg = {
         test.u[0].numpy(), np.full((pixels, pixels), D_blind), dx_coarse, electrode
     ),
     "ridge": ridge(train, val, test)[0][0],
-    "training-free D": training_free_ecg(u, dx_map, recipe.frame_interval, kappa, electrode)[0],
-    "true D, pooled maps": ecg_from_diffusivity(u, pool_diffusivity(D, conductive, recipe.pool), dx_map, electrode),
-    "true D, upscaled maps": ecg_from_upscaled(u, D, conductive, recipe.pool, dx_map, electrode)[0],
+    "training-free D": training_free_ecg(
+        u, dx_map, recipe.frame_interval, kappa, electrode
+    )[0],
+    "true D, pooled maps": ecg_from_diffusivity(
+        u, pool_diffusivity(D, conductive, recipe.pool), dx_map, electrode
+    ),
+    "true D, upscaled maps": ecg_from_upscaled(
+        u, D, conductive, recipe.pool, dx_map, electrode
+    )[0],
 }
 true = test.ecg.numpy()
 
@@ -126,13 +157,18 @@ true = test.ecg.numpy()
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), sharex=True, sharey=True)
 for ax, names in zip(
     axes,
-    (["blind lead field", "ridge", "training-free D"], ["true D, pooled maps", "true D, upscaled maps"]),
+    (
+        ["blind lead field", "ridge", "training-free D"],
+        ["true D, pooled maps", "true D, upscaled maps"],
+    ),
     strict=True,
 ):
     figures.ecg_traces(ax, test.t, true[0], {name: ecg[name] for name in names})
     ax.label_outer()
     _ = ax.legend(frameon=False, fontsize="small")
-_ = fig.suptitle(f"test tissue {sim}: {tissues.texture[sim]} fibrosis, {tissues.fibrosis_density[sim]:.0%}")
+_ = fig.suptitle(
+    f"test tissue {sim}: {tissues.texture[sim]} fibrosis, {tissues.fibrosis_density[sim]:.0%}"
+)
 figures.show(
     fig,
     "ECGs of one fibrotic tissue over time. Left, the blind lead field is far too large and ridge too small, the "
@@ -140,9 +176,10 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: what is known without the tissue, and what the front tells. Right: the true diffusivity, averaged in two ways. Strands thinner than a pixel
-# conduct far less across than their mean says: an average of $D$ is not what a pixel conducts. The figure shows one tissue, chosen
-# by its texture.
+# Left: what is known without the tissue, and what the front tells. Right:
+# the true diffusivity, averaged in two ways. Strands thinner than a pixel
+# conduct far less across than their mean says: an average of $D$ is not
+# what a pixel conducts. The figure shows one tissue, chosen by its texture.
 #
 # ## What is read off the front
 
@@ -152,10 +189,24 @@ known = upscale_faces(D, conductive, recipe.pool)
 true_share = conductive_share(conductive, recipe.pool)
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.6))
 _ = axes[0].plot(true_share.ravel(), share.ravel(), ".", ms=2, alpha=0.3)
-_ = axes[0].set(xlabel="true share that conducts", ylabel="share read off the amplitude")
-_ = axes[1].plot(known.D_x[:, 1:-1].ravel(), D_x[:, 1:-1].ravel(), ".", ms=2, alpha=0.3, label="along x")
-_ = axes[1].plot(known.D_y[1:-1].ravel(), D_y[1:-1].ravel(), ".", ms=2, alpha=0.3, label="along y")
-_ = axes[1].set(xlabel="upscaled $D$ of a face (mm$^2$/ms)", ylabel="$D$ read off the front (mm$^2$/ms)")
+_ = axes[0].set(
+    xlabel="true share that conducts", ylabel="share read off the amplitude"
+)
+_ = axes[1].plot(
+    known.D_x[:, 1:-1].ravel(),
+    D_x[:, 1:-1].ravel(),
+    ".",
+    ms=2,
+    alpha=0.3,
+    label="along x",
+)
+_ = axes[1].plot(
+    known.D_y[1:-1].ravel(), D_y[1:-1].ravel(), ".", ms=2, alpha=0.3, label="along y"
+)
+_ = axes[1].set(
+    xlabel="upscaled $D$ of a face (mm$^2$/ms)",
+    ylabel="$D$ read off the front (mm$^2$/ms)",
+)
 _ = axes[1].legend(frameon=False, markerscale=4)
 for ax in axes:
     _ = ax.axline((0, 0), slope=1, color="black", lw=0.8)
@@ -166,9 +217,12 @@ figures.show(
 )
 
 # %% [markdown]
-# One point a pixel, or a face. The share is read almost perfectly: what does not conduct stays at rest. The speed of the front gives one number a
-# pixel, not two, and averages over neighbors; where strands make the tissue anisotropic the points spread. This spread is what a network can
-# still learn. The figure does not show what the spread costs in the ECG: the table below does.
+# One point a pixel, or a face. The share is read almost perfectly: what
+# does not conduct stays at rest. The speed of the front gives one number a
+# pixel, not two, and averages over neighbors; where strands make the tissue
+# anisotropic the points spread. This spread is what a network can still
+# learn. The figure does not show what the spread costs in the ECG: the
+# table below does.
 #
 # ## All tissues
 
@@ -190,7 +244,12 @@ order = [
     "true D, pooled maps",
     "true D, upscaled maps",
 ]
-table = per_tissue.groupby("method").r2.apply(summarize).unstack().loc[order, ["mean", "sd", "median", "worst"]]
+table = (
+    per_tissue.groupby("method")
+    .r2.apply(summarize)
+    .unstack()
+    .loc[order, ["mean", "sd", "median", "worst"]]
+)
 table["mild"] = per_tissue[per_tissue.mild].groupby("method").r2.mean()
 table["mean, normalized ECGs"] = per_tissue.groupby("method").r2_normalized.mean()
 per_tissue.round(6).to_csv(result_file("07_baselines.csv"), index=False)
@@ -208,11 +267,14 @@ for key, method in keys.items():
 table.round(3)
 
 # %% [markdown]
-# Mean, SD, median and worst $R^2$ of raw ECGs over 300 test tissues, the mean of the mild ones, and the mean of ECGs divided by their own size. The estimate
-# that learns nothing but one constant is far above everything that learns weights: the front knows the conductivity. The last row is what the
-# pixels themselves cost, and no upper bound: a network may learn better pixels than a local flow problem gives.
+# Mean, SD, median and worst $R^2$ of raw ECGs over 300 test tissues, the
+# mean of the mild ones, and the mean of ECGs divided by their own size. The
+# estimate that learns nothing but one constant is far above everything that
+# learns weights: the front knows the conductivity. The last row is what the
+# pixels themselves cost, and no upper bound: a network may learn better
+# pixels than a local flow problem gives.
 
-# %%
+# %% tags=["hide-input"]
 mean = table["mean"]
 assert mean["training-free D"] > mean["blind lead field"] + claim_above_blind
 assert abs(kappa / kappa_cable - 1) < 0.15, (kappa, kappa_cable)

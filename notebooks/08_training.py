@@ -38,18 +38,22 @@
 # %% [markdown]
 # # Training the paper's architecture
 #
-# **Question.** Can a sequence-to-sequence network that sees voltage maps, and no conductivity, predict the ECG of tissues it
-# has never seen - and what limits it?
+# **Question.** Can a sequence-to-sequence network that sees voltage maps,
+# and no conductivity, predict the ECG of tissues it has never seen - and
+# what limits it?
 #
-# **Scale:** five-fold cross-validation over the 300 tissues of {doc}`06_dataset`; a small search on validation tissues; and on this
-# page one training on the paper's own split of 80/10/10, which is published.
+# **Scale:** five-fold cross-validation over the 300 tissues of
+# {doc}`06_dataset`; a small search on validation tissues; and on this page
+# one training on the paper's own split of 80/10/10, which is published.
 #
-# Needs the data set and the tables of `make experiments`; some minutes on two cores the first time, seconds afterward (finished
-# trainings are cached, interrupted ones go on from their last epoch). With other values:
-# `make run NB=08_training SET="epochs=20 attention=false"`. The parts of the network and the loss are explained
-# in {ref}`architecture` and {ref}`loss`; sizes and training settings are ours ({ref}`choices-network`).
+# Needs the data set and the tables of `make experiments`; some minutes on
+# two cores the first time, seconds afterward (finished trainings are
+# cached, interrupted ones go on from their last epoch). With other values:
+# `make run NB=08_training SET="epochs=20 attention=false"`. The parts of the
+# network and the loss are explained in {ref}`architecture` and {ref}`loss`;
+# sizes and training settings are ours ({ref}`choices-network`).
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -96,36 +100,62 @@ claim_folds_min = 0.93  # mean R2 in the cross-validation
 # %% [markdown]
 # ## What goes in, what comes out
 #
-# Maps are pooled to the network's input and scaled to 0 at rest and 1 at the peak. The ECG stays raw; the network predicts
-# it in units of one number, the standard deviation of all training ECGs. The split was drawn in {doc}`06_dataset`.
+# Maps are pooled to the network's input and scaled to 0 at rest and 1 at
+# the peak. The ECG stays raw; the network predicts it in units of one
+# number, the standard deviation of all training ECGs. The split was drawn
+# in {doc}`06_dataset`.
 
 # %%
 torch.set_num_threads(threads)
 recipe = read_recipe(RESULTS / "06_dataset.json")
-tissues = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
-model_config = Seq2SeqConfig(pixels=pixels, encoder=encoder, norm=norm, time=time, attention=attention, decoder=decoder)
-config = TrainConfig(epochs=epochs, batch=batch, lr=lr, weight_decay=weight_decay, ema=ema, seed=seed)
+tissues = pd.read_csv(
+    RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False
+)
+model_config = Seq2SeqConfig(
+    pixels=pixels,
+    encoder=encoder,
+    norm=norm,
+    time=time,
+    attention=attention,
+    decoder=decoder,
+)
+config = TrainConfig(
+    epochs=epochs, batch=batch, lr=lr, weight_decay=weight_decay, ema=ema, seed=seed
+)
 
 # %% tags=["hide-output", "nbval-ignore-output"]
 ds = load_or_simulate(recipe)
 
 # %%
-members = {part: tissues.query("part == @part").index.to_numpy() for part in ("train", "val", "test")}
-train, val, test = (Sequences(ds, sims, pixels, frame_interval) for sims in members.values())
-print(f"train, val, test: {len(train)}, {len(val)}, {len(test)} tissues; maps {tuple(train.u.shape[1:])}")
+members = {
+    part: tissues.query("part == @part").index.to_numpy()
+    for part in ("train", "val", "test")
+}
+train, val, test = (
+    Sequences(ds, sims, pixels, frame_interval) for sims in members.values()
+)
+print(
+    f"train, val, test: {len(train)}, {len(val)}, {len(test)} tissues; maps {tuple(train.u.shape[1:])}"
+)
 
 # %% [markdown]
 # ## Train
 #
-# One flat loop. Progress is shown while it runs and is no part of this page. After every epoch the
-# mean $R^2$ over the validation tissues is taken, and the weights of the best epoch are kept; test tissues play no part.
+# One flat loop. Progress is shown while it runs and is no part of this
+# page. After every epoch the mean $R^2$ over the validation tissues is
+# taken, and the weights of the best epoch are kept; test tissues play no
+# part.
 
 # %%
-task = Seq2SeqTask(train, val, Seq2SeqLoss(delta=delta, lambda_se=lambda_se, augment=augment))
+task = Seq2SeqTask(
+    train, val, Seq2SeqLoss(delta=delta, lambda_se=lambda_se, augment=augment)
+)
 model = initialize(lambda: Seq2Seq(model_config), seed)
 history = load_or_fit(model, task, config)
 on_one = f"one seed, {threads} thread{'s' * (threads > 1)}, machine not kept free"
-headline("train_minutes", history.seconds.sum() / 60, unit="min", tolerance=None, on=on_one)
+headline(
+    "train_minutes", history.seconds.sum() / 60, unit="min", tolerance=None, on=on_one
+)
 n_parameters = sum(p.numel() for p in model.parameters())
 print(f"{n_parameters} parameters, {epochs} epochs, seed {seed}")
 
@@ -136,7 +166,9 @@ weight = [entropy_weight(lambda_se, e / epochs) for e in range(epochs)]
 _ = left.plot(range(epochs), weight, ":", color="black", lw=1, label="entropy weight")
 _ = right.plot(history.epoch, history.val_r2, lw=1.2)
 _ = left.set(xlabel="epoch", ylabel="training loss (dimensionless)", ylim=(1e-3, None))
-_ = right.set(xlabel="epoch", ylabel=r"mean $R^2$ on validation tissues", ylim=(0, 1.02))
+_ = right.set(
+    xlabel="epoch", ylabel=r"mean $R^2$ on validation tissues", ylim=(0, 1.02)
+)
 _ = left.legend(frameon=False, fontsize="small")
 figures.show(
     fig,
@@ -145,11 +177,14 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: the loss on the training tissues falls on the whole and flattens as the learning rate goes to zero. Right: validation $R^2$
-# levels off. The gap between the two is what more tissues would close. The curves do not show the test tissues, and the validation curve is slightly optimistic
-# at its best epoch, since that epoch was chosen by it.
+# Left: the loss on the training tissues falls on the whole and flattens as
+# the learning rate goes to zero. Right: validation $R^2$ levels off. The
+# gap between the two is what more tissues would close. The curves do not
+# show the test tissues, and the validation curve is slightly optimistic at
+# its best epoch, since that epoch was chosen by it.
 #
-# **Claim: converged.** Over the last tenth of the epochs the validation $R^2$ changes by less than 0.02.
+# **Claim: converged.** Over the last tenth of the epochs the validation
+# $R^2$ changes by less than 0.02.
 
 # %%
 last = history[history.epoch >= 0.9 * epochs].val_r2
@@ -167,18 +202,32 @@ result = score_ecgs(ecg_true, ecg_pred).assign(
 )
 result.round(6).to_csv(result_file("08_training.csv"), index=False)
 assert result.r2.mean() >= claim_r2_min, result.r2.mean()
-headline("seq2seq_r2_split", result.r2.mean(), tolerance=0.02, on=f"{len(result)} test tissues of the split, 1 seed")
+headline(
+    "seq2seq_r2_split",
+    result.r2.mean(),
+    tolerance=0.02,
+    on=f"{len(result)} test tissues of the split, 1 seed",
+)
 by_condition = result.groupby("condition").r2.apply(summarize).unstack()
-by_condition.loc[[c for c in figures.COLORS if c in by_condition.index], ["mean", "sd", "median", "worst"]].round(2)
+by_condition.loc[
+    [c for c in figures.COLORS if c in by_condition.index],
+    ["mean", "sd", "median", "worst"],
+].round(2)
 
 # %%
 order = np.argsort(result.r2.to_numpy())
 fig, axes = plt.subplots(2, 2, figsize=(9.5, 5.6), sharex=True)
 picks = dict(
-    zip(("worst", "lower quartile", "median", "best"), order[[0, len(order) // 4, len(order) // 2, -1]], strict=True)
+    zip(
+        ("worst", "lower quartile", "median", "best"),
+        order[[0, len(order) // 4, len(order) // 2, -1]],
+        strict=True,
+    )
 )
 for ax, (rank, k) in zip(axes.flat, picks.items(), strict=True):
-    title = f"{rank}: tissue {members['test'][k]}, {figures.LABELS[result.condition[k]]}"
+    title = (
+        f"{rank}: tissue {members['test'][k]}, {figures.LABELS[result.condition[k]]}"
+    )
     figures.ecg_traces(ax, test.t, ecg_true[k], {"network": ecg_pred[k]}, title)
     ax.label_outer()
 _ = axes[0, 0].legend(frameon=False, fontsize="small")
@@ -189,62 +238,97 @@ figures.show(
 )
 
 # %% [markdown]
-# Predicted over true ECGs for four test tissues, picked by rank. Mind the scales: each panel has its own. The worst
-# have fibrosis: there it misses small waves and notches, and sizes. The figure does not show how sure it is; for that see {doc}`11_uncertainty`.
+# Predicted over true ECGs for four test tissues, picked by rank. Mind the
+# scales: each panel has its own. The worst have fibrosis: there it misses
+# small waves and notches, and sizes. The figure does not show how sure it
+# is; for that see {doc}`11_uncertainty`.
 #
 # ## Cross-validation
 #
-# The split has 30 test tissues, and a few weak ECGs decide their mean. In five folds every one of the 300 tissues is tested once. *Mild* tissue has
+# The split has 30 test tissues, and a few weak ECGs decide their mean. In
+# five folds every one of the 300 tissues is tested once. *Mild* tissue has
 # less than 20 % fibrosis and none of it interstitial.
 
 # %%
 folds = pd.read_csv(RESULTS / "runs" / "seq2seq_cv.csv")
 per_tissue = folds.groupby("sim")[["r2", "r2_normalized", "mild"]].mean()
 rows = {}
-for kind, chosen in {"all": per_tissue, "mild": per_tissue[per_tissue.mild > 0]}.items():
-    rows[kind] = {**summarize(chosen.r2), "mean, normalized ECGs": chosen.r2_normalized.mean()}
+for kind, chosen in {
+    "all": per_tissue,
+    "mild": per_tissue[per_tissue.mild > 0],
+}.items():
+    rows[kind] = {
+        **summarize(chosen.r2),
+        "mean, normalized ECGs": chosen.r2_normalized.mean(),
+    }
 cv = pd.DataFrame(rows).T.drop(columns="flat")
 assert cv["mean"]["all"] >= claim_folds_min
 n_seeds = folds.seed.nunique()
 scale = f"{folds.sim.nunique()} tissues, {folds.fold.nunique()} folds, {n_seeds} seed{'s' * (n_seeds > 1)}"
 headline("seq2seq_r2_mean", cv["mean"]["all"], tolerance=0.01, on=scale)
-headline("seq2seq_r2_sd", cv["sd"]["all"], tolerance=0.02, on=f"{scale}, SD over tissues")
+headline(
+    "seq2seq_r2_sd", cv["sd"]["all"], tolerance=0.02, on=f"{scale}, SD over tissues"
+)
 headline("seq2seq_r2_median", cv["median"]["all"], tolerance=0.01, on=scale)
-headline("seq2seq_r2_mean_mild", cv["mean"]["mild"], tolerance=0.01, on=f"{scale}, mild")
-headline("seq2seq_r2_sd_mild", cv["sd"]["mild"], tolerance=0.01, on=f"{scale}, mild, SD over tissues")
+headline(
+    "seq2seq_r2_mean_mild", cv["mean"]["mild"], tolerance=0.01, on=f"{scale}, mild"
+)
+headline(
+    "seq2seq_r2_sd_mild",
+    cv["sd"]["mild"],
+    tolerance=0.01,
+    on=f"{scale}, mild, SD over tissues",
+)
 cv.round(3)
 
 # %% [markdown]
-# Mean, SD, median and worst $R^2$ over tissues. Traces are scored every 5 ms, linear between the network's samples.
-# The paper reports a mean of 0.99 ± 0.01; our mild tissue comes near it, and the rest does not: the mean is set by how
-# hard the fibrosis is. The table does not show which fibrosis the paper had.
+# Mean, SD, median and worst $R^2$ over tissues. Traces are scored every 5
+# ms, linear between the network's samples. The paper reports a mean of 0.99
+# ± 0.01; our mild tissue comes near it, and the rest does not: the mean is
+# set by how hard the fibrosis is. The table does not show which fibrosis
+# the paper had.
 #
 # ## What limits it
 #
-# What the paper leaves open was searched on **validation** tissues of the split, one change at a time from the first row, with fewer epochs
-# to make it affordable. Nothing was tried on test tissues.
+# What the paper leaves open was searched on **validation** tissues of the
+# split, one change at a time from the first row, with fewer epochs to make
+# it affordable. Nothing was tried on test tissues.
 
 # %%
 search = pd.read_csv(RESULTS / "runs" / "seq2seq_search.csv")
-minutes = pd.read_csv(RESULTS / "runs" / "seq2seq_search_trainings.csv").groupby("variant").minutes.mean()
-found = search.groupby("variant", sort=False).r2.apply(summarize).unstack()[["mean", "median", "worst"]]
+minutes = (
+    pd.read_csv(RESULTS / "runs" / "seq2seq_search_trainings.csv")
+    .groupby("variant")
+    .minutes.mean()
+)
+found = (
+    search.groupby("variant", sort=False)
+    .r2.apply(summarize)
+    .unstack()[["mean", "median", "worst"]]
+)
 found["mild"] = search[search.mild].groupby("variant").r2.mean()
 found["minutes, one thread"] = minutes
 found.round({"mean": 3, "median": 3, "worst": 2, "mild": 3, "minutes, one thread": 1})
 
 # %% [markdown]
-# Mean, median and worst $R^2$ over 30 validation tissues, one seed each, and the mean over the mild ones; the minutes were taken with other
+# Mean, median and worst $R^2$ over 30 validation tissues, one seed each,
+# and the mean over the mild ones; the minutes were taken with other
 # trainings on the same machine. Differences of about 0.01 are within what
-# another seed would do, so most rows say: no matter. What stands out is data. Without mirror images and turns, or with half of the tissues, the network loses
-# more than by any change of its parts; a decoder that looks back only, and maps of 25 pixels, come next. Dilated convolutions do
-# at least as well as the LSTM, a linear encoder as well as the convolutional one. What limits it, then, is neither resolution nor any part, but how
-# many tissues it takes to learn the operator from examples. The structured surrogate ({doc}`09_structured`) gains far more than any row here, by not having
-# to learn it.
+# another seed would do, so most rows say: no matter. What stands out is
+# data. Without mirror images and turns, or with half of the tissues, the
+# network loses more than by any change of its parts; a decoder that looks
+# back only, and maps of 25 pixels, come next. Dilated convolutions do at
+# least as well as the LSTM, a linear encoder as well as the convolutional
+# one. What limits it, then, is neither resolution nor any part, but how
+# many tissues it takes to learn the operator from examples. The structured
+# surrogate ({doc}`09_structured`) gains far more than any row here, by not
+# having to learn it.
 #
 # ## Where attention looks
 #
-# Attention mixes the codes of all instants before the LSTM reads them in order. The map shows, for the median tissue, how
-# much of each instant (rows) is taken from each other one (columns), averaged over the heads.
+# Attention mixes the codes of all instants before the LSTM reads them in
+# order. The map shows, for the median tissue, how much of each instant
+# (rows) is taken from each other one (columns), averaged over the heads.
 
 # %%
 k = picks["median"]
@@ -253,7 +337,12 @@ if model.config.attention:
         weights = model(test.u[k : k + 1].float(), test.t)[1][0]
     end = float(test.t[-1])
     fig, ax = plt.subplots(figsize=(4.6, 3.8))
-    image = ax.imshow(weights, extent=(0, end, 0, end), cmap="magma", norm="log" if weights.min() > 0 else None)
+    image = ax.imshow(
+        weights,
+        extent=(0, end, 0, end),
+        cmap="magma",
+        norm="log" if weights.min() > 0 else None,
+    )
     _ = ax.set(xlabel="attended time (ms)", ylabel="time of the output (ms)")
     _ = fig.colorbar(image, label="attention weight (1)")
     figures.show(
@@ -263,12 +352,15 @@ if model.config.attention:
     )
 
 # %% [markdown]
-# Each row sums to one. Bright columns are instants that many others consult. The picture shows what the layer mixes, not what the
-# prediction depends on; whether attention helps at all is asked in {doc}`12_ablations`.
+# Each row sums to one. Bright columns are instants that many others
+# consult. The picture shows what the layer mixes, not what the prediction
+# depends on; whether attention helps at all is asked in
+# {doc}`12_ablations`.
 #
 # ## Save
 #
-# The weights are published with a card that says what they expect. Reading them back gives the same ECG, which closes the loop for a user.
+# The weights are published with a card that says what they expect. Reading
+# them back gives the same ECG, which closes the loop for a user.
 
 # %%
 save_models(
@@ -279,10 +371,12 @@ save_models(
 (again,), card = load_models(model_file("paper.safetensors"))
 assert np.allclose(predict(again, test, card["scale"]), ecg_pred, atol=1e-6)
 
-# %%
+# %% tags=["hide-input"]
 xr.Dataset(
     {"ecg_true": (("sim", "time"), ecg_true), "ecg_pred": (("sim", "time"), ecg_pred)},
     coords={"sim": members["test"], "time": test.t.numpy()},
 ).astype("float32").to_netcdf(result_file("08_training_ecg.nc"), engine="scipy")
-history.drop(columns="seconds").round(6).to_csv(result_file("08_training_history.csv"), index=False)
+history.drop(columns="seconds").round(6).to_csv(
+    result_file("08_training_history.csv"), index=False
+)
 print(headline.provenance())

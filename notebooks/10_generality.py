@@ -39,16 +39,20 @@
 # %% [markdown]
 # # Generality
 #
-# **Question.** How far from its training does the structured surrogate still hold: other electrodes, two wave fronts, re-entry, other
-# cells, other diffusivities, other fibrosis, other maps?
+# **Question.** How far from its training does the structured surrogate
+# still hold: other electrodes, two wave fronts, re-entry, other cells,
+# other diffusivities, other fibrosis, other maps?
 #
-# **Scale:** the five published networks, trained on 240 tissues with one stimulus each; eight sets of 16 to 20 tissues of other kinds, none
-# of which was in training or validation, and 300 tissues of the usual recipe beside them.
+# **Scale:** the five published networks, trained on 240 tissues with one
+# stimulus each; eight sets of 16 to 20 tissues of other kinds, none of
+# which was in training or validation, and 300 tissues of the usual recipe
+# beside them.
 #
-# Needs {doc}`06_dataset` and {doc}`09_structured`; some minutes the first time. With other values:
-# `make run NB=10_generality SET="noises=[0.1]"`. What the sets are is shown in {doc}`06_dataset`.
+# Needs {doc}`06_dataset` and {doc}`09_structured`; some minutes the first
+# time. With other values: `make run NB=10_generality SET="noises=[0.1]"`.
+# What the sets are is shown in {doc}`06_dataset`.
 
-# %%
+# %% tags=["hide-input"]
 from unittest import mock
 
 import matplotlib.pyplot as plt
@@ -71,7 +75,12 @@ from forwardecg.solver.calibration import converged_cv
 from forwardecg.surrogates.baselines import training_free_ecg
 from forwardecg.surrogates.structured.data import MapSet, coarsen
 from forwardecg.surrogates.structured.fronts import RESTITUTION, read_fronts
-from forwardecg.surrogates.structured.model import Inputs, batched_lead_field, inner_gradients, make_inputs
+from forwardecg.surrogates.structured.model import (
+    Inputs,
+    batched_lead_field,
+    inner_gradients,
+    make_inputs,
+)
 from forwardecg.surrogates.structured.task import predict
 from forwardecg.surrogates.weights import load_models
 from forwardecg.tissue.cell import FK_CAF
@@ -92,14 +101,19 @@ claim_reentry_r2_min = 0.95
 # %% [markdown]
 # ## Tissue of other kinds
 #
-# The prediction is the mean of the five networks. Beside it stands the estimate without any training, $D = \kappa\varphi c^2$: the rung of the
+# The prediction is the mean of the five networks. Beside it stands the
+# estimate without any training, $D = \kappa\varphi c^2$: the rung of the
 # ladder that shares the physics, and has learned one number.
 
 # %%
 torch.set_num_threads(threads)
 recipe = read_recipe(RESULTS / "06_dataset.json")
 models, card = load_models(MODELS / "structured.safetensors")
-sets = {name: one for name, one in collection(recipe).items() if name not in ("calibration", *left_out)}
+sets = {
+    name: one
+    for name, one in collection(recipe).items()
+    if name not in ("calibration", *left_out)
+}
 
 # %% tags=["hide-output", "nbval-ignore-output"]
 maps = {}
@@ -112,14 +126,25 @@ for name, one in sets.items():
 def all_scores(part, factor=1.0):
     """R2 (n, lead) of the mean prediction, times a known factor, for every electrode of the set."""
     leads = range(len(part.leads))
-    ecg = factor * torch.stack([predict(model, part, leads) for model in models]).double().mean(0).numpy()
-    return np.stack([r2(part.ecg[:, k].double().numpy(), ecg[:, k]) for k in leads], axis=1)
+    ecg = (
+        factor
+        * torch.stack([predict(model, part, leads) for model in models])
+        .double()
+        .mean(0)
+        .numpy()
+    )
+    return np.stack(
+        [r2(part.ecg[:, k].double().numpy(), ecg[:, k]) for k in leads], axis=1
+    )
 
 
 def row(scores, leads):
     """Mean, its interval, median and worst of the central ECG; means over electrodes that are not in training."""
     center, names = scores[:, leads.index("center")], np.array(leads)
-    roles = {role: np.nanmean(scores[:, np.char.startswith(names, role)]) for role in ("unseen", "near")}
+    roles = {
+        role: np.nanmean(scores[:, np.char.startswith(names, role)])
+        for role in ("unseen", "near")
+    }
     mean, low, high = interval(center[np.isfinite(center)])
     return {
         "n": len(center),
@@ -134,8 +159,10 @@ def row(scores, leads):
 rows = {name: row(all_scores(part), part.leads) for name, part in maps.items()}
 
 # %% [markdown]
-# $\kappa = D/(\varphi c^2)$ belongs to the cell model. Another cell changes it, and with it the amplitude of the whole ECG. Where the cell is known, so
-# is its $\kappa$, from one cable; the rows *cell known* use the ratio of the two.
+# $\kappa = D/(\varphi c^2)$ belongs to the cell model. Another cell changes
+# it, and with it the amplitude of the whole ECG. Where the cell is known,
+# so is its $\kappa$, from one cable; the rows *cell known* use the ratio of
+# the two.
 
 # %%
 for name in [name for name in sets if sets[name].cell != FK_CAF]:
@@ -144,23 +171,32 @@ for name in [name for name in sets if sets[name].cell != FK_CAF]:
     print(f"{sets[name].cell.name}: kappa is {ratio:.2f} times that of {FK_CAF.name}")
 center = Electrodes(maps["test"].positions[:1], ("center",))
 for name, part in maps.items():
-    ecg = [training_free_ecg(u.float(), part.dx, part.dt, card["kappa"], center)[0] for u in part.u]
-    rows[name]["training-free"] = np.nanmean(r2(V_SPAN * part.ecg[:, 0].double().numpy(), np.array(ecg)))
+    ecg = [
+        training_free_ecg(u.float(), part.dx, part.dt, card["kappa"], center)[0]
+        for u in part.u
+    ]
+    rows[name]["training-free"] = np.nanmean(
+        r2(V_SPAN * part.ecg[:, 0].double().numpy(), np.array(ecg))
+    )
 table = pd.DataFrame(rows).T
 table.round(5).rename_axis("set").to_csv(result_file("10_generality.csv"))
 short = table[["n", "mean", "median", "worst", "unseen", "near"]].rename(
     columns={"n": "tissues", "unseen": "unseen electrodes", "near": "near electrodes"}
 )
-short.astype({"tissues": int}).map(lambda v: f"{v:.3f}" if isinstance(v, float) else v).rename_axis("set").to_csv(
-    result_file("10_generality_table.csv")
-)
+short.astype({"tissues": int}).map(
+    lambda v: f"{v:.3f}" if isinstance(v, float) else v
+).rename_axis("set").to_csv(result_file("10_generality_table.csv"))
 table.round(3)
 
 # %% [markdown]
-# Mean $R^2$ of the raw central ECG, its 95 % bootstrap interval over tissues, median and worst; means over eight unseen and four very near
-# electrodes; and the mean of the training-free estimate. Re-entry is read from fronts that follow each other closely, though no tissue in training
-# had two. MBR cells have about twice the $\kappa$ and are off by that factor until it is known. Among the MLR-I cells one tissue, whose slow wave
-# fills the recording to its end, decides the mean; the median says what the rest are like. Dense fibrosis is the hardest of the sets. What
+# Mean $R^2$ of the raw central ECG, its 95 % bootstrap interval over
+# tissues, median and worst; means over eight unseen and four very near
+# electrodes; and the mean of the training-free estimate. Re-entry is read
+# from fronts that follow each other closely, though no tissue in training
+# had two. MBR cells have about twice the $\kappa$ and are off by that
+# factor until it is known. Among the MLR-I cells one tissue, whose slow
+# wave fills the recording to its end, decides the mean; the median says
+# what the rest are like. Dense fibrosis is the hardest of the sets. What
 # the table does not show: fibers, curved sheets, or anything measured.
 
 # %%
@@ -180,24 +216,44 @@ for key, (name, what) in keys.items():
     if name in rows:
         on = f"{what} over {rows[name]['n']} tissues: {name}"
         headline(f"structured_r2_{key}", rows[name][what], tolerance=0.03, on=on)
-if unseen := [rows[name]["mean"] for name in ("unseen_D_high", "unseen_D_low") if name in rows]:
-    headline("structured_r2_unseen_d", np.mean(unseen), tolerance=0.03, on="mean over both sets of unseen D")
+if unseen := [
+    rows[name]["mean"] for name in ("unseen_D_high", "unseen_D_low") if name in rows
+]:
+    headline(
+        "structured_r2_unseen_d",
+        np.mean(unseen),
+        tolerance=0.03,
+        on="mean over both sets of unseen D",
+    )
 if "two_foci" in rows:
     assert rows["two_foci"]["mean"] >= claim_two_foci_r2_min, rows["two_foci"]
 if "reentry" in rows:
     assert rows["reentry"]["median"] >= claim_reentry_r2_min, rows["reentry"]
 
 # %%
-picks = [name for name in ("two_foci", "reentry", "dense_fibrosis", "unseen_cell") if name in maps]
+picks = [
+    name
+    for name in ("two_foci", "reentry", "dense_fibrosis", "unseen_cell")
+    if name in maps
+]
 n_rows = -(-len(picks) // 2)
 fig, axes = plt.subplots(n_rows, 2, figsize=(9.5, 2.9 * n_rows), squeeze=False)
 for ax, name in zip(axes.flat, picks, strict=False):
     part = maps[name]
-    ecg = V_SPAN * torch.stack([predict(model, part, [0]) for model in models]).mean(0)[:, 0].numpy()
+    ecg = (
+        V_SPAN
+        * torch.stack([predict(model, part, [0]) for model in models])
+        .mean(0)[:, 0]
+        .numpy()
+    )
     true = V_SPAN * part.ecg[:, 0].numpy()
     k = int(np.argsort(r2(true, ecg))[len(true) // 2])
     figures.ecg_traces(
-        ax, np.arange(true.shape[1]) * part.dt, true[k], {"structured": ecg[k]}, f"{name.replace('_', ' ')}, tissue {k}"
+        ax,
+        np.arange(true.shape[1]) * part.dt,
+        true[k],
+        {"structured": ecg[k]},
+        f"{name.replace('_', ' ')}, tissue {k}",
     )
 for ax in axes.flat[len(picks) :]:
     ax.remove()
@@ -209,12 +265,15 @@ figures.show(
 )
 
 # %% [markdown]
-# The tissue of median score of four sets. Mind the scales. The figure does not show the worst tissues, whose scores are in the table.
+# The tissue of median score of four sets. Mind the scales. The figure does
+# not show the worst tissues, whose scores are in the table.
 #
 # ## Other maps
 #
-# The same test tissues, seen coarser, at fewer frames, with noise, and with pixels lost at random places and filled in from their neighbors, as
-# `predict(..., fill=True)` does. Both the inference and the operator see the degraded maps.
+# The same test tissues, seen coarser, at fewer frames, with noise, and with
+# pixels lost at random places and filled in from their neighbors, as
+# `predict(..., fill=True)` does. Both the inference and the operator see the
+# degraded maps.
 
 # %%
 test = maps["test"].subset(range(min(n_degraded, len(maps["test"].sims))))
@@ -224,7 +283,11 @@ rng = np.random.default_rng(seed)
 def spoiled(u, noise=0.0, lost=0.0):
     """Maps with Gaussian noise and pixels filled in."""
     noisy = u + noise * torch.from_numpy(rng.standard_normal(u.shape, np.float32))
-    return fill_lost(noisy, torch.from_numpy(rng.random(u.shape[1:]) < lost)) if lost else noisy
+    return (
+        fill_lost(noisy, torch.from_numpy(rng.random(u.shape[1:]) < lost))
+        if lost
+        else noisy
+    )
 
 
 @torch.no_grad()
@@ -235,7 +298,9 @@ def seen_again(part, pool=1, stride=1, **spoil):
         u = spoiled(coarsen(u.float(), pool)[::stride], **spoil)
         seen = Inputs(*(z[None] for z in make_inputs(read_fronts(u, dx, dt), dx, dt)))
         G = inner_gradients(u.shape[1:], dx, center)
-        L = sum(batched_lead_field(model(seen), *G)[0] for model in models) / len(models)
+        L = sum(batched_lead_field(model(seen), *G)[0] for model in models) / len(
+            models
+        )
         ecg = torch.einsum("eyx,tyx->et", L, u)
         found.append(r2(true[:, ::stride].double().numpy(), ecg.double().numpy())[0])
     return np.array(found)
@@ -251,24 +316,37 @@ variants |= {f"noise {noise:g}": {"noise": noise} for noise in noises} | {
     f"lost {lost:.0%}": {"lost": lost} for lost in losses
 }
 maps_table = pd.DataFrame(
-    {name: summarize(pd.Series(seen_again(test, **change))) for name, change in variants.items()}
+    {
+        name: summarize(pd.Series(seen_again(test, **change)))
+        for name, change in variants.items()
+    }
 ).T
 maps_table.round(5).rename_axis("maps").to_csv(result_file("10_generality_maps.csv"))
 noise = noises[len(noises) // 2]
 on_noise = f"{len(test.sims)} test tissues, noise {noise:g}"
-headline("structured_r2_noise", maps_table["mean"][f"noise {noise:g}"], tolerance=0.03, on=on_noise)
+headline(
+    "structured_r2_noise",
+    maps_table["mean"][f"noise {noise:g}"],
+    tolerance=0.03,
+    on=on_noise,
+)
 maps_table[["mean", "sd", "median", "worst", "n"]].round(3)
 
 # %% [markdown]
-# $R^2$ over test tissues of the usual recipe. Noise is given as a share of the action potential: 0.05 are 5 mV. Coarser maps and slower frames
-# are within what training has seen; noise above 0.03 and losses above 5 % are beyond it. The table does not show blur, drift or motion, which real
+# $R^2$ over test tissues of the usual recipe. Noise is given as a share of
+# the action potential: 0.05 are 5 mV. Coarser maps and slower frames are
+# within what training has seen; noise above 0.03 and losses above 5 % are
+# beyond it. The table does not show blur, drift or motion, which real
 # optical maps have.
 #
 # ## Where re-entry would fail
 #
-# In re-entry a front meets tissue that has hardly rested, and runs slower than the conductivity alone would have it. The surrogate
-# corrects this by the table of the cell that {doc}`09_structured` checks on a paced strip. Here the correction is switched off: the same networks read
-# the speed as it is. This failure was seen first, on this set, and the correction put in because of it; the table rests on strips alone.
+# In re-entry a front meets tissue that has hardly rested, and runs slower
+# than the conductivity alone would have it. The surrogate corrects this by
+# the table of the cell that {doc}`09_structured` checks on a paced strip.
+# Here the correction is switched off: the same networks read the speed as
+# it is. This failure was seen first, on this set, and the correction put in
+# because of it; the table rests on strips alone.
 
 # %%
 if "reentry" in maps:
@@ -279,15 +357,23 @@ if "reentry" in maps:
         uncorrected = seen_again(maps["reentry"])
     assert np.median(uncorrected) < rows["reentry"]["median"] - 0.05
     on_plain = "median, without the table of restitution"
-    headline("structured_r2_reentry_uncorrected", np.median(uncorrected), tolerance=0.03, on=on_plain)
+    headline(
+        "structured_r2_reentry_uncorrected",
+        np.median(uncorrected),
+        tolerance=0.03,
+        on=on_plain,
+    )
     print(
         f"median R2 in re-entry: {rows['reentry']['median']:.2f}, without the correction {np.median(uncorrected):.2f}"
     )
 
 # %% [markdown]
-# Without the correction every tissue of the set is off by the same factor, and the network cannot know it: it is a property of the cell at short rest,
-# and single beats do not show it.
+# Without the correction every tissue of the set is off by the same factor,
+# and the network cannot know it: it is a property of the cell at short
+# rest, and single beats do not show it.
 
-# %%
-print(f"{rows['test']['n']} test tissues and sets of 16 to 20, {len(models)} networks, mean prediction")
+# %% tags=["hide-input"]
+print(
+    f"{rows['test']['n']} test tissues and sets of 16 to 20, {len(models)} networks, mean prediction"
+)
 print(headline.provenance())

@@ -40,16 +40,20 @@
 # %% [markdown]
 # # Uncertainty
 #
-# **Question.** How far off may a predicted ECG be, do the stated bands keep their promise, and does the surrogate notice maps that are
-# unlike those it was trained on?
+# **Question.** How far off may a predicted ECG be, do the stated bands keep
+# their promise, and does the surrogate notice maps that are unlike those it
+# was trained on?
 #
-# **Scale:** the five published networks; 300 tissues for calibration, 300 others of the same recipe for testing, and eight sets of other
-# kinds. None of them was in training or validation.
+# **Scale:** the five published networks; 300 tissues for calibration, 300
+# others of the same recipe for testing, and eight sets of other kinds. None
+# of them was in training or validation.
 #
-# Needs {doc}`06_dataset` and {doc}`09_structured`; some minutes the first time, to read the fronts of 756 tissues, a minute
-# afterward. With other values: `make run NB=11_uncertainty SET="coverage=0.8"`. The method is in {doc}`../book/structured`.
+# Needs {doc}`06_dataset` and {doc}`09_structured`; some minutes the first
+# time, to read the fronts of 756 tissues, a minute afterward. With other
+# values: `make run NB=11_uncertainty SET="coverage=0.8"`. The method is in
+# {doc}`../book/structured`.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -74,7 +78,11 @@ from forwardecg.measure.compare import interval
 from forwardecg.paths import MODELS, RESULTS, progress
 from forwardecg.surrogates.structured.data import MapSet
 from forwardecg.surrogates.structured.fronts import read_fronts
-from forwardecg.surrogates.structured.model import describe_maps, mean_of_faces, pixel_diffusivity
+from forwardecg.surrogates.structured.model import (
+    describe_maps,
+    mean_of_faces,
+    pixel_diffusivity,
+)
 from forwardecg.surrogates.structured.task import infer_conductivity, predict
 from forwardecg.surrogates.weights import load_models
 
@@ -83,7 +91,9 @@ headline = Headline("11_uncertainty")
 
 # %% tags=["parameters"]
 coverage = 0.9  # that the bands promise
-floor = 0.02  # of the band, relative to the RMS of the predicted trace; fixed beforehand
+floor = (
+    0.02  # of the band, relative to the RMS of the predicted trace; fixed beforehand
+)
 floor_D = 0.05  # of the error of D, relative to its median
 share_usual = 0.99  # of the calibration tissues that count as usual
 threads = 2  # of the CPU
@@ -93,12 +103,15 @@ claim_coverage_error_max = 0.06  # of both coverages on the test set
 # %% [markdown]
 # ## Predictions of all networks
 #
-# The five networks differ in their seeds alone. Their mean is the prediction, their standard deviation tells where they disagree.
+# The five networks differ in their seeds alone. Their mean is the
+# prediction, their standard deviation tells where they disagree.
 
 # %%
 torch.set_num_threads(threads)
 recipe = read_recipe(RESULTS / "06_dataset.json")
-tissues = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
+tissues = pd.read_csv(
+    RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False
+)
 models, card = load_models(MODELS / "structured.safetensors")
 sets = {name: one for name, one in collection(recipe).items() if name not in left_out}
 
@@ -126,18 +139,24 @@ factors = {
     "whole trace": whole_trace_factor(error, sigma, coverage),
 }
 scale = f"{len(error)} tissues for calibration, {len(maps['test'].sims)} for testing"
-print(f"{len(error)} calibration tissues: factors " + ", ".join(f"{name} {q:.1f}" for name, q in factors.items()))
+print(
+    f"{len(error)} calibration tissues: factors "
+    + ", ".join(f"{name} {q:.1f}" for name, q in factors.items())
+)
 
 # %% [markdown]
 # ## Do the bands keep their promise?
 #
-# Both factors come from the calibration tissues alone. *Pointwise*: at least 90 % of the samples of a new trace are inside, on average
-# over tissues. *Whole trace*: a new trace is inside from its first to its last sample in at least 90 % of the tissues. The test set is of the same
+# Both factors come from the calibration tissues alone. *Pointwise*: at
+# least 90 % of the samples of a new trace are inside, on average over
+# tissues. *Whole trace*: a new trace is inside from its first to its last
+# sample in at least 90 % of the tissues. The test set is of the same
 # recipe; intervals are over tissues. The shifted sets have no such promise.
 
 # %%
 LEADS = {"center": ["center"]} | {
-    role: [lead for lead in train.leads if lead.startswith(role)] for role in ("unseen", "near")
+    role: [lead for lead in train.leads if lead.startswith(role)]
+    for role in ("unseen", "near")
 }
 rows = {}
 for name, leads in [
@@ -151,10 +170,27 @@ for name, leads in [
     point = pointwise_coverage(off, wide, factors["pointwise"])
     whole = whole_trace_coverage(off, wide, factors["whole trace"])
     width = np.median(2 * factors["whole trace"] * wide.mean(1) / parts[2].std(1))
-    rows[name if leads == "center" else f"{name}, {leads} electrodes"] = [len(off), *point, *whole, width]
-columns = ["traces", "pointwise", "low", "high", "whole trace", "low ", "high ", "width / SD"]
+    rows[name if leads == "center" else f"{name}, {leads} electrodes"] = [
+        len(off),
+        *point,
+        *whole,
+        width,
+    ]
+columns = [
+    "traces",
+    "pointwise",
+    "low",
+    "high",
+    "whole trace",
+    "low ",
+    "high ",
+    "width / SD",
+]
 table = pd.DataFrame(rows, index=columns).T
-found, on_width = table.loc["test"], f"{scale}, median width over the SD of the ECG, whole trace"
+found, on_width = (
+    table.loc["test"],
+    f"{scale}, median width over the SD of the ECG, whole trace",
+)
 headline("coverage_90", found["pointwise"], tolerance=0.03, on=scale)
 headline("coverage_90_trace", found["whole trace"], tolerance=0.06, on=scale)
 headline("coverage_90_width", found["width / SD"], tolerance=0.3, on=on_width)
@@ -168,22 +204,32 @@ short.rename_axis("set").to_csv(result_file("11_uncertainty_table.csv"))
 table.round(2)
 
 # %% [markdown]
-# Traces, then the share of samples inside with its 95 % interval by bootstrap over traces, the share of whole traces inside with its exact binomial
-# interval, and the median width of the whole-trace band over the standard deviation of the ECG. For the rows with several electrodes the
-# traces of one tissue are not independent, and their intervals are too narrow. A set of another cell model falls out of the bands, because
-# all networks are wrong in the same way and agree.
+# Traces, then the share of samples inside with its 95 % interval by
+# bootstrap over traces, the share of whole traces inside with its exact
+# binomial interval, and the median width of the whole-trace band over the
+# standard deviation of the ECG. For the rows with several electrodes the
+# traces of one tissue are not independent, and their intervals are too
+# narrow. A set of another cell model falls out of the bands, because all
+# networks are wrong in the same way and agree.
 
 # %%
-spread = np.sqrt(coverage * (1 - coverage) * (1 / len(error) + 1 / maps["test"].u.shape[0]))
+spread = np.sqrt(
+    coverage * (1 - coverage) * (1 / len(error) + 1 / maps["test"].u.shape[0])
+)
 off_by = table.loc["test", ["pointwise", "whole trace"]] - coverage
 assert off_by.abs().max() < claim_coverage_error_max, off_by
 assert table.loc["test", "high "] >= coverage, "fewer whole traces inside than promised"
-print(f"whole traces: {off_by['whole trace'] / spread:.1f} standard deviations from {coverage:g}")
+print(
+    f"whole traces: {off_by['whole trace'] / spread:.1f} standard deviations from {coverage:g}"
+)
 
 # %% [markdown]
-# The promise is an average over draws of both sets. With as many tissues as here, the share of whole traces inside scatters by about two and a half percent
-# from draw to draw; the printed number says how far this draw is from 90 %. It errs on the safe side, by more than its own interval allows for, since that
-# interval knows only of the test tissues. Nothing was changed because of it.
+# The promise is an average over draws of both sets. With as many tissues as
+# here, the share of whole traces inside scatters by about two and a half
+# percent from draw to draw; the printed number says how far this draw is
+# from 90 %. It errs on the safe side, by more than its own interval allows
+# for, since that interval knows only of the test tissues. Nothing was
+# changed because of it.
 
 # %%
 mean_t, sd_t, true_t = (z[0] for z in ensemble(maps["test"], ["center"]))
@@ -193,11 +239,27 @@ t = load_or_simulate(sets["test"], verify=False).time.values
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.2))
 for ax, (rank, k) in zip(
     axes,
-    {"narrow": order[len(order) // 20], "median": order[len(order) // 2], "wide": order[-len(order) // 20]}.items(),
+    {
+        "narrow": order[len(order) // 20],
+        "median": order[len(order) // 2],
+        "wide": order[-len(order) // 20],
+    }.items(),
     strict=True,
 ):
-    _ = ax.fill_between(t, mean_t[k] - wide[k], mean_t[k] + wide[k], alpha=0.3, label="90 % band, whole trace")
-    figures.ecg_traces(ax, t, true_t[k], {"mean of the networks": mean_t[k]}, f"{rank} band: tissue {k}")
+    _ = ax.fill_between(
+        t,
+        mean_t[k] - wide[k],
+        mean_t[k] + wide[k],
+        alpha=0.3,
+        label="90 % band, whole trace",
+    )
+    figures.ecg_traces(
+        ax,
+        t,
+        true_t[k],
+        {"mean of the networks": mean_t[k]},
+        f"{rank} band: tissue {k}",
+    )
 for ax in axes[1:]:
     _ = ax.set(ylabel="")
 _ = axes[0].legend(frameon=False, fontsize="small")
@@ -208,21 +270,36 @@ figures.show(
 )
 
 # %% [markdown]
-# Bands of three test tissues, by rank of their width. The band is as wide as the networks disagree, and never narrower than its floor. Mind
-# the scales. The figure does not show how the band would look where all networks share a mistake.
+# Bands of three test tissues, by rank of their width. The band is as wide
+# as the networks disagree, and never narrower than its floor. Mind the
+# scales. The figure does not show how the band would look where all
+# networks share a mistake.
 #
 # ## The inferred conductivity
 #
-# The same for $D$: the error of a pixel against the upscaled truth, in units of the spread over the networks and a floor, with a factor
-# such that 90 % of the pixels of a new tissue are within, on average.
+# The same for $D$: the error of a pixel against the upscaled truth, in
+# units of the spread over the networks and a floor, with a factor such that
+# 90 % of the pixels of a new tissue are within, on average.
 
 
 # %%
 def D_error(part):
     """|mean - truth| and sigma of the pixels' D, (n, pixels) in mm^2/ms."""
-    D = np.stack([pixel_diffusivity(infer_conductivity(model, part)).flatten(1).double().numpy() for model in models])
+    D = np.stack(
+        [
+            pixel_diffusivity(infer_conductivity(model, part))
+            .flatten(1)
+            .double()
+            .numpy()
+            for model in models
+        ]
+    )
     true = mean_of_faces(*part.truth[1][:2]).flatten(1).double().numpy()
-    return np.abs(D.mean(0) - true), np.hypot(D.std(0), floor_D * np.median(D.mean(0), axis=1, keepdims=True)), true
+    return (
+        np.abs(D.mean(0) - true),
+        np.hypot(D.std(0), floor_D * np.median(D.mean(0), axis=1, keepdims=True)),
+        true,
+    )
 
 
 error_D, sigma_D, _ = D_error(maps["calibration"])
@@ -231,7 +308,12 @@ error_test, sigma_test, true_D = D_error(maps["test"])
 coverage_D = pointwise_coverage(error_test, sigma_test, factor_D)
 relative = np.median(error_test / np.median(true_D, axis=1, keepdims=True), axis=1)
 headline("D_coverage_90", coverage_D[0], tolerance=0.03, on=scale)
-headline("D_error_median", interval(relative)[0], tolerance=0.02, on=f"{scale}, of the median D")
+headline(
+    "D_error_median",
+    interval(relative)[0],
+    tolerance=0.02,
+    on=f"{scale}, of the median D",
+)
 print(
     f"factor {factor_D:.1f}; on the test set {coverage_D[0]:.2f} of the pixels, 95 % interval {coverage_D[1]:.2f} .. {coverage_D[2]:.2f}"
 )
@@ -239,8 +321,10 @@ print(
 # %% [markdown]
 # ## What is unusual?
 #
-# Speed and duration of the fronts, and mean and spread of what the network sees, make a point for every tissue; its distance from the cloud of the
-# training tissues, in the shape of that cloud, says how unusual it is. The threshold is the 99 % quantile of the calibration tissues.
+# Speed and duration of the fronts, and mean and spread of what the network
+# sees, make a point for every tissue; its distance from the cloud of the
+# training tissues, in the shape of that cloud, says how unusual it is. The
+# threshold is the 99 % quantile of the calibration tissues.
 
 
 # %%
@@ -249,7 +333,10 @@ def features(part):
     progress(f"features of {len(part.sims)} tissues")
     seen = (read_fronts(u.float(), part.dx, part.dt) for u in part.u)
     return np.stack(
-        [describe_maps(type(part.inputs[0])(*(z[k] for z in part.inputs[0])), f) for k, f in enumerate(seen)]
+        [
+            describe_maps(type(part.inputs[0])(*(z[k] for z in part.inputs[0])), f)
+            for k, f in enumerate(seen)
+        ]
     )
 
 
@@ -262,13 +349,30 @@ unusual = {
 flagged = {name: float((score > 1).mean()) for name, score in unusual.items()}
 headline("flagged_test", flagged["test"], tolerance=0.03, on=scale)
 others = [share for name, share in flagged.items() if name not in ("test", "two_foci")]
-headline("flagged_unseen", np.mean(others), tolerance=0.15, on="sets of other kinds but two foci")
-pd.DataFrame({"flagged": flagged, "median score": {name: np.median(score) for name, score in unusual.items()}}).round(2)
+headline(
+    "flagged_unseen",
+    np.mean(others),
+    tolerance=0.15,
+    on="sets of other kinds but two foci",
+)
+pd.DataFrame(
+    {
+        "flagged": flagged,
+        "median score": {name: np.median(score) for name, score in unusual.items()},
+    }
+).round(2)
 
 # %%
 fig, ax = plt.subplots(figsize=(7.5, 3.6))
 for k, (_, score) in enumerate(unusual.items()):
-    _ = ax.plot(score, k + np.random.default_rng(k).uniform(-0.25, 0.25, len(score)), ".", color="C0", ms=4, alpha=0.6)
+    _ = ax.plot(
+        score,
+        k + np.random.default_rng(k).uniform(-0.25, 0.25, len(score)),
+        ".",
+        color="C0",
+        ms=4,
+        alpha=0.6,
+    )
 _ = ax.axvline(1, color="black", lw=0.8)
 _ = ax.set(xscale="log", xlabel="unusualness over its threshold")
 _ = ax.set_yticks(range(len(unusual)), [name.replace("_", " ") for name in unusual])
@@ -279,12 +383,15 @@ figures.show(
 )
 
 # %% [markdown]
-# One point a tissue; right of the line it is flagged. About one in a hundred usual tissues is flagged by construction. Other cells and
-# re-entry are always noticed, a higher diffusivity mostly; a lower one and other fibrosis only now and then, and two foci never: these are
-# predicted well ({doc}`10_generality`), but dense fibrosis is not always, and two thirds of it go unnoticed. A flag is a reason to look, and no
-# measure of the error.
+# One point a tissue; right of the line it is flagged. About one in a
+# hundred usual tissues is flagged by construction. Other cells and re-entry
+# are always noticed, a higher diffusivity mostly; a lower one and other
+# fibrosis only now and then, and two foci never: these are predicted well
+# ({doc}`10_generality`), but dense fibrosis is not always, and two thirds
+# of it go unnoticed. A flag is a reason to look, and no measure of the
+# error.
 
-# %%
+# %% tags=["hide-input"]
 bands = {
     "phi_e": {
         "coverage": coverage,
@@ -293,6 +400,12 @@ bands = {
         "floor": floor,
     }
 }
-bands |= {"D": {"coverage": coverage, "factor": factor_D, "floor": floor_D}, "reference": reference.to_card()}
-write_json(model_file("structured_bands.json"), bands | {"weights": card["sha256"], "calibration_tissues": len(error)})
+bands |= {
+    "D": {"coverage": coverage, "factor": factor_D, "floor": floor_D},
+    "reference": reference.to_card(),
+}
+write_json(
+    model_file("structured_bands.json"),
+    bands | {"weights": card["sha256"], "calibration_tissues": len(error)},
+)
 print(headline.provenance())

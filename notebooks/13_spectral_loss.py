@@ -29,15 +29,18 @@
 # %% [markdown]
 # # What the spectral-entropy term does
 #
-# **Question.** The paper adds the spectral entropy to its loss. What can this term see, what does its gradient do, and does any weight of it, or
+# **Question.** The paper adds the spectral entropy to its loss. What can
+# this term see, what does its gradient do, and does any weight of it, or
 # any of its relatives, make the predicted ECG better?
 #
-# **Scale:** two constructed signals; the trainings of {doc}`12_ablations` with eleven loss functions, five seeds each, on 300 test tissues.
+# **Scale:** two constructed signals; the trainings of {doc}`12_ablations`
+# with eleven loss functions, five seeds each, on 300 test tissues.
 #
-# Needs the tables of `make experiments`; seconds. With other values: `make run NB=13_spectral_loss SET="gain=0.2"`. The loss is defined in
+# Needs the tables of `make experiments`; seconds. With other values:
+# `make run NB=13_spectral_loss SET="gain=0.2"`. The loss is defined in
 # {ref}`loss`.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -61,17 +64,24 @@ claim_r2_max = 0.02  # no loss at the paper's weight moves the mean R2 by more
 # %% [markdown]
 # ## Two predictions that the entropy cannot tell from the truth
 #
-# Take two deflections, as an ECG might have. **Prediction one** is the truth, four times too small. **Prediction two** keeps every magnitude of
-# the spectrum and gives it to another frequency: the sign of every second sample is turned, which takes 5 Hz to 95 Hz. Every share of the power
-# is there, at another place.
+# Take two deflections, as an ECG might have. **Prediction one** is the
+# truth, four times too small. **Prediction two** keeps every magnitude of
+# the spectrum and gives it to another frequency: the sign of every second
+# sample is turned, which takes 5 Hz to 95 Hz. Every share of the power is
+# there, at another place.
 
 # %%
 t = np.arange(n_t) * dt
 hump = lambda center, width: np.exp(-(((t - center) / width) ** 2))  # noqa: E731
 true = torch.from_numpy(hump(250, 60) - 0.6 * hump(420, 50))[None]
 window = torch.hann_window(n_t, periodic=False, dtype=true.dtype)
-alternating = torch.tensor((-1.0) ** np.arange(n_t))  # takes each frequency f to 1 / (2 dt) - f
-shown = {"four times too small": gain * true, "frequencies in reverse": alternating * true}
+alternating = torch.tensor(
+    (-1.0) ** np.arange(n_t)
+)  # takes each frequency f to 1 / (2 dt) - f
+shown = {
+    "four times too small": gain * true,
+    "frequencies in reverse": alternating * true,
+}
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.2))
@@ -79,7 +89,9 @@ for name, trace in ({"truth": true} | shown).items():
     _ = axes[0].plot(t, trace[0], lw=2.5 if name == "truth" else 0.9, label=name)
     power = torch.fft.rfft(window * trace).abs()[0] ** 2
     _ = axes[1].semilogy(
-        1000 * np.fft.rfftfreq(n_t, dt), power / power.sum() + 1e-12, lw=2.5 if name == "truth" else 1.2
+        1000 * np.fft.rfftfreq(n_t, dt),
+        power / power.sum() + 1e-12,
+        lw=2.5 if name == "truth" else 1.2,
     )
 _ = axes[0].set(xlabel="time (ms)", ylabel="constructed trace (1)")
 _ = axes[1].set(xlabel="frequency (Hz)", ylabel="share of the power", ylim=(1e-8, 1))
@@ -91,70 +103,109 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: three traces that no one would confuse. Right: the shares of the smaller one are those of the truth, and the third has the same shares at
-# other frequencies. The figure does not show what a loss makes of them; the table does.
+# Left: three traces that no one would confuse. Right: the shares of the
+# smaller one are those of the truth, and the third has the same shares at
+# other frequencies. The figure does not show what a loss makes of them; the
+# table does.
 
 # %%
 seen = {"Huber": huber} | SPECTRAL
 losses = pd.DataFrame(
-    {name: {label: float(term(trace, true)) for label, trace in shown.items()} for name, term in seen.items()}
+    {
+        name: {label: float(term(trace, true)) for label, trace in shown.items()}
+        for name, term in seen.items()
+    }
 )
-assert (losses.entropy < 0.01).all() and losses.loc["four times too small", ["Huber", "log", "stft"]].min() > 0.02
+assert (losses.entropy < 0.01).all() and losses.loc[
+    "four times too small", ["Huber", "log", "stft"]
+].min() > 0.02
 assert losses.loc["frequencies in reverse", ["kl", "log", "stft"]].min() > 0.5
 losses.round(4)
 
 # %% [markdown]
-# To the entropy both predictions are perfect. Huber, the log-spectral term and the short-time spectra see both faults; the divergence sees the
-# second only, since it too compares shares. A term that cannot see the amplitude cannot help with what is hard here: the amplitude is what the
-# conductivity decides ({ref}`learning-problem`).
+# To the entropy both predictions are perfect. Huber, the log-spectral term
+# and the short-time spectra see both faults; the divergence sees the second
+# only, since it too compares shares. A term that cannot see the amplitude
+# cannot help with what is hard here: the amplitude is what the conductivity
+# decides ({ref}`learning-problem`).
 #
 # ## Its gradient
 #
-# Where does each term push a prediction? For one that is late by 10 ms and a fifth too small:
+# Where does each term push a prediction? For one that is late by 10 ms and
+# a fifth too small:
 
 # %%
-late = torch.from_numpy(0.8 * (hump(260, 60) - 0.6 * hump(430, 50)))[None].requires_grad_()
+late = torch.from_numpy(0.8 * (hump(260, 60) - 0.6 * hump(430, 50)))[
+    None
+].requires_grad_()
 push = {}
 for name, term in seen.items():
     (gradient,) = torch.autograd.grad(term(late, true).sum(), late)
     push[name] = (-gradient[0]).numpy()
 toward = (true - late.detach())[0].numpy()
-cosine = {name: float(g @ toward / np.linalg.norm(g) / np.linalg.norm(toward)) for name, g in push.items()}
+cosine = {
+    name: float(g @ toward / np.linalg.norm(g) / np.linalg.norm(toward))
+    for name, g in push.items()
+}
 along = late.detach()[0].numpy()
-scale = {name: float(g @ along / np.linalg.norm(g) / np.linalg.norm(along)) for name, g in push.items()}
+scale = {
+    name: float(g @ along / np.linalg.norm(g) / np.linalg.norm(along))
+    for name, g in push.items()
+}
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 3))
-_ = ax.plot(t, toward / np.abs(toward).max(), color="black", lw=2, label="truth minus prediction")
+_ = ax.plot(
+    t,
+    toward / np.abs(toward).max(),
+    color="black",
+    lw=2,
+    label="truth minus prediction",
+)
 for name in ("Huber", "entropy", "stft"):
-    _ = ax.plot(t, push[name] / np.abs(push[name]).max(), lw=1.2, label=f"{name}, downhill")
+    _ = ax.plot(
+        t, push[name] / np.abs(push[name]).max(), lw=1.2, label=f"{name}, downhill"
+    )
 _ = ax.set(xlabel="time (ms)", ylabel="direction, largest value 1")
-_ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+_ = ax.legend(
+    frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5)
+)
 figures.show(
     fig,
     "Downhill directions of three losses over time, beside the error. Those of Huber and of the short- time spectra "
     "follow truth minus prediction; that of the entropy swings with little relation to it.",
 )
-pd.DataFrame({"cosine with the error": cosine, "cosine with the prediction": scale}).round(3)
+pd.DataFrame(
+    {"cosine with the error": cosine, "cosine with the prediction": scale}
+).round(3)
 
 # %%
-assert abs(scale["entropy"]) < 0.01 < cosine["Huber"] and cosine["entropy"] < cosine["Huber"] - 0.3
+assert (
+    abs(scale["entropy"]) < 0.01 < cosine["Huber"]
+    and cosine["entropy"] < cosine["Huber"] - 0.3
+)
 
 # %% [markdown]
-# The gradient of the entropy is orthogonal to the prediction itself, as it must be for a term that does not change with the scale: **to first
-# order it asks for no larger and no smaller trace**. It has little to do with where the truth lies; it makes the spectrum flatter or more peaked,
-# by whatever way is steepest. The figure shows one prediction; the orthogonality holds for all. In training the push goes through the weights of
-# a network and an optimizer, which may change the scale as a side effect.
+# The gradient of the entropy is orthogonal to the prediction itself, as it
+# must be for a term that does not change with the scale: **to first order
+# it asks for no larger and no smaller trace**. It has little to do with
+# where the truth lies; it makes the spectrum flatter or more peaked, by
+# whatever way is steepest. The figure shows one prediction; the
+# orthogonality holds for all. In training the push goes through the weights
+# of a network and an optimizer, which may change the scale as a side
+# effect.
 #
 # ## In training
 #
-# Each term beside the Huber loss, at several weights (all fade to zero along the cosine). What is compared is the network without a spectral
+# Each term beside the Huber loss, at several weights (all fade to zero
+# along the cosine). What is compared is the network without a spectral
 # term.
 
 # %%
 rows = pd.read_csv(RESULTS / "runs" / "spectral_terms.csv")
 rows["loss"] = [
-    f"{term}, {weight:g}" if weight else "none" for term, weight in zip(rows.term, rows.weight, strict=True)
+    f"{term}, {weight:g}" if weight else "none"
+    for term, weight in zip(rows.term, rows.weight, strict=True)
 ]
 measures = {
     "r2": "mean R2",
@@ -168,14 +219,27 @@ table = rows.groupby("loss")[[*measures]].mean().loc[order].rename(columns=measu
 table.round(4).to_csv(result_file("13_spectral_loss.csv"))
 scale_of = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
 for key, loss in {"sampling": "truth, every 10 ms", "none": "none"}.items():
-    headline(f"band_error_20_50_{key}", table["error 20-50 Hz"][loss], tolerance=0.02, on=scale_of)
+    headline(
+        f"band_error_20_50_{key}",
+        table["error 20-50 Hz"][loss],
+        tolerance=0.02,
+        on=scale_of,
+    )
 table.round(4)
 
 # %%
 trained = rows[rows.loss != "truth, every 10 ms"]
-compare = {name: {loss: by_seed(some, name) for loss, some in trained.groupby("loss", sort=False)} for name in measures}
+compare = {
+    name: {
+        loss: by_seed(some, name) for loss, some in trained.groupby("loss", sort=False)
+    }
+    for name in measures
+}
 found = {name: compare_methods(of, "none") for name, of in compare.items()}
-by_weight = sorted(found["r2"].index, key=lambda loss: (loss.split(", ")[0], float(loss.split(", ")[1])))
+by_weight = sorted(
+    found["r2"].index,
+    key=lambda loss: (loss.split(", ")[0], float(loss.split(", ")[1])),
+)
 fig, axes = plt.subplots(2, 2, figsize=(9.5, 8), sharey=True)
 for ax, (name, label) in zip(axes.flat, measures.items(), strict=True):
     figures.forest(ax, found[name].loc[by_weight])
@@ -185,7 +249,11 @@ figures.show(
     "Forest plots for each spectral term and weight in four measures. The mean R² does not gain and falls at large "
     "weights; errors above 20 Hz stay or grow, while the log-spectral distance falls.",
 )
-judged = {"r2": ("1", 0.005), "band_error_20_50": ("1", 0.02), "log_spectral_distance": ("dB", 0.3)}
+judged = {
+    "r2": ("1", 0.005),
+    "band_error_20_50": ("1", 0.02),
+    "log_spectral_distance": ("dB", 0.3),
+}
 keys = {
     "entropy_r2": ("r2", "entropy, 0.1", "difference"),
     "entropy_r2_low": ("r2", "entropy, 0.1", "low"),
@@ -199,30 +267,50 @@ keys = {
 }
 for key, (name, loss, column) in keys.items():
     unit, tolerance = judged[name]
-    headline(key, found[name].loc[loss, column], unit=unit, tolerance=tolerance, on=scale_of)
+    headline(
+        key, found[name].loc[loss, column], unit=unit, tolerance=tolerance, on=scale_of
+    )
 headline("spectral_best_r2", found["r2"].difference.max(), tolerance=0.005, on=scale_of)
 found["r2"].drop(columns="p").round(4)
 
 # %% [markdown]
-# Differences from training without a spectral term: filled points have a $p$ below 0.05 after Holm's correction within the panel. Right of the
-# line is better in the first panel and worse in the others. Errors by band are relative to the true spectrum, phases included; the distance
-# compares magnitudes only. Names are term and weight. The networks give a value every 10 ms; the row *truth* of the table says what that alone
-# costs.
+# Differences from training without a spectral term: filled points have a
+# $p$ below 0.05 after Holm's correction within the panel. Right of the line
+# is better in the first panel and worse in the others. Errors by band are
+# relative to the true spectrum, phases included; the distance compares
+# magnitudes only. Names are term and weight. The networks give a value
+# every 10 ms; the row *truth* of the table says what that alone costs.
 #
-# What to see, panel by panel. **No weight of any term makes the ECG better** by as much as the design would find; at large weights all but
-# the STFT make it worse. **Above 20 Hz the network knows nothing**: its error there is as large as the signal, with every loss, where the true
-# values every 10 ms would leave a fraction. **The terms do change how the spectrum looks**: the log-spectral distance falls, by much at large
-# weights, while the error with phases does not fall with it, or grows. A term that sees magnitudes makes the network invent a fine structure of
-# the right size, and not the one that is there.
+# What to see, panel by panel. **No weight of any term makes the ECG
+# better** by as much as the design would find; at large weights all but the
+# STFT make it worse. **Above 20 Hz the network knows nothing**: its error
+# there is as large as the signal, with every loss, where the true values
+# every 10 ms would leave a fraction. **The terms do change how the spectrum
+# looks**: the log-spectral distance falls, by much at large weights, while
+# the error with phases does not fall with it, or grows. A term that sees
+# magnitudes makes the network invent a fine structure of the right size,
+# and not the one that is there.
 #
-# So the claim that the entropy keeps the frequencies right depends on what is meant. At a weight of 0.1 nothing is shown to change; at 1 the
-# spectrum looks more like the true one, and is not closer to it, with an $R^2$ that is as good or a little better. The figure does not show other
-# sampling intervals, at which there would be more above 20 Hz to learn, nor real noise.
+# So the claim that the entropy keeps the frequencies right depends on what
+# is meant. At a weight of 0.1 nothing is shown to change; at 1 the spectrum
+# looks more like the true one, and is not closer to it, with an $R^2$ that
+# is as good or a little better. The figure does not show other sampling
+# intervals, at which there would be more above 20 Hz to learn, nor real
+# noise.
 
-# %%
+# %% tags=["hide-input"]
 usual = [loss for loss in found["r2"].index if loss.endswith(", 0.1")]
 assert found["r2"].difference[usual].abs().max() < claim_r2_max
 alone = "error 20-50 Hz"  # of sampling every 10 ms, without any network
-assert table[alone]["truth, every 10 ms"] < 0.6 < 0.9 < table[alone].drop("truth, every 10 ms").min()
-assert found["log_spectral_distance"].difference["entropy, 1"] < 0 < found["band_error_20_50"].difference["entropy, 1"]
+assert (
+    table[alone]["truth, every 10 ms"]
+    < 0.6
+    < 0.9
+    < table[alone].drop("truth, every 10 ms").min()
+)
+assert (
+    found["log_spectral_distance"].difference["entropy, 1"]
+    < 0
+    < found["band_error_20_50"].difference["entropy, 1"]
+)
 print(headline.provenance())

@@ -29,15 +29,19 @@
 # %% [markdown]
 # # How many tissues does it take?
 #
-# **Question.** How does the score of each method grow with the number of training tissues, and would more of them bring the paper's architecture
-# to 0.99?
+# **Question.** How does the score of each method grow with the number of
+# training tissues, and would more of them bring the paper's architecture to
+# 0.99?
 #
-# **Scale:** 8 to 240 training tissues of the split, and 540 with the calibration set; drawn anew for each seed; scored on 300 other tissues of
-# the recipe. Seeds stand below the table. The paper's architecture at the setting of {doc}`12_ablations`, the structured surrogate at its own.
+# **Scale:** 8 to 240 training tissues of the split, and 540 with the
+# calibration set; drawn anew for each seed; scored on 300 other tissues of
+# the recipe. Seeds stand below the table. The paper's architecture at the
+# setting of {doc}`12_ablations`, the structured surrogate at its own.
 #
-# Needs the tables of `make experiments`; seconds. With other values: `make run NB=14_data_efficiency SET="goal=0.98"`.
+# Needs the tables of `make experiments`; seconds. With other values:
+# `make run NB=14_data_efficiency SET="goal=0.98"`.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -52,7 +56,9 @@ headline = Headline("14_data_efficiency")
 
 # %% tags=["parameters"]
 goal = 0.99  # mean R2, the paper's
-claim_ratio_min = 4.0  # so many times fewer tissues for the best score of the paper's architecture
+claim_ratio_min = (
+    4.0  # so many times fewer tissues for the best score of the paper's architecture
+)
 
 # %%
 rows = pd.read_csv(RESULTS / "runs" / "data_efficiency.csv")
@@ -70,9 +76,12 @@ table.round(5).to_csv(result_file("14_data_efficiency.csv"), index=False)
 table.set_index(["method", "tissues"]).round(4)
 
 # %% [markdown]
-# Mean $R^2$ over 300 test tissues, with an interval over tissues and seeds. The spread over seeds holds the luck of a training and, below 240,
-# the draw of the training tissues; with 240 and 540 all seeds have the same. The paper's architecture has as many updates whatever the number of
-# tissues, the structured surrogate was not trained on 540. The methods do not see the same: maps of 25 × 25 pixels every 10 ms and one electrode
+# Mean $R^2$ over 300 test tissues, with an interval over tissues and seeds.
+# The spread over seeds holds the luck of a training and, below 240, the
+# draw of the training tissues; with 240 and 540 all seeds have the same.
+# The paper's architecture has as many updates whatever the number of
+# tissues, the structured surrogate was not trained on 540. The methods do
+# not see the same: maps of 25 × 25 pixels every 10 ms and one electrode
 # here, 100 × 100 every 5 ms and 25 electrodes there.
 
 # %%
@@ -80,12 +89,20 @@ fig, ax = plt.subplots(figsize=(8.5, 4))
 for method, of in table.groupby("method"):
     color = figures.METHOD_COLORS[method]
     _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=color, label=method)
-    _ = ax.fill_between(of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0)
+    _ = ax.fill_between(
+        of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0
+    )
 _ = ax.axhline(1 - goal, color="black", lw=0.8, ls=":", label=f"mean $R^2$ of {goal:g}")
-_ = ax.set(xlabel="training tissues", ylabel=r"$1 - $ mean $R^2$", xticks=sorted(table.tissues.unique()))
+_ = ax.set(
+    xlabel="training tissues",
+    ylabel=r"$1 - $ mean $R^2$",
+    xticks=sorted(table.tissues.unique()),
+)
 _ = ax.xaxis.set_major_formatter("{x:.0f}")
 _ = ax.minorticks_off()
-_ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+_ = ax.legend(
+    frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5)
+)
 fig.savefig(result_file("14_data_efficiency.png"), dpi=120, metadata={"Software": None})
 figures.show(
     fig,
@@ -94,11 +111,16 @@ figures.show(
 )
 
 # %% [markdown]
-# What is missing to one, on two logarithmic axes; lower is better, bands are 95 % over tissues and seeds. A straight line is a power law. Where
-# it meets the dotted line is how many tissues the paper's number would take, if nothing else changed. **The paper's architecture** gains with
-# every doubling, and less each time. **The structured surrogate** starts where its formula leaves it: the training-free estimate, which learns
-# one constant, has about the score that it has with 8 tissues ({doc}`15_shifted`). **Ridge** has nothing to learn more of; a mean of $R^2$
-# without a lower bound lets a few weak ECGs decide its course, while its median rises. The figure does not show what happens beyond its right
+# What is missing to one, on two logarithmic axes; lower is better, bands
+# are 95 % over tissues and seeds. A straight line is a power law. Where it
+# meets the dotted line is how many tissues the paper's number would take,
+# if nothing else changed. **The paper's architecture** gains with every
+# doubling, and less each time. **The structured surrogate** starts where
+# its formula leaves it: the training-free estimate, which learns one
+# constant, has about the score that it has with 8 tissues
+# ({doc}`15_shifted`). **Ridge** has nothing to learn more of; a mean of
+# $R^2$ without a lower bound lets a few weak ECGs decide its course, while
+# its median rises. The figure does not show what happens beyond its right
 # edge.
 #
 # ## Extrapolated
@@ -113,29 +135,62 @@ best = paper["mean"].max()
 enough = structured[structured["mean"] >= best].tissues.min()
 most, value = paper.tissues.max(), table.set_index(["method", "tissues"])["mean"]
 for key, number, tolerance, on in (
-    ("seq2seq_r2_540", value["paper's seq2seq", most], 0.01, f"300 test tissues, {most} training tissues, 5 seeds"),
+    (
+        "seq2seq_r2_540",
+        value["paper's seq2seq", most],
+        0.01,
+        f"300 test tissues, {most} training tissues, 5 seeds",
+    ),
     ("seq2seq_data_exponent", slope, 0.15, "fit to 30 to 540 tissues"),
     ("seq2seq_tissues_needed", needed, None, f"extrapolated to a mean R2 of {goal:g}"),
-    ("structured_tissues_enough", enough, None, f"for the best score of the paper's architecture, {most} tissues"),
-    ("structured_r2_8", value["structured", 8], 0.03, "300 test tissues, 8 training tissues"),
-    ("ridge_r2_540", value["ridge", most], 0.02, f"300 test tissues, {most} training tissues"),
+    (
+        "structured_tissues_enough",
+        enough,
+        None,
+        f"for the best score of the paper's architecture, {most} tissues",
+    ),
+    (
+        "structured_r2_8",
+        value["structured", 8],
+        0.03,
+        "300 test tissues, 8 training tissues",
+    ),
+    (
+        "ridge_r2_540",
+        value["ridge", most],
+        0.02,
+        f"300 test tissues, {most} training tissues",
+    ),
 ):
     headline(key, number, tolerance=tolerance, on=on)
 print(
     f"paper's architecture: 1 - R2 falls as n^{slope:.2f}; {goal:g} would take about {needed:.0f} tissues if that went on"
 )
-print(f"its best score, {best:.3f} with {paper.tissues.max()} tissues, the structured one has from {enough} tissues on")
+print(
+    f"its best score, {best:.3f} with {paper.tissues.max()} tissues, the structured one has from {enough} tissues on"
+)
 
 # %% [markdown]
-# The first line is an extrapolation, and worth as much as one: a power law fitted to the points from 30 tissues on.
+# The first line is an extrapolation, and worth as much as one: a power law
+# fitted to the points from 30 tissues on.
 
-# %%
-of = {n: by_seed(rows[(rows.method == "paper's seq2seq") & (rows.tissues == n)]) for n in (240, most)}
+# %% tags=["hide-input"]
+of = {
+    n: by_seed(rows[(rows.method == "paper's seq2seq") & (rows.tissues == n)])
+    for n in (240, most)
+}
 more = paired_difference(of[most], of[240])
-print(f"{most} against 240 tissues: {more.difference:+.4f} ({more.low:+.4f} to {more.high:+.4f})")
+print(
+    f"{most} against 240 tissues: {more.difference:+.4f} ({more.low:+.4f} to {more.high:+.4f})"
+)
 on_gain = "300 test tissues, against 240 training tissues, 5 seeds"
 headline("seq2seq_540_gain", more.difference, tolerance=0.01, on=on_gain)
-headline("seq2seq_540_gain_low", more.low, tolerance=0.01, on="lower end of its 95 % interval")
+headline(
+    "seq2seq_540_gain_low",
+    more.low,
+    tolerance=0.01,
+    on="lower end of its 95 % interval",
+)
 headline("seq2seq_540_gain_high", more.high, tolerance=0.01, on="upper end")
 assert most / enough >= claim_ratio_min, (most, enough)
 print(headline.provenance())

@@ -37,15 +37,20 @@
 # %% [markdown]
 # # Tissue of another kind
 #
-# **Question.** How does each method, and not only ours, fare on tissue that differs from all it was trained on?
+# **Question.** How does each method, and not only ours, fare on tissue that
+# differs from all it was trained on?
 #
-# **Scale:** every method trained on the split of {doc}`06_dataset`; eight sets of 16 to 20 tissues of other kinds, and 300 tissues of the recipe
-# for comparison; each of the four conditions left out of training once. One electrode, above the center, for the paper's network knows no other.
+# **Scale:** every method trained on the split of {doc}`06_dataset`; eight
+# sets of 16 to 20 tissues of other kinds, and 300 tissues of the recipe for
+# comparison; each of the four conditions left out of training once. One
+# electrode, above the center, for the paper's network knows no other.
 #
-# Needs the tables of `make experiments`; seconds. With other values: `make run NB=15_shifted SET="floor=-2"`. What the sets are is in
-# {doc}`06_dataset`; how the structured surrogate does at other electrodes and with coarse or noisy maps, in {doc}`10_generality`.
+# Needs the tables of `make experiments`; seconds. With other values:
+# `make run NB=15_shifted SET="floor=-2"`. What the sets are is in
+# {doc}`06_dataset`; how the structured surrogate does at other electrodes
+# and with coarse or noisy maps, in {doc}`10_generality`.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -65,16 +70,21 @@ headline = Headline("15_shifted")
 
 # %% tags=["parameters"]
 floor = -1.0  # of the R2 in the figure
-claim_worse_min = (
-    0.05  # by which the paper's network falls short of the structured one, mean over the shifted sets but MBR
-)
+claim_worse_min = 0.05  # by which the paper's network falls short of the structured one, mean over the shifted sets but MBR
 
 # %% [markdown]
 # ## Eight kinds of tissue that no method has seen
 
 # %%
 rows = pd.read_csv(RESULTS / "runs" / "shifted.csv")
-order = ["blind lead field", "ridge", "paper's seq2seq", "training-free D", "structured", "structured, five together"]
+order = [
+    "blind lead field",
+    "ridge",
+    "paper's seq2seq",
+    "training-free D",
+    "structured",
+    "structured, five together",
+]
 names = {
     "test": "same recipe",
     "two_foci": "two foci",
@@ -85,27 +95,57 @@ names = {
 names |= {"unseen_D_high": "D twice as high", "unseen_D_low": "D a fifth"}
 names |= {"partial_fibrosis": "partial fibrosis", "dense_fibrosis": "dense fibrosis"}
 per_tissue = rows.groupby(["method", "set", "sim"]).r2.mean().reset_index()
-median = per_tissue.groupby(["set", "method"]).r2.median().unstack().loc[[*names], order].rename(names)
-mean = per_tissue.groupby(["set", "method"]).r2.mean().unstack().loc[[*names], order].rename(names)
+median = (
+    per_tissue.groupby(["set", "method"])
+    .r2.median()
+    .unstack()
+    .loc[[*names], order]
+    .rename(names)
+)
+mean = (
+    per_tissue.groupby(["set", "method"])
+    .r2.mean()
+    .unstack()
+    .loc[[*names], order]
+    .rename(names)
+)
 seeds = rows.groupby("method").seed.nunique()
 print("seeds:", ", ".join(f"{method} {seeds[method]}" for method in order))
 of_test = mean.loc["same recipe", "paper's seq2seq"]
 headline("seq2seq_r2_test300", of_test, tolerance=0.1, on="mean over 300 tissues: test")
-of_seeds = rows[(rows.method == "structured") & (rows["set"] == "reentry")].groupby("seed").r2.mean()
+of_seeds = (
+    rows[(rows.method == "structured") & (rows["set"] == "reentry")]
+    .groupby("seed")
+    .r2.mean()
+)
 on_worst = "mean over the set reentry, the worst of five networks alone"
-headline("structured_r2_reentry_worst_network", of_seeds.min(), tolerance=0.1, on=on_worst)
+headline(
+    "structured_r2_reentry_worst_network", of_seeds.min(), tolerance=0.1, on=on_worst
+)
 mean.round(3)
 
 # %% [markdown]
-# Mean $R^2$ of the raw ECG over the tissues of each set; networks one by one, averaged over their seeds, and in the last column the mean
-# prediction of the five structured ones, which is what is published. A single tissue can drag a mean below zero; the medians:
+# Mean $R^2$ of the raw ECG over the tissues of each set; networks one by
+# one, averaged over their seeds, and in the last column the mean prediction
+# of the five structured ones, which is what is published. A single tissue
+# can drag a mean below zero; the medians:
 
 # %%
 for key in [key for key in names if key != "test"]:
     on = f"median over the set {key}"
-    headline(f"seq2seq_r2_{key}", median.loc[names[key], "paper's seq2seq"], tolerance=0.1, on=on)
+    headline(
+        f"seq2seq_r2_{key}",
+        median.loc[names[key], "paper's seq2seq"],
+        tolerance=0.1,
+        on=on,
+    )
 on_mbr = "median over the set unseen_cell_mbr"
-headline("structured_r2_unseen_cell_mbr", median.loc["cell MBR", "structured"], tolerance=0.1, on=on_mbr)
+headline(
+    "structured_r2_unseen_cell_mbr",
+    median.loc["cell MBR", "structured"],
+    tolerance=0.1,
+    on=on_mbr,
+)
 median.round(3)
 
 # %%
@@ -132,8 +172,21 @@ fig, ax = plt.subplots(figsize=(9, 4.6))
 for k, (method, marker) in enumerate(zip(order, "v^osDP", strict=True)):
     of = table[table.method == method].set_index("set").loc[[*names]]
     y = np.arange(len(names)) + 0.13 * (k - 2.5)
-    _ = ax.hlines(y, of.low.clip(floor), of.high.clip(floor), color=figures.METHOD_COLORS[method], lw=1.2)
-    _ = ax.plot(of["mean"].clip(floor), y, marker, color=figures.METHOD_COLORS[method], ms=5, label=method)
+    _ = ax.hlines(
+        y,
+        of.low.clip(floor),
+        of.high.clip(floor),
+        color=figures.METHOD_COLORS[method],
+        lw=1.2,
+    )
+    _ = ax.plot(
+        of["mean"].clip(floor),
+        y,
+        marker,
+        color=figures.METHOD_COLORS[method],
+        ms=5,
+        label=method,
+    )
 _ = ax.set(
     yticks=range(len(names)),
     yticklabels=names.values(),
@@ -141,7 +194,9 @@ _ = ax.set(
     xlim=(floor - 0.03, 1.03),
 )
 _ = ax.invert_yaxis()
-_ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+_ = ax.legend(
+    frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5)
+)
 figures.show(
     fig,
     "Mean R² with its interval for six methods, one row a set. Methods that carry the formula stay near one but for "
@@ -149,14 +204,21 @@ figures.show(
 )
 
 # %% [markdown]
-# Means with bootstrap intervals over tissues; what lies below the left edge sits on it. **The network of the paper** has learned what ECGs of
-# single waves in such tissue look like: more than one wave, slow waves and denser fibrosis cost it dearly. **Methods that carry the formula**
-# stay near the right edge wherever the wave still tells the conductivity by the same constant. The cell MBR has another one and puts both off by
-# the same factor; there the paper's network, which has no such constant, does better, until the cell is named ({doc}`10_generality`).
+# Means with bootstrap intervals over tissues; what lies below the left edge
+# sits on it. **The network of the paper** has learned what ECGs of single
+# waves in such tissue look like: more than one wave, slow waves and denser
+# fibrosis cost it dearly. **Methods that carry the formula** stay near the
+# right edge wherever the wave still tells the conductivity by the same
+# constant. The cell MBR has another one and puts both off by the same
+# factor; there the paper's network, which has no such constant, does
+# better, until the cell is named ({doc}`10_generality`).
 #
-# **Five together are safer than one.** On re-entry one of the five structured networks fails on several tissues, and the mean of the five does
-# not. A score of one seed would have hidden either; the training-free estimate, which cannot be unlucky in this way, is as good there. The figure
-# does not show whether more kinds of tissue in the training would cure any of this.
+# **Five together are safer than one.** On re-entry one of the five
+# structured networks fails on several tissues, and the mean of the five
+# does not. A score of one seed would have hidden either; the training-free
+# estimate, which cannot be unlucky in this way, is as good there. The
+# figure does not show whether more kinds of tissue in the training would
+# cure any of this.
 #
 # ## A condition left out
 
@@ -174,26 +236,40 @@ alone = order[:-1]
 out = left.groupby(["left_out", "method"]).r2.mean().unstack()[alone]
 within = usual.groupby(["condition", "method"]).r2.mean().unstack()[alone]
 on_left_out = "the worst of four conditions"
-headline("seq2seq_r2_condition_left_out", out["paper's seq2seq"].min(), tolerance=0.1, on=f"{on_left_out}, 1 seed")
-headline("training_free_r2_condition_left_out", out["training-free D"].min(), tolerance=0.1, on=on_left_out)
+headline(
+    "seq2seq_r2_condition_left_out",
+    out["paper's seq2seq"].min(),
+    tolerance=0.1,
+    on=f"{on_left_out}, 1 seed",
+)
+headline(
+    "training_free_r2_condition_left_out",
+    out["training-free D"].min(),
+    tolerance=0.1,
+    on=on_left_out,
+)
 out.rename_axis("condition left out").rename(figures.LABELS).round(3)
 
 # %% [markdown]
-# Mean $R^2$ over all tissues of a condition that was in neither training nor validation. The same conditions, when others of their kind were in
+# Mean $R^2$ over all tissues of a condition that was in neither training
+# nor validation. The same conditions, when others of their kind were in
 # training (cross-validation):
 
 # %%
 within.loc[out.index].rename_axis("condition").rename(figures.LABELS).round(3)
 
 # %% [markdown]
-# The difference of the two tables is what it costs never to have seen a condition. Left-out rows have one seed, and train on fewer tissues as
+# The difference of the two tables is what it costs never to have seen a
+# condition. Left-out rows have one seed, and train on fewer tissues as
 # well.
 
 # %% [markdown]
 # ## Misused
 #
-# The sets above differ in their tissue. A surrogate can also be given the wrong thing: here the published structured one, on the four tissues
-# that come with the repository, with one mistake at a time. Does the ECG show it, and does the surrogate notice?
+# The sets above differ in their tissue. A surrogate can also be given the
+# wrong thing: here the published structured one, on the four tissues that
+# come with the repository, with one mistake at a time. Does the ECG show
+# it, and does the surrogate notice?
 
 # %%
 surrogate, small = load_surrogate("structured"), load_small()
@@ -218,7 +294,12 @@ def misused(change, settings):
     scores, flagged, refused = [], 0, 0
     for maps, ecg in zip(small.V_m.values, true, strict=True):
         try:
-            out = surrogate.predict(change(maps), unit="mV", electrodes=place, **{"dx": 2.0, "dt": 5.0} | settings)
+            out = surrogate.predict(
+                change(maps),
+                unit="mV",
+                electrodes=place,
+                **{"dx": 2.0, "dt": 5.0} | settings,
+            )
         except ValueError:
             refused += 1
             continue
@@ -237,18 +318,36 @@ keys = {
     "own_range": "each pixel scaled to its own range",
 }
 for key, name in keys.items():
-    headline(f"misuse_{key}", found["best R2"][name], tolerance=0.1, on="best of four small tissues")
-headline("misuse_half_flagged", found.flagged[keys["half"]], tolerance=0.1, on="of four small tissues")
+    headline(
+        f"misuse_{key}",
+        found["best R2"][name],
+        tolerance=0.1,
+        on="best of four small tissues",
+    )
+headline(
+    "misuse_half_flagged",
+    found.flagged[keys["half"]],
+    tolerance=0.1,
+    on="of four small tissues",
+)
 found.astype({"flagged": int, "refused": int}).round(3)
 
 # %% [markdown]
-# Best and worst $R^2$ over four tissues, and of how many the surrogate said that they are unlike its training or refused to answer. Wrong clocks
-# and wrong rulers are noticed, mostly; **a sheet that is cut off is not**: the wave in the picture is a good wave, and what lies outside is
-# missing from the ECG all the same. Pixels scaled to their own range, as optical mapping often does, cost little where fibrosis is coarse. Blur,
-# which every camera has, takes away what the method lives on, the sharp front, and is refused or flagged. Three of the four tissues are from
-# training or validation, so that the first row is no score.
+# Best and worst $R^2$ over four tissues, and of how many the surrogate said
+# that they are unlike its training or refused to answer. Wrong clocks and
+# wrong rulers are noticed, mostly; **a sheet that is cut off is not**: the
+# wave in the picture is a good wave, and what lies outside is missing from
+# the ECG all the same. Pixels scaled to their own range, as optical mapping
+# often does, cost little where fibrosis is coarse. Blur, which every camera
+# has, takes away what the method lives on, the sharp front, and is refused
+# or flagged. Three of the four tissues are from training or validation, so
+# that the first row is no score.
 
-# %%
-shifted = [name for key, name in names.items() if key not in ("test", "unseen_cell_mbr")]
-assert (mean.loc[shifted, "structured"] - mean.loc[shifted, "paper's seq2seq"]).mean() > claim_worse_min
+# %% tags=["hide-input"]
+shifted = [
+    name for key, name in names.items() if key not in ("test", "unseen_cell_mbr")
+]
+assert (
+    mean.loc[shifted, "structured"] - mean.loc[shifted, "paper's seq2seq"]
+).mean() > claim_worse_min
 print(headline.provenance())

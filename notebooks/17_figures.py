@@ -38,14 +38,17 @@
 # %% [markdown]
 # # Figures
 #
-# **Question.** What would the figures of the paper look like, made from our runs?
+# **Question.** What would the figures of the paper look like, made from our
+# runs?
 #
-# **Scale:** that of the pages whose results are drawn: everything here comes from `data/results`, nothing is computed anew.
+# **Scale:** that of the pages whose results are drawn: everything here
+# comes from `data/results`, nothing is computed anew.
 #
-# Needs the results of the earlier pages; seconds. Each figure is written as svg and as png beside the results, for a talk or a text, under CC BY
-# 4.0. With other values: `make run NB=17_figures SET="dpi=300"`.
+# Needs the results of the earlier pages; seconds. Each figure is written as
+# svg and as png beside the results, for a talk or a text, under CC BY 4.0.
+# With other values: `make run NB=17_figures SET="dpi=300"`.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -71,19 +74,27 @@ def save(fig, number):
     with plt.rc_context({"svg.fonttype": "none"}):
         fig.savefig(svg, metadata={"Date": None, "Creator": None})
     svg.write_text(figures.dark_aware(svg.read_text()))
-    fig.savefig(result_file(f"17_figures_{number}.png"), dpi=dpi, metadata={"Software": None})
+    fig.savefig(
+        result_file(f"17_figures_{number}.png"), dpi=dpi, metadata={"Software": None}
+    )
 
 
 # %% [markdown]
 # ## 1 Predicted and true ECGs
 #
-# The paper's architecture on test tissues of the split: of each condition the one of median $R^2$.
+# The paper's architecture on test tissues of the split: of each condition
+# the one of median $R^2$.
 
 # %%
 ecg = xr.open_dataset(RESULTS / "08_training_ecg.nc")
-tissues = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
+tissues = pd.read_csv(
+    RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False
+)
 test = pd.DataFrame(
-    {"r2": r2(ecg.ecg_true.values, ecg.ecg_pred.values), "condition": tissues.condition[ecg.sim.values].values},
+    {
+        "r2": r2(ecg.ecg_true.values, ecg.ecg_pred.values),
+        "condition": tissues.condition[ecg.sim.values].values,
+    },
     ecg.sim.values,
 )
 conditions = [name for name in figures.COLORS if name in set(test.condition)]
@@ -95,9 +106,19 @@ fig, axes = plt.subplots(2, 2, figsize=(8.5, 5.6))
 for ax, name in zip(axes.flat, conditions, strict=False):
     of = test[test.condition == name].r2.sort_values()
     sim = of.index[len(of) // 2]
-    _ = ax.plot(ecg.time, ecg.ecg_true.sel(sim=sim), color="black", lw=2, label="solver")
-    _ = ax.plot(ecg.time, ecg.ecg_pred.sel(sim=sim), color=figures.COLORS[name], lw=1.4, label="network")
-    _ = ax.set(xlabel="time (ms)", title=f"{figures.LABELS[name]}, $R^2$ = {of[sim]:.3f}")
+    _ = ax.plot(
+        ecg.time, ecg.ecg_true.sel(sim=sim), color="black", lw=2, label="solver"
+    )
+    _ = ax.plot(
+        ecg.time,
+        ecg.ecg_pred.sel(sim=sim),
+        color=figures.COLORS[name],
+        lw=1.4,
+        label="network",
+    )
+    _ = ax.set(
+        xlabel="time (ms)", title=f"{figures.LABELS[name]}, $R^2$ = {of[sim]:.3f}"
+    )
     _ = ax.legend(frameon=False, fontsize="small")
 for ax in axes.flat[len(conditions) :]:
     ax.remove()
@@ -110,7 +131,8 @@ figures.show(
 )
 
 # %% [markdown]
-# Each panel has its own scale. The tissues were picked by rank and not by eye; the figure does not show the worst.
+# Each panel has its own scale. The tissues were picked by rank and not by
+# eye; the figure does not show the worst.
 #
 # ## 2 Predicted against true samples
 
@@ -119,10 +141,22 @@ fig, ax = plt.subplots(figsize=(5, 5))
 sd = ecg.ecg_true.std("time")
 for name in conditions:
     sims = test.index[test.condition == name]
-    true, predicted = ((ecg[key] / sd).sel(sim=sims).values.ravel() for key in ("ecg_true", "ecg_pred"))
-    _ = ax.plot(true, predicted, ".", ms=2, alpha=0.4, color=figures.COLORS[name], label=figures.LABELS[name])
+    true, predicted = (
+        (ecg[key] / sd).sel(sim=sims).values.ravel() for key in ("ecg_true", "ecg_pred")
+    )
+    _ = ax.plot(
+        true,
+        predicted,
+        ".",
+        ms=2,
+        alpha=0.4,
+        color=figures.COLORS[name],
+        label=figures.LABELS[name],
+    )
 _ = ax.axline((0, 0), slope=1, color="black", lw=0.8)
-_ = ax.set(xlabel="true, over the SD of the tissue's ECG", ylabel="predicted, over the same")
+_ = ax.set(
+    xlabel="true, over the SD of the tissue's ECG", ylabel="predicted, over the same"
+)
 _ = ax.legend(frameon=False, fontsize="small", markerscale=4)
 save(fig, 2)
 figures.show(
@@ -132,8 +166,10 @@ figures.show(
 )
 
 # %% [markdown]
-# One point a sample of the test tissues. Slopes other than one are amplitudes misjudged. Each tissue was divided by its own true SD, or the
-# strong ECGs would hide the weak ones. The figure does not show which samples belong together.
+# One point a sample of the test tissues. Slopes other than one are
+# amplitudes misjudged. Each tissue was divided by its own true SD, or the
+# strong ECGs would hide the weak ones. The figure does not show which
+# samples belong together.
 #
 # ## 3 Scores by condition
 
@@ -144,10 +180,19 @@ fig, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
 for ax, method in zip(axes, shown, strict=True):
     of = scores[scores.method == method].assign(loss=lambda rows: 1 - rows.r2)
     colors = {name: figures.COLORS[name] for name in conditions}
-    shared = dict(order=conditions, palette=colors, legend=False, fliersize=2, linecolor="black", log_scale=True)
+    shared = dict(
+        order=conditions,
+        palette=colors,
+        legend=False,
+        fliersize=2,
+        linecolor="black",
+        log_scale=True,
+    )
     _ = sns.boxplot(of, x="condition", y="loss", hue="condition", ax=ax, **shared)
     _ = ax.set(title=method, xlabel="", ylabel=r"$1 - R^2$ of a tissue")
-    _ = ax.set_xticks(range(len(conditions)), [figures.LABELS[name] for name in conditions])
+    _ = ax.set_xticks(
+        range(len(conditions)), [figures.LABELS[name] for name in conditions]
+    )
 save(fig, 3)
 figures.show(
     fig,
@@ -156,8 +201,10 @@ figures.show(
 )
 
 # %% [markdown]
-# What is missing to one, in the cross-validation over 300 tissues; lower is better. Boxes hold the middle half, whiskers reach 1.5 times as far. What
-# is not shown: the texture of the fibrosis, which decides more than the condition ({doc}`16_results`).
+# What is missing to one, in the cross-validation over 300 tissues; lower is
+# better. Boxes hold the middle half, whiskers reach 1.5 times as far. What
+# is not shown: the texture of the fibrosis, which decides more than the
+# condition ({doc}`16_results`).
 #
 # ## 4 Training
 
@@ -167,7 +214,9 @@ fig, axes = plt.subplots(1, 2, figsize=(8, 2.8))
 _ = axes[0].semilogy(history.epoch, history.loss, color="black", lw=1.2)
 _ = axes[1].plot(history.epoch, history.val_r2, color="black", lw=1.2)
 _ = axes[0].set(xlabel="epoch", ylabel="training loss (dimensionless)")
-_ = axes[1].set(xlabel="epoch", ylabel=r"mean $R^2$, validation tissues", ylim=(0, 1.02))
+_ = axes[1].set(
+    xlabel="epoch", ylabel=r"mean $R^2$, validation tissues", ylim=(0, 1.02)
+)
 save(fig, 4)
 figures.show(
     fig,
@@ -176,7 +225,8 @@ figures.show(
 )
 
 # %% [markdown]
-# The published training of the paper's architecture, one seed; {doc}`08_training`. Other seeds are not shown.
+# The published training of the paper's architecture, one seed;
+# {doc}`08_training`. Other seeds are not shown.
 #
 # ## 5 Ablations
 
@@ -193,8 +243,9 @@ figures.show(
 )
 
 # %% [markdown]
-# Intervals are 95 %, over five seeds and 300 test tissues; filled where $p$ is below 0.05 after Holm's correction; {doc}`12_ablations`. Other
-# budgets of training are not shown.
+# Intervals are 95 %, over five seeds and 300 test tissues; filled where $p$
+# is below 0.05 after Holm's correction; {doc}`12_ablations`. Other budgets
+# of training are not shown.
 #
 # ## 6 Data
 
@@ -204,8 +255,14 @@ fig, ax = plt.subplots(figsize=(5.5, 3.6))
 for method, of in data.groupby("method"):
     color = figures.METHOD_COLORS[method]
     _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=color, label=method)
-    _ = ax.fill_between(of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0)
-_ = ax.set(xlabel="training tissues", ylabel=r"$1 -$ mean $R^2$", xticks=sorted(data.tissues.unique()))
+    _ = ax.fill_between(
+        of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0
+    )
+_ = ax.set(
+    xlabel="training tissues",
+    ylabel=r"$1 -$ mean $R^2$",
+    xticks=sorted(data.tissues.unique()),
+)
 _ = ax.xaxis.set_major_formatter("{x:.0f}")
 _ = ax.minorticks_off()
 _ = ax.legend(frameon=False, fontsize="small")
@@ -217,7 +274,8 @@ figures.show(
 )
 
 # %% [markdown]
-# Bands are 95 % over 300 test tissues; {doc}`14_data_efficiency`. Nothing is shown beyond the right end of each line.
+# Bands are 95 % over 300 test tissues; {doc}`14_data_efficiency`. Nothing
+# is shown beyond the right end of each line.
 #
 # ## 7 Undeclared choices
 
@@ -228,7 +286,9 @@ y = np.arange(len(choices))
 _ = ax.hlines(y, choices.low, choices.high, color="0.5", lw=1.5)
 _ = ax.plot(choices["mean R2"], y, "o", color="black", ms=4)
 _ = ax.axvspan(0.985, 1, color="0.5", alpha=0.2, lw=0)
-_ = ax.set(yticks=y, yticklabels=choices.index, xlabel=r"$R^2$, 95 % interval over tissues")
+_ = ax.set(
+    yticks=y, yticklabels=choices.index, xlabel=r"$R^2$, 95 % interval over tissues"
+)
 _ = ax.invert_yaxis()
 save(fig, 7)
 figures.show(
@@ -238,18 +298,26 @@ figures.show(
 )
 
 # %% [markdown]
-# The gray band rounds to the paper's number; {doc}`20_undeclared_choices`. Which of these rows the paper meant is not shown.
+# The gray band rounds to the paper's number; {doc}`20_undeclared_choices`.
+# Which of these rows the paper meant is not shown.
 #
 # ## Downloads
 #
-# - figure 1: {download}`svg <../data/results/17_figures_1.svg>`, {download}`png <../data/results/17_figures_1.png>`
-# - figure 2: {download}`svg <../data/results/17_figures_2.svg>`, {download}`png <../data/results/17_figures_2.png>`
-# - figure 3: {download}`svg <../data/results/17_figures_3.svg>`, {download}`png <../data/results/17_figures_3.png>`
-# - figure 4: {download}`svg <../data/results/17_figures_4.svg>`, {download}`png <../data/results/17_figures_4.png>`
-# - figure 5: {download}`svg <../data/results/17_figures_5.svg>`, {download}`png <../data/results/17_figures_5.png>`
-# - figure 6: {download}`svg <../data/results/17_figures_6.svg>`, {download}`png <../data/results/17_figures_6.png>`
-# - figure 7: {download}`svg <../data/results/17_figures_7.svg>`, {download}`png <../data/results/17_figures_7.png>`
+# - figure 1: {download}`svg <../data/results/17_figures_1.svg>`,
+#   {download}`png <../data/results/17_figures_1.png>`
+# - figure 2: {download}`svg <../data/results/17_figures_2.svg>`,
+#   {download}`png <../data/results/17_figures_2.png>`
+# - figure 3: {download}`svg <../data/results/17_figures_3.svg>`,
+#   {download}`png <../data/results/17_figures_3.png>`
+# - figure 4: {download}`svg <../data/results/17_figures_4.svg>`,
+#   {download}`png <../data/results/17_figures_4.png>`
+# - figure 5: {download}`svg <../data/results/17_figures_5.svg>`,
+#   {download}`png <../data/results/17_figures_5.png>`
+# - figure 6: {download}`svg <../data/results/17_figures_6.svg>`,
+#   {download}`png <../data/results/17_figures_6.png>`
+# - figure 7: {download}`svg <../data/results/17_figures_7.svg>`,
+#   {download}`png <../data/results/17_figures_7.png>`
 
-# %%
+# %% tags=["hide-input"]
 assert len(test) >= 3 and test.r2.median() > 0.5
 print(headline.provenance())

@@ -23,21 +23,22 @@
 # %% [markdown]
 # # What it costs
 #
-# **Question.** How fast is the solver beside a public code that
-# solves the same equations, and how much faster could it be on the
-# same processor? What do the electrodes add? And do the two codes
-# compute the same wave, without which their speed would mean nothing?
+# **Question.** How fast is the solver beside a public code that solves the
+# same equations, and how much faster could it be on the same processor?
+# What do the electrodes add? And do the two codes compute the same wave,
+# without which their speed would mean nothing?
 #
 # And what do the surrogates cost beside the exact lead field?
 #
-# *Needs* `bench_speed.csv` and `bench_nversion.csv`, which `make
-# bench` measures in an environment of its own, in about five
-# minutes: the public code, Finitewave, cannot live in ours; and
-# `runs/cost.csv` of `benchmarks/cost.py`. Here nothing is timed. *Takes* seconds. *Change it* with
+# *Needs* `bench_speed.csv` and `bench_nversion.csv`, which `make bench`
+# measures in an environment of its own, in about five minutes: the public
+# code, Finitewave, cannot live in ours; and `runs/cost.csv` of
+# `benchmarks/cost.py`. Here nothing is timed. *Takes* seconds. *Change it*
+# with
 #
 #     make run NB=18_cost SET="n_shown=667"
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -52,9 +53,9 @@ headline = Headline("18_cost")
 # %% [markdown]
 # ## Parameters
 #
-# The targets were set before the measurement. Those that are claimed
-# are asserted below; a target that were missed would stay in the
-# table, with a "no" behind it.
+# The targets were set before the measurement. Those that are claimed are
+# asserted below; a target that were missed would stay in the table, with a
+# "no" behind it.
 
 # %% tags=["parameters"]
 n_shown = 400  # cells along a side of the sheet in the tables: 200, 400 or 667
@@ -67,7 +68,9 @@ target_predict_s = 0.3  # s for a prediction at 16 electrodes on one core, at mo
 claimed = ["speedup", "fraction", "double", "anisotropic"]  # targets that are asserted
 claim_same_wave_ms = 0.05  # ms, largest difference of activation times between the codes, any point and grid
 claim_same_wave_fine_ms = 0.005  # ms, the same on the finest grid
-claim_order_min = 1.8  # order of convergence in dx of the activation times, isotropic, at least
+claim_order_min = (
+    1.8  # order of convergence in dx of the activation times, isotropic, at least
+)
 
 # %%
 speed = pd.read_csv(RESULTS / "bench_speed.csv")
@@ -76,7 +79,9 @@ nversion = pd.read_csv(RESULTS / "bench_nversion.csv")
 
 
 def value(case, quantity="time_per_update", precision="f32", n=n_shown):
-    rows = speed.query("case == @case and quantity == @quantity and precision == @precision and n == @n")
+    rows = speed.query(
+        "case == @case and quantity == @quantity and precision == @precision and n == @n"
+    )
     (number,) = rows.value
     return number
 
@@ -84,18 +89,17 @@ def value(case, quantity="time_per_update", precision="f32", n=n_shown):
 # %% [markdown]
 # ## The same wave
 #
-# Before the speeds, the results. The sheet measures 20 by 7 mm, as
-# the slab of a well-known benchmark of electrophysiology codes
+# Before the speeds, the results. The sheet measures 20 by 7 mm, as the slab
+# of a well-known benchmark of electrophysiology codes
 # (Niederer et al. 2011) seen from the side, with its diffusivities of
-# 0.0953 and 0.0126 mm²/ms along and across the fibers, which run
-# along x, and once more with the larger one in all directions. The
-# cells are MLR-I, {doc}`01_action_potential`, the only set that
-# Finitewave's version of the model can express. A corner of 1.5 by
-# 1.5 mm is stimulated, and the activation time is the crossing of $u
-# = 1/2$, linear between time steps.
+# 0.0953 and 0.0126 mm²/ms along and across the fibers, which run along x,
+# and once more with the larger one in all directions. The cells are MLR-I,
+# {doc}`01_action_potential`, the only set that Finitewave's version of the
+# model can express. A corner of 1.5 by 1.5 mm is stimulated, and the
+# activation time is the crossing of $u = 1/2$, linear between time steps.
 #
-# Our grid is raw here: {ref}`calibration <calibration>` would correct
-# an error that both codes must make alike.
+# Our grid is raw here: {ref}`calibration <calibration>` would correct an
+# error that both codes must make alike.
 
 # %%
 times = nversion.pivot_table("lat", ["tensor", "x", "y"], ["code", "dx"])
@@ -105,110 +109,148 @@ largest = difference.abs().to_numpy().max()
 ours = times["forwardecg"]
 order = np.log2((ours[coarse] - ours[middle]) / (ours[middle] - ours[fine]))
 assert largest < claim_same_wave_ms, "two codes, one wave"
-assert difference[fine].abs().max() < claim_same_wave_fine_ms, "what is left vanishes on a fine grid"
+assert difference[fine].abs().max() < claim_same_wave_fine_ms, (
+    "what is left vanishes on a fine grid"
+)
 assert order["isotropic"].min() > claim_order_min, "the activation times converge"
 on_points = "largest of 7 points, 3 grids, 2 tensors"
 headline("nversion_difference_max", largest, unit="ms", tolerance=None, on=on_points)
-pd.concat({"ours": ours[[coarse, middle, fine]], "ours - Finitewave": difference}, axis=1).round(3) + 0.0  # no -0.000
+(
+    pd.concat(
+        {"ours": ours[[coarse, middle, fine]], "ours - Finitewave": difference}, axis=1
+    ).round(3)
+    + 0.0
+)  # no -0.000
 
 # %% [markdown]
-# **What to see.** Activation times in milliseconds at five points of
-# the diagonal and at two corners, ours on three grids, and ours minus
-# Finitewave's on the same grids. Our times move as the grid is
-# refined; the differences hardly leave zero. With fibers, where both
-# codes close the faces at a border, they are far below the time step
-# of 0.005 ms. Without, a few hundredths of a millisecond appear at
-# the far edges of the coarsest grid and vanish as it is refined:
-# there Finitewave's stencil mirrors the neighbor at a border, and the
-# sheet ends in the middle of the outermost cells.
+# **What to see.** Activation times in milliseconds at five points of the
+# diagonal and at two corners, ours on three grids, and ours minus
+# Finitewave's on the same grids. Our times move as the grid is refined; the
+# differences hardly leave zero. With fibers, where both codes close the
+# faces at a border, they are far below the time step of 0.005 ms. Without,
+# a few hundredths of a millisecond appear at the far edges of the coarsest
+# grid and vanish as it is refined: there Finitewave's stencil mirrors the
+# neighbor at a border, and the sheet ends in the middle of the outermost
+# cells.
 #
-# Without fibers the times converge with the square of the spacing.
-# Across the fibers they do not yet: there the front is less than half
-# as wide, and the coarsest grid, relative to it, is one of 0.55 mm.
+# Without fibers the times converge with the square of the spacing. Across
+# the fibers they do not yet: there the front is less than half as wide, and
+# the coarsest grid, relative to it, is one of 0.55 mm.
 #
-# The rest is small. Ours steps the gates exactly, Finitewave by
-# Euler. Ours applies a stimulus after the step and Finitewave before
-# it, so it was given one step later there. And Finitewave's own
-# tracker of activation times has the resolution of a time step, so
-# another one, linear between steps, was put in its place.
+# The rest is small. Ours steps the gates exactly, Finitewave by Euler. Ours
+# applies a stimulus after the step and Finitewave before it, so it was
+# given one step later there. And Finitewave's own tracker of activation
+# times has the resolution of a time step, so another one, linear between
+# steps, was put in its place.
 #
-# **What it does not show:** that either is right. Two codes may share
-# an error, above all the equations. {doc}`02_tissue_wave` compares
-# velocities with published ones.
+# **What it does not show:** that either is right. Two codes may share an
+# error, above all the equations. {doc}`02_tissue_wave` compares velocities
+# with published ones.
 
 # %% [markdown]
 # ## The speed
 #
-# Everything was timed in one process on one thread, in turns, seven
-# times: ours in single and in double precision, Finitewave in double,
-# as it comes, and with its arrays in single precision. A ratio is the
-# median of the seven ratios, so that a busy neighbor on the machine
-# hits both sides. Compilation is not counted for either, although
-# Finitewave compiles anew for every model that it is given, several
-# seconds each. The unit is the time per *node-update*: one node
-# advanced by one time step.
+# Everything was timed in one process on one thread, in turns, seven times:
+# ours in single and in double precision, Finitewave in double, as it comes,
+# and with its arrays in single precision. A ratio is the median of the
+# seven ratios, so that a busy neighbor on the machine hits both sides.
+# Compilation is not counted for either, although Finitewave compiles anew
+# for every model that it is given, several seconds each. The unit is the
+# time per *node-update*: one node advanced by one time step.
 
 # %%
 print(f"{machine}; {versions}")
-kernels = speed.query("case in ['ours', 'finitewave'] and quantity == 'time_per_update'")
+kernels = speed.query(
+    "case in ['ours', 'finitewave'] and quantity == 'time_per_update'"
+)
 table = kernels.pivot_table("value", ["case", "precision"], "n").sort_values(n_shown)
 table.columns = [f"{n} x {n}" for n in table.columns]
 table.round(2)
 
 # %% [markdown]
-# Nanoseconds per node-update. Finitewave in single precision is no
-# faster to speak of, because only its arrays change: parameters,
-# constants, and with them the arithmetic, stay in double precision.
-# Our double precision takes about twice the time of single precision,
-# since a vector holds half as many numbers, as long as the sheet fits
-# the cache; beyond, the memory takes over, on smaller sheets than in
-# single precision.
+# Nanoseconds per node-update. Finitewave in single precision is no faster
+# to speak of, because only its arrays change: parameters, constants, and
+# with them the arithmetic, stay in double precision. Our double precision
+# takes about twice the time of single precision, since a vector holds half
+# as many numbers, as long as the sheet fits the cache; beyond, the memory
+# takes over, on smaller sheets than in single precision.
 
 # %% [markdown]
 # ## The limit of the hardware
 #
-# A ratio to another code says nothing about how much is left. For
-# that we ask the processor. Each node needs a certain number of
-# multiplications and fused multiply-adds, which all have to pass the
-# same ports; they are counted in the machine code of the very kernel
-# that was timed, in its vectorized loops. How many of them the ports
-# can take is measured, too, with a loop of nothing but independent
-# multiply-adds in registers, in turns with the kernel. The quotient
-# is a time that no arrangement of these instructions can beat.
+# A ratio to another code says nothing about how much is left. For that we
+# ask the processor. Each node needs a certain number of multiplications and
+# fused multiply-adds, which all have to pass the same ports; they are
+# counted in the machine code of the very kernel that was timed, in its
+# vectorized loops. How many of them the ports can take is measured, too,
+# with a loop of nothing but independent multiply-adds in registers, in
+# turns with the kernel. The quotient is a time that no arrangement of these
+# instructions can beat.
 
 # %%
-kinds = ["vector_port_per_node", "vector_div_per_node", "vector_all_per_node", "limit", "time_per_update"]
+kinds = [
+    "vector_port_per_node",
+    "vector_div_per_node",
+    "vector_all_per_node",
+    "limit",
+    "time_per_update",
+]
 kinds += ["fraction_of_limit", "fraction_counting_all"]
 counts = speed.query("case in ['isotropic', 'anisotropic'] and quantity in @kinds")
-counts = counts.pivot_table("value", "quantity", "case").loc[kinds, ["isotropic", "anisotropic"]]
-peak, fma = (value("multiply-add", f"{kind}_fma_per_ns", n=0) for kind in ("vector", "lane"))
+counts = counts.pivot_table("value", "quantity", "case").loc[
+    kinds, ["isotropic", "anisotropic"]
+]
+peak, fma = (
+    value("multiply-add", f"{kind}_fma_per_ns", n=0) for kind in ("vector", "lane")
+)
 lanes = round(fma / peak)
-print(f"{lanes} numbers per vector, {peak:.2f} vector multiply-adds per ns, {fma:.0f} multiply-adds per ns")
+print(
+    f"{lanes} numbers per vector, {peak:.2f} vector multiply-adds per ns, {fma:.0f} multiply-adds per ns"
+)
 counts.round(3)
 
 # %% [markdown]
 # The first three rows are vector instructions per node; a vector
 # instruction that serves sixteen nodes counts as a sixteenth for each.
 # *port* are multiplications and multiply-adds, *div* divisions and
-# reciprocal estimates, *all* every floating-point instruction,
-# additions and comparisons included. Loads, stores, selections and
-# integer instructions are not among them. The limit, in nanoseconds,
-# and the first of the two fractions rest on *port* alone: what the
-# multiply-adds by themselves would need. The last row counts every
-# floating-point instruction at the measured rate. Neither is the
-# whole truth. Additions have ports of their own on this processor, so
-# the second fraction may exceed 1; comparisons share the ports of the
-# multiply-adds, so the first cannot be reached. The target was set
-# for all vector floating-point instructions; the stricter count
-# stands beside it.
+# reciprocal estimates, *all* every floating-point instruction, additions
+# and comparisons included. Loads, stores, selections and integer
+# instructions are not among them. The limit, in nanoseconds, and the first
+# of the two fractions rest on *port* alone: what the multiply-adds by
+# themselves would need. The last row counts every floating-point
+# instruction at the measured rate. Neither is the whole truth. Additions
+# have ports of their own on this processor, so the second fraction may
+# exceed 1; comparisons share the ports of the multiply-adds, so the first
+# cannot be reached. The target was set for all vector floating-point
+# instructions; the stricter count stands beside it.
 
 # %%
 targets = {
     "time": ("ns per update, f32", value("ours"), "at most", target_ns),
-    "speedup": ("Finitewave f64 / ours f32", value("finitewave f64 / ours", "ratio"), "at least", target_speedup),
-    "fraction": ("fraction of the limit", counts["isotropic"]["fraction_counting_all"], "at least", target_fraction),
-    "strict": ("the same, multiply-adds alone", counts["isotropic"]["fraction_of_limit"], "at least", target_fraction),
-    "double": ("ours f64 / f32", value("ours f64 / f32", "ratio", "f64"), "at most", target_double),
+    "speedup": (
+        "Finitewave f64 / ours f32",
+        value("finitewave f64 / ours", "ratio"),
+        "at least",
+        target_speedup,
+    ),
+    "fraction": (
+        "fraction of the limit",
+        counts["isotropic"]["fraction_counting_all"],
+        "at least",
+        target_fraction,
+    ),
+    "strict": (
+        "the same, multiply-adds alone",
+        counts["isotropic"]["fraction_of_limit"],
+        "at least",
+        target_fraction,
+    ),
+    "double": (
+        "ours f64 / f32",
+        value("ours f64 / f32", "ratio", "f64"),
+        "at most",
+        target_double,
+    ),
     "anisotropic": (
         "anisotropic / isotropic",
         value("anisotropic / isotropic", "ratio", n=400),
@@ -225,36 +267,72 @@ on_400 = f"f32, 400 x 400 cells, one thread, {machine}"
 time_key = f"solver_ns_per_node_update_f32_{n_shown}"
 headline(time_key, judged.measured["time"], unit="ns", tolerance=None, on=sheet)
 for key, number, on in (
-    ("speedup_vs_finitewave", judged.measured["speedup"], f"f32 against its default f64, {sheet}"),
+    (
+        "speedup_vs_finitewave",
+        judged.measured["speedup"],
+        f"f32 against its default f64, {sheet}",
+    ),
     ("speedup_f64_f64", value("finitewave f64 / ours", "ratio", "f64"), sheet),
     ("speedup_f32_f32", value("finitewave f32 / ours", "ratio"), sheet),
     ("fraction_of_fma_limit", judged.measured["fraction"], on_400),
     ("fraction_multiply_adds", judged.measured["strict"], on_400),
     ("f64_over_f32", judged.measured["double"], sheet),
-    ("anisotropic_over_isotropic", judged.measured["anisotropic"], f"f32, 400 x 400 cells, {machine}"),
+    (
+        "anisotropic_over_isotropic",
+        judged.measured["anisotropic"],
+        f"f32, 400 x 400 cells, {machine}",
+    ),
 ):
     headline(f"solver_{key}", number, tolerance=None, on=on)
-judged.assign(met=judged.met.map({True: "yes", False: "no"}), measured=judged.measured.astype(float).round(2))
+judged.assign(
+    met=judged.met.map({True: "yes", False: "no"}),
+    measured=judged.measured.astype(float).round(2),
+)
 
 # %%
-shown = speed.query("quantity == 'time_per_update' and n == @n_shown and case in ['finitewave', 'ours']")
-shown = pd.concat([shown, speed.query("quantity == 'time_per_update' and case == 'anisotropic'")])
+shown = speed.query(
+    "quantity == 'time_per_update' and n == @n_shown and case in ['finitewave', 'ours']"
+)
+shown = pd.concat(
+    [shown, speed.query("quantity == 'time_per_update' and case == 'anisotropic'")]
+)
 shown = shown.sort_values("value", ascending=False)
-names = {"ours": "ours, isotropic", "anisotropic": "ours, anisotropic", "finitewave": "Finitewave"}
+names = {
+    "ours": "ours, isotropic",
+    "anisotropic": "ours, anisotropic",
+    "finitewave": "Finitewave",
+}
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=(1.3, 1))
 left.hlines(range(len(shown)), shown.low, shown.high, color="0.6")
 left.plot(shown.value, range(len(shown)), "o")
-left.set_yticks(range(len(shown)), [f"{names[row.case]}, {row.precision}" for row in shown.itertuples()])
-left.axvline(counts["isotropic"]["limit"], color="C3", ls="--", label="port limit, isotropic, f32")
-left.set(xscale="log", xlabel="time per node-update (ns)", title=f"{n_shown} × {n_shown} nodes")
+left.set_yticks(
+    range(len(shown)),
+    [f"{names[row.case]}, {row.precision}" for row in shown.itertuples()],
+)
+left.axvline(
+    counts["isotropic"]["limit"],
+    color="C3",
+    ls="--",
+    label="port limit, isotropic, f32",
+)
+left.set(
+    xscale="log",
+    xlabel="time per node-update (ns)",
+    title=f"{n_shown} × {n_shown} nodes",
+)
 left.legend(fontsize="small")
 growth = speed.query("case == 'growth'")
 right.fill_between(growth.n**2 / 1e3, growth.low, growth.high, alpha=0.25, lw=0)
 right.plot(growth.n**2 / 1e3, growth.value, "o-", label="ours, f32")
 right.axhline(counts["isotropic"]["limit"], color="C3", ls="--")
-_ = right.set(xscale="log", ylim=(0, None), xlabel="nodes (thousands)", ylabel="time per node-update (ns)")
+_ = right.set(
+    xscale="log",
+    ylim=(0, None),
+    xlabel="nodes (thousands)",
+    ylabel="time per node-update (ns)",
+)
 figures.show(
     fig,
     "Left, time per node-update by code, logarithmic: ours lies close to the limit of the hardware, Finitewave far to "
@@ -262,47 +340,60 @@ figures.show(
 )
 
 # %% [markdown]
-# The time per update is at the edge of its target, and not asserted:
-# it depends on who else uses the memory of the machine, which the
-# ratios of this table do not feel. The range of its repeats is the
-# bar in the figure.
+# The time per update is at the edge of its target, and not asserted: it
+# depends on who else uses the memory of the machine, which the ratios of
+# this table do not feel. The range of its repeats is the bar in the figure.
 #
-# **What to see.** Left, on a logarithmic scale: between the dashed
-# line and our kernel there is less than a factor of two, between our
-# kernel and Finitewave one of more than fifty. The bars are the range over the repeats.
-# Right: the cost of an update against the size of the sheet. As long
-# as the arrays fit the cache, arithmetic decides, and the cost per
-# node is flat. Beyond, the memory does, and it rises. The
-# sheets of the data set, {doc}`06_dataset`, are on the flat part.
+# **What to see.** Left, on a logarithmic scale: between the dashed line and
+# our kernel there is less than a factor of two, between our kernel and
+# Finitewave one of more than fifty. The bars are the range over the
+# repeats. Right: the cost of an update against the size of the sheet. As
+# long as the arrays fit the cache, arithmetic decides, and the cost per
+# node is flat. Beyond, the memory does, and it rises. The sheets of the
+# data set, {doc}`06_dataset`, are on the flat part.
 #
-# **What it does not show:** that Finitewave is badly made. It offers
-# many cell models and three dimensions, generates its kernels from
-# their equations, and uses all cores of a machine by itself. Ours has
-# one model in two dimensions and was written for it.
+# **What it does not show:** that Finitewave is badly made. It offers many
+# cell models and three dimensions, generates its kernels from their
+# equations, and uses all cores of a machine by itself. Ours has one model
+# in two dimensions and was written for it.
 
 # %% [markdown]
 # ## Electrodes and tissues
 #
 # A sample of the ECG costs us one product of the {ref}`lead field
 # <lead-field>` with the voltage, taken for sixteen samples at a time;
-# the lead field itself is made once per tissue. Finitewave's tracker
-# sums over all nodes for every electrode and every sample, with the
-# weight $1/R^2$: the cost can be compared, the value cannot, see
-# {doc}`03_ecg`. To ours we add the time that it takes to gather the
-# samples.
+# the lead field itself is made once per tissue. Finitewave's tracker sums
+# over all nodes for every electrode and every sample, with the weight
+# $1/R^2$: the cost can be compared, the value cannot, see {doc}`03_ecg`. To
+# ours we add the time that it takes to gather the samples.
 
 # %%
 ecg = speed[speed.case.str.match(r"ecg (ours|finitewave),")].copy()
 ecg[["code", "electrodes"]] = ecg.case.str.extract(r"ecg (\w+), (\d+)")
 ecg["electrodes"] = ecg.electrodes.astype(int)
 ecg = ecg.pivot_table("value", "electrodes", ["code", "quantity"])
-ecg["of ten steps", "ours"] = ecg["ours"]["time_per_frame"] / (1e-2 * 400**2 * value("ours", n=400))
-tissues = [value(f"{workers} processes", "tissues_per_minute", n=200) for workers in (1, 2)]
-at_16, on_16 = ecg["ours"]["time_per_frame"][16], f"400 x 400 cells, one thread, {machine}"
+ecg["of ten steps", "ours"] = ecg["ours"]["time_per_frame"] / (
+    1e-2 * 400**2 * value("ours", n=400)
+)
+tissues = [
+    value(f"{workers} processes", "tissues_per_minute", n=200) for workers in (1, 2)
+]
+at_16, on_16 = (
+    ecg["ours"]["time_per_frame"][16],
+    f"400 x 400 cells, one thread, {machine}",
+)
 headline("ecg_us_per_sample_16", at_16, unit="us", tolerance=None, on=on_16)
 on_small = f"200 x 200 cells, 700 ms, {machine}"
-headline("tissues_per_minute_2_processes", tissues[1], unit="1/min", tolerance=None, on=on_small)
-print(f"tissues of 200 x 200 cells and 700 ms per minute: {tissues[0]:.0f} by one process, {tissues[1]:.0f} by two")
+headline(
+    "tissues_per_minute_2_processes",
+    tissues[1],
+    unit="1/min",
+    tolerance=None,
+    on=on_small,
+)
+print(
+    f"tissues of 200 x 200 cells and 700 ms per minute: {tissues[0]:.0f} by one process, {tissues[1]:.0f} by two"
+)
 ecg.round(2)
 
 # %%
@@ -310,18 +401,42 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.6))
 left.plot(ecg["finitewave"]["time_per_frame"], "s-", label="Finitewave, tracker")
 left.plot(ecg["ours"]["time_per_frame"], "o-", label="ours, with gathering")
 left.plot(ecg["ours"]["product_per_frame"], "o--", label="ours, product alone")
-left.set(xscale="log", yscale="log", xlabel="electrodes", ylabel="time per sample (µs)", title="400 × 400 nodes")
+left.set(
+    xscale="log",
+    yscale="log",
+    xlabel="electrodes",
+    ylabel="time per sample (µs)",
+    title="400 × 400 nodes",
+)
 left.set_xticks(ecg.index, ecg.index)
 left.set_ylim(top=5 * ecg["finitewave"]["time_per_frame"].max())
 left.legend(fontsize="small")
 for tensor, color in {"isotropic": "C0", "anisotropic": "C1"}.items():
-    gap, move = difference.loc[tensor].abs().max(), (ours.loc[tensor] - ours.loc[tensor][[fine]].to_numpy()).abs().max()
+    gap, move = (
+        difference.loc[tensor].abs().max(),
+        (ours.loc[tensor] - ours.loc[tensor][[fine]].to_numpy()).abs().max(),
+    )
     right.plot(gap, "o-", color=color, label=f"{tensor}: between the codes")
-    right.plot(move[[coarse, middle]], "s--", color=color, label=f"{tensor}: from the finest grid")
-right.set(xscale="log", yscale="log", xlabel=r"$\Delta x$ (mm)", ylabel="difference of activation times (ms)")
+    right.plot(
+        move[[coarse, middle]],
+        "s--",
+        color=color,
+        label=f"{tensor}: from the finest grid",
+    )
+right.set(
+    xscale="log",
+    yscale="log",
+    xlabel=r"$\Delta x$ (mm)",
+    ylabel="difference of activation times (ms)",
+)
 right.set_xticks([fine, middle, coarse], [f"{dx:g}" for dx in (fine, middle, coarse)])
 right.minorticks_off()
-_ = fig.legend(*right.get_legend_handles_labels(), loc="outside lower right", ncols=2, fontsize="small")
+_ = fig.legend(
+    *right.get_legend_handles_labels(),
+    loc="outside lower right",
+    ncols=2,
+    fontsize="small",
+)
 figures.show(
     fig,
     "Left, time per sample over the number of electrodes: Finitewave's tracker lies far above ours. Right, "
@@ -330,36 +445,38 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Left: the product grows with the number of
-# electrodes from a small base, and for a few of them gathering the
-# samples costs more than the product. The last column of the table
-# sets a sample against the ten time steps of 0.1 ms between two
-# samples: the steps are so fast by now that the ECG of many electrodes
-# costs as much as they do.
-# Right: the largest difference over the points. Squares are what a
-# coarser grid costs, circles what the choice of the code costs, which
-# is smaller by far.
+# **What to see.** Left: the product grows with the number of electrodes
+# from a small base, and for a few of them gathering the samples costs more
+# than the product. The last column of the table sets a sample against the
+# ten time steps of 0.1 ms between two samples: the steps are so fast by now
+# that the ECG of many electrodes costs as much as they do. Right: the
+# largest difference over the points. Squares are what a coarser grid costs,
+# circles what the choice of the code costs, which is smaller by far.
 #
-# **What it does not show:** larger machines. Tissues are independent
-# of each other, so that two processes on two cores may do twice the
-# work; how near they come depends on the memory that the cores share.
+# **What it does not show:** larger machines. Tissues are independent of
+# each other, so that two processes on two cores may do twice the work; how
+# near they come depends on the memory that the cores share.
 
 # %% [markdown]
 # ## The surrogates
 #
-# Next to the solver, what a trained network costs: one tissue, maps of
-# 100 × 100 pixels, 160 frames, 16 electrodes, one thread, after
-# loading; medians of twenty calls (of the simulation: three), from
-# `benchmarks/cost.py`. The exact lead
-# field of the known conductivity is timed beside it, in the same run
-# and the same language, and so is the simulation of the whole tissue.
+# Next to the solver, what a trained network costs: one tissue, maps of 100
+# × 100 pixels, 160 frames, 16 electrodes, one thread, after loading;
+# medians of twenty calls (of the simulation: three), from
+# `benchmarks/cost.py`. The exact lead field of the known conductivity is
+# timed beside it, in the same run and the same language, and so is the
+# simulation of the whole tissue.
 
 # %%
 cost = pd.read_csv(RESULTS / "runs" / "cost.csv")
 seconds = cost.set_index("what").seconds
 (cost_machine,) = cost.machine.unique()
-inference = seconds[[name for name in seconds.index if "epoch" not in name and "backward" not in name]]
-lead = seconds[[name for name in seconds.index if name.startswith("exact lead field")]].sum()
+inference = seconds[
+    [name for name in seconds.index if "epoch" not in name and "backward" not in name]
+]
+lead = seconds[
+    [name for name in seconds.index if name.startswith("exact lead field")]
+].sum()
 pd.DataFrame({
     "ms": 1e3 * inference, "times the exact lead field": inference / lead,
     "tissues per second": 1 / inference,
@@ -372,46 +489,60 @@ pd.DataFrame({
 # simulation, because both need its voltages.
 #
 # **The break-even count, plainly.** A surrogate pays off after
-# $N^* = t_\mathrm{train} / (t_\mathrm{teacher} - t_\mathrm{network})$
-# uses. Its teacher is the lead field, which is faster: the denominator
-# is negative, and there is no such count. Nor is there one against the
-# simulation, which is not what is replaced. The networks are for the
-# case in which the conductivity is **not known**; their cost is then
-# beside the point.
+# $N^* = t_\mathrm{train} / (t_\mathrm{teacher} - t_\mathrm{network})$ uses. Its
+# teacher is the lead field, which is faster: the denominator is negative,
+# and there is no such count. Nor is there one against the simulation, which
+# is not what is replaced. The networks are for the case in which the
+# conductivity is **not known**; their cost is then beside the point.
 
 # %%
 predicting = seconds["predict, 5 networks, bands"]
 assert lead < predicting, "the text above says that the lead field is faster"
-assert predicting <= target_predict_s, f"{predicting:.2f} s, {target_predict_s} s aimed at"
+assert predicting <= target_predict_s, (
+    f"{predicting:.2f} s, {target_predict_s} s aimed at"
+)
 one = f"100 x 100 maps, 160 frames, 16 electrodes, one thread, {cost_machine}"
 of_simulation = predicting / seconds["simulation of the tissue"]
-headline("predict_seconds_16_leads", predicting, unit="s", tolerance=None, on=f"{one}, five networks")
+headline(
+    "predict_seconds_16_leads",
+    predicting,
+    unit="s",
+    tolerance=None,
+    on=f"{one}, five networks",
+)
 on_lead = f"{one}, lead field of 400 x 400 cells with known D"
 headline("predict_over_lead_field", predicting / lead, tolerance=None, on=on_lead)
 headline("predict_over_simulation", of_simulation, tolerance=None, on=one)
-training = seconds[[name for name in seconds.index if "epoch" in name or "backward" in name]]
-half, full = (seconds[f"epoch of 32 tissues, {kind}, 2 threads"] for kind in ("bfloat16", "float32"))
+training = seconds[
+    [name for name in seconds.index if "epoch" in name or "backward" in name]
+]
+half, full = (
+    seconds[f"epoch of 32 tissues, {kind}, 2 threads"]
+    for kind in ("bfloat16", "float32")
+)
 on_epochs = f"240 tissues, 30 epochs, from an epoch of 32, two threads, nothing beside it, {cost_machine}"
 minutes = half * 240 / 32 * 30 / 60
-headline("train_minutes_structured_alone", minutes, unit="min", tolerance=None, on=on_epochs)
+headline(
+    "train_minutes_structured_alone", minutes, unit="min", tolerance=None, on=on_epochs
+)
 on_training = f"training of the structured network, two threads, {cost_machine}"
 headline("mixed_precision_speedup", full / half, tolerance=None, on=on_training)
 pd.DataFrame({"seconds": training}).round(3)
 
 # %% [markdown]
 # **What to see.** An epoch of 32 tissues of the structured network in
-# single and in mixed precision, on one and on two threads; and forward
-# and backward passes as they are and through `torch.compile`. Mixed
-# precision is used where it is faster on this processor, which has
-# instructions for it; compilation takes some ten seconds first, and is
-# not used. The whole training, in minutes, stands in the table of
-# headline numbers, as measured on the pages that train.
+# single and in mixed precision, on one and on two threads; and forward and
+# backward passes as they are and through `torch.compile`. Mixed precision
+# is used where it is faster on this processor, which has instructions for
+# it; compilation takes some ten seconds first, and is not used. The whole
+# training, in minutes, stands in the table of headline numbers, as measured
+# on the pages that train.
 #
 # ## Results
 #
-# The headline numbers belong to one machine, so none is judged when
-# the book is reproduced. They change when `make bench` is run again
-# and its two files are committed.
+# The headline numbers belong to one machine, so none is judged when the
+# book is reproduced. They change when `make bench` is run again and its two
+# files are committed.
 
-# %%
+# %% tags=["hide-input"]
 print(headline.provenance())

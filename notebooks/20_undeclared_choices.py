@@ -33,17 +33,22 @@
 # %% [markdown]
 # # Which undeclared choice would yield 0.99?
 #
-# **Question.** The paper reports a mean $R^2$ of 0.99 ± 0.01 and leaves open on what kind of ECG, tissue, electrode and average. Our reading of
-# it gives less ({doc}`08_training`). Which single choice, made otherwise, would give the paper's number?
+# **Question.** The paper reports a mean $R^2$ of 0.99 ± 0.01 and leaves
+# open on what kind of ECG, tissue, electrode and average. Our reading of it
+# gives less ({doc}`08_training`). Which single choice, made otherwise,
+# would give the paper's number?
 #
-# **Scale:** choices of the score: the five-fold cross-validation of {doc}`08_training`, 300 tissues, the architecture of the published network
-# trained on 210 of them in each fold. Choices of the data and the maps: one changed at a time at the setting of {doc}`12_ablations`, retrained,
-# three folds of five, one seed. Every row is the paper's architecture.
+# **Scale:** choices of the score: the five-fold cross-validation of
+# {doc}`08_training`, 300 tissues, the architecture of the published network
+# trained on 210 of them in each fold. Choices of the data and the maps: one
+# changed at a time at the setting of {doc}`12_ablations`, retrained, three
+# folds of five, one seed. Every row is the paper's architecture.
 #
-# Needs the tables of `make experiments`; seconds. With other values: `make run NB=20_undeclared_choices SET="paper_r2=0.98"`. What we chose, and
+# Needs the tables of `make experiments`; seconds. With other values:
+# `make run NB=20_undeclared_choices SET="paper_r2=0.98"`. What we chose, and
 # why, is in {ref}`choices`.
 
-# %%
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -66,39 +71,55 @@ claim_as_stated_max = 0.985  # the mean of raw ECGs over all tissue stays below 
 # %% [markdown]
 # ## The verdict
 #
-# **Reproduced:** the whole 95 % interval over tissues is at 0.985 or above, which rounds to the paper's number. **Not reproduced:** the whole
-# interval is below. **Open:** 0.985 is inside. The luck of a training is in none of the intervals here.
+# **Reproduced:** the whole 95 % interval over tissues is at 0.985 or above,
+# which rounds to the paper's number. **Not reproduced:** the whole interval
+# is below. **Open:** 0.985 is inside. The luck of a training is in none of
+# the intervals here.
 
 
 # %%
 def verdict(low, high):
     """What a row says about the paper's number."""
     least = paper_r2 - rounding
-    return "reproduced" if low >= least else "not reproduced" if high < least else "open"
+    return (
+        "reproduced" if low >= least else "not reproduced" if high < least else "open"
+    )
 
 
 def row(values, statistic=np.mean):
     """Estimate, interval over tissues, and verdict."""
     mean, low, high = interval(np.asarray(values), statistic=statistic)
-    return {"tissues": len(values), "mean R2": mean, "low": low, "high": high, "verdict": verdict(low, high)}
+    return {
+        "tissues": len(values),
+        "mean R2": mean,
+        "low": low,
+        "high": high,
+        "verdict": verdict(low, high),
+    }
 
 
 # %% [markdown]
 # ## Choices of the score
 #
-# The networks stay as they are. Only the question changes: which tissues are counted, what is done to the ECGs before they are compared, and what
+# The networks stay as they are. Only the question changes: which tissues
+# are counted, what is done to the ECGs before they are compared, and what
 # kind of average is taken.
 
 # %%
 RUNS = RESULTS / "runs"
 cv = pd.read_csv(RUNS / "seq2seq_cv.csv", keep_default_na=False).groupby("sim").first()
 sd = pd.read_csv(RUNS / "readable.csv").groupby("sim").sd_true.first()
-pooled = lambda rows: 1 - ((1 - rows.r2) * sd[rows.index] ** 2).sum() / (sd[rows.index] ** 2).sum()  # noqa: E731
+pooled = lambda rows: (
+    1 - ((1 - rows.r2) * sd[rows.index] ** 2).sum() / (sd[rows.index] ** 2).sum()
+)  # noqa: E731
 mild = cv[cv.mild]
 of_score = {"as we read it: raw ECGs, all tissue, mean over tissues": row(cv.r2)}
 of_score |= {"median over tissues": row(cv.r2, np.median)}
 rng = np.random.default_rng(0)
-resampled = [pooled(cv.iloc[rng.integers(len(cv), size=len(cv))].rename_axis("sim")) for _ in range(1000)]
+resampled = [
+    pooled(cv.iloc[rng.integers(len(cv), size=len(cv))].rename_axis("sim"))
+    for _ in range(1000)
+]
 low, high = np.quantile(resampled, [0.025, 0.975])
 of_score |= {"pooled: squared errors and variances summed over tissues": {
     "tissues": len(cv), "mean R2": pooled(cv), "low": low, "high": high, "verdict": verdict(low, high)
@@ -128,11 +149,13 @@ for key, name in keys.items():
 of_score.round(3)
 
 # %% [markdown]
-# The column says mean, but the rows that say median or pooled are those. No row here was chosen to look good: each answers "what if the paper
-# meant this?". What rows cannot say is what the paper did mean.
+# The column says mean, but the rows that say median or pooled are those. No
+# row here was chosen to look good: each answers "what if the paper meant
+# this?". What rows cannot say is what the paper did mean.
 #
-# **The luck of the draw.** The paper tests on a tenth, thirty tissues. How often would thirty of our tissues, in proportion of the conditions,
-# give 0.99?
+# **The luck of the draw.** The paper tests on a tenth, thirty tissues. How
+# often would thirty of our tissues, in proportion of the conditions, give
+# 0.99?
 
 # %%
 rng = np.random.default_rng(1)
@@ -157,13 +180,16 @@ print(
 )
 
 # %% [markdown]
-# The dotted line is the paper's number, rounded down. The spread is what thirty tissues leave to chance, with the networks as they are; it does
-# not show the chance of the training set.
+# The dotted line is the paper's number, rounded down. The spread is what
+# thirty tissues leave to chance, with the networks as they are; it does not
+# show the chance of the training set.
 #
 # ## Choices of the data and the maps
 #
-# Now the choice is made before training. All rows have the smaller setting of the ablations, the first one is that setting unchanged, and each is
-# compared with it: paired by tissue where the tissues are the same, by two intervals where they are not.
+# Now the choice is made before training. All rows have the smaller setting
+# of the ablations, the first one is that setting unchanged, and each is
+# compared with it: paired by tissue where the tissues are the same, by two
+# intervals where they are not.
 
 # %%
 rows = pd.read_csv(RUNS / "sensitivity.csv", keep_default_na=False)
@@ -179,7 +205,11 @@ for choice, some in rows.groupby("choice", sort=False):
     }
     if choice != "as the ablations" and set(some.set) <= {"base", "z20", "z80"}:
         found = paired_difference(by_seed(some), by_seed(base[base.sim.isin(some.sim)]))
-        entry |= {"difference": found.difference, "diff. low": found.low, "diff. high": found.high}
+        entry |= {
+            "difference": found.difference,
+            "diff. low": found.low,
+            "diff. high": found.high,
+        }
     of_data[choice] = entry
 of_data = pd.DataFrame(of_data).T.infer_objects()
 keys = {
@@ -202,14 +232,20 @@ keys = {
 on_data = "3 folds, 1 seed, setting of the ablations"
 for key, name in keys.items():
     headline(f"choice_{key}", of_data["mean R2"][name], tolerance=0.02, on=on_data)
-pd.concat([of_score, of_data]).rename_axis("choice").round(5).to_csv(result_file("20_undeclared_choices.csv"))
+pd.concat([of_score, of_data]).rename_axis("choice").round(5).to_csv(
+    result_file("20_undeclared_choices.csv")
+)
 of_data.round(3)
 
 # %%
 both = pd.concat([of_score, of_data])
 fig, ax = plt.subplots(figsize=(9, 7.5))
 y = np.arange(len(both))
-marks = {"reproduced": ("black", "black"), "open": ("black", "white"), "not reproduced": ("0.55", "0.55")}
+marks = {
+    "reproduced": ("black", "black"),
+    "open": ("black", "white"),
+    "not reproduced": ("0.55", "0.55"),
+}
 for name, (color, face) in marks.items():
     at = (both.verdict == name).to_numpy()
     _ = ax.hlines(y[at], both.low[at], both.high[at], color=color, lw=1.5)
@@ -218,8 +254,12 @@ _ = ax.axvspan(paper_r2 - rounding, 1, color="0.5", alpha=0.2, lw=0)
 _ = ax.axhline(len(of_score) - 0.5, color="0.8", lw=0.8)
 _ = ax.set(yticks=y, yticklabels=both.index, xlabel="$R^2$, 95 % interval over tissues")
 _ = ax.invert_yaxis()
-_ = ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-fig.savefig(result_file("20_undeclared_choices.png"), dpi=120, metadata={"Software": None})
+_ = ax.legend(
+    frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5)
+)
+fig.savefig(
+    result_file("20_undeclared_choices.png"), dpi=120, metadata={"Software": None}
+)
 figures.show(
     fig,
     "R² with its interval for each reading of what the paper leaves open, marked by verdict. Most points lie left of "
@@ -227,22 +267,37 @@ figures.show(
 )
 
 # %% [markdown]
-# Above the line the same networks under other scores; below it networks trained on other data. The gray band is what rounds to the paper's
-# number. **Two rows reach it: tissue without any fibrosis, and the median over mild tissue.** One more is open: mild tissue, each ECG normalized.
-# No choice of electrode, pixels, frames, duration or normalization moves the mean by more than a hundredth, up or down. The kind of fibrosis
-# moves it by several: from interstitial to diffuse, or from all densities to those below 10 %; and even the kindest of these falls short.
+# Above the line the same networks under other scores; below it networks
+# trained on other data. The gray band is what rounds to the paper's number.
+# **Two rows reach it: tissue without any fibrosis, and the median over mild
+# tissue.** One more is open: mild tissue, each ECG normalized. No choice of
+# electrode, pixels, frames, duration or normalization moves the mean by
+# more than a hundredth, up or down. The kind of fibrosis moves it by
+# several: from interstitial to diffuse, or from all densities to those
+# below 10 %; and even the kindest of these falls short.
 #
-# So the paper's 0.99 is what this architecture gives, in our hands, where there is little to infer. Three things could lie behind it: tissue that
-# is milder than ours, an average that hides its tail, or a network and a training much better than ours; from what is published nobody can tell
-# which. The authors' later paper, on another geometry and with the same kind of network, reports 0.949 ± 0.037 {cite}`OgbomoHarmitt2026`, which
-# is near what we find.
+# So the paper's 0.99 is what this architecture gives, in our hands, where
+# there is little to infer. Three things could lie behind it: tissue that is
+# milder than ours, an average that hides its tail, or a network and a
+# training much better than ours; from what is published nobody can tell
+# which. The authors' later paper, on another geometry and with the same
+# kind of network, reports 0.949 ± 0.037 {cite}`OgbomoHarmitt2026`, which is
+# near what we find.
 #
-# The figure does not show combinations of choices, beyond the few in its upper part, and each point below the line has one seed. Rows with fewer
-# tissues also train on fewer; *all textures, 190 tissues* is their control, *300 other tissues* that of rows that draw from all three sets of the
+# The figure does not show combinations of choices, beyond the few in its
+# upper part, and each point below the line has one seed. Rows with fewer
+# tissues also train on fewer; *all textures, 190 tissues* is their control,
+# *300 other tissues* that of rows that draw from all three sets of the
 # recipe.
 
-# %%
-assert of_score["mean R2"].iloc[0] < claim_as_stated_max and not (of_data.verdict == "reproduced").any()
-assert set(of_score.index[of_score.verdict == "reproduced"]) == {"mild tissue, median", "texture: none"}
+# %% tags=["hide-input"]
+assert (
+    of_score["mean R2"].iloc[0] < claim_as_stated_max
+    and not (of_data.verdict == "reproduced").any()
+)
+assert set(of_score.index[of_score.verdict == "reproduced"]) == {
+    "mild tissue, median",
+    "texture: none",
+}
 assert of_data.difference.abs().max() < claim_moves_max
 print(headline.provenance())
