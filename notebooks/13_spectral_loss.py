@@ -64,26 +64,32 @@ claim_r2_max = 0.02  # no loss at the paper's weight moves the mean R2 by more
 # %% [markdown]
 # ## Two predictions that the entropy cannot tell from the truth
 #
-# Take two deflections, as an ECG might have. **Prediction one** is the
+# We construct two wrong predictions, to see which loss notices them. The
+# truth has two deflections, as an ECG might have. **Prediction one** is the
 # truth, four times too small. **Prediction two** keeps every magnitude of
 # the spectrum and gives it to another frequency: the sign of every second
 # sample is turned, which takes 5 Hz to 95 Hz. Every share of the power is
-# there, at another place.
+# there, but at another place.
 
 # %%
 t = np.arange(n_t) * dt
-hump = lambda center, width: np.exp(-(((t - center) / width) ** 2))  # noqa: E731
+
+
+def hump(center, width):
+    """A smooth deflection around `center`, both arguments in ms."""
+    return np.exp(-(((t - center) / width) ** 2))
+
+
 true = torch.from_numpy(hump(250, 60) - 0.6 * hump(420, 50))[None]
-window = torch.hann_window(n_t, periodic=False, dtype=true.dtype)
-alternating = torch.tensor(
-    (-1.0) ** np.arange(n_t)
-)  # takes each frequency f to 1 / (2 dt) - f
+# takes each frequency f to 1 / (2 dt) - f
+alternating = torch.tensor((-1.0) ** np.arange(n_t))
 shown = {
     "four times too small": gain * true,
     "frequencies in reverse": alternating * true,
 }
 
-# %%
+# %% tags=["hide-input"]
+window = torch.hann_window(n_t, periodic=False, dtype=true.dtype)
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.2))
 for name, trace in ({"truth": true} | shown).items():
     _ = axes[0].plot(t, trace[0], lw=2.5 if name == "truth" else 0.9, label=name)
@@ -98,15 +104,16 @@ _ = axes[1].set(xlabel="frequency (Hz)", ylabel="share of the power", ylim=(1e-8
 _ = axes[0].legend(frameon=False, fontsize="small")
 figures.show(
     fig,
-    "Left, constructed traces over time: the truth, a smaller copy, and one whose sign turns at every second sample. "
-    "Right, their spectra as shares of the power: the first two coincide, the third is their mirror image.",
+    "Left, constructed traces over time: the truth, a smaller copy, and one whose "
+    "sign turns at every second sample. Right, their spectra as shares of the power: "
+    "the first two coincide, the third is their mirror image.",
 )
 
 # %% [markdown]
-# Left: three traces that no one would confuse. Right: the shares of the
-# smaller one are those of the truth, and the third has the same shares at
-# other frequencies. The figure does not show what a loss makes of them; the
-# table does.
+# Left: the three traces differ plainly. Right: the shares of the smaller
+# one are those of the truth, and the third has the same shares at other
+# frequencies. The figure does not show what a loss makes of them. The next
+# table does: it holds the value of each loss for both predictions.
 
 # %%
 seen = {"Huber": huber} | SPECTRAL
@@ -116,10 +123,13 @@ losses = pd.DataFrame(
         for name, term in seen.items()
     }
 )
-assert (losses.entropy < 0.01).all() and losses.loc[
-    "four times too small", ["Huber", "log", "stft"]
-].min() > 0.02
-assert losses.loc["frequencies in reverse", ["kl", "log", "stft"]].min() > 0.5
+small, reverse = (
+    losses.loc["four times too small"],
+    losses.loc["frequencies in reverse"],
+)
+assert (losses.entropy < 0.01).all()
+assert small[["Huber", "log", "stft"]].min() > 0.02
+assert reverse[["kl", "log", "stft"]].min() > 0.5
 losses.round(4)
 
 # %% [markdown]
@@ -131,29 +141,38 @@ losses.round(4)
 #
 # ## Its gradient
 #
-# Where does each term push a prediction? For one that is late by 10 ms and
-# a fifth too small:
+# The gradient of a term says where it pushes a prediction. We take one that
+# is late by 10 ms and a fifth too small, and compare the downhill direction
+# of each term with two others: the error, and the prediction itself. The
+# cosine of the angle is one where two directions agree, and zero where they
+# are orthogonal.
+
 
 # %%
-late = torch.from_numpy(0.8 * (hump(260, 60) - 0.6 * hump(430, 50)))[
-    None
-].requires_grad_()
+def cosine_with(direction):
+    """Cosine of the angle between each downhill direction and another one."""
+    size = np.linalg.norm(direction)
+    return {
+        name: float(g @ direction / np.linalg.norm(g) / size)
+        for name, g in push.items()
+    }
+
+
+late = torch.from_numpy(0.8 * (hump(260, 60) - 0.6 * hump(430, 50)))[None]
+late.requires_grad_()
 push = {}
 for name, term in seen.items():
     (gradient,) = torch.autograd.grad(term(late, true).sum(), late)
     push[name] = (-gradient[0]).numpy()
 toward = (true - late.detach())[0].numpy()
-cosine = {
-    name: float(g @ toward / np.linalg.norm(g) / np.linalg.norm(toward))
-    for name, g in push.items()
-}
-along = late.detach()[0].numpy()
-scale = {
-    name: float(g @ along / np.linalg.norm(g) / np.linalg.norm(along))
-    for name, g in push.items()
-}
+cosine, scale = cosine_with(toward), cosine_with(late.detach()[0].numpy())
+assert abs(scale["entropy"]) < 0.01 < cosine["Huber"]
+assert cosine["entropy"] < cosine["Huber"] - 0.3
+pd.DataFrame(
+    {"cosine with the error": cosine, "cosine with the prediction": scale}
+).round(3)
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(8, 3))
 _ = ax.plot(
     t,
@@ -172,17 +191,9 @@ _ = ax.legend(
 )
 figures.show(
     fig,
-    "Downhill directions of three losses over time, beside the error. Those of Huber and of the short- time spectra "
-    "follow truth minus prediction; that of the entropy swings with little relation to it.",
-)
-pd.DataFrame(
-    {"cosine with the error": cosine, "cosine with the prediction": scale}
-).round(3)
-
-# %%
-assert (
-    abs(scale["entropy"]) < 0.01 < cosine["Huber"]
-    and cosine["entropy"] < cosine["Huber"] - 0.3
+    "Downhill directions of three losses over time, beside the error. Those of Huber "
+    "and of the short-time spectra follow truth minus prediction; that of the "
+    "entropy swings with little relation to it.",
 )
 
 # %% [markdown]
@@ -197,58 +208,70 @@ assert (
 #
 # ## In training
 #
-# Each term beside the Huber loss, at several weights (all fade to zero
-# along the cosine). What is compared is the network without a spectral
-# term.
+# In training, each term stood beside the Huber loss, at several weights,
+# which all fade to zero along the cosine. The table holds the means of four
+# measures for each of these losses; the row *none* is the network without a
+# spectral term, with which the others are compared.
 
 # %%
 rows = pd.read_csv(RESULTS / "runs" / "spectral_terms.csv")
-rows["loss"] = [
-    f"{term}, {weight:g}" if weight else "none"
-    for term, weight in zip(rows.term, rows.weight, strict=True)
-]
+pairs = zip(rows.term, rows.weight, strict=True)
+rows["loss"] = [f"{term}, {weight:g}" if weight else "none" for term, weight in pairs]
 measures = {
     "r2": "mean R2",
     "band_error_0_20": "error 0-20 Hz",
     "band_error_20_50": "error 20-50 Hz",
     "log_spectral_distance": "log-spectral distance (dB)",
 }
-rows.loc[rows.term.str.startswith("truth"), "loss"] = "truth, every 10 ms"
+sampled = "truth, every 10 ms"
+rows.loc[rows.term.str.startswith("truth"), "loss"] = sampled
 order = [*dict.fromkeys(rows.loss)]
 table = rows.groupby("loss")[[*measures]].mean().loc[order].rename(columns=measures)
 table.round(4).to_csv(result_file("13_spectral_loss.csv"))
-scale_of = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
-for key, loss in {"sampling": "truth, every 10 ms", "none": "none"}.items():
-    headline(
-        f"band_error_20_50_{key}",
-        table["error 20-50 Hz"][loss],
-        tolerance=0.02,
-        on=scale_of,
-    )
 table.round(4)
 
+# %% tags=["hide-input"]
+scale_of = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
+for key, loss in {"sampling": sampled, "none": "none"}.items():
+    error = table["error 20-50 Hz"][loss]
+    headline(f"band_error_20_50_{key}", error, tolerance=0.02, on=scale_of)
+
+# %% [markdown]
+# The networks give a value every 10 ms. The row *truth* says what that
+# alone costs: it is the true ECG, sampled at these times.
+#
+# Every loss is now compared with *none*, over the same tissues and seeds,
+# in each of the four measures. The table is that of the mean $R^2$.
+
 # %%
-trained = rows[rows.loss != "truth, every 10 ms"]
+trained = rows[rows.loss != sampled].groupby("loss", sort=False)
 compare = {
-    name: {
-        loss: by_seed(some, name) for loss, some in trained.groupby("loss", sort=False)
-    }
-    for name in measures
+    name: {loss: by_seed(some, name) for loss, some in trained} for name in measures
 }
 found = {name: compare_methods(of, "none") for name, of in compare.items()}
-by_weight = sorted(
-    found["r2"].index,
-    key=lambda loss: (loss.split(", ")[0], float(loss.split(", ")[1])),
-)
+found["r2"].drop(columns="p").round(4)
+
+
+# %% tags=["hide-input"]
+def term_and_weight(loss):
+    """What the losses are sorted by: the name of the term, then its weight."""
+    term, weight = loss.split(", ")
+    return term, float(weight)
+
+
+by_weight = sorted(found["r2"].index, key=term_and_weight)
 fig, axes = plt.subplots(2, 2, figsize=(9.5, 8), sharey=True)
 for ax, (name, label) in zip(axes.flat, measures.items(), strict=True):
     figures.forest(ax, found[name].loc[by_weight])
     _ = ax.set(xlabel=f"difference in {label.replace('R2', '$R^2$')}")
 figures.show(
     fig,
-    "Forest plots for each spectral term and weight in four measures. The mean R² does not gain and falls at large "
-    "weights; errors above 20 Hz stay or grow, while the log-spectral distance falls.",
+    "Forest plots for each spectral term and weight in four measures. The mean R² "
+    "does not gain and falls at large weights; errors above 20 Hz stay or grow, while "
+    "the log-spectral distance falls.",
 )
+
+# %% tags=["hide-input"]
 judged = {
     "r2": ("1", 0.005),
     "band_error_20_50": ("1", 0.02),
@@ -267,19 +290,16 @@ keys = {
 }
 for key, (name, loss, column) in keys.items():
     unit, tolerance = judged[name]
-    headline(
-        key, found[name].loc[loss, column], unit=unit, tolerance=tolerance, on=scale_of
-    )
+    value = found[name].loc[loss, column]
+    headline(key, value, unit=unit, tolerance=tolerance, on=scale_of)
 headline("spectral_best_r2", found["r2"].difference.max(), tolerance=0.005, on=scale_of)
-found["r2"].drop(columns="p").round(4)
 
 # %% [markdown]
 # Differences from training without a spectral term: filled points have a
 # $p$ below 0.05 after Holm's correction within the panel. Right of the line
 # is better in the first panel and worse in the others. Errors by band are
 # relative to the true spectrum, phases included; the distance compares
-# magnitudes only. Names are term and weight. The networks give a value
-# every 10 ms; the row *truth* of the table says what that alone costs.
+# magnitudes only. Names are term and weight.
 #
 # What to see, panel by panel. **No weight of any term makes the ECG
 # better** by as much as the design would find; at large weights all but the
@@ -301,16 +321,9 @@ found["r2"].drop(columns="p").round(4)
 # %% tags=["hide-input"]
 usual = [loss for loss in found["r2"].index if loss.endswith(", 0.1")]
 assert found["r2"].difference[usual].abs().max() < claim_r2_max
-alone = "error 20-50 Hz"  # of sampling every 10 ms, without any network
-assert (
-    table[alone]["truth, every 10 ms"]
-    < 0.6
-    < 0.9
-    < table[alone].drop("truth, every 10 ms").min()
-)
-assert (
-    found["log_spectral_distance"].difference["entropy, 1"]
-    < 0
-    < found["band_error_20_50"].difference["entropy, 1"]
-)
+error = table["error 20-50 Hz"]
+# sampling every 10 ms alone, without any network, loses less than the networks
+assert error[sampled] < 0.6 < 0.9 < error.drop(sampled).min()
+assert found["log_spectral_distance"].difference["entropy, 1"] < 0
+assert found["band_error_20_50"].difference["entropy, 1"] > 0
 print(headline.provenance())
