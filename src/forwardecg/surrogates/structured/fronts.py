@@ -41,12 +41,13 @@ class Fronts(NamedTuple):
     residual: Tensor  # (kind, y, x), ms, of the fitted planes
 
 
-def read_fronts(u: Tensor, dx: float, dt: float) -> Fronts:
+def read_fronts(u: Tensor, dx: float, dt: float, restitution: Tensor = RESTITUTION) -> Fronts:
     """`Fronts` of voltage maps, read off their time axis by the module's text.
 
     Args:
         u: (time, y, x), 0 to 1.
         dx, dt: mm, and ms between frames.
+        restitution: table of the cell, like `RESTITUTION`; with ones in its last two rows nothing is corrected.
 
     Returns:
         seen: `Fronts`.
@@ -68,8 +69,8 @@ def read_fronts(u: Tensor, dx: float, dt: float) -> Fronts:
     total = torch.cat([u.new_zeros(1, *peak.shape), u.cumsum(0)])
     ups, downs = _Times(up, u.shape, dt), _Times(down, u.shape, dt)
     began = ups.before(down.time, down.y, down.x)  # of the beats that end there
-    speed, weaker = restitution(up.time - downs.before(up.time, up.y, up.x))
-    speed_down = restitution(began - downs.before(began, down.y, down.x))[0]
+    speed, weaker = _after_rest(up.time, up, downs, restitution)
+    speed_down = _after_rest(began, down, downs, restitution)[0]
     first = (up.frame + 1 + width).clamp(max=len(u) - 1)
     last = (first + n_behind).clamp(max=len(u))
     behind = (total[last, up.y, up.x] - total[first, up.y, up.x]) / (last - first)
@@ -86,9 +87,9 @@ def read_fronts(u: Tensor, dx: float, dt: float) -> Fronts:
     return Fronts(count, amplitude, rise, duration, torch.stack(slowness), torch.stack(residual))
 
 
-def restitution(rest: Tensor) -> tuple[Tensor, Tensor]:
-    """Speed and amplitude of a front after ``rest`` ms at rest, relative to long rest: `RESTITUTION`, linear in between."""
-    table = RESTITUTION.to(rest)
+def restitution(rest: Tensor, table: Tensor = RESTITUTION) -> tuple[Tensor, Tensor]:
+    """Speed and amplitude of a front after ``rest`` ms at rest, relative to long rest: ``table``, linear in between."""
+    table = table.to(rest)
     t = rest.clamp(table[0, 0], table[0, -1])
     k = torch.searchsorted(table[0].contiguous(), t.contiguous()).clamp(1, table.shape[1] - 1)
     w = (t - table[0, k - 1]) / (table[0, k] - table[0, k - 1])
@@ -158,6 +159,11 @@ class _Times:
         """The last crossing of pixel (y, x) before ``time``; -inf where there is none."""
         times = self.times[:, y, x]
         return torch.where(times < time, times, -math.inf).amax(0)
+
+
+def _after_rest(began: Tensor, at: _Crossings, downs: _Times, table: Tensor) -> tuple[Tensor, Tensor]:
+    """`restitution` of the fronts that came at the times ``began`` to the pixels ``at``, after their last downward crossing."""
+    return restitution(began - downs.before(began, at.y, at.x), table)
 
 
 def _plane(crossings: _Crossings, times: _Times, reach: int, dx: float) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
