@@ -4,12 +4,9 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
-import numba
 import pytest
 
-import forwardecg.solver.kernel  # noqa: F401  # names the folder of the compiled code
 from compendium import headline
 from compendium.registry import BY_NAME, ROOT
 
@@ -48,8 +45,6 @@ def test_example(name, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "NUMBA_NUM_THREADS": "1"}
     if "load_or_simulate" in example:
         environment["FORWARDECG_DATA"] = str(tmp_path / "data")
-        (tmp_path / "data" / "cache").mkdir()
-        (tmp_path / "data" / "cache" / "numba").symlink_to(Path(numba.config.CACHE_DIR).parent)  # compiled code alone
     run = subprocess.run(
         [sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
