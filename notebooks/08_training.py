@@ -39,19 +39,21 @@
 # # Training the paper's architecture
 #
 # **Question.** Can a sequence-to-sequence network that sees voltage maps,
-# and no conductivity, predict the ECG of tissues it has never seen - and
+# and no conductivity, predict the ECG of tissues it has never seen? And
 # what limits it?
 #
 # **Scale:** five-fold cross-validation over the 300 tissues of
 # {doc}`06_dataset`; a small search on validation tissues; and on this page
 # one training on the paper's own split of 80/10/10, which is published.
 #
-# Needs the data set and the tables of `make experiments`; some minutes on
-# two cores the first time, seconds afterward (finished trainings are
-# cached, interrupted ones go on from their last epoch). With other values:
-# `make run NB=08_training SET="epochs=20 attention=false"`. The parts of the
-# network and the loss are explained in {ref}`architecture` and {ref}`loss`;
-# sizes and training settings are ours ({ref}`choices-network`).
+# *Needs* the data set and the tables of `make experiments`. *Takes* some
+# minutes on two cores the first time and seconds afterward: finished
+# trainings are cached, and interrupted ones go on from their last epoch.
+# The parts of the network and the loss are explained in {ref}`architecture`
+# and {ref}`loss`; sizes and training settings are ours
+# ({ref}`choices-network`). *Change it* with
+#
+#     make run NB=08_training SET="epochs=20 attention=false"
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -101,7 +103,7 @@ claim_folds_min = 0.93  # mean R2 in the cross-validation
 # ## What goes in, what comes out
 #
 # Maps are pooled to the network's input and scaled to 0 at rest and 1 at
-# the peak. The ECG stays raw; the network predicts it in units of one
+# the peak. The ECG stays raw. The network predicts it in units of one
 # number, the standard deviation of all training ECGs. The split was drawn
 # in {doc}`06_dataset`.
 
@@ -134,32 +136,31 @@ members = {
 train, val, test = (
     Sequences(ds, sims, pixels, frame_interval) for sims in members.values()
 )
-print(
-    f"train, val, test: {len(train)}, {len(val)}, {len(test)} tissues; maps {tuple(train.u.shape[1:])}"
-)
+print(f"train, val, test: {len(train)}, {len(val)}, {len(test)} tissues")
+print(f"maps {tuple(train.u.shape[1:])}")
 
 # %% [markdown]
 # ## Train
 #
-# One flat loop. Progress is shown while it runs and is no part of this
-# page. After every epoch the mean $R^2$ over the validation tissues is
-# taken, and the weights of the best epoch are kept; test tissues play no
-# part.
+# The training is one flat loop. Progress is shown while it runs and is no
+# part of this page. After every epoch the mean $R^2$ over the validation
+# tissues is taken, and the weights of the best epoch are kept. Test tissues
+# play no part.
 
 # %%
-task = Seq2SeqTask(
-    train, val, Seq2SeqLoss(delta=delta, lambda_se=lambda_se, augment=augment)
-)
+loss = Seq2SeqLoss(delta=delta, lambda_se=lambda_se, augment=augment)
+task = Seq2SeqTask(train, val, loss)
 model = initialize(lambda: Seq2Seq(model_config), seed)
 history = load_or_fit(model, task, config)
-on_one = f"one seed, {threads} thread{'s' * (threads > 1)}, machine not kept free"
-headline(
-    "train_minutes", history.seconds.sum() / 60, unit="min", tolerance=None, on=on_one
-)
 n_parameters = sum(p.numel() for p in model.parameters())
 print(f"{n_parameters} parameters, {epochs} epochs, seed {seed}")
 
-# %%
+# %% tags=["hide-input"]
+minutes = history.seconds.sum() / 60
+on_one = f"one seed, {threads} thread{'s' * (threads > 1)}, machine not kept free"
+headline("train_minutes", minutes, unit="min", tolerance=None, on=on_one)
+
+# %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
 _ = left.semilogy(history.epoch, history.loss, lw=1.2, label="loss")
 weight = [entropy_weight(lambda_se, e / epochs) for e in range(epochs)]
@@ -172,8 +173,9 @@ _ = right.set(
 _ = left.legend(frameon=False, fontsize="small")
 figures.show(
     fig,
-    "Left, over the epochs on a logarithmic axis: the training loss falls and flattens, the weight of the entropy "
-    "term fades to zero. Right: the mean R² on validation tissues rises quickly and levels off.",
+    "Left, over the epochs on a logarithmic axis: the training loss falls and "
+    "flattens, the weight of the entropy term fades to zero. Right: the mean R² on "
+    "validation tissues rises quickly and levels off.",
 )
 
 # %% [markdown]
@@ -193,7 +195,8 @@ assert last.max() - last.min() < 0.02, last.max() - last.min()
 # %% [markdown]
 # ## Test
 #
-# Each test tissue of the split gets an $R^2$ of its raw ECG; by condition:
+# Each test tissue of the split gets an $R^2$ of its raw ECG. The table
+# gathers them by condition.
 
 # %%
 ecg_true, ecg_pred = test.ecg.numpy(), predict(model, test, task.scale)
@@ -202,46 +205,46 @@ result = score_ecgs(ecg_true, ecg_pred).assign(
 )
 result.round(6).to_csv(result_file("08_training.csv"), index=False)
 assert result.r2.mean() >= claim_r2_min, result.r2.mean()
-headline(
-    "seq2seq_r2_split",
-    result.r2.mean(),
-    tolerance=0.02,
-    on=f"{len(result)} test tissues of the split, 1 seed",
-)
 by_condition = result.groupby("condition").r2.apply(summarize).unstack()
-by_condition.loc[
-    [c for c in figures.COLORS if c in by_condition.index],
-    ["mean", "sd", "median", "worst"],
-].round(2)
+present = [c for c in figures.COLORS if c in by_condition.index]
+by_condition.loc[present, ["mean", "sd", "median", "worst"]].round(2)
+
+# %% tags=["hide-input"]
+on_split = f"{len(result)} test tissues of the split, 1 seed"
+headline("seq2seq_r2_split", result.r2.mean(), tolerance=0.02, on=on_split)
+
+# %% [markdown]
+# Four of these tissues are shown, picked by the rank of their score.
 
 # %%
 order = np.argsort(result.r2.to_numpy())
+picks = {
+    "worst": order[0],
+    "lower quartile": order[len(order) // 4],
+    "median": order[len(order) // 2],
+    "best": order[-1],
+}
+
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(2, 2, figsize=(9.5, 5.6), sharex=True)
-picks = dict(
-    zip(
-        ("worst", "lower quartile", "median", "best"),
-        order[[0, len(order) // 4, len(order) // 2, -1]],
-        strict=True,
-    )
-)
 for ax, (rank, k) in zip(axes.flat, picks.items(), strict=True):
-    title = (
-        f"{rank}: tissue {members['test'][k]}, {figures.LABELS[result.condition[k]]}"
-    )
+    condition = figures.LABELS[result.condition[k]]
+    title = f"{rank}: tissue {members['test'][k]}, {condition}"
     figures.ecg_traces(ax, test.t, ecg_true[k], {"network": ecg_pred[k]}, title)
     ax.label_outer()
 _ = axes[0, 0].legend(frameon=False, fontsize="small")
 figures.show(
     fig,
-    "Predicted and true ECGs over time of four test tissues, from the worst to the best. The network follows the "
-    "shape of all of them; in the worst it misses sizes and notches, in the best nothing is left to see.",
+    "Predicted and true ECGs over time of four test tissues, from the worst to the "
+    "best. The network follows the shape of all of them; in the worst it misses sizes "
+    "and notches, in the best nothing is left to see.",
 )
 
 # %% [markdown]
-# Predicted over true ECGs for four test tissues, picked by rank. Mind the
-# scales: each panel has its own. The worst have fibrosis: there it misses
-# small waves and notches, and sizes. The figure does not show how sure it
-# is; for that see {doc}`11_uncertainty`.
+# Each panel has the predicted over the true ECG, and a scale of its own.
+# The worst have fibrosis: there the network misses small waves and notches,
+# and sizes. The figure does not show how sure the network is; for that see
+# {doc}`11_uncertainty`.
 #
 # ## Cross-validation
 #
@@ -252,41 +255,35 @@ figures.show(
 # %%
 folds = pd.read_csv(RESULTS / "runs" / "seq2seq_cv.csv")
 per_tissue = folds.groupby("sim")[["r2", "r2_normalized", "mild"]].mean()
+kinds = {"all": per_tissue, "mild": per_tissue[per_tissue.mild > 0]}
 rows = {}
-for kind, chosen in {
-    "all": per_tissue,
-    "mild": per_tissue[per_tissue.mild > 0],
-}.items():
-    rows[kind] = {
-        **summarize(chosen.r2),
-        "mean, normalized ECGs": chosen.r2_normalized.mean(),
-    }
+for kind, chosen in kinds.items():
+    normalized = chosen.r2_normalized.mean()
+    rows[kind] = {**summarize(chosen.r2), "mean, normalized ECGs": normalized}
 cv = pd.DataFrame(rows).T.drop(columns="flat")
 assert cv["mean"]["all"] >= claim_folds_min
-n_seeds = folds.seed.nunique()
-scale = f"{folds.sim.nunique()} tissues, {folds.fold.nunique()} folds, {n_seeds} seed{'s' * (n_seeds > 1)}"
-headline("seq2seq_r2_mean", cv["mean"]["all"], tolerance=0.01, on=scale)
-headline(
-    "seq2seq_r2_sd", cv["sd"]["all"], tolerance=0.02, on=f"{scale}, SD over tissues"
-)
-headline("seq2seq_r2_median", cv["median"]["all"], tolerance=0.01, on=scale)
-headline(
-    "seq2seq_r2_mean_mild", cv["mean"]["mild"], tolerance=0.01, on=f"{scale}, mild"
-)
-headline(
-    "seq2seq_r2_sd_mild",
-    cv["sd"]["mild"],
-    tolerance=0.01,
-    on=f"{scale}, mild, SD over tissues",
-)
 cv.round(3)
 
+# %% tags=["hide-input"]
+n_seeds = folds.seed.nunique()
+seeds_used = f"{n_seeds} seed{'s' * (n_seeds > 1)}"
+scale = f"{folds.sim.nunique()} tissues, {folds.fold.nunique()} folds, {seeds_used}"
+on_mild = f"{scale}, mild"
+for key, column, kind, tolerance, on in (
+    ("mean", "mean", "all", 0.01, scale),
+    ("sd", "sd", "all", 0.02, f"{scale}, SD over tissues"),
+    ("median", "median", "all", 0.01, scale),
+    ("mean_mild", "mean", "mild", 0.01, on_mild),
+    ("sd_mild", "sd", "mild", 0.01, f"{on_mild}, SD over tissues"),
+):
+    headline(f"seq2seq_r2_{key}", cv[column][kind], tolerance=tolerance, on=on)
+
 # %% [markdown]
-# Mean, SD, median and worst $R^2$ over tissues. Traces are scored every 5
-# ms, linear between the network's samples. The paper reports a mean of 0.99
-# ± 0.01; our mild tissue comes near it, and the rest does not: the mean is
-# set by how hard the fibrosis is. The table does not show which fibrosis
-# the paper had.
+# The columns are mean, SD, median and worst $R^2$ over tissues. Traces are
+# scored every 5 ms, linear between the network's samples. The paper reports
+# a mean of 0.99 ± 0.01. Our mild tissue comes near it, and the rest does
+# not: the mean is set by how hard the fibrosis is. The table does not show
+# which fibrosis the paper had.
 #
 # ## What limits it
 #
@@ -296,33 +293,28 @@ cv.round(3)
 
 # %%
 search = pd.read_csv(RESULTS / "runs" / "seq2seq_search.csv")
-minutes = (
-    pd.read_csv(RESULTS / "runs" / "seq2seq_search_trainings.csv")
-    .groupby("variant")
-    .minutes.mean()
-)
-found = (
-    search.groupby("variant", sort=False)
-    .r2.apply(summarize)
-    .unstack()[["mean", "median", "worst"]]
-)
+trainings = pd.read_csv(RESULTS / "runs" / "seq2seq_search_trainings.csv")
+found = search.groupby("variant", sort=False).r2.apply(summarize).unstack()
+found = found[["mean", "median", "worst"]]
 found["mild"] = search[search.mild].groupby("variant").r2.mean()
-found["minutes, one thread"] = minutes
+found["minutes, one thread"] = trainings.groupby("variant").minutes.mean()
 found.round({"mean": 3, "median": 3, "worst": 2, "mild": 3, "minutes, one thread": 1})
 
 # %% [markdown]
-# Mean, median and worst $R^2$ over 30 validation tissues, one seed each,
-# and the mean over the mild ones; the minutes were taken with other
-# trainings on the same machine. Differences of about 0.01 are within what
-# another seed would do, so most rows say: no matter. What stands out is
-# data. Without mirror images and turns, or with half of the tissues, the
-# network loses more than by any change of its parts; a decoder that looks
-# back only, and maps of 25 pixels, come next. Dilated convolutions do at
-# least as well as the LSTM, a linear encoder as well as the convolutional
-# one. What limits it, then, is neither resolution nor any part, but how
-# many tissues it takes to learn the operator from examples. The structured
-# surrogate ({doc}`09_structured`) gains far more than any row here, by not
-# having to learn it.
+# The columns are mean, median and worst $R^2$ over 30 validation tissues,
+# one seed each, and the mean over the mild ones. The minutes were taken
+# with other trainings on the same machine. Differences of about 0.01 are
+# within what another seed would do, so most changes cannot be told from the
+# first row.
+#
+# What stands out is data. Without mirror images and turns, or with half of
+# the tissues, the network loses more than by any change of its parts. A
+# decoder that looks back only, and maps of 25 pixels, come next. Dilated
+# convolutions do at least as well as the LSTM, and a linear encoder as well
+# as the convolutional one. So what limits the network is neither resolution
+# nor any part, but how many tissues it takes to learn the operator from
+# examples. The structured surrogate ({doc}`09_structured`) gains far more
+# than any row here, because it does not have to learn the operator.
 #
 # ## Where attention looks
 #
@@ -336,19 +328,16 @@ if model.config.attention:
     with torch.no_grad():
         weights = model(test.u[k : k + 1].float(), test.t)[1][0]
     end = float(test.t[-1])
+    logarithmic = "log" if weights.min() > 0 else None
     fig, ax = plt.subplots(figsize=(4.6, 3.8))
-    image = ax.imshow(
-        weights,
-        extent=(0, end, 0, end),
-        cmap="magma",
-        norm="log" if weights.min() > 0 else None,
-    )
+    image = ax.imshow(weights, extent=(0, end, 0, end), cmap="magma", norm=logarithmic)
     _ = ax.set(xlabel="attended time (ms)", ylabel="time of the output (ms)")
     _ = fig.colorbar(image, label="attention weight (1)")
     figures.show(
         fig,
-        "Map of attention weights, time of the output against attended time, on a logarithmic color scale. Bright "
-        "columns at early times are consulted by many outputs; early outputs give late times little weight.",
+        "Map of attention weights, time of the output against attended time, on a "
+        "logarithmic color scale. Bright columns at early times are consulted by many "
+        "outputs; early outputs give late times little weight.",
     )
 
 # %% [markdown]
@@ -359,15 +348,23 @@ if model.config.attention:
 #
 # ## Save
 #
-# The weights are published with a card that says what they expect. Reading
-# them back gives the same ECG, which closes the loop for a user.
+# The weights are published with a card that says what they expect. Then
+# they are read back, and give the same ECG as before.
 
 # %%
 save_models(
-    [model], model_file("paper.safetensors"), scale=task.scale, time=train.t.tolist(), seeds=[seed], train=config.__dict__,
-    loss=task.config.__dict__, data=recipe.__dict__ | {"cell": recipe.cell.name}, split="80/10/10 of 06_dataset",
-    best_epoch=int(history.val_r2.idxmax()), test_r2_mean=round(float(result.r2.mean()), 4),
-)  # fmt: skip
+    [model],
+    model_file("paper.safetensors"),
+    scale=task.scale,
+    time=train.t.tolist(),
+    seeds=[seed],
+    train=config.__dict__,
+    loss=task.config.__dict__,
+    data=recipe.__dict__ | {"cell": recipe.cell.name},
+    split="80/10/10 of 06_dataset",
+    best_epoch=int(history.val_r2.idxmax()),
+    test_r2_mean=round(float(result.r2.mean()), 4),
+)
 (again,), card = load_models(model_file("paper.safetensors"))
 assert np.allclose(predict(again, test, card["scale"]), ecg_pred, atol=1e-6)
 
