@@ -70,13 +70,19 @@ headline = Headline("15_shifted")
 
 # %% tags=["parameters"]
 floor = -1.0  # of the R2 in the figure
-claim_worse_min = 0.05  # by which the paper's network falls short of the structured one, mean over the shifted sets but MBR
+# by which the paper's network falls short of the structured one, at least, mean over
+# the shifted sets but MBR
+claim_worse_min = 0.05
 
 # %% [markdown]
-# ## Eight kinds of tissue that no method has seen
+# ## Unseen tissue of eight kinds
+#
+# Every method predicts the ECGs of eight sets of tissues that it has not
+# seen in training, and of more tissues of the recipe. Each tissue has one
+# score, its mean $R^2$ over the seeds of the method. The first cell names
+# methods and sets.
 
-# %%
-rows = pd.read_csv(RESULTS / "runs" / "shifted.csv")
+# %% tags=["hide-input"]
 order = [
     "blind lead field",
     "ridge",
@@ -94,99 +100,66 @@ names = {
 }
 names |= {"unseen_D_high": "D twice as high", "unseen_D_low": "D a fifth"}
 names |= {"partial_fibrosis": "partial fibrosis", "dense_fibrosis": "dense fibrosis"}
-per_tissue = rows.groupby(["method", "set", "sim"]).r2.mean().reset_index()
-median = (
-    per_tissue.groupby(["set", "method"])
-    .r2.median()
-    .unstack()
-    .loc[[*names], order]
-    .rename(names)
-)
-mean = (
-    per_tissue.groupby(["set", "method"])
-    .r2.mean()
-    .unstack()
-    .loc[[*names], order]
-    .rename(names)
-)
-seeds = rows.groupby("method").seed.nunique()
-print("seeds:", ", ".join(f"{method} {seeds[method]}" for method in order))
-of_test = mean.loc["same recipe", "paper's seq2seq"]
-headline("seq2seq_r2_test300", of_test, tolerance=0.1, on="mean over 300 tissues: test")
-of_seeds = (
-    rows[(rows.method == "structured") & (rows["set"] == "reentry")]
-    .groupby("seed")
-    .r2.mean()
-)
-on_worst = "mean over the set reentry, the worst of five networks alone"
-headline(
-    "structured_r2_reentry_worst_network", of_seeds.min(), tolerance=0.1, on=on_worst
-)
-mean.round(3)
-
-# %% [markdown]
-# Mean $R^2$ of the raw ECG over the tissues of each set; networks one by
-# one, averaged over their seeds, and in the last column the mean prediction
-# of the five structured ones, which is what is published. A single tissue
-# can drag a mean below zero; the medians:
 
 # %%
-for key in [key for key in names if key != "test"]:
-    on = f"median over the set {key}"
-    headline(
-        f"seq2seq_r2_{key}",
-        median.loc[names[key], "paper's seq2seq"],
-        tolerance=0.1,
-        on=on,
-    )
-on_mbr = "median over the set unseen_cell_mbr"
-headline(
-    "structured_r2_unseen_cell_mbr",
-    median.loc["cell MBR", "structured"],
-    tolerance=0.1,
-    on=on_mbr,
-)
+rows = pd.read_csv(RESULTS / "runs" / "shifted.csv")
+per_tissue = rows.groupby(["method", "set", "sim"]).r2.mean().reset_index()
+by_set = per_tissue.groupby(["set", "method"]).r2
+mean = by_set.mean().unstack().loc[[*names], order].rename(names)
+median = by_set.median().unstack().loc[[*names], order].rename(names)
+seeds = rows.groupby("method").seed.nunique()
+print("seeds:", ", ".join(f"{method} {seeds[method]}" for method in order))
+mean.round(3)
+
+# %% tags=["hide-input"]
+of_test = mean.loc["same recipe", "paper's seq2seq"]
+headline("seq2seq_r2_test300", of_test, tolerance=0.1, on="mean over 300 tissues: test")
+of_seeds = rows.query("method == 'structured' and set == 'reentry'").groupby("seed")
+key, worst = "structured_r2_reentry_worst_network", of_seeds.r2.mean().min()
+on_worst = "mean over the set reentry, the worst of five networks alone"
+headline(key, worst, tolerance=0.1, on=on_worst)
+
+# %% [markdown]
+# Mean $R^2$ of the raw ECG over the tissues of each set. Networks are
+# scored one by one and averaged over their seeds. The last column has the
+# mean prediction of the five structured ones, which is what is published. A
+# single tissue can drag a mean below zero, so here are the medians as well:
+
+# %%
 median.round(3)
+
+# %% tags=["hide-input"]
+for key in [key for key in names if key != "test"]:
+    of_set = median.loc[names[key], "paper's seq2seq"]
+    on = f"median over the set {key}"
+    headline(f"seq2seq_r2_{key}", of_set, tolerance=0.1, on=on)
+of_mbr = median.loc["cell MBR", "structured"]
+on_mbr = "median over the set unseen_cell_mbr"
+headline("structured_r2_unseen_cell_mbr", of_mbr, tolerance=0.1, on=on_mbr)
+
+# %% [markdown]
+# For the results file and the figure, each mean gets a bootstrap interval
+# over the tissues of its set.
 
 # %%
 table = []
 for (method, name), some in per_tissue.groupby(["method", "set"]):
     estimate, low, high = interval(some.r2.to_numpy())
-    table.append(
-        {
-            "method": method,
-            "set": name,
-            "tissues": len(some),
-            "mean": estimate,
-            "low": low,
-            "high": high,
-            "median": some.r2.median(),
-            "worst": some.r2.min(),
-        }
-    )
+    entry = {"method": method, "set": name, "tissues": len(some), "mean": estimate}
+    entry |= {"low": low, "high": high}
+    entry |= {"median": some.r2.median(), "worst": some.r2.min()}
+    table.append(entry)
 table = pd.DataFrame(table)
 table.round(5).to_csv(result_file("15_shifted.csv"), index=False)
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(9, 4.6))
 for k, (method, marker) in enumerate(zip(order, "v^osDP", strict=True)):
     of = table[table.method == method].set_index("set").loc[[*names]]
     y = np.arange(len(names)) + 0.13 * (k - 2.5)
-    _ = ax.hlines(
-        y,
-        of.low.clip(floor),
-        of.high.clip(floor),
-        color=figures.METHOD_COLORS[method],
-        lw=1.2,
-    )
-    _ = ax.plot(
-        of["mean"].clip(floor),
-        y,
-        marker,
-        color=figures.METHOD_COLORS[method],
-        ms=5,
-        label=method,
-    )
+    color, low, high = figures.METHOD_COLORS[method], of.low, of.high
+    _ = ax.hlines(y, low.clip(floor), high.clip(floor), color=color, lw=1.2)
+    _ = ax.plot(of["mean"].clip(floor), y, marker, color=color, ms=5, label=method)
 _ = ax.set(
     yticks=range(len(names)),
     yticklabels=names.values(),
@@ -199,16 +172,17 @@ _ = ax.legend(
 )
 figures.show(
     fig,
-    "Mean R² with its interval for six methods, one row a set. Methods that carry the formula stay near one but for "
-    "the cell MBR; the paper's network drops on most sets, and the blind methods scatter widely.",
+    "Mean R² with its interval for six methods, one row a set. Methods that carry the "
+    "formula stay near one but for the cell MBR; the paper's network drops on most "
+    "sets, and the blind methods scatter widely.",
 )
 
 # %% [markdown]
-# Means with bootstrap intervals over tissues; what lies below the left edge
-# sits on it. **The network of the paper** has learned what ECGs of single
-# waves in such tissue look like: more than one wave, slow waves and denser
-# fibrosis cost it dearly. **Methods that carry the formula** stay near the
-# right edge wherever the wave still tells the conductivity by the same
+# Means with bootstrap intervals over tissues. What lies below the left edge
+# is drawn on it. **The network of the paper** has learned what ECGs of
+# single waves in such tissue look like: more than one wave, slow waves and
+# denser fibrosis cost it much. **Methods that carry the formula** stay near
+# the right edge wherever the wave still tells the conductivity by the same
 # constant. The cell MBR has another one and puts both off by the same
 # factor; there the paper's network, which has no such constant, does
 # better, until the cell is named ({doc}`10_generality`).
@@ -221,39 +195,39 @@ figures.show(
 # cure any of this.
 #
 # ## A condition left out
+#
+# Each of the four conditions was once kept out of training and validation,
+# and every method was scored on it. The cross-validation, in which every
+# condition is in training, serves for comparison.
 
 # %%
-left = pd.concat([
-    pd.read_csv(RESULTS / "runs" / "left_out.csv"),
-    pd.read_csv(RESULTS / "runs" / "structured_left_out.csv").assign(method="structured"),
-])  # fmt: skip
-usual = pd.concat([
-    pd.read_csv(RESULTS / "runs" / "seq2seq_cv.csv").assign(method="paper's seq2seq"),
-    pd.read_csv(RESULTS / "runs" / "structured_cv.csv").query("maps == '2 mm, 5 ms'").assign(method="structured"),
-    pd.read_csv(RESULTS / "runs" / "baselines_cv.csv"),
-])  # fmt: skip
-alone = order[:-1]
+RUNS = RESULTS / "runs"
+of_structured = pd.read_csv(RUNS / "structured_left_out.csv")
+left = [pd.read_csv(RUNS / "left_out.csv"), of_structured.assign(method="structured")]
+of_structured = pd.read_csv(RUNS / "structured_cv.csv").query("maps == '2 mm, 5 ms'")
+usual = [
+    pd.read_csv(RUNS / "seq2seq_cv.csv").assign(method="paper's seq2seq"),
+    of_structured.assign(method="structured"),
+    pd.read_csv(RUNS / "baselines_cv.csv"),
+]
+left, usual, alone = pd.concat(left), pd.concat(usual), order[:-1]
 out = left.groupby(["left_out", "method"]).r2.mean().unstack()[alone]
 within = usual.groupby(["condition", "method"]).r2.mean().unstack()[alone]
-on_left_out = "the worst of four conditions"
-headline(
-    "seq2seq_r2_condition_left_out",
-    out["paper's seq2seq"].min(),
-    tolerance=0.1,
-    on=f"{on_left_out}, 1 seed",
-)
-headline(
-    "training_free_r2_condition_left_out",
-    out["training-free D"].min(),
-    tolerance=0.1,
-    on=on_left_out,
-)
 out.rename_axis("condition left out").rename(figures.LABELS).round(3)
+
+# %% tags=["hide-input"]
+on_left_out = "the worst of four conditions"
+for key, method, on in (
+    ("seq2seq", "paper's seq2seq", f"{on_left_out}, 1 seed"),
+    ("training_free", "training-free D", on_left_out),
+):
+    least = out[method].min()
+    headline(f"{key}_r2_condition_left_out", least, tolerance=0.1, on=on)
 
 # %% [markdown]
 # Mean $R^2$ over all tissues of a condition that was in neither training
-# nor validation. The same conditions, when others of their kind were in
-# training (cross-validation):
+# nor validation. The next table has the same conditions when others of
+# their kind were in training (cross-validation):
 
 # %%
 within.loc[out.index].rename_axis("condition").rename(figures.LABELS).round(3)
@@ -264,42 +238,52 @@ within.loc[out.index].rename_axis("condition").rename(figures.LABELS).round(3)
 # well.
 
 # %% [markdown]
-# ## Misused
+# ## Misuse
 #
 # The sets above differ in their tissue. A surrogate can also be given the
-# wrong thing: here the published structured one, on the four tissues that
+# wrong input. Here the published structured one gets the four tissues that
 # come with the repository, with one mistake at a time. Does the ECG show
-# it, and does the surrogate notice?
+# it, and does the surrogate notice? The first cell lists the mistakes: what
+# is done to the maps, and what is said about them that is wrong.
+
+# %%
+clock = "frames said to be 10 ms apart, and are 5"
+ruler = "pixels said to be 4 mm wide, and are 2"
+half = "half of the sheet is outside the picture"
+late = "the first 150 ms are missing"
+own_range = "each pixel scaled to its own range"
+
+
+def scaled(maps):
+    """The maps in mV, each pixel stretched to the same range."""
+    return -85 + 100 * (maps - maps.min(0)) / (np.ptp(maps, axis=0) + 1e-9)
+
+
+mistakes = {
+    "none": (lambda maps: maps, {}),
+    clock: (lambda maps: maps, {"dt": 10.0}),
+    ruler: (lambda maps: maps, {"dx": 4.0}),
+    half: (lambda maps: maps[:, :, :50], {}),
+    late: (lambda maps: maps[30:], {}),
+    own_range: (scaled, {}),
+    "blurred, 2 mm": (lambda maps: gaussian_filter(maps, (0, 1, 1)), {}),
+    "blurred, 4 mm": (lambda maps: gaussian_filter(maps, (0, 2, 2)), {}),
+    "blurred in time, 15 ms": (lambda maps: gaussian_filter(maps, (3, 0, 0)), {}),
+}
 
 # %%
 surrogate, small = load_surrogate("structured"), load_small()
 place = Electrodes(small.electrodes.sel(lead=["center"]).values, ("center",))
 true = small.phi_e.sel(lead="center", time_ecg=small.time.values).values
-same = lambda maps: maps  # noqa: E731
-mistakes = {
-    "none": (same, {}),
-    "frames said to be 10 ms apart, and are 5": (same, {"dt": 10.0}),
-    "pixels said to be 4 mm wide, and are 2": (same, {"dx": 4.0}),
-    "half of the sheet is outside the picture": (lambda maps: maps[:, :, :50], {}),
-    "the first 150 ms are missing": (lambda maps: maps[30:], {}),
-    "each pixel scaled to its own range": (lambda maps: -85 + 100 * (maps - maps.min(0)) / (np.ptp(maps, axis=0) + 1e-9), {}),
-    "blurred, 2 mm": (lambda maps: gaussian_filter(maps, (0, 1, 1)), {}),
-    "blurred, 4 mm": (lambda maps: gaussian_filter(maps, (0, 2, 2)), {}),
-    "blurred in time, 15 ms": (lambda maps: gaussian_filter(maps, (3, 0, 0)), {}),
-}  # fmt: skip
 
 
 def misused(change, settings):
     """R2 of the four ECGs, how many were flagged, and how many refused."""
     scores, flagged, refused = [], 0, 0
+    said = {"unit": "mV", "electrodes": place, "dx": 2.0, "dt": 5.0} | settings
     for maps, ecg in zip(small.V_m.values, true, strict=True):
         try:
-            out = surrogate.predict(
-                change(maps),
-                unit="mV",
-                electrodes=place,
-                **{"dx": 2.0, "dt": 5.0} | settings,
-            )
+            out = surrogate.predict(change(maps), **said)
         except ValueError:
             refused += 1
             continue
@@ -310,44 +294,36 @@ def misused(change, settings):
 
 
 found = pd.DataFrame({name: misused(*mistake) for name, mistake in mistakes.items()}).T
-keys = {
-    "clock": "frames said to be 10 ms apart, and are 5",
-    "ruler": "pixels said to be 4 mm wide, and are 2",
-    "half": "half of the sheet is outside the picture",
-    "late": "the first 150 ms are missing",
-    "own_range": "each pixel scaled to its own range",
-}
-for key, name in keys.items():
-    headline(
-        f"misuse_{key}",
-        found["best R2"][name],
-        tolerance=0.1,
-        on="best of four small tissues",
-    )
-headline(
-    "misuse_half_flagged",
-    found.flagged[keys["half"]],
-    tolerance=0.1,
-    on="of four small tissues",
-)
 found.astype({"flagged": int, "refused": int}).round(3)
 
+# %% tags=["hide-input"]
+on_small = "of four small tissues"
+keys = {
+    "clock": clock,
+    "ruler": ruler,
+    "half": half,
+    "late": late,
+    "own_range": own_range,
+}
+for key, name in keys.items():
+    best = found["best R2"][name]
+    headline(f"misuse_{key}", best, tolerance=0.1, on=f"best {on_small}")
+headline("misuse_half_flagged", found.flagged[half], tolerance=0.1, on=on_small)
+
 # %% [markdown]
-# Best and worst $R^2$ over four tissues, and of how many the surrogate said
-# that they are unlike its training or refused to answer. Wrong clocks and
-# wrong rulers are noticed, mostly; **a sheet that is cut off is not**: the
-# wave in the picture is a good wave, and what lies outside is missing from
-# the ECG all the same. Pixels scaled to their own range, as optical mapping
-# often does, cost little where fibrosis is coarse. Blur, which every camera
-# has, takes away what the method lives on, the sharp front, and is refused
-# or flagged. Three of the four tissues are from training or validation, so
-# that the first row is no score.
+# The table has the best and the worst $R^2$ over four tissues. It also says
+# how many of them the surrogate flagged as unlike its training, and how
+# many it refused. Wrong clocks and wrong rulers are noticed, mostly. **A
+# sheet that is cut off is not**: the wave in the picture is a good wave,
+# but what lies outside is missing from the ECG. Pixels scaled to their own
+# range, as optical mapping often does, cost little where fibrosis is
+# coarse. Blur, which every camera has, takes away the sharp front, which
+# the method needs, and is refused or flagged. Three of the four tissues are
+# from training or validation, so that the first row is no score.
 
 # %% tags=["hide-input"]
-shifted = [
-    name for key, name in names.items() if key not in ("test", "unseen_cell_mbr")
-]
-assert (
-    mean.loc[shifted, "structured"] - mean.loc[shifted, "paper's seq2seq"]
-).mean() > claim_worse_min
+besides = ("test", "unseen_cell_mbr")
+shifted = mean.loc[[name for key, name in names.items() if key not in besides]]
+worse = (shifted["structured"] - shifted["paper's seq2seq"]).mean()
+assert worse > claim_worse_min
 print(headline.provenance())
