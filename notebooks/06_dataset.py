@@ -104,9 +104,9 @@ claim_copy_r2_max = 0.9
 
 # %% [markdown]
 # One record holds all of it. The store of the simulated tissues is named by
-# the hash of this record and of the code that simulates, so a changed value
-# can never meet an old store. Each tissue is a function of the record and
-# of its number alone. It does not depend on the order, on the number of
+# a hash of this record and by a version, so a changed value can never meet
+# an old store. The version is raised when the code gives other tissues.
+# Each tissue is a function of the record and of its number alone. It does not depend on the order, on the number of
 # workers, or on how often the build was stopped.
 
 # %%
@@ -449,10 +449,8 @@ sets = {"train, val, test": ds} | {
     name: load_or_simulate(other) for name, other in recipes.items()
 }
 
+
 # %%
-tables = {name: tissue_table(other) for name, other in sets.items()}
-
-
 def changes(other):
     """Return in what a recipe differs from that of the page, but for size and seed."""
     used, usual = asdict(other), asdict(recipe)
@@ -462,6 +460,8 @@ def changes(other):
     return ", ".join(f"{key} {used[key]}" for key in named)
 
 
+# %%
+tables = {name: tissue_table(other) for name, other in sets.items()}
 rows = {}
 for name, one in tables.items():
     rows[name] = {
@@ -800,8 +800,9 @@ plan.round({"hours": 2, "store (GB)": 1, "writing (MB/s)": 1})
 # %% [markdown]
 # ## How to get it, and what you may do with it
 #
-# The set is not shipped: `load_or_simulate(read_recipe(RESULTS /
-# "06_dataset.json"))` makes it from nothing, bit for bit the same on the
+# The set is not shipped:
+# `load_or_simulate(read_recipe(RESULTS / "06_dataset.json"))`
+# makes it from nothing, bit for bit the same on the
 # same machine. Four of its tissues, reduced, come with the repository
 # ({doc}`../book/data`). Data, text and figures are licensed CC BY 4.0. All
 # of it is simulated: the sheets are flat, and there is no patient. What is
