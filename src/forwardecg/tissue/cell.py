@@ -1,16 +1,6 @@
-"""Fenton-Karma cell: three currents, two gates, and the parameter sets with their sources.
+"""Fenton-Karma cell, du/dt = -(J_fi + J_so + J_si): three currents, two gates, parameter sets with their sources.
 
-Fenton and Karma, Chaos 8:20 (1998); Fenton et al., Chaos 12:852 (2002)::
-
-    du/dt = -(J_fi + J_so + J_si)                       p = 1 where u >= u_c, else 0
-    J_fi  = -v p (1 - u)(u - u_c) / tau_d               fast inward
-    J_so  = u (1 - p) / tau_0 + p / tau_r               slow outward
-    J_si  = -w (1 + tanh(k (u - u_c_si))) / (2 tau_si)  slow inward: gate w, never v
-    dv/dt = (1 - p)(1 - v) / tau_v_minus - p v / tau_v_plus
-    dw/dt = (1 - p)(1 - w) / tau_w_minus - p w / tau_w_plus
-
-``tau_v_minus`` is ``tau_v_minus_high`` where u >= u_v and ``tau_v_minus_low`` below. The names are neutral on purpose:
-the 1998 and 2002 papers swap the indices of the two, and public codes disagree.
+Fenton and Karma, Chaos 8:20 (1998); Fenton et al., Chaos 12:852 (2002).
 """
 
 import math
@@ -40,18 +30,18 @@ def compiled(function: Callable) -> Callable:
 
 @dataclass(frozen=True, kw_only=True)
 class FKParams:
-    """Parameters of the Fenton-Karma model.
+    """Parameters of the Fenton-Karma model; the papers, and public codes, swap the indices of the two tau_v_minus.
 
     Args:
         name, source: what the set is called, and where it was published.
-        tau_v_plus, tau_v_minus_low, tau_v_minus_high: ms, of the fast gate v: closing; opening at u < u_v, and at u >= u_v.
+        tau_v_plus, tau_v_minus_low, tau_v_minus_high: ms, of the fast gate v: closing; opening at u < u_v, at u >= u_v.
         tau_w_plus, tau_w_minus: ms, of the slow gate w: closing, opening.
         tau_d, tau_0, tau_r, tau_si: ms, of the currents: fast inward, slow outward below and above u_c, slow inward.
         k, u_c_si: steepness and middle of the slow inward current.
         u_c, u_v: thresholds of u.
 
     Raises:
-        ValueError: A parameter that is no finite number, a time not above 0, thresholds out of order, k outside 0 .. 25.
+        ValueError: A parameter that is not finite, a time not above 0, thresholds out of order, k outside 0 .. 25.
 
     Examples:
         >>> from dataclasses import replace
@@ -180,18 +170,18 @@ def slow_inward_rate(u: float, c: Constants) -> float:
 
 @compiled
 def currents(u: float, v: float, w: float, rate_si: float, c: Constants) -> tuple[float, float, float]:
-    """J_fi, J_so and J_si of one cell in the state (u, v, w), each times dt; ``rate_si`` is `slow_inward_rate`, which has a loop of its own."""
+    """J_fi, J_so and J_si of one cell in the state (u, v, w), each times dt; ``rate_si`` is `slow_inward_rate`."""
     zero = type(u)(0)
-    resting = u < c.u_c  # 1 - p
-    J_fi = zero if resting else -v * ((c.dt_tau_d - c.dt_tau_d * u) * (u - c.u_c))
-    J_so = u * c.dt_tau_0 if resting else c.dt_tau_r
-    J_si = -w * rate_si
+    resting = u < c.u_c  # p = 0, else 1
+    J_fi = zero if resting else -v * ((c.dt_tau_d - c.dt_tau_d * u) * (u - c.u_c))  # -v p (1 - u)(u - u_c) / tau_d
+    J_so = u * c.dt_tau_0 if resting else c.dt_tau_r  # u (1 - p) / tau_0 + p / tau_r
+    J_si = -w * rate_si  # -w (1 + tanh(k (u - u_c_si))) / (2 tau_si): gate w, never v
     return J_fi, J_so, J_si
 
 
 @compiled
 def gates(u: float, v: float, w: float, c: Constants) -> tuple[float, float]:
-    """The gates v, w one time step later at fixed u: their equations are linear, so this is exact."""
+    """The gates one step on at fixed u, exactly: dv/dt = (1 - p)(1 - v) / tau_v_minus - p v / tau_v_plus, w alike."""
     one, zero = type(u)(1), type(u)(0)
     resting = u < c.u_c
     decay_v = (c.decay_v_low if u < c.u_v else c.decay_v_high) if resting else c.decay_v_plus

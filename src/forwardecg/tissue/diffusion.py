@@ -1,14 +1,6 @@
-"""The discrete diffusion operator A: couplings between cells, net fluxes, stability.
+"""The discrete diffusion operator: (A z)_i = sum over neighbors j of g_ij (z_j - z_i), A z / dx^2 -> div(D grad z).
 
-    (A z)_i = sum over the neighbors j of g_ij (z_j - z_i),   g_ij = g_ji,   A z / dx^2 -> div(D grad z)
-
-Every coupling is used in both directions, so that A is symmetric and the net fluxes sum to zero; a cell that does not
-conduct has no coupling. The time loop and the ECG use the same A.
-
-Isotropic D: finite volumes, one coupling a face, the harmonic mean of D (Patankar 1980). With fibers,
-D = R(angle) diag(D, D_across) R(angle)^T, and the energy 1/2 integral grad z . D grad z is summed over the right triangles
-of a cell, a neighbor in x and a neighbor in y, each weighing a quarter of a cell. A triangle that lacks its third cell
-keeps the flux along the side that is left, with none across it: D_xx - D_xy^2 / D_yy.
+A is symmetric, its net fluxes sum to zero; a cell that does not conduct has no coupling. Time loop and ECG share it.
 """
 
 from typing import NamedTuple
@@ -19,18 +11,16 @@ from forwardecg.tissue.sheet import Tissue
 
 
 class Couplings(NamedTuple):
-    """Couplings in mm^2/ms, 0 at the outer edge: D_x (y, x + 1) across west faces, D_y (y + 1, x) across south faces and,
-    with fibers, D_ne and D_nw (y + 1, x + 1) along the rising and the falling diagonal of south-west corners.
-    """
+    """Couplings in mm^2/ms, 0 at the outer edge: across west and south faces and, with fibers, south-west corners."""
 
-    D_x: np.ndarray
-    D_y: np.ndarray
-    D_ne: np.ndarray | None = None
-    D_nw: np.ndarray | None = None
+    D_x: np.ndarray  # (y, x + 1)
+    D_y: np.ndarray  # (y + 1, x)
+    D_ne: np.ndarray | None = None  # (y + 1, x + 1), along the rising diagonal
+    D_nw: np.ndarray | None = None  # (y + 1, x + 1), along the falling one
 
 
 def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> Couplings:
-    """Harmonic means 2 D_a D_b / (D_a + D_b) over the faces of isotropic D (y, x) in mm^2/ms, 0 where a side does not conduct."""
+    """Harmonic means 2 D_a D_b / (D_a + D_b) on the faces of isotropic D (y, x) in mm^2/ms: Patankar (1980)."""
     if np.shape(D) != np.shape(conductive) or np.ndim(D) != 2:
         raise ValueError(f"conductive: expected the shape (y, x) of D {np.shape(D)}, got {np.shape(conductive)}")
     if not (np.asarray(D)[conductive] >= 0).all():
@@ -43,9 +33,12 @@ def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> Couplings:
 
 
 def couplings(tissue: Tissue) -> Couplings:
-    """Couplings of a tissue: `face_diffusivity`, or the triangles of the module's text where it has fibers."""
+    """Couplings of a tissue: `face_diffusivity`; with fibers D = R(angle) diag(D, D_across) R(angle)^T on triangles."""
     if tissue.fiber_angle is None:
         return face_diffusivity(tissue.D, tissue.live)
+    # The energy 1/2 integral grad z . D grad z is summed over the right triangles of a cell, a neighbor in x and one in
+    # y, each weighing a quarter of a cell. A triangle that lacks its third cell keeps the flux along the side that is
+    # left, with none across it: D_xx - D_xy^2 / D_yy.
     cos, sin = np.cos(tissue.fiber_angle), np.sin(tissue.fiber_angle)
     D, D_across = tissue.D, tissue.D_across
     xx, yy, xy = (np.pad(np.where(tissue.live, part, 0.0), 1) for part in (
@@ -79,7 +72,7 @@ def _harmonic(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def net_flux(
     z: np.ndarray, D_x: np.ndarray, D_y: np.ndarray, D_ne: np.ndarray | None = None, D_nw: np.ndarray | None = None
 ) -> np.ndarray:
-    """A z (..., y, x) of any quantity z per cell, (A z)_i = sum over the neighbors j of g_ij (z_j - z_i), in mm^2/ms times its unit."""
+    """(A z)_i = sum over neighbors j of g_ij (z_j - z_i) of any z (..., y, x) per cell, in mm^2/ms times its unit."""
     flux_x = D_x[:, 1:-1] * np.diff(z, axis=-1)
     flux_y = D_y[1:-1] * np.diff(z, axis=-2)
     total = np.zeros(z.shape)
@@ -98,12 +91,12 @@ def net_flux(
 
 
 def stability_limit(D_max: float, dx: float) -> float:
-    """Largest stable time step (ms) of explicit diffusion on square cells of ``dx`` mm: dx^2 / (4 D_max), D_max in mm^2/ms."""
+    """Largest stable step (ms) of explicit diffusion on cells of ``dx`` mm: dx^2 / (4 D_max), D_max in mm^2/ms."""
     return dx**2 / (4 * D_max)
 
 
 def stable_step(g: Couplings, dx: float) -> float:
-    """A stable time step (ms) for the couplings g on cells of ``dx`` mm: dx^2 over the largest sum of positive ones of a cell."""
+    """A stable step (ms) for couplings g, cells of ``dx`` mm: dx^2 over the largest sum of positive ones of a cell."""
     # no eigenvalue of -A exceeds twice that sum (Gershgorin), and explicit Euler is stable up to 2 over the eigenvalue
     parts = [g.D_x[:, :-1], g.D_x[:, 1:], g.D_y[:-1], g.D_y[1:]]
     if g.D_ne is not None and g.D_nw is not None:

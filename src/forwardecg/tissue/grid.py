@@ -27,7 +27,7 @@ class Grid:
     def __post_init__(self) -> None:
         if len(self.shape) != 2 or min(self.shape) < 1:
             raise ValueError(f"shape: expected at least one cell (y, x), got {self.shape}")
-        check_dx(self.dx)
+        check_positive("dx", self.dx)
 
     @property
     def size(self) -> tuple[float, float]:
@@ -41,7 +41,15 @@ class Grid:
         return y[:, None], x
 
 
-def check_dx(dx: float) -> None:
-    """ValueError unless ``dx`` (mm) is the side of a cell."""
-    if not (np.isfinite(dx) and dx > 0):
-        raise ValueError(f"dx: expected a length > 0 mm, got {dx}")
+def check_positive(name: str, value: float, what: str = "a length > 0 mm") -> None:
+    """ValueError, which says ``what`` was expected, unless ``value`` is a finite number above 0."""
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name}: expected {what}, got {value}")
+
+
+def blocks(a: np.ndarray, pool: int) -> np.ndarray:
+    """Values (y, x) as (y_map, pool, x_map, pool), a view: pixels of pool x pool cells, which must fit."""
+    n_y, n_x = a.shape
+    if not isinstance(pool, int | np.integer) or pool < 1 or n_y % pool or n_x % pool:
+        raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
+    return a.reshape(n_y // pool, pool, n_x // pool, pool)

@@ -1,8 +1,4 @@
-"""Tissue sheets: diffusivity, fibers, fibrosis.
-
-Four conditions, each drawn from a seed: healthy, gap-junction remodeled (lower D), fibrotic (non-conductive cells in
-four textures, D lowered around them) and combined. Sizes in mm, D in mm^2/ms, arrays (y, x).
-"""
+"""Tissue sheets: diffusivity, fibers, fibrosis; in four conditions, each drawn from a seed."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from forwardecg.tissue.grid import Grid, check_dx
+from forwardecg.tissue.grid import Grid, check_positive
 
 #: What a tissue can be.
 CONDITIONS = ("healthy", "gap_junction", "fibrotic", "combined")
@@ -59,29 +55,25 @@ class Tissue:
         for name, kind in (("D", float), ("conductive", None), ("D_across", float), ("fiber_angle", float)):
             if getattr(self, name) is not None:  # lists are welcome
                 object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
-        check_dx(self.dx)
+        check_positive("dx", self.dx)
         if self.D.ndim != 2:
             raise ValueError(f"D: expected dims (y, x), got an array of shape {self.D.shape}")
         if not np.isfinite(self.D).all():
             raise ValueError(f"D: expected finite values in mm^2/ms, got {np.sum(~np.isfinite(self.D))} that are not")
-        if (self.D < 0).any():
-            raise ValueError(f"D: expected values >= 0 mm^2/ms, got a minimum of {self.D.min()}")
         if (self.D_across is None) != (self.fiber_angle is None):
             raise ValueError("D_across, fiber_angle: expected both or neither, got one of them")
-        for name in ("D_across", "fiber_angle"):
+        for name in ("D", "D_across", "fiber_angle"):
             part = getattr(self, name)
-            if part is not None and (np.shape(part) != self.D.shape or not np.isfinite(part).all()):
-                raise ValueError(f"{name}: expected finite values of shape {self.D.shape}, got shape {np.shape(part)}")
-        if self.D_across is not None and (self.D_across < 0).any():
-            raise ValueError(f"D_across: expected values >= 0 mm^2/ms, got a minimum of {self.D_across.min()}")
+            if part is not None and (part.shape != self.D.shape or not np.isfinite(part).all()):
+                came = f"shape {part.shape} with {np.count_nonzero(~np.isfinite(part))} that are not"
+                raise ValueError(f"{name}: expected finite values of shape {self.D.shape}, got {came}")
+            if part is not None and name != "fiber_angle" and (part < 0).any():
+                raise ValueError(f"{name}: expected values >= 0 mm^2/ms, got a minimum of {part.min()}")
         if self.conductive.shape != self.D.shape or self.conductive.dtype != bool:
-            raise ValueError(
-                f"conductive: expected bool of shape {self.D.shape}, got {self.conductive.dtype} {self.conductive.shape}"
-            )
+            came = f"{self.conductive.dtype} {self.conductive.shape}"
+            raise ValueError(f"conductive: expected bool of shape {self.D.shape}, got {came}")
         if not self.live.any():
-            raise ValueError(
-                "conductive: expected at least one conductive cell with D (and D_across) > 0, got an empty sheet"
-            )
+            raise ValueError("conductive: expected at least one cell with D (and D_across) > 0, got an empty sheet")
 
     @property
     def grid(self) -> Grid:
@@ -156,8 +148,7 @@ def with_fibers(tissue: Tissue, angle: float | np.ndarray, ratio: float) -> Tiss
 def gap_junction(tissue: Tissue, seed: int | np.random.Generator = 0) -> Tissue:
     """Gap-junction remodeling: D times U(.3, .75), over the whole sheet or (one half) in smooth regions of 20 mm."""
     rng = np.random.default_rng(seed)
-    factor: float | np.ndarray
-    factor = gj_scale = rng.uniform(0.3, 0.75)
+    factor: Any = (gj_scale := rng.uniform(0.3, 0.75))
     if rng.random() >= 0.5:
         region = smooth_noise(tissue.grid, rng, 20.0, 20.0)
         factor = 1 - (1 - gj_scale) * np.clip(2 * region - 0.5, 0, 1)
@@ -208,7 +199,7 @@ def _lower(tissue: Tissue, factor: float | np.ndarray, **changes: Any) -> Tissue
 
 
 def smooth_noise(grid: Grid, rng: np.random.Generator, along: float, across: float, angle: float = 0.0) -> np.ndarray:
-    """Noise (y, x) with correlation lengths ``along`` and ``across`` (mm) at ``angle`` (rad), ranked: uniform in 0 .. 1."""
+    """Noise (y, x) with correlation lengths ``along`` and ``across`` (mm) at ``angle`` (rad), ranked: uniform."""
     k_y, k_x = np.meshgrid(*(2 * np.pi * np.fft.fftfreq(n, grid.dx) for n in grid.shape), indexing="ij")
     k_along, k_across = k_x * np.cos(angle) + k_y * np.sin(angle), k_y * np.cos(angle) - k_x * np.sin(angle)
     smoothing = np.exp(-0.5 * ((k_along * along) ** 2 + (k_across * across) ** 2))
@@ -226,8 +217,7 @@ def _draw_fibrosis(grid: Grid, texture: str, amount: str, rng: np.random.Generat
         length = rng.uniform(1.5, 4.0)
         noise = smooth_noise(grid, rng, length, length)
     else:
-        angle = rng.uniform(0, np.pi)
-        noise = smooth_noise(grid, rng, 5.0, 0.5, angle)
+        noise = smooth_noise(grid, rng, 5.0, 0.5, angle=rng.uniform(0, np.pi))
     return noise < rng.uniform(*SHARES[amount][texture])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forwardecg.tissue.grid import Grid
+from forwardecg.tissue.grid import Grid, check_positive
 from forwardecg.tissue.sheet import Tissue, grid_of
 
 
@@ -34,16 +34,12 @@ class Stimulus:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mask", np.asarray(self.mask))
         if self.mask.ndim != 2 or self.mask.dtype != bool or not self.mask.any():
-            raise ValueError(
-                f"stimulus mask: expected bool (y, x) with a true cell, got {self.mask.dtype} {self.mask.shape} "
-                f"with {np.count_nonzero(self.mask)} true"
-            )
+            came = f"{self.mask.dtype} {self.mask.shape} with {np.count_nonzero(self.mask)} true"
+            raise ValueError(f"stimulus mask: expected bool (y, x) with a true cell, got {came}")
         finite = np.isfinite([self.start, self.duration, self.amplitude]).all()
         if not (finite and self.start >= 0 and self.duration > 0 and self.amplitude > 0):
-            raise ValueError(
-                "stimulus: expected start >= 0 ms, duration > 0 ms, amplitude > 0 /ms, "
-                f"got {self.start}, {self.duration}, {self.amplitude}"
-            )
+            came = f"{self.start}, {self.duration}, {self.amplitude}"
+            raise ValueError(f"stimulus: expected start >= 0 ms, duration > 0 ms, amplitude > 0 /ms, got {came}")
 
 
 def edge_stimulus(sheet: Tissue | Grid, side: str = "left", width: float = 2.0, **timing: float) -> Stimulus:
@@ -66,8 +62,7 @@ def edge_stimulus(sheet: Tissue | Grid, side: str = "left", width: float = 2.0, 
         [True, True, False, False, False, False]
     """
     grid = grid_of(sheet)
-    if not width > 0:
-        raise ValueError(f"width: expected a length > 0 mm, got {width}")
+    check_positive("width", width)
     n = max(1, round(width / grid.dx))
     strips = {"left": np.s_[:, :n], "right": np.s_[:, -n:], "bottom": np.s_[:n, :], "top": np.s_[-n:, :]}
     if side not in strips:
@@ -95,8 +90,7 @@ def focal_stimulus(sheet: Tissue | Grid, x: float, y: float, radius: float = 4.0
         >>> int(focal_stimulus(Grid((20, 20), dx=0.5), x=5.0, y=5.0, radius=1.0).mask.sum())
         12
     """
-    if not radius > 0:
-        raise ValueError(f"radius: expected a length > 0 mm, got {radius}")
+    check_positive("radius", radius)
     centers_y, centers_x = grid_of(sheet).centers
     return Stimulus(mask=(centers_y - y) ** 2 + (centers_x - x) ** 2 <= radius**2, **timing)
 
@@ -104,9 +98,8 @@ def focal_stimulus(sheet: Tissue | Grid, x: float, y: float, radius: float = 4.0
 def burst(stimulus: Stimulus, interval: float, n: int) -> list[Stimulus]:
     """``n`` copies of a stimulus, ``interval`` ms apart, the first at its own start."""
     if n < 1 or not interval >= stimulus.duration:
-        raise ValueError(
-            f"burst: expected n >= 1 and an interval of at least the duration {stimulus.duration} ms, got {n}, {interval}"
-        )
+        least = f"an interval of at least the duration {stimulus.duration} ms"
+        raise ValueError(f"burst: expected n >= 1 and {least}, got {n}, {interval}")
     return [replace(stimulus, start=stimulus.start + interval * k) for k in range(n)]
 
 
@@ -131,11 +124,8 @@ def s1_s2(
         >>> [s.start for s in s1_s2(edge_stimulus(Grid((4, 4), dx=0.5)), interval=400.0, n_s1=2, s2=[150.0])]
         [0.0, 400.0, 550.0]
     """
-    train = burst(s1, interval, n_s1)
-    start = train[-1].start
+    beats = burst(s1, interval, n_s1)
     for coupling in s2:
-        if not coupling > 0:
-            raise ValueError(f"s2: expected coupling intervals > 0 ms, got {coupling}")
-        start += coupling
-        train.append(replace(site or s1, start=start))
-    return train
+        check_positive("s2", coupling, "coupling intervals > 0 ms")
+        beats.append(replace(site or s1, start=beats[-1].start + coupling))
+    return beats
