@@ -31,8 +31,12 @@
 #         scores on coarser, slower, noisy and damaged maps
 #     smoke: {
 #       noises: [0.02], losses: [0.05], n_degraded: 2, threads: 1,
-#       left_out: [reentry, unseen_cell, unseen_cell_mbr, unseen_D_high, unseen_D_low, dense_fibrosis],
-#       claim_two_foci_r2_min: 0.3
+#       left_out: [
+#         reentry, unseen_cell, unseen_cell_mbr, unseen_D_high, unseen_D_low,
+#         dense_fibrosis
+#       ],
+#       short_rest: two_foci, claim_two_foci_r2_min: 0.3, claim_reentry_r2_min: 0.0,
+#       claim_correction_min: -1.0
 #     }
 # ---
 
@@ -48,13 +52,13 @@
 # which was in training or validation, and 300 tissues of the usual recipe
 # beside them.
 #
-# Needs {doc}`06_dataset` and {doc}`09_structured`; some minutes the first
-# time. With other values: `make run NB=10_generality SET="noises=[0.1]"`.
-# What the sets are is shown in {doc}`06_dataset`.
+# *Needs* {doc}`06_dataset` and {doc}`09_structured`. *Takes* some minutes
+# the first time. What the sets are is shown in {doc}`06_dataset`. *Change
+# it* with
+#
+#     make run NB=10_generality SET="noises=[0.1]"
 
 # %% tags=["hide-input"]
-from unittest import mock
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -94,26 +98,28 @@ losses = [0.01, 0.05, 0.1, 0.2]  # shares of the pixels that are lost
 seed = 0  # of noise and loss
 n_degraded = 60  # test tissues that are degraded
 threads = 2  # of the CPU
-left_out = []  # sets that are not looked at
+# sets that are not looked at; two_foci, test and the set in short_rest have to stay
+left_out = []
+# set whose fronts meet tissue that has hardly rested; the sheets of the tests are too
+# small for re-entry, and they name another set
+short_rest = "reentry"
 claim_two_foci_r2_min = 0.98  # mean R2
-claim_reentry_r2_min = 0.95
+claim_reentry_r2_min = 0.95  # median R2 of the set named in short_rest
+# median R2 that this set loses without the correction of the speed, at least
+claim_correction_min = 0.05
 
 # %% [markdown]
 # ## Tissue of other kinds
 #
-# The prediction is the mean of the five networks. Beside it stands the
-# estimate without any training, $D = \kappa\varphi c^2$: the rung of the
-# ladder that shares the physics, and has learned one number.
+# The prediction is the mean of the five networks. It is scored on every set
+# and at every electrode, also at those that were in no training.
 
 # %%
 torch.set_num_threads(threads)
 recipe = read_recipe(RESULTS / "06_dataset.json")
 models, card = load_models(MODELS / "structured.safetensors")
-sets = {
-    name: one
-    for name, one in collection(recipe).items()
-    if name not in ("calibration", *left_out)
-}
+not_used = ("calibration", *left_out)
+sets = {name: one for name, one in collection(recipe).items() if name not in not_used}
 
 # %% tags=["hide-output", "nbval-ignore-output"]
 maps = {}
@@ -123,28 +129,23 @@ for name, one in sets.items():
 
 
 # %%
+def predictions(part, leads):
+    """Return the ECGs (network, tissue, lead, time) that the networks predict."""
+    return torch.stack([predict(model, part, leads) for model in models])
+
+
 def all_scores(part, factor=1.0):
-    """R2 (n, lead) of the mean prediction, times a known factor, for every electrode of the set."""
+    """Return R2 (tissue, lead) of the mean prediction, times a known factor."""
     leads = range(len(part.leads))
-    ecg = (
-        factor
-        * torch.stack([predict(model, part, leads) for model in models])
-        .double()
-        .mean(0)
-        .numpy()
-    )
-    return np.stack(
-        [r2(part.ecg[:, k].double().numpy(), ecg[:, k]) for k in leads], axis=1
-    )
+    ecg = factor * predictions(part, leads).double().mean(0).numpy()
+    true = part.ecg.double().numpy()
+    return np.stack([r2(true[:, k], ecg[:, k]) for k in leads], axis=1)
 
 
+# %%
 def row(scores, leads):
-    """Mean, its interval, median and worst of the central ECG; means over electrodes that are not in training."""
+    """Return a row of the table: the center, then electrodes not in training."""
     center, names = scores[:, leads.index("center")], np.array(leads)
-    roles = {
-        role: np.nanmean(scores[:, np.char.startswith(names, role)])
-        for role in ("unseen", "near")
-    }
     mean, low, high = interval(center[np.isfinite(center)])
     return {
         "n": len(center),
@@ -153,7 +154,9 @@ def row(scores, leads):
         "high": high,
         "median": np.nanmedian(center),
         "worst": np.nanmin(center),
-    } | roles
+        "unseen": np.nanmean(scores[:, np.char.startswith(names, "unseen")]),
+        "near": np.nanmean(scores[:, np.char.startswith(names, "near")]),
+    }
 
 
 rows = {name: row(all_scores(part), part.leads) for name, part in maps.items()}
@@ -161,7 +164,7 @@ rows = {name: row(all_scores(part), part.leads) for name, part in maps.items()}
 # %% [markdown]
 # $\kappa = D/(\varphi c^2)$ belongs to the cell model. Another cell changes
 # it, and with it the amplitude of the whole ECG. Where the cell is known,
-# so is its $\kappa$, from one cable; the rows *cell known* use the ratio of
+# so is its $\kappa$, from one cable. The rows *cell known* use the ratio of
 # the two.
 
 # %%
@@ -169,37 +172,62 @@ for name in [name for name in sets if sets[name].cell != FK_CAF]:
     ratio = (converged_cv(FK_CAF) / converged_cv(sets[name].cell)) ** 2
     rows[f"{name}, cell known"] = row(all_scores(maps[name], ratio), maps[name].leads)
     print(f"{sets[name].cell.name}: kappa is {ratio:.2f} times that of {FK_CAF.name}")
+
+# %% [markdown]
+# Beside the networks stands the estimate without any training,
+# $D = \kappa\varphi c^2$. It is the rung of the ladder that shares the
+# physics, and it has learned one number.
+
+# %%
 center = Electrodes(maps["test"].positions[:1], ("center",))
-for name, part in maps.items():
+
+
+def training_free_r2(part):
+    """Return the mean R2 of the training-free estimate at the central electrode."""
     ecg = [
         training_free_ecg(u.float(), part.dx, part.dt, card["kappa"], center)[0]
         for u in part.u
     ]
-    rows[name]["training-free"] = np.nanmean(
-        r2(V_SPAN * part.ecg[:, 0].double().numpy(), np.array(ecg))
-    )
-table = pd.DataFrame(rows).T
-table.round(5).rename_axis("set").to_csv(result_file("10_generality.csv"))
+    return np.nanmean(r2(V_SPAN * part.ecg[:, 0].double().numpy(), np.array(ecg)))
+
+
+for name, part in maps.items():
+    rows[name]["training-free"] = training_free_r2(part)
+table = pd.DataFrame(rows).T.rename_axis("set")
+table.round(5).to_csv(result_file("10_generality.csv"))
+table.rename_axis(None).round(3)
+
+# %% tags=["hide-input"]
 short = table[["n", "mean", "median", "worst", "unseen", "near"]].rename(
     columns={"n": "tissues", "unseen": "unseen electrodes", "near": "near electrodes"}
 )
-short.astype({"tissues": int}).map(
+short = short.astype({"tissues": int}).map(
     lambda v: f"{v:.3f}" if isinstance(v, float) else v
-).rename_axis("set").to_csv(result_file("10_generality_table.csv"))
-table.round(3)
+)
+short.to_csv(result_file("10_generality_table.csv"))
 
 # %% [markdown]
-# Mean $R^2$ of the raw central ECG, its 95 % bootstrap interval over
-# tissues, median and worst; means over eight unseen and four very near
-# electrodes; and the mean of the training-free estimate. Re-entry is read
-# from fronts that follow each other closely, though no tissue in training
-# had two. MBR cells have about twice the $\kappa$ and are off by that
-# factor until it is known. Among the MLR-I cells one tissue, whose slow
-# wave fills the recording to its end, decides the mean; the median says
-# what the rest are like. Dense fibrosis is the hardest of the sets. What
-# the table does not show: fibers, curved sheets, or anything measured.
+# The columns are mean $R^2$ of the raw central ECG, its 95 % bootstrap
+# interval over tissues, median and worst; means over eight unseen and four
+# very near electrodes; and the mean of the training-free estimate.
+#
+# Re-entry is read from fronts that follow each other closely, though no
+# tissue in training had two. MBR cells have about twice the $\kappa$ and
+# are off by that factor until it is known. Among the MLR-I cells one
+# tissue, whose slow wave fills the recording to its end, decides the mean;
+# the median says what the rest are like. Dense fibrosis is the hardest of
+# the sets. The table does not show fibers, curved sheets, or anything
+# measured.
+#
+# The page claims that the mean $R^2$ of two foci and the median of re-entry
+# are not below the values `claim_two_foci_r2_min` and
+# `claim_reentry_r2_min` of its parameters.
 
 # %%
+assert rows["two_foci"]["mean"] >= claim_two_foci_r2_min, rows["two_foci"]
+assert rows[short_rest]["median"] >= claim_reentry_r2_min, rows[short_rest]
+
+# %% tags=["hide-input"]
 keys = {
     "two_foci": ("two_foci", "mean"),
     "unseen_cell": ("unseen_cell", "mean"),
@@ -213,67 +241,51 @@ keys = {
     "reentry_min": ("reentry", "worst"),
 }
 for key, (name, what) in keys.items():
-    if name in rows:
+    if name in rows:  # it may be left out
         on = f"{what} over {rows[name]['n']} tissues: {name}"
         headline(f"structured_r2_{key}", rows[name][what], tolerance=0.03, on=on)
-if unseen := [
-    rows[name]["mean"] for name in ("unseen_D_high", "unseen_D_low") if name in rows
-]:
-    headline(
-        "structured_r2_unseen_d",
-        np.mean(unseen),
-        tolerance=0.03,
-        on="mean over both sets of unseen D",
-    )
-if "two_foci" in rows:
-    assert rows["two_foci"]["mean"] >= claim_two_foci_r2_min, rows["two_foci"]
-if "reentry" in rows:
-    assert rows["reentry"]["median"] >= claim_reentry_r2_min, rows["reentry"]
+unseen = [name for name in ("unseen_D_high", "unseen_D_low") if name in rows]
+if unseen:
+    mean = np.mean([rows[name]["mean"] for name in unseen])
+    on_both = "mean over both sets of unseen D"
+    headline("structured_r2_unseen_d", mean, tolerance=0.03, on=on_both)
 
-# %%
-picks = [
-    name
-    for name in ("two_foci", "reentry", "dense_fibrosis", "unseen_cell")
-    if name in maps
-]
+# %% [markdown]
+# Four of the sets are shown, each by the tissue of median score.
+
+# %% tags=["hide-input"]
+picks = ("two_foci", "reentry", "dense_fibrosis", "unseen_cell")
+picks = [name for name in picks if name in maps]
 n_rows = -(-len(picks) // 2)
 fig, axes = plt.subplots(n_rows, 2, figsize=(9.5, 2.9 * n_rows), squeeze=False)
 for ax, name in zip(axes.flat, picks, strict=False):
     part = maps[name]
-    ecg = (
-        V_SPAN
-        * torch.stack([predict(model, part, [0]) for model in models])
-        .mean(0)[:, 0]
-        .numpy()
-    )
+    ecg = V_SPAN * predictions(part, [0]).mean(0)[:, 0].numpy()
     true = V_SPAN * part.ecg[:, 0].numpy()
     k = int(np.argsort(r2(true, ecg))[len(true) // 2])
-    figures.ecg_traces(
-        ax,
-        np.arange(true.shape[1]) * part.dt,
-        true[k],
-        {"structured": ecg[k]},
-        f"{name.replace('_', ' ')}, tissue {k}",
-    )
+    t = np.arange(true.shape[1]) * part.dt
+    title = f"{name.replace('_', ' ')}, tissue {k}"
+    figures.ecg_traces(ax, t, true[k], {"structured": ecg[k]}, title)
 for ax in axes.flat[len(picks) :]:
     ax.remove()
 _ = axes[0][0].legend(frameon=False, fontsize="small")
 figures.show(
     fig,
-    "Predicted and true ECGs over time, the tissue of median score of each of four sets. With two foci, re-entry and "
-    "dense fibrosis they coincide; with an unseen cell the shape is right and the size a little off.",
+    "Predicted and true ECGs over time, the tissue of median score of each of four "
+    "sets. With two foci, re-entry and dense fibrosis they coincide; with an unseen "
+    "cell the shape is right and the size a little off.",
 )
 
 # %% [markdown]
-# The tissue of median score of four sets. Mind the scales. The figure does
-# not show the worst tissues, whose scores are in the table.
+# Each panel has a scale of its own. The figure does not show the worst
+# tissues, whose scores are in the table.
 #
 # ## Other maps
 #
-# The same test tissues, seen coarser, at fewer frames, with noise, and with
-# pixels lost at random places and filled in from their neighbors, as
-# `predict(..., fill=True)` does. Both the inference and the operator see the
-# degraded maps.
+# Now the same test tissues are seen coarser, at fewer frames, with noise,
+# and with pixels lost at random places and filled in from their neighbors,
+# as `predict(..., fill=True)` does. Both the inference and the operator see
+# the degraded maps.
 
 # %%
 test = maps["test"].subset(range(min(n_degraded, len(maps["test"].sims))))
@@ -281,40 +293,37 @@ rng = np.random.default_rng(seed)
 
 
 def spoiled(u, noise=0.0, lost=0.0):
-    """Maps with Gaussian noise and pixels filled in."""
+    """Return maps with Gaussian noise and with lost pixels filled in."""
     noisy = u + noise * torch.from_numpy(rng.standard_normal(u.shape, np.float32))
-    return (
-        fill_lost(noisy, torch.from_numpy(rng.random(u.shape[1:]) < lost))
-        if lost
-        else noisy
-    )
+    if not lost:
+        return noisy
+    return fill_lost(noisy, torch.from_numpy(rng.random(u.shape[1:]) < lost))
 
 
 @torch.no_grad()
-def seen_again(part, pool=1, stride=1, **spoil):
-    """R2 of the central ECG of every tissue of a set, its maps changed first."""
+def seen_again(part, pool=1, stride=1, restitution=RESTITUTION, **spoil):
+    """Return R2 of the central ECG of every tissue of a set, its maps changed first."""
     dx, dt, found = part.dx * pool, part.dt * stride, []
     for u, true in zip(part.u, part.ecg[:, :1], strict=True):
         u = spoiled(coarsen(u.float(), pool)[::stride], **spoil)
-        seen = Inputs(*(z[None] for z in make_inputs(read_fronts(u, dx, dt), dx, dt)))
+        seen = make_inputs(read_fronts(u, dx, dt, restitution), dx, dt)
+        seen = Inputs(*(z[None] for z in seen))
         G = inner_gradients(u.shape[1:], dx, center)
-        L = sum(batched_lead_field(model(seen), *G)[0] for model in models) / len(
-            models
-        )
-        ecg = torch.einsum("eyx,tyx->et", L, u)
+        L = sum(batched_lead_field(model(seen), *G)[0] for model in models)
+        ecg = torch.einsum("eyx,tyx->et", L / len(models), u)
         found.append(r2(true[:, ::stride].double().numpy(), ecg.double().numpy())[0])
     return np.array(found)
 
 
+# %%
 variants = {
     "as stored: 2 mm, 5 ms": {},
     "4 mm": {"pool": 2},
     "10 ms": {"stride": 2},
     "4 mm, 10 ms": {"pool": 2, "stride": 2},
 }
-variants |= {f"noise {noise:g}": {"noise": noise} for noise in noises} | {
-    f"lost {lost:.0%}": {"lost": lost} for lost in losses
-}
+variants |= {f"noise {noise:g}": {"noise": noise} for noise in noises}
+variants |= {f"lost {lost:.0%}": {"lost": lost} for lost in losses}
 maps_table = pd.DataFrame(
     {
         name: summarize(pd.Series(seen_again(test, **change)))
@@ -322,22 +331,20 @@ maps_table = pd.DataFrame(
     }
 ).T
 maps_table.round(5).rename_axis("maps").to_csv(result_file("10_generality_maps.csv"))
-noise = noises[len(noises) // 2]
-on_noise = f"{len(test.sims)} test tissues, noise {noise:g}"
-headline(
-    "structured_r2_noise",
-    maps_table["mean"][f"noise {noise:g}"],
-    tolerance=0.03,
-    on=on_noise,
-)
 maps_table[["mean", "sd", "median", "worst", "n"]].round(3)
 
+# %% tags=["hide-input"]
+noise = noises[len(noises) // 2]
+with_noise = maps_table["mean"][f"noise {noise:g}"]
+on_noise = f"{len(test.sims)} test tissues, noise {noise:g}"
+headline("structured_r2_noise", with_noise, tolerance=0.03, on=on_noise)
+
 # %% [markdown]
-# $R^2$ over test tissues of the usual recipe. Noise is given as a share of
-# the action potential: 0.05 are 5 mV. Coarser maps and slower frames are
-# within what training has seen; noise above 0.03 and losses above 5 % are
-# beyond it. The table does not show blur, drift or motion, which real
-# optical maps have.
+# The table has $R^2$ over test tissues of the usual recipe. Noise is given
+# as a share of the action potential: 0.05 are 5 mV. Coarser maps and slower
+# frames are within what training has seen. Noise above 0.03 and losses
+# above 5 % are beyond it. The table does not show blur, drift or motion,
+# which real optical maps have.
 #
 # ## Where re-entry would fail
 #
@@ -345,35 +352,28 @@ maps_table[["mean", "sd", "median", "worst", "n"]].round(3)
 # than the conductivity alone would have it. The surrogate corrects this by
 # the table of the cell that {doc}`09_structured` checks on a paced strip.
 # Here the correction is switched off: the same networks read the speed as
-# it is. This failure was seen first, on this set, and the correction put in
+# it is, by a table in which speed and amplitude do not depend on the rest.
+# This failure was seen first, on this set, and the correction put in
 # because of it; the table rests on strips alone.
 
 # %%
-if "reentry" in maps:
-    with mock.patch(
-        "forwardecg.surrogates.structured.fronts.RESTITUTION",
-        torch.cat([RESTITUTION[:1], torch.ones_like(RESTITUTION[1:])]),
-    ):
-        uncorrected = seen_again(maps["reentry"])
-    assert np.median(uncorrected) < rows["reentry"]["median"] - 0.05
-    on_plain = "median, without the table of restitution"
-    headline(
-        "structured_r2_reentry_uncorrected",
-        np.median(uncorrected),
-        tolerance=0.03,
-        on=on_plain,
-    )
-    print(
-        f"median R2 in re-entry: {rows['reentry']['median']:.2f}, without the correction {np.median(uncorrected):.2f}"
-    )
+no_restitution = torch.cat([RESTITUTION[:1], torch.ones_like(RESTITUTION[1:])])
+corrected = rows[short_rest]["median"]
+uncorrected = np.median(seen_again(maps[short_rest], restitution=no_restitution))
+assert uncorrected < corrected - claim_correction_min
+print(f"median R2 in re-entry: {corrected:.2f}")
+print(f"without the correction: {uncorrected:.2f}")
+
+# %% tags=["hide-input"]
+on_plain = "median, without the table of restitution"
+headline("structured_r2_reentry_uncorrected", uncorrected, tolerance=0.03, on=on_plain)
 
 # %% [markdown]
-# Without the correction every tissue of the set is off by the same factor,
-# and the network cannot know it: it is a property of the cell at short
+# Without the correction every tissue of the set is off by the same factor.
+# The network cannot know it, because it is a property of the cell at short
 # rest, and single beats do not show it.
 
 # %% tags=["hide-input"]
-print(
-    f"{rows['test']['n']} test tissues and sets of 16 to 20, {len(models)} networks, mean prediction"
-)
+print(f"{rows['test']['n']} test tissues and sets of 16 to 20")
+print(f"{len(models)} networks, mean prediction")
 print(headline.provenance())
