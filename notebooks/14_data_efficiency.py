@@ -56,9 +56,7 @@ headline = Headline("14_data_efficiency")
 
 # %% tags=["parameters"]
 goal = 0.99  # mean R2, the paper's
-# times fewer tissues that the structured surrogate needs for the best score of the
-# paper's architecture, at least
-claim_ratio_min = 4.0
+claim_ratio_min = 4.0  # times fewer tissues for the paper's best score, at least
 
 # %% [markdown]
 # ## Scores by number of training tissues

@@ -79,9 +79,7 @@ figures.set_style()
 headline = Headline("16_results")
 
 # %% tags=["parameters"]
-# test tissues of the split to simulate once more for the last rung; all of them in the
-# published page
-n_again = 30
+n_again = 30  # test tissues to simulate again; all of them in the published page
 claim_structured_min = 0.99  # mean R2 of the structured surrogate
 claim_mild_min = 0.998  # the same, of mild tissue
 claim_other_cpu_max = 0.01  # change of a mean R2 on another kind of processor
