@@ -73,12 +73,12 @@ headline = Headline("01_action_potential")
 # %% [markdown]
 # ## Parameters
 #
-# The cable is resolved finely, so that no {ref}`calibration
-# <calibration>` is needed and the numbers can be compared with
-# reference values, which were measured at the same grid and step with an
-# independent pilot of ours. The references belong to these values of `D`,
-# `dx`, `dt` and to this train: with others the comparison near the end of
-# the page objects, and rightly.
+# The cable is resolved finely, so that no {ref}`calibration <calibration>`
+# is needed and the numbers can be compared with reference values, which
+# were measured at the same grid and step with an independent pilot of ours.
+# The references belong to these values of `D`, `dx`, `dt` and to this
+# train: with others the comparison near the end of the page objects, and
+# rightly.
 
 # %% tags=["parameters"]
 D = 0.1  # mm^2/ms, diffusivity of the cable
@@ -89,22 +89,9 @@ length_mm = 30.0  # mm, length of the cable
 s1_interval = 400.0  # ms, between the beats of the regular train
 n_s1 = 3  # beats in the regular train
 s2_search = [80, 320]  # ms, range in which the refractory period is searched
-s2_later = [
-    0.0,
-    2.0,
-    5.0,
-    10.0,
-    18.0,
-    30.0,
-    50.0,
-    90.0,
-    160.0,
-    290.0,
-]  # ms, S2 after the refractory period
-coarse_grids = [
-    [0.2, 0.05],
-    [0.25, 0.1],
-]  # mm, ms: space and time steps of two coarser cables
+# ms, S2 after the refractory period
+s2_later = [0.0, 2.0, 5.0, 10.0, 18.0, 30.0, 50.0, 90.0, 160.0, 290.0]
+coarse_grids = [[0.2, 0.05], [0.25, 0.1]]  # mm, ms: steps of two coarser cables
 
 # %% [markdown]
 # ## Five sets
@@ -128,10 +115,9 @@ pd.DataFrame({"source": [fk.source for fk in sets.values()]}, index=sets)
 # accepted wherever `cell` is. Here the fast current of the atrial set is
 # halved, as a drug that blocks sodium channels would do it; what becomes of
 # the wave stands in the table near the end. A second copy is a mistake made
-# on purpose, the {ref}`trap
-# <tau-v-trap>` that the page returns to. And a set that cannot be
-# meant is refused when it is made and not when a sheet blows up: the error
-# names the parameter, what was expected and what came.
+# on purpose, the {ref}`trap <tau-v-trap>` that the page returns to. And a
+# set that cannot be meant is refused when it is made and not when a sheet
+# blows up: the error names the parameter, what was expected and what came.
 
 # %%
 own = replace(
@@ -174,15 +160,15 @@ for name, fk in sets.items():
     assert gates(0.0, 1.0, 1.0, c[name]) == (1.0, 1.0), "open gates stay open"
     u = np.linspace(1e-9, 1.3, 5000)
     exact = (1 + np.tanh(fk.k * (u - fk.u_c_si))) / 2
-    rate = (
-        np.array([slow_inward_rate(value, c[name]) for value in u]) / c[name].dt_tau_si
-    )
+    rate = np.array([slow_inward_rate(value, c[name]) for value in u])
+    rate /= c[name].dt_tau_si
     error[name] = np.abs(rate - exact).max()
     assert error[name] < 4e-6 and exact[0] < 1e-7, (
         "the polynomial stands in for the hyperbolic tangent"
     )
 print(
-    f"largest error of the slow inward rate, relative to its maximum: {max(error.values()):.1e}"
+    "largest error of the slow inward rate, relative to its maximum: "
+    f"{max(error.values()):.1e}"
 )
 
 # %% [markdown]
@@ -213,16 +199,12 @@ for name in sets:
 
 # %%
 def beat(fk):
-    pixel, everywhere = (
-        Tissue(D=np.array([[D]]), conductive=np.ones((1, 1), bool), dx=dx),
-        np.ones((1, 1), bool),
-    )
-    run = dict(
-        t_end=t_end, every=dt, cell=fk, dt=dt, calibrated=False, dtype=np.float64
-    )
-    return np.array(
-        [state.u[0, 0] for state in solve(pixel, [Stimulus(mask=everywhere)], **run)]
-    )
+    everywhere = np.ones((1, 1), bool)
+    pixel = Tissue(D=np.array([[D]]), conductive=everywhere, dx=dx)
+    stimulus = Stimulus(mask=everywhere)
+    raw = dict(dt=dt, calibrated=False, dtype=np.float64)
+    states = solve(pixel, [stimulus], t_end=t_end, every=dt, cell=fk, **raw)
+    return np.array([state.u[0, 0] for state in states])
 
 
 def replay(u, c):
@@ -253,7 +235,7 @@ for name in sets:
     )
     assert abs(u[name][-1]) < 0.02, "the cell is back at rest"
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(3, 2, figsize=(9, 7.5), sharex=True, sharey="row")
 for column, name in zip(axes.T, ("CAF", "MLR-I"), strict=True):
     v, w, J_fi, J_so, J_si = state[name]
@@ -277,8 +259,9 @@ for ax, place in zip(axes[1:, 1], ("center right", "lower right"), strict=True):
     ax.legend(loc=place)
 figures.show(
     fig,
-    "Two columns of traces over time, for an atrial and a ventricular set: voltage, the gates v and w, and the three "
-    "currents. A spike of fast inward current, a plateau, a return to rest; the ventricular plateau is longer.",
+    "Two columns of traces over time, for an atrial and a ventricular set: voltage, "
+    "the gates v and w, and the three currents. A spike of fast inward current, a "
+    "plateau, a return to rest; the ventricular plateau is longer.",
 )
 
 # %% [markdown]
@@ -340,21 +323,13 @@ for side, shift, tau in (
 def cable(fk, s2=(), n_s1=n_s1, dx=dx, dt=dt, every=0.2):
     n_x = round(length_mm / dx)
     stimuli = s1_s2(edge_stimulus(Grid((1, n_x), dx)), s1_interval, n_s1, s2)
-    run = dict(
-        t_end=stimuli[-1].start + 400,
-        every=every,
-        cell=fk,
-        dt=dt,
-        calibrated=False,
-        dtype=np.float64,
-    )
+    raw = dict(dt=dt, calibrated=False, dtype=np.float64)
+    t_end, tissue = stimuli[-1].start + 400, healthy((1, n_x), dx, D)
+    states = solve(tissue, stimuli, t_end=t_end, every=every, cell=fk, **raw)
     at = [round(n_x * share) for share in (1 / 3, 1 / 2, 2 / 3)]
-    u = np.array(
-        [state.u[0, at] for state in solve(healthy((1, n_x), dx, D), stimuli, **run)]
-    )
-    return xr.DataArray(
-        to_mV(u), {"time": np.arange(len(u)) * every, "x": dx * np.array(at)}
-    )
+    u = np.array([state.u[0, at] for state in states])
+    places = {"time": np.arange(len(u)) * every, "x": dx * np.array(at)}
+    return xr.DataArray(to_mV(u), places)
 
 
 def beat_after(V_m, start):
@@ -368,7 +343,7 @@ beats = {
     for name in cells
 }
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(8, 4))
 for name in sets:
     lat, duration = beats[name]
@@ -382,8 +357,9 @@ _ = ax.set(xlim=(-15, 330), xlabel="time since activation (ms)", ylabel=r"$V_m$ 
 _ = ax.legend(title=r"set, $\mathrm{APD}_{90}$")
 figures.show(
     fig,
-    "Voltage over the time since activation for five parameter sets. The atrial beat is short and triangular, MLR-I "
-    "sinks slowly, MBR, GP and BR bulge to a dome before they repolarize, BR by far the highest.",
+    "Voltage over the time since activation for five parameter sets. The atrial beat "
+    "is short and triangular, MLR-I sinks slowly, MBR, GP and BR bulge to a dome "
+    "before they repolarize, BR by far the highest.",
 )
 
 # %% [markdown]
@@ -471,7 +447,7 @@ for step, time_step in coarse_grids:
     label = f"$\\Delta x$ {step:g} mm, $\\Delta t$ {time_step:g} ms"
     grids[label] = restitution(FK_CAF, refractory["CAF"], dx=step, dt=time_step)
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4), sharex=True)
 for name, points in curve.items():
     style = (
@@ -488,9 +464,9 @@ for ax in axes:
 _ = axes[1].legend(fontsize="small", ncols=2)
 figures.show(
     fig,
-    "Duration and velocity of the early beat over the diastolic interval, on a logarithmic axis. Both fall toward "
-    "short intervals, steeply in BR and MBR; the atrial duration is nearly flat. Swapped recovery times only slow the "
-    "beat.",
+    "Duration and velocity of the early beat over the diastolic interval, on a "
+    "logarithmic axis. Both fall toward short intervals, steeply in BR and MBR; the "
+    "atrial duration is nearly flat. Swapped recovery times only slow the beat.",
 )
 
 # %% [markdown]
@@ -543,8 +519,9 @@ _ = ax.set(xlabel="diastolic interval (ms)", ylabel="CV of S2 (mm/ms)", xscale="
 _ = ax.legend(fontsize="small")
 figures.show(
     fig,
-    "Velocity of the early beat over the diastolic interval on three grids. All curves rise; the coarser the grid, "
-    "the lower and flatter its curve. Crosses of the reference lie close to the middle one.",
+    "Velocity of the early beat over the diastolic interval on three grids. All "
+    "curves rise; the coarser the grid, the lower and flatter its curve. Crosses of "
+    "the reference lie close to the middle one.",
 )
 
 # %% [markdown]
@@ -577,10 +554,8 @@ known = {  # set: value and tolerance of cv (mm/ms), apd90 (ms), refractory peri
     "GP": ((np.nan, np.nan), (170, 4), (np.nan, np.nan)),
 }
 unknown = ((np.nan, np.nan),) * 3
-unit, allowed = (
-    {"cv": "mm/ms", "apd90": "ms", "erp": "ms"},
-    {"cv": 0.002, "apd90": 1.0, "erp": 1.0},
-)
+unit = {"cv": "mm/ms", "apd90": "ms", "erp": "ms"}
+allowed = {"cv": 0.002, "apd90": 1.0, "erp": 1.0}
 on_cable = f"cable of {length_mm:g} mm, dx {dx:g} mm, dt {dt:g} ms, D {D:g} mm2/ms"
 rows = []
 for name, fk in cells.items():
@@ -590,19 +565,14 @@ for name, fk in cells.items():
     ):
         rows.append((name, quantity, value, *reference))
         if np.isfinite(reference[0]):
-            key = f"{quantity}_{name.lower().replace('mlr-i', 'mlr1')}_{unit[quantity].replace('/', '_')}"
-            headline(
-                key,
-                value,
-                unit=unit[quantity],
-                tolerance=allowed[quantity],
-                on=on_cable,
-            )
+            set_name = name.lower().replace("mlr-i", "mlr1")
+            key = f"{quantity}_{set_name}_{unit[quantity].replace('/', '_')}"
+            judging = dict(unit=unit[quantity], tolerance=allowed[quantity])
+            headline(key, value, **judging, on=on_cable)
 names = ["set", "quantity", "value", "reference", "tolerance"]
 table = pd.DataFrame(rows, columns=names)
-wide = table.pivot(index="set", columns="quantity", values=["value", "reference"]).loc[
-    list(cells)
-]
+wide = table.pivot(index="set", columns="quantity", values=["value", "reference"])
+wide = wide.loc[list(cells)]
 wide.swaplevel(axis=1)[["cv", "apd90", "erp"]].astype(float).round(3)
 
 # %% [markdown]
