@@ -106,8 +106,9 @@ claim_copy_r2_max = 0.9
 # One record holds all of it. The store of the simulated tissues is named by
 # a hash of this record and by a version, so a changed value can never meet
 # an old store. The version is raised when the code gives other tissues.
-# Each tissue is a function of the record and of its number alone. It does not depend on the order, on the number of
-# workers, or on how often the build was stopped.
+# Each tissue is a function of the record and of its number alone. It does
+# not depend on the order, on the number of workers, or on how often the
+# build was stopped.
 
 # %%
 recipe = Recipe(
@@ -597,7 +598,8 @@ headline("dataset_tissues_all_sets", n_marks, tolerance=0, on=f"{len(sets)} sets
 # Two tissues that are not the same may still be alike. As their distance we
 # take the root mean square difference of their activation times, on a
 # coarse grid, smallest over the eight symmetries. The nearest training
-# tissue is found for every other one.
+# tissue is found for every tissue of the other two parts and of the two
+# sets that follow the recipe.
 
 
 # %%
@@ -770,8 +772,8 @@ headline("dataset_core_seconds_per_tissue", cores, unit="s", tolerance=None, on=
 headline("dataset_store_mb", megabytes, unit="MB", tolerance=None, on=scale)
 
 # %% [markdown]
-# From these numbers follows what ten thousand tissues would take, on a few
-# and on many workers.
+# The next table scales these numbers to ten thousand tissues, on a few and
+# on many workers.
 
 # %% tags=["nbval-ignore-output"]
 plan = pd.DataFrame({"workers": [2, 16, 64, 256]})
@@ -801,12 +803,12 @@ plan.round({"hours": 2, "store (GB)": 1, "writing (MB/s)": 1})
 # ## How to get it, and what you may do with it
 #
 # The set is not shipped:
-# `load_or_simulate(read_recipe(RESULTS / "06_dataset.json"))`
-# makes it from nothing, bit for bit the same on the
-# same machine. Four of its tissues, reduced, come with the repository
-# ({doc}`../book/data`). Data, text and figures are licensed CC BY 4.0. All
-# of it is simulated: the sheets are flat, and there is no patient. What is
-# meant for patients must not be trained on it.
+# `load_or_simulate(read_recipe(RESULTS / "06_dataset.json"))` makes it from
+# nothing, bit for bit the same on the same machine. Four of its tissues,
+# reduced, come with the repository ({doc}`../book/data`). Data, text and
+# figures are licensed CC BY 4.0. All of it is simulated: the sheets are
+# flat, and there is no patient. What is meant for patients must not be
+# trained on it.
 
 # %% tags=["hide-input"]
 print(headline.provenance())
