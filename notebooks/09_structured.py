@@ -122,8 +122,8 @@ claim_folds_min = 0.99  # mean R2 in the cross-validation
 # is the share $\varphi$ of the pixel that conducts, since the rest of it
 # stays at rest. The **speed** $c$ is read off the times at which
 # neighboring pixels cross half of their amplitude. In tissue of one kind
-# $D = \kappa\,\varphi\,c^2$, with $\kappa$ a constant of the cell. The tissue
-# shown is the first combined one in the test part.
+# $D = \kappa\,\varphi\,c^2$, with $\kappa$ a constant of the cell. The
+# tissue shown is the first combined one in the test part.
 
 # %%
 torch.set_num_threads(threads)
