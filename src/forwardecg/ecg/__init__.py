@@ -1,4 +1,4 @@
-"""The ECG: electrodes and leads, the exact lead field in unbounded and bounded conductors, the operator on pixels of maps."""
+"""The ECG: electrodes, leads, the exact lead field in unbounded and bounded conductors, the operator on maps."""
 
 import lazy_loader
 

@@ -1,14 +1,15 @@
-"""Electrodes: where the potential is taken, in mm from the corner of the sheet, x along columns, y along rows, z above it."""
+"""Electrodes: where the potential is taken, in mm from the corner of the sheet, x along columns, y along rows."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from forwardecg.tissue.grid import Grid
+from forwardecg.tissue.grid import Grid, check_positive
 from forwardecg.tissue.sheet import Tissue, grid_of
 
-# Fractions (x, y) of the sheet, looked at as the front of a body is: the right arm is on the viewer's left. The limbs are
-# above three corners; the chest runs from left of the middle down to the side below LA. The right leg is only the ground.
+# Fractions (x, y) of the sheet, looked at as the front of a body is: the right arm is on the viewer's left. The limbs
+# are above three corners; the chest runs from left of the middle down to the side below LA. The right leg is only the
+# ground.
 STANDARD = {
     "RA": (0.0, 1.0), "LA": (1.0, 1.0), "LL": (1.0, 0.0),
     "V1": (0.40, 0.60), "V2": (0.52, 0.60), "V3": (0.62, 0.52),
@@ -45,6 +46,14 @@ class Electrodes:
             raise ValueError(f"electrodes: expected {shape[0]} distinct names, got {self.names}")
 
 
+def check_far(electrodes: Electrodes, nearest: np.ndarray, least: float, what: str) -> None:
+    """ValueError if an electrode is nearer, ``nearest`` (lead,) in mm, than ``least`` mm; ``what`` says to what."""
+    if (nearest < least).any():
+        lead = int(nearest.argmin())
+        came = f"{electrodes.names[lead]!r} at {nearest[lead]:.3g} mm"
+        raise ValueError(f"electrodes: expected every electrode at least {what}, got {came}")
+
+
 def center_electrode(sheet: Tissue | Grid, z: float = 40.0) -> Electrodes:
     """One electrode above the center of the sheet.
 
@@ -64,7 +73,7 @@ def center_electrode(sheet: Tissue | Grid, z: float = 40.0) -> Electrodes:
 
 
 def grid_electrodes(sheet: Tissue | Grid, n_y: int, n_x: int, z: float = 40.0) -> Electrodes:
-    """``n_y`` x ``n_x`` electrodes ``z`` mm above the middles of as many equal parts of the sheet, row by row: y1x1, y1x2, ..."""
+    """``n_y`` x ``n_x`` electrodes ``z`` mm above the middles of as many equal parts of the sheet: y1x1, y1x2, ..."""
     for name, n in (("n_y", n_y), ("n_x", n_x)):
         if n < 1:
             raise ValueError(f"{name}: expected at least 1 electrode, got {n}")
@@ -75,11 +84,10 @@ def grid_electrodes(sheet: Tissue | Grid, n_y: int, n_x: int, z: float = 40.0) -
 
 
 def ring_electrodes(sheet: Tissue | Grid, n: int, radius: float, z: float = 40.0) -> Electrodes:
-    """``n`` electrodes on a circle of ``radius`` mm, ``z`` mm above the center of the sheet, from x toward y: ring1, ring2, ..."""
+    """``n`` electrodes on a circle of ``radius`` mm, ``z`` mm above the center, from x toward y: ring1, ring2, ..."""
     if n < 1:
         raise ValueError(f"n: expected at least 1 electrode, got {n}")
-    if not radius > 0:
-        raise ValueError(f"radius: expected a length > 0 mm, got {radius}")
+    check_positive("radius", radius)
     angle = 2 * np.pi * np.arange(n) / n
     circle = radius * np.stack([np.cos(angle), np.sin(angle), np.zeros(n)], axis=1)
     return Electrodes(circle + center_electrode(sheet, z).positions, tuple(f"ring{k + 1}" for k in range(n)))
@@ -104,9 +112,9 @@ def standard_electrodes(sheet: Tissue | Grid, z: float = 40.0) -> Electrodes:
 
 
 def bank_electrodes(sheet: Tissue | Grid, z: float = 40.0, seed: int = 0) -> Electrodes:
-    """37 electrodes of a square sheet: the center one at ``z`` mm and 36 seeded ones in three roles, which names begin with."""
-    # They come in whole orbits of the eight symmetries of the square, so that a turned or mirrored sheet permutes the bank:
-    # train, 24 at heights of 12-96 mm; unseen, 8 at 12-96 mm; near, 4 at 5-8 mm.
+    """37 electrodes of a square sheet: the center one at ``z`` mm, and 36 seeded ones, named by one of three roles."""
+    # They come in whole orbits of the eight symmetries of the square, so that a turned or mirrored sheet permutes the
+    # bank: train, 24 at heights of 12-96 mm; unseen, 8 at 12-96 mm; near, 4 at 5-8 mm.
     grid = grid_of(sheet)
     if grid.shape[0] != grid.shape[1]:
         raise ValueError(f"shape: expected a square sheet, got {grid.shape[0]} x {grid.shape[1]} cells")
@@ -133,9 +141,8 @@ def _images(x: float, y: float) -> list[tuple[float, float]]:
 
 
 def match_electrodes(positions: np.ndarray, size: float) -> np.ndarray:
-    """Indices (8, lead) of ``positions`` (lead, xyz) over a square sheet of ``size`` mm: under symmetry n of the sheet, as
-    `apply_symmetry` numbers them, the ECG of electrode k is the former one of electrode [n, k].
-    """
+    """Indices (8, lead) of ``positions`` (lead, xyz) over a square sheet of ``size`` mm, by symmetry of the sheet."""
+    # under symmetry n, as `apply_symmetry` numbers them, the ECG of electrode k is the former one of electrode [n, k]
     positions = np.asarray(positions, float)
     offset, found = positions[:, :2] - size / 2, []
     places = np.column_stack([offset, positions[:, 2]])
@@ -146,9 +153,7 @@ def match_electrodes(positions: np.ndarray, size: float) -> np.ndarray:
         gaps = np.abs(np.stack([x, y, positions[:, 2]], 1)[:, None] - places).max(-1)
         found.append(gaps.argmin(1))
         if gaps.min(1).max() > 1e-6 * size:
-            k = int(gaps.min(1).argmax())
-            raise ValueError(
-                f"electrodes: expected places that the symmetries of the sheet map onto each other, got {positions[k]} mm "
-                f"with no partner under symmetry {n}"
-            )
+            came = f"{positions[gaps.min(1).argmax()]} mm with no partner under symmetry {n}"
+            wanted = "places that the symmetries of the sheet map onto each other"
+            raise ValueError(f"electrodes: expected {wanted}, got {came}")
     return np.array(found)

@@ -1,18 +1,13 @@
-"""Pseudo-ECG of a sheet in an unbounded conductor: face-flux source, adjoint lead field, electrodes.
+"""Pseudo-ECG of a sheet: phi_e(r_e) = integral div(D grad V_m) / |r - r_e| dA = sum_i (A V_m)_i / r_i = L . V_m.
 
-    phi_e(t; r_e) = integral div(D grad V_m) / |r - r_e| dA
-
-On the faces of the grid the integral is a sum, sum_i (A V_m)_i / r_i with (A z)_i = sum_f D_f (z_neighbor - z_i), and
-A is symmetric, so that phi_e = L . V_m with the lead field L = A (1/r): once per tissue and electrode. The factor
-beta C_m h / (4 pi sigma_b) of the physical potential is left out, h the thickness; phi_e is in mV mm / ms.
-Plonsey and Barr, Bioelectricity (2007); the weight is 1/r, not 1/r^2.
+A (`diffusion`) is symmetric, so that L = A (1/r), once per tissue and place. Plonsey and Barr, Bioelectricity (2007).
 """
 
 import numpy as np
 import xarray as xr
 
 from forwardecg.contract import as_variable
-from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.electrodes import Electrodes, check_far
 from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.tissue.diffusion import couplings, net_flux
 from forwardecg.tissue.sheet import Tissue
@@ -21,32 +16,23 @@ from forwardecg.tissue.sheet import Tissue
 def phi_e_attrs(conductor: Disc | Sphere | None = None) -> dict[str, str]:
     """Unit, name and scale of phi_e in the given conductor, as xarray takes them; None: unbounded."""
     if conductor is None:
-        return as_variable("phi_e", None)[-1] | {
-            "scale": "integral of div(D grad V_m) / r over the sheet; times beta C_m h / (4 pi sigma_b): a potential"
-        }
+        scale = "integral of div(D grad V_m) / r over the sheet; times beta C_m h / (4 pi sigma_b): a potential"
+        return as_variable("phi_e", None)[-1] | {"scale": scale}
+    shape, unit, factor = "sphere", "mV mm ms-1", "beta C_m h / (4 pi sigma)"  # h, the thickness of the sheet
     if isinstance(conductor, Disc):
         shape, unit, factor = "disc", "mV mm2 ms-1", "beta C_m / (2 pi sigma)"
-    else:
-        shape, unit, factor = "sphere", "mV mm ms-1", "beta C_m h / (4 pi sigma)"
-    return {
-        "units": unit,
-        "long_name": f"potential in an insulated {shape} of radius {conductor.radius:g} mm, mean zero over its boundary",
-        "scale": f"integral of div(D grad V_m) g over the sheet; times {factor}: a potential",
-    }
+    long_name = f"potential in an insulated {shape} of radius {conductor.radius:g} mm, mean zero over its boundary"
+    scale = f"integral of div(D grad V_m) g over the sheet; times {factor}: a potential"
+    return {"units": unit, "long_name": long_name, "scale": scale}
 
 
 def distances(tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
-    """Distances (lead, y, x) in mm from each electrode, at least dx from conductive cells, to the centers of the cells."""
+    """Distances (lead, y, x) in mm from each electrode, at least dx from conductive cells, to the cell centers."""
     y, x = tissue.grid.centers
     at_x, at_y, at_z = (np.asarray(electrodes.positions, float)[:, k, None, None] for k in range(3))
     r = np.sqrt((x - at_x) ** 2 + (y - at_y) ** 2 + at_z**2)
-    nearest = np.where(tissue.conductive, r, np.inf).min(axis=(1, 2))
-    if (nearest < tissue.dx).any():  # the sum over cells is no integral any more
-        lead = int(nearest.argmin())
-        raise ValueError(
-            f"electrodes: expected every electrode at least dx = {tissue.dx} mm from conductive cells, "
-            f"got {electrodes.names[lead]!r} at {nearest[lead]:.3g} mm"
-        )
+    nearest = np.where(tissue.conductive, r, np.inf).min(axis=(1, 2))  # below dx the sum over cells is no integral
+    check_far(electrodes, nearest, tissue.dx, f"dx = {tissue.dx} mm from conductive cells")
     return r
 
 
@@ -121,10 +107,8 @@ def _read(V_m: xr.DataArray | np.ndarray, shape: tuple[int, int]) -> tuple[np.nd
         time = V_m["time"].values if "time" in V_m.coords else None
         V_m = V_m.transpose("time", *place).values
     values = np.asarray(V_m, float)
-    if values.ndim != 3 or values.shape[1:] != tuple(shape):
-        raise ValueError(
-            f"V_m: expected dims (time, y, x) with (y, x) = {tuple(shape)}, got an array of shape {values.shape}"
-        )
+    if values.ndim != 3 or values.shape[1:] != shape:
+        raise ValueError(f"V_m: expected dims (time, y, x) with (y, x) = {shape}, got an array of shape {values.shape}")
     if not np.isfinite(values).all():
         raise ValueError(f"V_m: expected finite values in mV, got {np.sum(~np.isfinite(values))} that are not")
     return values, time

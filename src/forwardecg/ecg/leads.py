@@ -1,4 +1,4 @@
-"""Leads: linear combinations of electrodes, sum_e M_le phi_e, of potentials (lead, time_ecg) or lead fields (lead, y, x)."""
+"""Leads: combinations of electrodes, sum_e M_le phi_e, of potentials (lead, time_ecg) or lead fields (lead, y, x)."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ import xarray as xr
 
 from forwardecg.ecg.electrodes import Electrodes
 
+Potentials = xr.DataArray | np.ndarray
 LIMBS = ("RA", "LA", "LL")
 CHEST = ("V1", "V2", "V3", "V4", "V5", "V6")
 TWELVE = ("I", "II", "III", "aVR", "aVL", "aVF", *CHEST)
@@ -19,19 +20,16 @@ def lead_matrix(names: Sequence[str]) -> tuple[tuple[str, ...], np.ndarray]:
     if missing:
         raise ValueError(f"electrodes: expected RA, LA, LL and V1 to V6, got none named {', '.join(missing)}")
     RA, LA, LL = (rows[name] for name in LIMBS)
-    terminal = (RA + LA + LL) / 3  # of Wilson
-    # Einthoven's three and Goldberger's three
-    limb_leads = [LA - RA, LL - RA, LL - LA, RA - (LA + LL) / 2, LA - (RA + LL) / 2, LL - (RA + LA) / 2]
-    return TWELVE, np.array(limb_leads + [rows[name] - terminal for name in CHEST])
+    einthoven = [LA - RA, LL - RA, LL - LA]
+    goldberger = [RA - (LA + LL) / 2, LA - (RA + LL) / 2, LL - (RA + LA) / 2]
+    wilson = [rows[name] - (RA + LA + LL) / 3 for name in CHEST]
+    return TWELVE, np.array(einthoven + goldberger + wilson)
 
 
 def combine(
-    phi_e: xr.Dataset | xr.DataArray | np.ndarray,
-    leads: Sequence[str],
-    matrix: np.ndarray,
-    electrodes: Electrodes | None = None,
-) -> xr.DataArray | np.ndarray:
-    """Leads (lead, ...) by name, sum over the electrodes of ``matrix`` (lead, electrode) times phi_e (electrode, ...)."""
+    phi_e: xr.Dataset | Potentials, leads: Sequence[str], matrix: np.ndarray, electrodes: Electrodes | None = None
+) -> Potentials:
+    """Leads (lead, ...) by name: sum over electrodes of ``matrix`` (lead, electrode) times phi_e (electrode, ...)."""
     potentials, _ = _read(phi_e, electrodes)
     if not isinstance(potentials, xr.DataArray):
         return np.tensordot(matrix, potentials, axes=1)
@@ -40,9 +38,7 @@ def combine(
     return total.rename(potentials.name).assign_attrs(potentials.attrs)
 
 
-def bipolar(
-    phi_e: xr.Dataset | xr.DataArray | np.ndarray, plus: str, minus: str, electrodes: Electrodes | None = None
-) -> xr.DataArray | np.ndarray:
+def bipolar(phi_e: xr.Dataset | Potentials, plus: str, minus: str, electrodes: Electrodes | None = None) -> Potentials:
     """One lead, the potential at one electrode minus that at another.
 
     Args:
@@ -69,9 +65,7 @@ def bipolar(
     return combine(phi_e, (f"{plus}-{minus}",), np.array([row], float), electrodes)
 
 
-def twelve_leads(
-    phi_e: xr.Dataset | xr.DataArray | np.ndarray, electrodes: Electrodes | None = None
-) -> xr.DataArray | np.ndarray:
+def twelve_leads(phi_e: xr.Dataset | Potentials, electrodes: Electrodes | None = None) -> Potentials:
     """The leads I, II, III, aVR, aVL, aVF and V1 to V6, by `lead_matrix`.
 
     Args:
@@ -91,13 +85,10 @@ def twelve_leads(
         >>> bool(np.isclose(I + III, II))  # Einthoven
         True
     """
-    _, names = _read(phi_e, electrodes)
-    return combine(phi_e, *lead_matrix(names), electrodes)
+    return combine(phi_e, *lead_matrix(_read(phi_e, electrodes)[1]), electrodes)
 
 
-def _read(
-    phi_e: xr.Dataset | xr.DataArray | np.ndarray, electrodes: Electrodes | None
-) -> tuple[xr.DataArray | np.ndarray, tuple[str, ...]]:
+def _read(phi_e: xr.Dataset | Potentials, electrodes: Electrodes | None) -> tuple[Potentials, tuple[str, ...]]:
     """Potentials (lead, ...) and the names of their electrodes, their own or those of ``electrodes``."""
     if isinstance(phi_e, xr.Dataset):
         if "phi_e" not in phi_e:

@@ -1,19 +1,13 @@
-"""The operator of the ECG on the pixels of maps: conductances upscaled from the cells, gradients of 1/r integrated over faces.
+"""The ECG on the pixels of maps: phi_e = - integral D grad V_m . grad(1/r) dA = sum_f D_f G_f (V_j - V_i).
 
-    phi_e = integral div(D grad V_m) / r dA = - integral D grad V_m . grad(1/r) dA = sum_f D_f G_f (V_j - V_i)
-    G_f   = - integral d/dn (1/r) ds
-
-f runs over the inner faces of the pixels, n points from pixel i to pixel j. V is the voltage of the tissue of a pixel, above rest:
-a map is the mean u over a pixel, of which only the share phi conducts, so that V = 100 mV u / phi. D_f is what the cells
-between two pixels conduct together, on pixels of one cell `diffusion.face_diffusivity`. Local flow problems: Renard and
-de Marsily, Advances in Water Resources 20:253 (1997); the rest is ours.
+f is a face from pixel i to j, D_f upscaled from cells, G_f = - integral d/dn (1/r) ds, V = 100 mV u / conductive share.
 """
 
 import numpy as np
 
-from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.electrodes import Electrodes, check_far
 from forwardecg.tissue.diffusion import Couplings, face_diffusivity
-from forwardecg.tissue.grid import Grid
+from forwardecg.tissue.grid import Grid, blocks
 
 MARGIN = 2  # cells by which the local problem of a face is wider than the face, on either side
 ALMOST_NOTHING = 1e-12  # mm^2/ms, conducted by what does not conduct, so that a matrix can be inverted
@@ -22,15 +16,16 @@ LEAST_SHARE = 0.01  # shares of a pixel are taken to be at least this: fewer tha
 
 def conductive_share(conductive: np.ndarray, pool: int) -> np.ndarray:
     """Share phi (y_map, x_map), 0 to 1, of the conductive cells (y, x) bool in each pixel of pool x pool."""
-    return _blocks(np.asarray(conductive, float), pool).mean((1, 3))
+    return blocks(np.asarray(conductive, float), pool).mean((1, 3))
 
 
 def upscale_faces(D: np.ndarray, conductive: np.ndarray, pool: int) -> Couplings:
-    """`Couplings` in mm^2/ms of the pixels of pool x pool cells, D (y, x) in mm^2/ms: the flow through a face from a local problem."""
-    # The potential is 0 on the center line of one pixel and 1 on that of the other; lateral borders are closed, MARGIN cells
-    # beyond the pixel, so that the flow may go around what blocks its way. D_f is the flow through the face itself.
+    """`Couplings` in mm^2/ms of pixels of pool x pool cells, D (y, x) in mm^2/ms, by local flow problems."""
+    # Renard and de Marsily, Advances in Water Resources 20:253 (1997). The potential is 0 on the center line of one
+    # pixel and 1 on that of the other; lateral borders are closed, MARGIN cells beyond the pixel, so that the flow may
+    # go around what blocks its way. D_f is the flow through the face itself.
     g = face_diffusivity(D, conductive)
-    _blocks(np.asarray(D), pool)
+    blocks(np.asarray(D), pool)  # refuses what does not fit
     if pool == 1:
         return g
     return Couplings(_local_flow(g.D_x, g.D_y, pool), _local_flow(g.D_y.T, g.D_x.T, pool).T)
@@ -75,31 +70,16 @@ def _local_flow(g_x: np.ndarray, g_y: np.ndarray, pool: int) -> np.ndarray:
     return np.pad(np.where(total > 1e3 * ALMOST_NOTHING, total, 0.0), ((0, 0), (1, 1)))
 
 
-def _blocks(a: np.ndarray, pool: int) -> np.ndarray:
-    n_y, n_x = a.shape
-    if pool < 1 or n_y % pool or n_x % pool:
-        raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
-    return a.reshape(n_y // pool, pool, n_x // pool, pool)
-
-
 def face_gradients(grid: Grid, electrodes: Electrodes) -> tuple[np.ndarray, np.ndarray]:
-    """G_x (lead, y, x + 1) and G_y (lead, y + 1, x) in 1/mm of all faces of the pixels, outer edge included, in closed form.
-
-    G_f = d / a^2 [s / sqrt(a^2 + s^2)] from s_0 to s_1,  a^2 = d^2 + z^2
-    """
-    # d is the distance of the line of the face from the electrode along its normal, s runs along the face from the foot
-    # point. To an electrode nearer than dx / 2 the voltage of a pixel is not one number.
+    """G_x (lead, y, x + 1) and G_y (lead, y + 1, x) in 1/mm of all faces of the pixels, outer edge included."""
+    # G_f = d / a^2 [s / sqrt(a^2 + s^2)] from s_0 to s_1, a^2 = d^2 + z^2: d is the distance of the line of the face
+    # from the electrode along its normal, s runs along the face from the foot point.
     shape, dx = grid.shape, grid.dx
     at_x, at_y, z = (np.asarray(electrodes.positions, float)[:, k, None, None] for k in range(3))
     y, x = (np.arange(n + 1) * dx for n in shape)
     beside = [np.maximum(np.maximum(-at, at - n * dx), 0.0) for at, n in ((at_x, shape[1]), (at_y, shape[0]))]
-    nearest = np.sqrt(beside[0] ** 2 + beside[1] ** 2 + z**2).ravel()
-    if (nearest < dx / 2).any():
-        lead = int(nearest.argmin())
-        raise ValueError(
-            f"electrodes: expected every electrode at least dx / 2 = {dx / 2:g} mm from the sheet, "
-            f"got {electrodes.names[lead]!r} at {nearest[lead]:.3g} mm"
-        )
+    nearest = np.sqrt(beside[0] ** 2 + beside[1] ** 2 + z**2).ravel()  # nearer the voltage of a pixel is not one number
+    check_far(electrodes, nearest, dx / 2, f"dx / 2 = {dx / 2:g} mm from the sheet")
 
     def over(d: np.ndarray, s: np.ndarray, axis: int) -> np.ndarray:
         a2 = d**2 + z**2
@@ -113,12 +93,10 @@ def face_gradients(grid: Grid, electrodes: Electrodes) -> tuple[np.ndarray, np.n
 def map_lead_field(
     D_x: np.ndarray, D_y: np.ndarray, share: np.ndarray, dx: float, electrodes: Electrodes
 ) -> np.ndarray:
-    """Weights (lead, y, x) in mm/ms of the pixels (``dx`` mm) of maps u: phi_e = 100 mV sum over pixels of weight u.
-
-    The sum over faces of the module's text, read from its other end; 0 for any map of tissue at one voltage. D_x
-    (y, x + 1) and D_y (y + 1, x) in mm^2/ms; outer edges are closed whatever they say. share (y, x) is phi, taken to be at
-    least `LEAST_SHARE`; a pixel with 0 has no tissue: its faces are closed and it says nothing.
-    """
+    """Weights (lead, y, x) in mm/ms of pixels (``dx`` mm) of maps u, by `Couplings`: phi_e = 100 mV sum of weight u."""
+    # The sum over faces, read from its other end. Outer edges are closed whatever D_x and D_y say. A map is the mean u
+    # over a pixel, of which the share (y, x) conducts; a pixel with 0 has no tissue: its faces are closed and it says
+    # nothing.
     n_y, n_x = np.shape(share)
     for name, array, expected in (("D_x", D_x, (n_y, n_x + 1)), ("D_y", D_y, (n_y + 1, n_x))):
         if np.shape(array) != expected:
@@ -127,8 +105,5 @@ def map_lead_field(
     tissue = np.pad(np.asarray(share) > 0, 1)
     flux_x = np.where(tissue[1:-1, 1:] & tissue[1:-1, :-1], D_x * G_x, 0.0)
     flux_y = np.where(tissue[1:, 1:-1] & tissue[:-1, 1:-1], D_y * G_y, 0.0)
-    into_x, into_y = (
-        flux_x[:, :, :-1] - flux_x[:, :, 1:],
-        flux_y[:, :-1] - flux_y[:, 1:],
-    )  # + where a pixel is j, - where i
+    into_x, into_y = flux_x[:, :, :-1] - flux_x[:, :, 1:], flux_y[:, :-1] - flux_y[:, 1:]  # + where a pixel is j
     return (into_x + into_y) / np.maximum(share, LEAST_SHARE)

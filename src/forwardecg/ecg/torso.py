@@ -1,18 +1,17 @@
-"""Bounded conductors about the sheet: an insulated disc and an insulated sphere, both homogeneous, in closed form.
+"""Insulated homogeneous conductors about the sheet: phi_e = sum_i (A V_m)_i g(r_e, r_i) = L . V_m,  L = A g.
 
-    phi_e = sum_i (A V_m)_i g(r_e, r_i) = L . V_m,  L = A g
-
-g is the potential at r_e of a unit source at r_i whose current leaves evenly through the boundary, which is all the
-same for sources that add up to zero, as those of a sheet do. It replaces 1/r. There is no infinity to refer to: g has
-mean zero over the boundary, and so has phi_e. The electrode must be on the surface of the sphere; it may be anywhere in
-the disc.
+g, in place of 1/r, is the potential at r_e of a unit source at r_i, with mean zero over the boundary, as phi_e has.
 """
+
+# The current of a unit source leaves evenly through the boundary: all the same for sources that add up to zero, as
+# those of a sheet do. The electrode must be on the surface of the sphere; it may be anywhere in the disc.
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.electrodes import Electrodes, check_far
+from forwardecg.tissue.grid import check_positive
 from forwardecg.tissue.sheet import Tissue
 
 ON_SURFACE = 1e-6  # how far from the boundary an electrode on it may be, in radii
@@ -41,27 +40,23 @@ class Disc:
         _check_geometry(self, ("x", "y"))
 
     def potential(self, at: np.ndarray, source: np.ndarray) -> np.ndarray:
-        """g (...), without unit, at points (..., 2) in mm, of unit sources (..., 2), the factor 1/(2 pi sigma) left out.
-
-        g = -ln |r - r0| - ln(|r - r0*| |r0| / R) + 2 ln R, with r from the center and r0* = r0 R^2 / |r0|^2
-        """
-        # Method of images. The second distance is sqrt(R^2 - 2 r.r0 + |r|^2 |r0|^2 / R^2), which has no singularity. The
-        # normal derivative is -1/R everywhere on the rim, and the mean over the rim is zero.
+        """g (...), without unit, at points (..., 2) in mm, of unit sources (..., 2), without 1/(2 pi sigma)."""
+        # Method of images: g = -ln |r - r0| - ln(|r - r0*| |r0| / R) + 2 ln R, r from the center, r0* = r0 R^2 /
+        # |r0|^2. The second distance is sqrt(R^2 - 2 r.r0 + |r|^2 |r0|^2 / R^2), which has no singularity. The normal
+        # derivative is -1/R everywhere on the rim, and the mean over the rim is zero.
         r, r0 = (np.asarray(point, float) - self.center for point in (at, source))
         r_r, r_r0, r0_r0 = ((a * b).sum(-1) / self.radius**2 for a, b in ((r, r), (r, r0), (r0, r0)))
         return -np.log(np.linalg.norm(r - r0, axis=-1) / self.radius * np.sqrt(1 - 2 * r_r0 + r_r * r0_r0))
 
     def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
-        """g (lead, y, x), without unit, of each electrode and cell, 0 in those that do not conduct; phi_e in mV mm^2/ms."""
+        """g (lead, y, x), without unit, of each electrode and cell, 0 in those that do not conduct."""
         at = np.asarray(electrodes.positions, float)
         from_center = np.linalg.norm(at[:, :2] - self.center, axis=1)
         outside = (at[:, 2] != 0) | (from_center > self.radius * (1 + ON_SURFACE))
         if outside.any():
-            lead = int(outside.argmax())
-            raise ValueError(
-                f"electrodes: expected z = 0 and at most {self.radius} mm from the center of the disc, "
-                f"got {electrodes.names[lead]!r} at z = {at[lead, 2]:.4g} mm, {from_center[lead]:.6g} mm from it"
-            )
+            lead, wanted = int(outside.argmax()), f"z = 0 and at most {self.radius} mm from the center of the disc"
+            came = f"{electrodes.names[lead]!r} at z = {at[lead, 2]:.4g} mm, {from_center[lead]:.6g} mm from it"
+            raise ValueError(f"electrodes: expected {wanted}, got {came}")
         return _weight(self, tissue, electrodes, at[:, :2])
 
 
@@ -96,33 +91,29 @@ class Sphere:
         return self.center + self.radius * from_center / length
 
     def potential(self, at: np.ndarray, source: np.ndarray) -> np.ndarray:
-        """g (...) in 1/mm at surface points (..., 3) in mm, of unit sources inside (..., 3), 1/(4 pi sigma) left out.
-
-        g = [2 (1/d - 1) + ln(2/(1 - x c + d))] / R, d = sqrt(1 - 2 x c + x^2), x = |r0|/R, c = cos of the angle between them
-        """
-        # The sum over n >= 1 of (2 n + 1)/n x^n P_n(c), divided by R. Wilson and Bayley, Circulation 1:84 (1950); Frank, J.
-        # Appl. Phys. 23:1225 (1952).
+        """g (...) in 1/mm at surface points (..., 3) in mm, of unit sources inside (..., 3), without 1/(4 pi sigma)."""
+        # g = [2 (1/d - 1) + ln(2/(1 - x c + d))] / R, d = sqrt(1 - 2 x c + x^2), x = |r0|/R, c = cos of the angle
+        # between them: the sum over n >= 1 of (2 n + 1)/n x^n P_n(c), divided by R. Wilson and Bayley, Circulation 1:84
+        # (1950); Frank, J. Appl. Phys. 23:1225 (1952).
         r, r0 = ((np.asarray(point, float) - self.center) / self.radius for point in (at, source))
         d = np.linalg.norm(r - r0, axis=-1)
         return (2 * (1 / d - 1) + np.log(2 / (1 - (r * r0).sum(-1) + d))) / self.radius
 
     def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
-        """g (lead, y, x) in 1/mm of each electrode and cell, 0 in those that do not conduct; phi_e in mV mm/ms."""
+        """g (lead, y, x) in 1/mm of each electrode and cell, 0 in those that do not conduct."""
         at = np.asarray(electrodes.positions, float)
         from_center = np.linalg.norm(at - self.center, axis=1)
         off = np.abs(from_center - self.radius)
         if (off > ON_SURFACE * self.radius).any():
             lead = int(off.argmax())
-            raise ValueError(
-                f"electrodes: expected {self.radius} mm from the center of the sphere, as Sphere.project moves them, "
-                f"got {electrodes.names[lead]!r} at {from_center[lead]:.6g} mm"
-            )
+            wanted = f"{self.radius} mm from the center of the sphere, as Sphere.project moves them"
+            came = f"{electrodes.names[lead]!r} at {from_center[lead]:.6g} mm"
+            raise ValueError(f"electrodes: expected {wanted}, got {came}")
         return _weight(self, tissue, electrodes, at)
 
 
 def _check_geometry(conductor: Disc | Sphere, axes: tuple[str, ...]) -> None:
-    if not (np.isfinite(conductor.radius) and conductor.radius > 0):
-        raise ValueError(f"radius: expected a length > 0 mm, got {conductor.radius}")
+    check_positive("radius", conductor.radius)
     if np.shape(conductor.center) != (len(axes),) or not np.isfinite(conductor.center).all():
         raise ValueError(f"center: expected finite ({', '.join(axes)}) in mm, got {conductor.center}")
 
@@ -133,17 +124,11 @@ def _weight(conductor: Disc | Sphere, tissue: Tissue, electrodes: Electrodes, at
     cells = np.stack([columns + 0.5, rows + 0.5, np.zeros(rows.size)], axis=1)[:, : at.shape[1]] * tissue.dx
     reach = np.linalg.norm(cells - conductor.center, axis=1).max() + tissue.dx / np.sqrt(2)
     if reach > conductor.radius:
-        raise ValueError(
-            f"sheet: expected every conductive cell within {conductor.radius} mm of the center {conductor.center} "
-            f"of the conductor, got one that reaches to {reach:.6g} mm"
-        )
+        wanted = f"within {conductor.radius} mm of the center {conductor.center} of the conductor"
+        raise ValueError(f"sheet: expected every conductive cell {wanted}, got one that reaches to {reach:.6g} mm")
+    nearest = np.array([np.linalg.norm(cells - point, axis=1).min() for point in at])
+    check_far(electrodes, nearest, tissue.dx, f"dx = {tissue.dx} mm from conductive cells")
     weight = np.zeros((len(at), *tissue.D.shape))
     for lead, point in enumerate(at):
-        nearest = np.linalg.norm(cells - point, axis=1).min()
-        if nearest < tissue.dx:
-            raise ValueError(
-                f"electrodes: expected every electrode at least dx = {tissue.dx} mm from conductive cells, "
-                f"got {electrodes.names[lead]!r} at {nearest:.3g} mm"
-            )
         weight[lead, rows, columns] = conductor.potential(point, cells)
     return weight
