@@ -147,7 +147,7 @@ for condition, tissue in tissues.items():
         "and are never activated"
     )
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(
     len(tissues), len(frame_times), figsize=(8.8, 7.4), sharex=True, sharey=True
 )
@@ -167,8 +167,9 @@ for ax, time in zip(axes[0], frame_times, strict=True):
 _ = fig.colorbar(image, ax=axes, label=r"$V_m$ (mV)", shrink=0.5)
 figures.show(
     fig,
-    "Maps of voltage at successive times, a row for each condition. The front is straight in healthy tissue, bent "
-    "with gap junction remodeling, broken by gray fibrotic patches, and slow and ragged with both.",
+    "Maps of voltage at successive times, a row for each condition. The front is "
+    "straight in healthy tissue, bent with gap junction remodeling, broken by gray "
+    "fibrotic patches, and slow and ragged with both.",
 )
 
 # %% [markdown]
@@ -186,23 +187,18 @@ figures.show(
 # combined below.
 
 # %% tags=["nbval-ignore-output"]
-corners = [["healthy", "gap_junction"], ["fibrotic", "combined"]][
-    ::-1
-]  # the first row of a map is at the bottom
-mosaic = np.block(
-    [[runs[name].V_m.values[:, ::2, ::2] for name in row] for row in corners]
+# the first row of a map is at the bottom
+corners = [["fibrotic", "combined"], ["healthy", "gap_junction"]]
+V_m = [[runs[name].V_m.values[:, ::2, ::2] for name in row] for row in corners]
+alive = [[tissues[name].conductive[::2, ::2] for name in row] for row in corners]
+movie = xr.DataArray(np.block(V_m), dims=("time", "y", "x"))
+movie = movie.assign_coords(time=runs["healthy"].time).isel(time=slice(1, None, 2))
+alt = (
+    "Four waves start at the left edge of their sheets; remodeling slows them, "
+    "fibrosis breaks their fronts."
 )
-alive = np.block(
-    [[tissues[name].conductive[::2, ::2] for name in row] for row in corners]
-)
-time = runs["healthy"].time
-movie = xr.DataArray(mosaic, dims=("time", "y", "x"), coords={"time": time}).isel(
-    time=slice(1, None, 2)
-)
-alt = "Four waves start at the left edge of their sheets; remodeling slows them, fibrosis breaks their fronts."
-figures.animation(
-    movie, 2 * dx, alt, conductive=alive, pixels=320, quality=20, interval=160
-)
+shown = dict(conductive=np.block(alive), pixels=320, quality=20, interval=160)
+figures.animation(movie, 2 * dx, alt, **shown)
 
 # %% [markdown]
 # ## When each cell wakes and recovers
@@ -232,8 +228,9 @@ _ = fig.colorbar(image, ax=axes[0], label=r"$\mathrm{LAT}$ (ms)", shrink=0.8)
 _ = fig.colorbar(lasting, ax=axes[1], label=r"$\mathrm{APD}_{90}$ (ms)", shrink=0.8)
 figures.show(
     fig,
-    "Maps of the sheet in four conditions: activation time with isochrones above, action potential duration below. "
-    "Isochrones bend and crowd in remodeled tissue; the duration is nearly uniform, and shorter where waves end.",
+    "Maps of the sheet in four conditions: activation time with isochrones above, "
+    "action potential duration below. Isochrones bend and crowd in remodeled tissue; "
+    "the duration is nearly uniform, and shorter where waves end.",
 )
 
 # %% [markdown]
@@ -257,38 +254,21 @@ figures.show(
 # median over the sheet is compared with the velocity that a plane wave
 # would have in tissue of the healthy diffusivity,
 # $\mathrm{CV} \propto \sqrt{D}$, from the converged cable. For the healthy
-# sheet the two must agree; that is the whole point of the {ref}`calibration
-# <calibration>`.
+# sheet the two must agree; that is the whole point of the
+# {ref}`calibration <calibration>`.
 
 # %%
 cv_0 = converged_cv(FK_CAF)  # mm/ms at D_REFERENCE
 expected = cv_0 * np.sqrt(D0 / D_REFERENCE)
 rows = []
-for condition, (tissue, ds) in zip(
-    CONDITIONS, zip(tissues.values(), runs.values(), strict=True), strict=True
-):
+for condition in CONDITIONS:
+    tissue, ds = tissues[condition], runs[condition]
     activated = np.isfinite(ds.lat.values[tissue.conductive]).mean()
     cv = float(conduction_velocity(ds.lat, dx).median())
-    rows.append(
-        (
-            condition,
-            tissue.texture,
-            tissue.fibrosis_density,
-            activated,
-            float(ds.lat.max()),
-            cv,
-            cv / expected,
-        )
-    )
-columns = [
-    "condition",
-    "texture",
-    "fibrosis_density",
-    "activated",
-    "last_lat",
-    "cv",
-    "relative_cv",
-]
+    drawn = (condition, tissue.texture, tissue.fibrosis_density)
+    rows.append((*drawn, activated, float(ds.lat.max()), cv, cv / expected))
+columns = ["condition", "texture", "fibrosis_density"]
+columns += ["activated", "last_lat", "cv", "relative_cv"]
 waves = pd.DataFrame(rows, columns=columns)
 assert abs(waves.relative_cv[0] - 1) < claim_cv_error_max, (
     "the healthy sheet conducts at the converged velocity"
@@ -351,7 +331,7 @@ fibers = simulate(
 )
 progress("fibers: simulated")
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(5.2, 4.4))
 image = figures.activation_map(ax, fibers.lat.values, dx)
 at = np.linspace(0.08, 0.92, 8) * size_mm
@@ -364,8 +344,9 @@ ax.quiver(grid_x, grid_y, np.cos(angle), np.sin(angle), **strokes)
 _ = fig.colorbar(image, ax=ax, label=r"$\mathrm{LAT}$ (ms)")
 figures.show(
     fig,
-    "Map of activation times with isochrones around a stimulus in the middle, and strokes for the fibers. The "
-    "isochrones are ellipses that stretch along the fibers and bend with them.",
+    "Map of activation times with isochrones around a stimulus in the middle, and "
+    "strokes for the fibers. The isochrones are ellipses that stretch along the "
+    "fibers and bend with them.",
 )
 
 # %% [markdown]
@@ -446,7 +427,7 @@ for alpha in (0.2, 0.5, 2.0):
         abs(stretched / (np.sqrt(alpha) * cable_cv(D_REFERENCE, dx, dt)) - 1) < 1e-9
     ), "CV scales with sqrt(D)"
 
-# %%
+# %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4))
 for value, color in zip(D_shown, ("C0", "C1", "C2", "C4"), strict=True):
     left.plot(
@@ -472,8 +453,9 @@ _ = right.set(
 )
 figures.show(
     fig,
-    "Errors of velocity. Left, over the side of a grid cell: raw grids fall far below zero, most at low diffusivity, "
-    "and the calibrated one stays at zero. Right, over time steps per cell: small jumps at whole numbers.",
+    "Errors of velocity. Left, over the side of a grid cell: raw grids fall far below "
+    "zero, most at low diffusivity, and the calibrated one stays at zero. Right, over "
+    "time steps per cell: small jumps at whole numbers.",
 )
 
 # %% [markdown]
