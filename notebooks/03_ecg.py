@@ -104,10 +104,10 @@ claim_wrong_weight_rrmse_min = 0.05  # relative error of the weight 1/R^2, at le
 
 # %% [markdown]
 # The number of cells follows from the size, and the time step shrinks with
-# the grid, so that it stays below the {ref}`limit of stability
-# <stability>`. The healthy sheet is then the same on every grid. The
-# others are not: random numbers are drawn cell by cell, and another number
-# of cells makes another texture of the same kind.
+# the grid, so that it stays below the
+# {ref}`limit of stability <stability>`. The healthy sheet is then the same
+# on every grid. The others are not: random numbers are drawn cell by cell,
+# and another number of cells makes another texture of the same kind.
 #
 # Three layouts are recorded at once: the column of electrodes above the
 # center, the nine electrodes that twelve leads are made of, and a ring of
@@ -171,10 +171,8 @@ for condition, tissue in tissues.items():
 
 # %%
 def green(V_m, tissue):
-    (D_x, D_y), weight = (
-        face_diffusivity(tissue.D, tissue.conductive)[:2],
-        1 / distances(tissue, center)[0],
-    )
+    D_x, D_y = face_diffusivity(tissue.D, tissue.conductive)[:2]
+    weight = 1 / distances(tissue, center)[0]
     along_x = D_x[:, 1:-1] * np.diff(V_m, axis=-1) * np.diff(weight, axis=-1)
     along_y = D_y[1:-1] * np.diff(V_m, axis=-2) * np.diff(weight, axis=-2)
     return -along_x.sum((-2, -1)) - along_y.sum((-2, -1))
@@ -239,18 +237,16 @@ reflected = pseudo_ecg(V_m[..., ::-1], mirrored, off_center[1]).values
 assert np.abs(original - reflected).max() < 1e-9 * np.abs(original).max(), (
     "mirrored electrodes agree"
 )
-pairs = [
-    (f"ring{k}", f"ring{10 - k}") for k in (2, 3, 4)
-]  # k and 10 - k are mirror images
+# k and 10 - k are mirror images
+pairs = [(f"ring{k}", f"ring{10 - k}") for k in (2, 3, 4)]
 for upper, lower in pairs:
     difference = ecgs["healthy"].sel(lead=upper) - ecgs["healthy"].sel(lead=lower)
     assert np.abs(difference).max() < 1e-9 * np.abs(ecgs["healthy"]).max(), (
         "the ring sees a symmetric wave"
     )
 for condition in tissues:
-    amplitude = (
-        np.abs(ecgs[condition].sel(lead=list(column.names))).max("time_ecg").values
-    )
+    phi_e = ecgs[condition].sel(lead=list(column.names))
+    amplitude = np.abs(phi_e).max("time_ecg").values
     assert (np.diff(amplitude) < 0).all(), "a farther electrode sees less"
 
 # %% [markdown]
@@ -295,7 +291,7 @@ assert np.abs(by_long_line - sharp).max() < 0.02 * peak, (
     "the sharp limit of a wide sheet"
 )
 
-# %%
+# %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(7, 3.8))
 ax.plot(ahead, by_sheet, "o", ms=4, label="sum over the sheet")
 ax.plot(ahead, by_line, lw=1.5, label="line with $K$, same sheet")
@@ -308,8 +304,9 @@ _ = ax.set(
 _ = ax.legend(fontsize="small")
 figures.show(
     fig,
-    "Potential of a plane front over the distance that the electrode is ahead of it. Sum and line integral agree, the "
-    "sharp limit runs a little outside: negative behind the front, positive ahead of it.",
+    "Potential of a plane front over the distance that the electrode is ahead of it. "
+    "Sum and line integral agree, the sharp limit runs a little outside: negative "
+    "behind the front, positive ahead of it.",
 )
 
 # %% [markdown]
@@ -317,8 +314,7 @@ figures.show(
 # integral says, and no factor of two or of the area of a cell is lost. The
 # dashed limit runs a little outside, since it knows no border. A front that
 # approaches is positive, one that leaves is negative, and the extrema lie
-# where the distance equals the height of the electrode
-# (gray lines).
+# where the distance equals the height of the electrode (gray lines).
 #
 # **What it does not show:** repolarization. A real wave has a tail, whose
 # source is weaker, wider and of opposite sign.
@@ -329,7 +325,7 @@ figures.show(
 # The {ref}`lead field <lead-field>` is the weight of each cell in the ECG.
 # It does not depend on the wave.
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
 L = {
     condition: lead_field(tissues[condition], center)[0] / dx**2
@@ -341,17 +337,17 @@ for ax, condition in zip(axes, L, strict=True):
     image = figures.map_axes(ax, L[condition], dx, norm=norm, cmap="RdBu_r")
     ax.set_title(figures.LABELS[condition])
     ax.label_outer()
-power = 10 ** np.floor(
-    np.log10(largest)
-)  # the default ticks run into each other around zero
+# the default ticks run into each other around zero
+power = 10 ** np.floor(np.log10(largest))
 ticks = power * np.array([-1, -0.1, 0, 0.1, 1])
 _ = fig.colorbar(
     image, ax=axes, ticks=ticks, label=r"$L / \Delta x^2$ (mm$^{-1}$ ms$^{-1}$)"
 )
 figures.show(
     fig,
-    "Two maps of the lead field. In healthy tissue it is smooth and negative around the center; in fibrotic tissue "
-    "every border of a patch carries strong values of both signs.",
+    "Two maps of the lead field. In healthy tissue it is smooth and negative around "
+    "the center; in fibrotic tissue every border of a patch carries strong values of "
+    "both signs.",
 )
 
 # %% [markdown]
@@ -393,8 +389,9 @@ _ = ax.set(xlabel="time (ms)", ylabel=figures.PHI_E_LABEL)
 _ = ax.legend()
 figures.show(
     fig,
-    "ECG over time in four conditions. All begin positive and turn negative as the wave passes; the healthy one has "
-    "the largest deflection and a late step, the remodeled ones are smaller, those with fibrosis notched.",
+    "ECG over time in four conditions. All begin positive and turn negative as the "
+    "wave passes; the healthy one has the largest deflection and a late step, the "
+    "remodeled ones are smaller, those with fibrosis notched.",
 )
 
 # %% [markdown]
@@ -432,7 +429,7 @@ potential = {
     for condition in ("healthy", "fibrotic")
 }
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.9), sharey=True)
 _ = figures.map_axes(axes[0], maps["fibrotic"][frame], dx, cmap="Greys", alpha=0.6)
 for layout, style in (
@@ -458,9 +455,9 @@ _ = fig.colorbar(
 )
 figures.show(
     fig,
-    "Three maps: layouts of electrodes over a wave in the fibrotic sheet, and the potential at a grid of electrodes "
-    "in healthy and fibrotic tissue. Positive values run ahead of the front, negative ones follow; fibrosis weakens "
-    "both.",
+    "Three maps: layouts of electrodes over a wave in the fibrotic sheet, and the "
+    "potential at a grid of electrodes in healthy and fibrotic tissue. Positive "
+    "values run ahead of the front, negative ones follow; fibrosis weakens both.",
 )
 
 # %% [markdown]
@@ -508,7 +505,7 @@ assert difference < 1e-9 * np.abs(by_lead_field).max(), (
     "the lead field of a lead is the sum of its lead fields"
 )
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(3, 4, figsize=(10, 6), sharex=True, sharey=True)
 for ax, name in zip(axes.T.flat, TWELVE, strict=True):
     for condition in ("healthy", "fibrotic"):
@@ -528,8 +525,9 @@ fig.supylabel(figures.PHI_E_LABEL, fontsize="medium")
 _ = axes[0, 0].legend(fontsize="small")
 figures.show(
     fig,
-    "Twelve panels, one for each lead over time, healthy and fibrotic. The negative deflection comes later from V1 to "
-    "V6; lead III is flat in healthy tissue and not in fibrotic tissue.",
+    "Twelve panels, one for each lead over time, healthy and fibrotic. The negative "
+    "deflection comes later from V1 to V6; lead III is flat in healthy tissue and not "
+    "in fibrotic tissue.",
 )
 
 # %% [markdown]
@@ -575,8 +573,9 @@ figures.ecg_traces(ax, times, right, {"$1/R^2$, best fit in size": fitted})
 _ = ax.legend(fontsize="small")
 figures.show(
     fig,
-    "Two ECGs of the healthy sheet over time: the solver's, and one with the inverse square as weight, scaled to fit. "
-    "Their deflections have the same order and signs, but not the same times and widths.",
+    "Two ECGs of the healthy sheet over time: the solver's, and one with the inverse "
+    "square as weight, scaled to fit. Their deflections have the same order and "
+    "signs, but not the same times and widths.",
 )
 
 # %% [markdown]
@@ -633,8 +632,9 @@ for place, label in (
     axes[place].legend(fontsize="small")
 figures.show(
     fig,
-    "Potential over time at an electrode on top and at one at the side. On top the trace in a sphere has the shape of "
-    "the unbounded one and is larger; at the side the disc differs in shape, most before the wave ends.",
+    "Potential over time at an electrode on top and at one at the side. On top the "
+    "trace in a sphere has the shape of the unbounded one and is larger; at the side "
+    "the disc differs in shape, most before the wave ends.",
 )
 boundary = pd.DataFrame(
     rows, columns=["electrode", "conductor", "factor", "correlation"]
@@ -713,8 +713,9 @@ for ax, name, (start, stop) in zip(
     ax.set(title=f"$z$ = {name}", xlabel="time (ms)", ylabel=figures.PHI_E_LABEL)
 figures.show(
     fig,
-    "Potential over time at every step as a line and at every millisecond as dots. Close to the tissue the dots "
-    "follow the swing of the passing wave; from afar only two of them fall into the stimulus.",
+    "Potential over time at every step as a line and at every millisecond as dots. "
+    "Close to the tissue the dots follow the swing of the passing wave; from afar "
+    "only two of them fall into the stimulus.",
 )
 lost.round(3)
 
@@ -741,8 +742,7 @@ lost.round(3)
 # as a user would call it, and the lead field itself once. The times go into
 # the results, with the name of the processor. Whatever a network can offer
 # in this book, it cannot be accuracy or speed here; it is that the network
-# does not need to be told $D$
-# ({ref}`honest-core`).
+# does not need to be told $D$ ({ref}`honest-core`).
 
 
 # %%
