@@ -27,7 +27,7 @@
 # ---
 
 # %% [markdown]
-# # What the spectral-entropy term does
+# # Spectral-entropy loss: what it does
 #
 # **Question.** The paper adds the spectral entropy to its loss. What can
 # this term see, what does its gradient do, and does any weight of it, or
@@ -62,7 +62,7 @@ dt = 5.0  # ms between them
 claim_r2_max = 0.02  # no loss at the paper's weight moves the mean R2 by more
 
 # %% [markdown]
-# ## Two predictions that the entropy cannot tell from the truth
+# ## Spectral entropy of two wrong predictions
 #
 # We construct two wrong predictions, to see which loss notices them. The
 # truth has two deflections, as an ECG might have. **Prediction one** is the
@@ -123,23 +123,21 @@ losses = pd.DataFrame(
         for name, term in seen.items()
     }
 )
-small, reverse = (
-    losses.loc["four times too small"],
-    losses.loc["frequencies in reverse"],
-)
+small = losses.loc["four times too small"]
+reverse = losses.loc["frequencies in reverse"]
 assert (losses.entropy < 0.01).all()
 assert small[["Huber", "log", "stft"]].min() > 0.02
 assert reverse[["kl", "log", "stft"]].min() > 0.5
 losses.round(4)
 
 # %% [markdown]
-# To the entropy both predictions are perfect. Huber, the log-spectral term
-# and the short-time spectra see both faults; the divergence sees the second
-# only, since it too compares shares. A term that cannot see the amplitude
-# cannot help with what is hard here: the amplitude is what the conductivity
-# decides ({ref}`learning-problem`).
+# The entropy term finds no fault in either prediction. Huber, the
+# log-spectral term and the short-time spectra see both faults; the
+# divergence sees the second only, since it too compares shares. A term that
+# cannot see the amplitude cannot help with what is hard here: the amplitude
+# is what the conductivity decides ({ref}`learning-problem`).
 #
-# ## Its gradient
+# ## Gradient of each term
 #
 # The gradient of a term says where it pushes a prediction. We take one that
 # is late by 10 ms and a fifth too small, and compare the downhill direction
@@ -206,7 +204,7 @@ figures.show(
 # of a network and an optimizer, which may change the scale as a side
 # effect.
 #
-# ## In training
+# ## Training with each term
 #
 # In training, each term stood beside the Huber loss, at several weights,
 # which all fade to zero along the cosine. The table holds the means of four
