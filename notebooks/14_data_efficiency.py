@@ -27,7 +27,7 @@
 # ---
 
 # %% [markdown]
-# # How many tissues does it take?
+# # Data efficiency: how many tissues does it take?
 #
 # **Question.** How does the score of each method grow with the number of
 # training tissues, and would more of them bring the paper's architecture to
