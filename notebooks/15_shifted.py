@@ -35,7 +35,7 @@
 # ---
 
 # %% [markdown]
-# # Tissue of another kind
+# # Distribution shift: tissue of another kind
 #
 # **Question.** How does each method, and not only ours, fare on tissue that
 # differs from all it was trained on?
