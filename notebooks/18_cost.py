@@ -21,7 +21,7 @@
 # ---
 
 # %% [markdown]
-# # What it costs
+# # Cost of solver, electrodes and surrogates
 #
 # **Question.** How fast is the solver beside a public code that solves the
 # same equations, and how much faster could it be on the same processor?
@@ -83,7 +83,7 @@ def value(case, quantity="time_per_update", precision="f32", n=n_shown):
 
 
 # %% [markdown]
-# ## The same wave
+# ## Agreement of the two codes
 #
 # Before the speeds we compare the results of the two codes, on the same
 # sheet and grids. The sheet measures 20 by 7 mm, as the slab of a
@@ -142,7 +142,7 @@ headline("nversion_difference_max", largest, unit="ms", tolerance=None, on=on_po
 # with published ones.
 
 # %% [markdown]
-# ## The speed
+# ## Speed of the two codes
 #
 # Everything was timed in one process on one thread, in turns, seven times:
 # ours in single and in double precision, Finitewave in double, as it comes,
@@ -169,7 +169,7 @@ table.round(2)
 # the memory takes over, on smaller sheets than in single precision.
 
 # %% [markdown]
-# ## The limit of the hardware
+# ## Hardware limit
 #
 # A ratio to another code says nothing about how much is left. For that we
 # ask the processor. Each node needs a certain number of multiplications and
