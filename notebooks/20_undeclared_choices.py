@@ -31,7 +31,7 @@
 # ---
 
 # %% [markdown]
-# # Which undeclared choice would yield 0.99?
+# # Undeclared choices: which one would yield 0.99?
 #
 # **Question.** The paper reports a mean $R^2$ of 0.99 ± 0.01 and leaves
 # open on what kind of ECG, tissue, electrode and average. Our reading of it
@@ -69,7 +69,7 @@ claim_moves_max = 0.02  # no choice but that of the tissue changes the mean by m
 claim_as_stated_max = 0.985  # the mean of raw ECGs over all tissue stays below this
 
 # %% [markdown]
-# ## The verdict
+# ## Verdict
 #
 # Each choice gets a score, an interval and one of three verdicts.
 # **Reproduced:** the whole 95 % interval over tissues is at 0.985 or above,
