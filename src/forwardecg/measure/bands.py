@@ -1,17 +1,10 @@
-"""How far a prediction may be off: conformal bands around an ensemble, their coverage, and a measure of the unusual.
+"""How far a prediction may be off: conformal bands ecg_mean(t) +- q sigma(t), their coverage, and a measure of the unusual.
 
 Tissues are the units throughout: samples of one trace are not independent, traces of different tissues are exchangeable.
-
-    band        ecg_mean(t) +- q sigma(t),   sigma^2 = sd(t)^2 + (floor rms(ecg_mean))^2
-    pointwise   q smallest with  n/(n+1) mean_i(share of trace i outside) + 1/(n+1) <= 1 - coverage
-    whole trace q the ceil((n+1) coverage)-th smallest of max_t |error| / sigma
-
-The first is conformal risk control (Angelopoulos et al., ICLR 2024), the second split conformal prediction (Vovk et al.,
-Algorithmic Learning in a Random World, 2005; Lei et al., JASA 113:1094, 2018).
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy.stats import binomtest
@@ -31,12 +24,14 @@ def _ratios(error: np.ndarray, sigma: np.ndarray, coverage: float) -> np.ndarray
 
 
 def half_width(sd: np.ndarray, ecg_mean: np.ndarray, floor: float) -> np.ndarray:
-    """sigma (..., T) of the module's text: the ensemble's spread sd (..., T), and ``floor`` times the RMS of ecg_mean (..., T)."""
+    """sigma (..., T) = sqrt(sd^2 + (floor rms(ecg_mean))^2) of an ensemble with SD sd (..., T) and mean ecg_mean (..., T)."""
     return np.hypot(sd, floor * np.sqrt(np.square(ecg_mean).mean(-1, keepdims=True)))
 
 
 def pointwise_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> float:
-    """The q of the pointwise band.
+    """The q of the pointwise band: smallest with n/(n+1) mean_i(share of trace i outside) + 1/(n+1) <= 1 - coverage.
+
+    Conformal risk control, Angelopoulos et al., ICLR 2024.
 
     Args:
         error: (n, T), |ecg_true - ecg_mean| of calibration tissues.
@@ -58,14 +53,15 @@ def pointwise_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> f
     n, n_t = ratios.shape
     allowed = math.floor(((n + 1) * (1 - coverage) - 1) * n_t * (1 + 1e-12) + 1e-9)  # samples outside, of n n_t
     if allowed < 0:
-        raise ValueError(
-            f"error: expected at least {math.ceil(1 / (1 - coverage) - 1e-9) - 1} tissues for {coverage}, got {n}"
-        )
+        least = math.ceil(1 / (1 - coverage) - 1e-9) - 1
+        raise ValueError(f"error: expected at least {least} tissues for {coverage}, got {n}")
     return float(np.sort(ratios, axis=None)[ratios.size - 1 - min(allowed, ratios.size - 1)])
 
 
 def whole_trace_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> float:
-    """The q of the band that holds whole traces.
+    """The q of the band that holds whole traces: the ceil((n+1) coverage)-th smallest of max_t |error| / sigma.
+
+    Split conformal prediction: Vovk et al., Algorithmic Learning in a Random World, 2005; Lei et al., JASA 113:1094, 2018.
 
     Args:
         error, sigma: (n, T), as for `pointwise_factor`.
@@ -88,17 +84,14 @@ def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
         raise ValueError("scores: expected finite values, got NaN or infinity")
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
     if rank > len(scores):
-        raise ValueError(
-            f"scores: expected at least {math.ceil(coverage / (1 - coverage) - 1e-9)} for {coverage}, got {len(scores)}"
-        )
+        least = math.ceil(coverage / (1 - coverage) - 1e-9)
+        raise ValueError(f"scores: expected at least {least} for {coverage}, got {len(scores)}")
     return float(np.sort(scores)[rank - 1])
 
 
-def pointwise_coverage(
-    error: np.ndarray, sigma: np.ndarray, factor: float, seed: int = 0
-) -> tuple[float, float, float]:
+def pointwise_coverage(error: np.ndarray, sigma: np.ndarray, factor: float) -> tuple[float, float, float]:
     """Share of the samples (n, T) inside the band, mean over tissues, with the ends of its 95 % bootstrap interval by tissue."""
-    return interval((_ratios(error, sigma, 0.5) <= factor).mean(1), seed)
+    return interval((_ratios(error, sigma, 0.5) <= factor).mean(1))
 
 
 def whole_trace_coverage(error: np.ndarray, sigma: np.ndarray, factor: float) -> tuple[float, float, float]:
@@ -136,7 +129,7 @@ def fit_reference(features: np.ndarray, calibration: np.ndarray, share: float = 
     values, vectors = np.linalg.eigh(0.9 * covariance + 0.1 * np.eye(len(mean)))
     whitening = (vectors / np.sqrt(values)).T / sd
     free = Reference(mean.tolist(), whitening.tolist(), math.inf)
-    return Reference(free.mean, free.whitening, conformal_quantile(unusualness(free, calibration), share))
+    return replace(free, threshold=conformal_quantile(unusualness(free, calibration), share))
 
 
 def unusualness(reference: Reference, features: np.ndarray) -> np.ndarray:

@@ -1,17 +1,4 @@
-"""Is a difference real? Scores of tissues, one row a seed, compared without taking samples of one trace for independent.
-
-    difference    mean over seeds s and tissues i of a_si - b_si
-    interval      percentiles of that mean over draws, with replacement, of tissues and of seeds
-    p             the larger of two: twice the smaller share of the draws on one side of zero, (k + 1) / (n + 1); and that of a
-                  t test over the seeds, each with its mean over the tissues
-    detectable    z(1 - alpha / 2m) + z(power) times the SD of the draws: the difference that is found with that probability
-                  among m comparisons
-
-Tissues are drawn once for both methods (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Seed s of two trainings
-shares the order of the tissues and their mirror images, so that seeds are drawn together where both methods have as many. A
-bootstrap of S seeds is too narrow by sqrt((S - 1) / S), which is put right, and its tails are too thin, which is why the t
-test has a say. With one seed, the spread over seeds is in none of this.
-"""
+"""Is a difference real? Scores of tissues, one row a seed, compared without taking samples of one trace for independent."""
 
 from collections.abc import Callable, Mapping
 
@@ -50,24 +37,31 @@ def interval(
     estimate = float(statistic(values))
     if np.ptp(values) == 0:
         return estimate, estimate, estimate
-    rng = np.random.default_rng(seed)
-    found = bootstrap(
-        (values,), statistic, confidence_level=level, n_resamples=N_BOOTSTRAP, method="percentile", rng=rng
-    )
-    return estimate, float(found.confidence_interval.low), float(found.confidence_interval.high)
+    draws = {"n_resamples": N_BOOTSTRAP, "method": "percentile", "rng": np.random.default_rng(seed)}
+    limits = bootstrap((values,), statistic, confidence_level=level, **draws).confidence_interval
+    return estimate, float(limits.low), float(limits.high)
 
 
 def paired_difference(
     a: np.ndarray, b: np.ndarray, seed: int = 0, level: float = 0.95, power: float = 0.8, family: int = 1
 ) -> pd.Series:
-    """Mean of a - b with all of the module's text.
+    """Mean of a - b over seeds s and tissues i, and whether it is real.
+
+        interval      percentiles of that mean over draws, with replacement, of tissues and of seeds
+        p             the larger of two: twice the smaller share of the draws on one side of zero, (k + 1) / (n + 1), and
+                      that of a t test over the seeds, each with its mean over the tissues
+        detectable    z(1 - alpha / 2m) + z(power) times the SD of the draws
+
+    Tissues are drawn once for both methods (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Seed s of two
+    trainings shares the order of the tissues and their mirror images: seeds are drawn together where both have as many.
+    The tails of a bootstrap of few seeds are too thin, hence the t test. With one seed, their spread is in none of this.
 
     Args:
         a, b: scores (seed, n) of the same n tissues in the same order.
         seed: of the draws.
-        level: of the interval; 1 - level is the alpha of ``detectable``.
-        power: probability with which ``detectable`` is found.
-        family: number m of comparisons that ``detectable`` is for.
+        level: of the interval, 1 - alpha.
+        power: probability with which a difference of ``detectable`` is found.
+        family: number m of comparisons among which it is.
 
     Returns:
         difference, low, high, p, detectable, and effect: the difference over the SD over tissues of a - b, seeds averaged.
@@ -101,12 +95,12 @@ def paired_difference(
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     z = norm.ppf(1 - (1 - level) / 2 / family) + norm.ppf(power)
     effect = estimate / spread if spread else 0.0
-    names = ("difference", "low", "high", "p", "detectable", "effect")
-    return pd.Series(dict(zip(names, (estimate, low, high, p, z * found.std(), effect), strict=True)))
+    table = {"difference": estimate, "low": low, "high": high, "p": p, "detectable": z * found.std(), "effect": effect}
+    return pd.Series(table)
 
 
 def _drawn(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mean over drawn seeds (draw,) of means (draw, seed), their spread widened to that of S independent ones."""
+    """Mean over drawn seeds (draw,) of means (draw, seed), whose spread is too narrow by sqrt((S - 1) / S): put right."""
     n_seed, center = means.shape[1], means.mean(1)
     if n_seed == 1:
         return center
@@ -115,10 +109,7 @@ def _drawn(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def holm(p: pd.Series) -> pd.Series:
-    """p values of a family, corrected so that one false finding among all of them has at most that probability.
-
-    p_(k) -> max over j <= k of (m - j + 1) p_(j), the p sorted. Holm, Scandinavian Journal of Statistics 6:65 (1979).
-    """
+    """p of a family against one false finding: p_(k) -> max over j <= k of (m - j + 1) p_(j) (Holm, Scand. J. Stat. 6:65, 1979)."""
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"p: expected probabilities, got {p.tolist()}")
     order = p.sort_values(kind="stable")
@@ -136,8 +127,6 @@ def compare_methods(scores: Mapping[str, np.ndarray], reference: str) -> pd.Data
 def by_seed(rows: pd.DataFrame, score: str = "r2") -> np.ndarray:
     """Scores (seed, tissue), both in increasing order, from rows with columns seed, sim and the score."""
     table = rows.pivot(index="seed", columns="sim", values=score)
-    if table.isna().to_numpy().any():
-        raise ValueError(
-            f"rows: expected {score} of every tissue for every seed, got {int(table.isna().sum().sum())} missing"
-        )
+    if missing := int(table.isna().sum().sum()):
+        raise ValueError(f"rows: expected {score} of every tissue for every seed, got {missing} missing")
     return table.to_numpy()

@@ -1,7 +1,6 @@
-"""Scores of predicted ECGs, per tissue first, aggregated after.
+"""Scores of predicted ECGs, a value or row a trace, from ecg_true and ecg_pred of shape (n, T) in the same unit.
 
-All take ecg_true and ecg_pred of shape (n, T) in the same unit and give one value or row a trace. A flat true ECG (SD
-below 1e-12) has no R2: the score is NaN there, and `summarize` says how many there were.
+A flat true ECG (SD below 1e-12) has no R2: the score is NaN there, and `summarize` says how many there were.
 """
 
 from typing import Any
@@ -14,9 +13,8 @@ FLAT = 1e-12
 
 def _checked(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if np.ndim(ecg_true) != 2 or np.shape(ecg_true) != np.shape(ecg_pred):
-        raise ValueError(
-            f"ecg_pred: expected the shape (n, T) of ecg_true {np.shape(ecg_true)}, got {np.shape(ecg_pred)}"
-        )
+        expected = f"expected the shape (n, T) of ecg_true {np.shape(ecg_true)}"
+        raise ValueError(f"ecg_pred: {expected}, got {np.shape(ecg_pred)}")
     if not (np.isfinite(ecg_true).all() and np.isfinite(ecg_pred).all()):
         raise ValueError("ecg_true, ecg_pred: expected finite values, got NaN or infinity")
     return np.asarray(ecg_true, np.float64), np.asarray(ecg_pred, np.float64)
@@ -84,25 +82,23 @@ def score_ecgs(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
         [{'r2': 0.75, 'r2_normalized': 1.0, 'rrmse': 0.5, 'correlation': 1.0, 'peak_error': -0.5}]
     """
     peak = np.abs(ecg_true).max(-1)
-    return pd.DataFrame(
-        {
-            "r2": r2(ecg_true, ecg_pred),
-            "r2_normalized": r2(normalize(ecg_true), normalize(ecg_pred)),
-            "rrmse": rrmse(ecg_true, ecg_pred),
-            "correlation": correlation(ecg_true, ecg_pred),
-            "peak_error": (np.abs(ecg_pred).max(-1) - peak) / np.maximum(peak, 1e-300),
-        }
-    )
+    return pd.DataFrame({
+        "r2": r2(ecg_true, ecg_pred),
+        "r2_normalized": r2(normalize(ecg_true), normalize(ecg_pred)),
+        "rrmse": rrmse(ecg_true, ecg_pred),
+        "correlation": correlation(ecg_true, ecg_pred),
+        "peak_error": (np.abs(ecg_pred).max(-1) - peak) / np.maximum(peak, 1e-300),
+    })  # fmt: skip
 
 
 BANDS = ((0.0, 20.0), (20.0, 50.0))  # Hz: the deflections; notches and fractionation
 
 
 def score_spectra(ecg_true: np.ndarray, ecg_pred: np.ndarray, dt: float) -> pd.DataFrame:
-    """One row a trace: band_error of each band of `BANDS`, and log_spectral_distance in dB, from Hann-windowed spectra; dt in ms.
+    """One row a trace, from Hann-windowed spectra Y, P = |Y|^2, of traces every dt ms.
 
-    band_error = |Y_hat - Y| / |Y| over the frequencies of the band, phases included: the rrmse of the band-passed trace
-    log_spectral_distance = RMS over 0-50 Hz of 10 log10(P_hat / P), P floored at 1e-6 of the largest true power
+    band_error = |Y_hat - Y| / |Y| over each of the `BANDS`, phases included: the rrmse of the band-passed trace
+    log_spectral_distance = RMS over 0-50 Hz of 10 log10(P_hat / P) in dB, P floored at 1e-6 of the largest true power
     """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     if not 0 < dt <= 10:
@@ -127,8 +123,7 @@ EDGE = 0.05  # of the largest deflection: where a trace begins and ends
 def landmarks(t: np.ndarray, ecg: np.ndarray) -> pd.DataFrame:
     """One row a trace: onset, end, maximum, minimum, zero_crossing in ms, and amplitude, from t (T,) in ms and ecg (n, T).
 
-    Onset and end are the first and last time at which |ecg| passes `EDGE` of its largest value. The zero crossing is the last
-    one between maximum and minimum, NaN if there is none; the amplitude is maximum minus minimum.
+    Onset and end: where |ecg| first and last passes `EDGE` of its largest value. Zero crossing: the last between extrema.
     """
     t, ecg = np.asarray(t, float), np.asarray(ecg, float)
     if t.ndim != 1 or ecg.ndim != 2 or ecg.shape[1] != t.size or not np.isfinite(ecg).all():
@@ -139,16 +134,13 @@ def landmarks(t: np.ndarray, ecg: np.ndarray) -> pd.DataFrame:
         outside = np.abs(trace) - EDGE * np.abs(trace).max()
         edges = _crossings(t, outside)
         between = [x for x in _crossings(t, trace) if t[min(high, low)] <= x <= t[max(high, low)]]
-        rows.append(
-            {
-                "onset": t[0] if outside[0] >= 0 else edges[0],
-                "end": t[-1] if outside[-1] >= 0 else edges[-1],
-                "maximum": t[high],
-                "minimum": t[low],
-                "zero_crossing": between[-1] if between else np.nan,
-                "amplitude": trace[high] - trace[low],
-            }
-        )
+        rows.append({
+            "onset": t[0] if outside[0] >= 0 else edges[0],
+            "end": t[-1] if outside[-1] >= 0 else edges[-1],
+            "maximum": t[high], "minimum": t[low],
+            "zero_crossing": between[-1] if between else np.nan,
+            "amplitude": trace[high] - trace[low],
+        })  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -174,6 +166,5 @@ def score_timing(t: np.ndarray, ecg_true: np.ndarray, ecg_pred: np.ndarray) -> p
 
 def summarize(r2_values: pd.Series) -> pd.Series:
     """Mean, SD, median and worst R2 over tissues, and how many there are without and how many with a flat trace (NaN)."""
-    kept, flat = r2_values.dropna(), r2_values.isna().sum()
-    mean, sd, median, worst = kept.mean(), kept.std(), kept.median(), kept.min()
-    return pd.Series({"mean": mean, "sd": sd, "median": median, "worst": worst, "n": kept.size, "flat": flat})
+    found = r2_values.agg(["mean", "std", "median", "min", "count"]).set_axis(["mean", "sd", "median", "worst", "n"])
+    return pd.concat([found, pd.Series({"flat": float(r2_values.isna().sum())})])

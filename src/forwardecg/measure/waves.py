@@ -1,7 +1,4 @@
-"""What a modeller reads off a simulation: activation, velocity, duration and upstroke of a beat; tips and cycles of re-entry.
-
-Functions on xarray objects of the data contract; times in ms, lengths in mm.
-"""
+"""What a modeler reads off a simulation: activation, velocity, duration and upstroke of a beat; tips and cycles of re-entry."""
 
 import numpy as np
 import pandas as pd
@@ -126,9 +123,8 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
     return lat.copy(data=speed).rename("cv").assign_attrs(units="mm ms-1", long_name="conduction velocity")
 
 
-def _bilinear(f: np.ndarray, cells: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+def _bilinear(f: np.ndarray, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, ...]:
     """f = a + b p + c q + d p q in the squares between nodes; p, q in 0..1 along x and y."""
-    y, x = cells
     a, b, c = f[y, x], f[y, x + 1] - f[y, x], f[y + 1, x] - f[y, x]
     return a, b, c, f[y + 1, x + 1] - f[y + 1, x] - b
 
@@ -141,9 +137,9 @@ def _changes_sign(f: np.ndarray) -> np.ndarray:
 
 def _intersections(f: np.ndarray, g: np.ndarray) -> np.ndarray:
     """Points where f = 0 and g = 0 cross: rows x, y in cells from the first node, and the sign of grad f x grad g."""
-    cells = np.nonzero(_changes_sign(f) & _changes_sign(g))
-    a, b, c, d = _bilinear(f, cells)
-    a_2, b_2, c_2, d_2 = _bilinear(g, cells)
+    y, x = np.nonzero(_changes_sign(f) & _changes_sign(g))
+    a, b, c, d = _bilinear(f, y, x)
+    a_2, b_2, c_2, d_2 = _bilinear(g, y, x)
     # q from either equation, put into the other one: a quadratic equation for p
     second, first, zeroth = b_2 * d - b * d_2, a_2 * d + b_2 * c - a * d_2 - b * c_2, a_2 * c - a * c_2
     found = []
@@ -154,7 +150,7 @@ def _intersections(f: np.ndarray, g: np.ndarray) -> np.ndarray:
             q = np.where(abs(by_f) >= abs(by_g), -(a + b * p) / by_f, -(a_2 + b_2 * p) / by_g)
             turn = (b + d * q) * by_g - by_f * (b_2 + d_2 * q)
             inside = (p >= 0) & (p < 1) & (q >= 0) & (q < 1)
-            found.append(np.array([cells[1] + p, cells[0] + q, np.sign(turn)])[:, inside])
+            found.append(np.array([x + p, y + q, np.sign(turn)])[:, inside])
     return np.concatenate(found, axis=1).T
 
 
