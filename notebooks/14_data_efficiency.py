@@ -124,12 +124,12 @@ figures.show(
 # line is a power law. Where it meets the dotted line is how many tissues
 # the paper's number would take, if nothing else changed. **The paper's
 # architecture** gains with every doubling, and less each time. **The
-# structured surrogate** starts where its formula leaves it: the
-# training-free estimate, which learns one constant, has about the score
-# that it has with 8 tissues ({doc}`15_shifted`). **Ridge** has nothing to
-# learn more of; a mean of $R^2$ without a lower bound lets a few weak ECGs
-# decide its course, while its median rises. The figure does not show what
-# happens beyond its right edge.
+# structured surrogate** starts near the score that its formula has without
+# training: the training-free estimate, which learns one constant, has about
+# the score that it has with 8 tissues ({doc}`15_shifted`). **Ridge** does
+# not improve in the mean. A mean of $R^2$ without a lower bound lets a few
+# weak ECGs decide its course, while its median rises. The figure does not
+# show what happens beyond its right edge.
 #
 # ## Extrapolation
 #
