@@ -112,10 +112,10 @@ print("seeds:", several, "and 1 for all others")
 # ## The top rung
 #
 # With the **true D at full resolution** the integral is the definition of
-# the target, so its $R^2$ is one by construction. We do not take that on
-# trust: the test tissues of the split are drawn and simulated once more,
-# and the potential is summed as sources over distance, without the lead
-# field that made the data set.
+# the target, so its $R^2$ is one by construction. We check this: the test
+# tissues of the split are drawn and simulated once more, and the potential
+# is summed as sources over distance, without the lead field that made the
+# data set.
 
 # %% tags=["hide-output", "nbval-ignore-output"]
 recipe = read_recipe(RESULTS / "06_dataset.json")
@@ -199,15 +199,15 @@ for key, value, end in (("low", low, "lower"), ("high", high, "upper")):
     headline(f"structured_r2_mean_{key}", value, tolerance=0.004, on=on)
 
 # %% [markdown]
-# What to see: mean, SD, median and worst of the raw $R^2$ over 300 tissues,
-# the mean of mild ones (less than 20 % fibrosis, not interstitial), then
-# the mean by condition. The last column divides out the amplitude of each
-# ECG, which is the part that needs the diffusivity. A method that is much
-# better there than in the first column knows the shape of the ECG but not
-# its size. The paper does not say which of the two its 0.99 is. What the
-# table does not show: tissue of another recipe, which is
-# {doc}`10_generality`. The last row is one by definition, and was checked
-# above on fewer tissues.
+# The first columns are mean, SD, median and worst of the raw $R^2$ over 300
+# tissues. The mean of mild ones follows (less than 20 % fibrosis, not
+# interstitial), then the mean by condition. The last column divides out the
+# amplitude of each ECG, which is the part that needs the diffusivity. A
+# method that is much better there than in the first column knows the shape
+# of the ECG but not its size. The paper does not say which of the two its
+# 0.99 is. The table does not show tissue of another recipe, which is the
+# subject of {doc}`10_generality`. The last row is one by definition, and
+# was checked above on fewer tissues.
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.8), width_ratios=(1.25, 1))
@@ -235,12 +235,12 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: one point a tissue, the bar the median; points below −1 sit on the
-# left edge. Right: what is missing to one, by texture; lower is better. The
-# blind methods get the timing right and the size wrong; the paper's network
-# infers most of the size; the structured one is short of one only where
-# fibrosis is finer than a pixel. The figure does not show tissues unlike
-# those of the recipe.
+# Left: each point is a tissue, and the bar is the median. Points below −1
+# are drawn on the left edge. Right: what is missing to one, by texture;
+# lower is better. The blind methods get the timing right and the size
+# wrong. The paper's network infers most of the size. The structured one is
+# short of one only where fibrosis is finer than a pixel. The figure does
+# not show tissues unlike those of the recipe.
 #
 # ## Differences between neighboring methods
 #
