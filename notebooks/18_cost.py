@@ -54,8 +54,8 @@ headline = Headline("18_cost")
 # ## Parameters
 #
 # The targets were set before the measurement. Those that are claimed are
-# asserted below; a target that were missed would stay in the table, with a
-# "no" behind it.
+# asserted below; a target that is missed stays in the table, with a "no"
+# behind it.
 
 # %% tags=["parameters"]
 n_shown = 400  # cells along a side of the sheet in the tables: 200, 400 or 667
@@ -131,11 +131,11 @@ headline("nversion_difference_max", largest, unit="ms", tolerance=None, on=on_po
 # the fibers they do not yet: there the front is less than half as wide, and
 # the coarsest grid, relative to it, is one of 0.55 mm.
 #
-# The rest is small. Ours steps the gates exactly, Finitewave by Euler. Ours
-# applies a stimulus after the step and Finitewave before it, so it was
-# given one step later there. And Finitewave's own tracker of activation
-# times has the resolution of a time step, so another one, linear between
-# steps, was put in its place.
+# The other differences are small. Ours steps the gates exactly, Finitewave
+# by Euler. Ours applies a stimulus after the step and Finitewave before it,
+# so it was given one step later there. And Finitewave's own tracker of
+# activation times has the resolution of a time step, so another one, linear
+# between steps, was put in its place.
 #
 # **What it does not show:** that either is right. Two codes may share an
 # error, above all the equations. {doc}`02_tissue_wave` compares velocities
@@ -171,14 +171,14 @@ table.round(2)
 # %% [markdown]
 # ## Hardware limit
 #
-# A ratio to another code says nothing about how much is left. For that we
-# ask the processor. Each node needs a certain number of multiplications and
-# fused multiply-adds, which all have to pass the same ports; they are
-# counted in the machine code of the very kernel that was timed, in its
-# vectorized loops. How many of them the ports can take is measured, too,
-# with a loop of nothing but independent multiply-adds in registers, in
-# turns with the kernel. The quotient is a time that no arrangement of these
-# instructions can beat.
+# A ratio to another code does not say how much faster the kernel could be.
+# For that we compare it with the processor's own limit. Each node needs a
+# certain number of multiplications and fused multiply-adds, which all have
+# to pass the same ports; they are counted in the machine code of the very
+# kernel that was timed, in its vectorized loops. How many of them the ports
+# can take is measured, too, with a loop of nothing but independent
+# multiply-adds in registers, in turns with the kernel. The quotient is a
+# time that no arrangement of these instructions can beat.
 
 # %%
 kinds = ["vector_port_per_node", "vector_div_per_node", "vector_all_per_node"]
