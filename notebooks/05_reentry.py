@@ -103,7 +103,7 @@ fiber_ratio = 9.0  # diffusivity along the fibers over that across
 s2_small = 105.0  # ms, time of S2 in the small sheet
 reference_ms = [91.0, 3.0]  # ms, published cycle length and its error
 claim_rotations_min = 15  # turns that every probe counts after settling
-claim_change_max = 0.02  # relative change of the cycle length with grid, diffusivity or fibers, at most
+claim_change_max = 0.02  # of the cycle length, relative, in each comparison
 claim_frequency_error_max = 0.02  # of the ECG, relative to one over the cycle length
 
 # %% [markdown]
@@ -129,13 +129,10 @@ def spiral(tissue, s2, t_end=t_end, **options):
 
 
 def at_probes(V_m):
-    y, x = (
-        axis.ravel() for axis in np.meshgrid(*[[0.15, 0.5, 0.85]] * 2, indexing="ij")
-    )
-    n_y, n_x = V_m.shape[1:]
-    return V_m.isel(
-        y_map=("probe", (y * n_y).astype(int)), x_map=("probe", (x * n_x).astype(int))
-    )
+    axes = np.meshgrid(*[[0.15, 0.5, 0.85]] * 2, indexing="ij")
+    (y, x), (n_y, n_x) = (axis.ravel() for axis in axes), V_m.shape[1:]
+    rows, columns = (y * n_y).astype(int), (x * n_x).astype(int)
+    return V_m.isel(y_map=("probe", rows), x_map=("probe", columns))
 
 
 def square(side_mm, dx, D):
@@ -157,12 +154,12 @@ progress("the spiral: simulated")
 # only, so the new wave has an end, and around that end it curls.
 
 # %% tags=["nbval-ignore-output"]
-first_turns = V_m.sel(time=slice(0, 590)).isel(
-    time=slice(None, None, round(10 / frame_interval))
-)
+every = round(10 / frame_interval)
+first_turns = V_m.sel(time=slice(0, 590)).isel(time=slice(None, None, every))
 alt = (
-    "A plane wave runs from the left to the right. A second stimulus in the lower half leaves a wave "
-    "with one free end, which curls up into a spiral that turns clockwise around the middle of the sheet."
+    "A plane wave runs from the left to the right. A second stimulus in the lower "
+    "half leaves a wave with one free end, which curls up into a spiral that turns "
+    "clockwise around the middle of the sheet."
 )
 figures.animation(first_turns, dx, alt)
 
@@ -179,10 +176,10 @@ figures.animation(first_turns, dx, alt)
 # ## Does it last, and how fast does it turn?
 #
 # Each probe counts the time from one activation to the next
-# ({ref}`cycle-length`). The early cycles are left out, because the
-# wave first has to find its shape. Each probe then has a mean, and the
-# cycle length of the sheet is the median of these means, so that a probe
-# which the tip happens to visit has no say.
+# ({ref}`cycle-length`). The early cycles are left out, because the wave
+# first has to find its shape. Each probe then has a mean, and the cycle
+# length of the sheet is the median of these means, so that a probe which
+# the tip happens to visit has no say.
 
 
 # %%
@@ -238,19 +235,13 @@ radius = np.hypot(late.x - center.x, late.y - center.y)
 tip_radius = float(np.sqrt((radius**2).mean()))
 headline("spiral_tip_radius_mm", tip_radius, unit="mm", tolerance=0.5, on=scale)
 half = (settle + t_end) / 2
-drift = np.hypot(
-    *(late[late.time > half].mean() - late[late.time <= half].mean())[["x", "y"]]
-)
-pd.Series(
-    {
-        "center x": center.x,
-        "center y": center.y,
-        "rms radius": tip_radius,
-        "drift": drift,
-    }
-).round(1)
+first_half, second_half = late[late.time <= half], late[late.time > half]
+drift = np.hypot(*(second_half.mean() - first_half.mean())[["x", "y"]])
+found = {"center x": center.x, "center y": center.y}
+found |= {"rms radius": tip_radius, "drift": drift}
+pd.Series(found).round(1)
 
-# %%
+# %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4))
 figures.map_axes(
     left, V_m.isel(time=-1), dx, vmin=V_REST, vmax=V_REST + V_SPAN, cmap="gray"
@@ -272,8 +263,9 @@ _ = right.set(
 _ = right.legend(fontsize="small")
 figures.show(
     fig,
-    "Left, the path of the spiral's tip over the last map of voltage: a line, then a flower of petals around one "
-    "center. Right, cycle lengths over time: they settle and then scatter about one value.",
+    "Left, the path of the spiral's tip over the last map of voltage: a line, then a "
+    "flower of petals around one center. Right, cycle lengths over time: they settle "
+    "and then scatter about one value.",
 )
 
 # %% [markdown]
@@ -324,7 +316,7 @@ headline("spiral_window_first_ms", window.min(), unit="ms", tolerance=5.0, on=on
 headline("spiral_window_last_ms", window.max(), unit="ms", tolerance=10.0, on=on_scan)
 scan.groupby("outcome", sort=False).s2.agg(["min", "max", "count"])
 
-# %%
+# %% tags=["hide-input"]
 fig, axes = plt.subplots(2, 2, figsize=(9, 7.2))
 axes = axes.ravel()
 for outcome, color in {"blocked": "0.5", "persists": "C3", "runs off": "black"}.items():
@@ -340,8 +332,9 @@ for ax, (time, V) in zip(axes[1:], maps.items(), strict=True):
 _ = fig.colorbar(image, ax=axes, label=r"$V_m$ (mV)", shrink=0.5)
 figures.show(
     fig,
-    "Time at which the sheet fell silent over the time of S2: early ones are blocked, late ones run off, those "
-    "between persist to the end. A map of voltage for each: the wave of the window has a free end in the sheet.",
+    "Time at which the sheet fell silent over the time of S2: early ones are blocked, "
+    "late ones run off, those between persist to the end. A map of voltage for each: "
+    "the wave of the window has a free end in the sheet.",
 )
 
 # %% [markdown]
@@ -397,10 +390,8 @@ table = pd.DataFrame.from_dict(
 assert (table.change.abs() < claim_change_max).all(), (
     "grid, diffusivity and fibers leave the cycle length alone"
 )
-on_small, on_fine = (
-    f"{small_mm:g} mm sheet with fibers",
-    f"dx {dx_fine:g} mm against {dx:g} mm",
-)
+on_small = f"{small_mm:g} mm sheet with fibers"
+on_fine = f"dx {dx_fine:g} mm against {dx:g} mm"
 headline(
     "spiral_cycle_length_small_ms",
     table.cycle_length.iloc[-1],
@@ -428,7 +419,7 @@ table.assign(change=100 * table.change).round(1)
 # cannot know about a tip, where the wave is as curved as it gets. Take the
 # cycle length from such a grid, not the size of the core.
 
-# %%
+# %% tags=["hide-input"]
 pd.DataFrame(
     {
         "cycle length (ms)": [
@@ -482,14 +473,10 @@ assert abs(dominant * cycle_ms / 1000 - 1) < claim_frequency_error_max, (
 on_ecg = f"{scale}, electrode {z_mm:g} mm above the center"
 headline("spiral_ecg_frequency_hz", dominant, unit="Hz", tolerance=0.2, on=on_ecg)
 path = late.groupby("time")[["x", "y"]].mean() @ [1, 1j]
-turning = dict(
-    fs=1000 / frame_interval,
-    window="hann",
-    detrend="constant",
-    nfft=2**16,
-    return_onesided=False,
+turning = dict(window="hann", detrend="constant", nfft=2**16, return_onesided=False)
+tip_frequency, tip_power = scipy.signal.periodogram(
+    path, fs=1000 / frame_interval, **turning
 )
-tip_frequency, tip_power = scipy.signal.periodogram(path, **turning)
 clockwise, counter = (
     tip_frequency[(tip_power * side).argmax()]
     for side in (tip_frequency < 0, tip_frequency > 0)
@@ -501,7 +488,7 @@ pd.Series(
     {"ECG": dominant, "tip, clockwise": -clockwise, "tip, counterclockwise": counter}
 ).round(1)
 
-# %%
+# %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6))
 left.plot(phi_e.time_ecg, phi_e, color="black", lw=1)
 left.axvspan(0, settle, color="0.5", alpha=0.15, lw=0, zorder=0)
@@ -517,8 +504,9 @@ _ = right.set(
 _ = right.legend(fontsize="small")
 figures.show(
     fig,
-    "Left, the ECG of the spiral over time: nearly regular once it has settled. Right, its spectrum: the highest line "
-    "stands at one over the cycle length, others at multiples, one lower at the second frequency of the tip.",
+    "Left, the ECG of the spiral over time: nearly regular once it has settled. "
+    "Right, its spectrum: the highest line stands at one over the cycle length, "
+    "others at multiples, one lower at the second frequency of the tip.",
 )
 
 # %% [markdown]
