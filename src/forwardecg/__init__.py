@@ -1,8 +1,7 @@
 """From cardiac voltage to the ECG: simulate tissue, compute its pseudo-ECG, learn the map between them.
 
-Each room is a folder and exports its verbs, ``from forwardecg.tissue import healthy``; the names that most scripts need are
-attributes of the package too, loaded when they are asked for (``__init__.pyi`` lists them). Units everywhere: mm, ms, mm^2/ms;
-array order (time, y, x).
+Each room is a folder and exports its verbs, ``from forwardecg.tissue import healthy``; what most scripts need, the
+package has too, loaded when asked for. Units everywhere: mm, ms, mm^2/ms; array order (time, y, x).
 
 Examples:
     >>> import forwardecg as fe
@@ -15,7 +14,7 @@ import lazy_loader
 
 __version__ = "0.1.0"
 
-# from the stub, which no import scan reads: an import statement here would make every notebook depend on the whole package
+# from the stub, which no import scan reads: an import here would make every notebook depend on the whole package
 __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 

@@ -1,7 +1,6 @@
-"""Names of cached work: a stage, its version, and a hash of what it was made from. No other module knows of them.
+"""Names of cached work: a stage, its version, and a hash of what it was made from, which the code is not part of.
 
-The code is not in the name: an edit that changes no result renames nothing, and one that does raises the VERSION of its
-stage, as ``tests/versions`` demands. Code and libraries are written into what was made, as attributes.
+An edit that changes a result raises the VERSION of its stage, as ``tests/versions`` demands.
 """
 
 import ast
@@ -18,16 +17,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def key(stage: str, version: int, *parts: Any) -> str:
-    """Name of a piece of cached work, ``stage-v<version>-<first 16 digits of the sha256 of the json of the parts>``.
-
-    Args:
-        stage: what is kept, such as tissues.
-        version: of the stage: raised when its results change.
-        *parts: what it was made from: numbers, words, sequences, mappings, frozen dataclasses of them, and bytes, for which
-            their own hash stands.
-
-    Raises:
-        TypeError: A part that json does not know.
+    """``stage-v<version>-<first 16 digits of the sha256 of the json of the parts>``; TypeError where json fails.
 
     Examples:
         >>> key("tissues", 1, {"n_sim": 300}, (0.5, 0.1))
@@ -37,7 +27,7 @@ def key(stage: str, version: int, *parts: Any) -> str:
     return f"{stage}-v{version}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _plain(part: Any) -> Any:
+def _plain(part: Any) -> Any:  # of bytes their own hash stands, of a dataclass its fields
     if isinstance(part, bytes):
         return hashlib.sha256(part).hexdigest()
     if is_dataclass(part) and not isinstance(part, type):
@@ -52,15 +42,7 @@ def made_with(*libraries: str) -> str:
 
 
 def code_hash(paths: Iterable[Path | str]) -> str:
-    """Hash of source files without docstrings, blank and comment lines, the same under every version of Python.
-
-    Args:
-        paths: Python files; words are names below this package, such as tissue/cell.
-
-    Examples:
-        >>> code_hash(["tissue/cell", "tissue/sheet"]) == code_hash(["tissue/sheet", "tissue/cell"])
-        True
-    """
+    """Hash of files, or names below this package such as tissue/cell, without docstrings, blank and comment lines."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE / f"{path}.py" if isinstance(path, str) else path for path in paths):
         text = path.read_text(encoding="utf-8")

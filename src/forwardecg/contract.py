@@ -1,4 +1,4 @@
-"""The data contract: dims, units and names of every variable that passes from one part of the package to the next."""
+"""The data contract: dims, units and names of every variable that passes between parts of the package."""
 
 from typing import Any
 

@@ -1,8 +1,5 @@
-"""Where things are: data, published results and weights, and the cache of heavy computations.
-
-``FORWARDECG_DATA`` moves all of it (tests do so). ``FORWARDECG_STAGE`` moves only what a notebook writes: the
-pipeline sets it, checks what was written, and publishes it together with the executed notebook.
-"""
+"""Where things are: ``FORWARDECG_DATA`` moves all of it, ``FORWARDECG_STAGE`` only what a notebook writes."""
+# The pipeline sets the stage, checks what was written, and publishes it together with the executed notebook.
 
 import os
 import time
@@ -13,8 +10,7 @@ from tempfile import gettempdir
 from platformdirs import user_cache_path
 
 PACKAGE = Path(__file__).resolve().parent
-_checkout = PACKAGE.parents[1]
-ROOT = _checkout if (_checkout / "pyproject.toml").is_file() else None  # None: installed from a wheel
+ROOT = PACKAGE.parents[1] if (PACKAGE.parents[1] / "pyproject.toml").is_file() else None  # None: from a wheel
 
 
 def _user_cache() -> Path:
@@ -34,17 +30,8 @@ STAGE = Path(os.environ.get("FORWARDECG_STAGE") or DATA)
 
 
 def progress(message: str) -> None:
-    """One line of progress from a long computation: to the pipeline where it listens, else printed.
-
-    The pipeline names a file in ``FORWARDECG_PROGRESS`` and shows its lines while the notebook runs, so that they
-    never become part of the stored output.
-
-    Args:
-        message: one line.
-
-    Examples:
-        >>> progress("half of it is done")
-    """
+    """One line of progress from a long computation: into the file ``FORWARDECG_PROGRESS`` if set, else printed."""
+    # the pipeline shows the lines of that file while a notebook runs, so that they are no part of the stored output
     line = f"{time.strftime('%H:%M:%S')} {message}"
     if listener := os.environ.get("FORWARDECG_PROGRESS"):
         with open(listener, "a", encoding="utf-8") as out:

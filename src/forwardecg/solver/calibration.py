@@ -1,8 +1,7 @@
-"""Calibration of the conduction velocity: which D on this grid conducts like the physical D on an endless one.
+"""Calibration of the conduction velocity: which D_num on a grid, which slows waves, conducts like the physical D."""
 
-A grid slows the wave, most where D is small. Since CV(D, dx) = sqrt(D / D_0) CV(D_0, dx sqrt(D_0 / D)) holds exactly at
-equal dt, one converged velocity serves for every D, and one table D -> D_num for every cell of a grid.
-"""
+# Since CV(D, dx) = sqrt(D / D_0) CV(D_0, dx sqrt(D_0 / D)) holds exactly at equal dt, one converged velocity serves for
+# every D, and one table D -> D_num for every cell of a grid.
 
 from functools import lru_cache
 
@@ -12,20 +11,18 @@ from scipy.interpolate import PchipInterpolator
 from forwardecg.solver.kernel import Pulse, march
 from forwardecg.tissue.cell import FK_CAF, FKParams, constants
 from forwardecg.tissue.diffusion import face_diffusivity, stability_limit
+from forwardecg.tissue.grid import check_positive
 
 D_REFERENCE = 0.1  # mm^2/ms at which the converged conduction velocity is measured
 AMPLITUDE, DURATION = 0.3, 2.0  # 1/ms, ms: stimulus of the cable
 
 
 def cable_cv(D: float, dx: float, dt: float, cell: FKParams = FK_CAF, dtype: type = np.float64) -> float:
-    """Conduction velocity (mm/ms) of a plane wave on the grid dx (mm), dt (ms) with D (mm^2/ms) as it is; NaN without a wave.
-
-    A cable with a 2 mm stimulus, timed between fixed nodes near 10 and 20 mm - lengths for D = 0.1 mm^2/ms, scaled with
-    sqrt(D), so that CV(D, dx) = sqrt(D / D_0) CV(D_0, dx sqrt(D_0 / D)) holds to rounding.
-    """
+    """Conduction velocity (mm/ms) of a plane wave on the grid dx (mm), dt (ms) with D (mm^2/ms) as it is; or NaN."""
+    # A cable with a 2 mm stimulus, timed between fixed nodes near 10 and 20 mm - lengths for D = 0.1 mm^2/ms, scaled
+    # with sqrt(D), so that CV(D, dx) = sqrt(D / D_0) CV(D_0, dx sqrt(D_0 / D)) holds to rounding.
     for name, value in (("D", D), ("dx", dx), ("dt", dt)):
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name}: expected a finite number > 0, got {value}")
+        check_positive(name, value, "a finite number > 0")
     node = dx * np.sqrt(D_REFERENCE / D)  # mm of the reference cable per node
     n, first = max(round(30 / node), 40), max(round(10 / node), 12)
     last = max(round(20 / node), first + 12)
@@ -50,10 +47,8 @@ def converged_cv(cell: FKParams) -> float:
 
 @lru_cache
 def calibration_table(dx: float, dt: float, cell: FKParams) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (D, D_num), both (n,) in mm^2/ms and increasing, with CV_grid(D_num; dx, dt) = c sqrt(D), c the converged velocity.
-
-    It ends where the grid no longer propagates.
-    """
+    """Pairs (D, D_num), both (n,) in mm^2/ms and increasing, up to where the grid propagates no longer."""
+    # CV_grid(D_num; dx, dt) = c sqrt(D), c the converged velocity of D = 1
     D_num = np.geomspace(0.006, 0.999 * stability_limit(1.0, dx) / dt, 40)
     cv = np.array([cable_cv(value, dx, dt, cell) for value in D_num])
     D = D_REFERENCE * (cv / converged_cv(cell)) ** 2
@@ -74,7 +69,7 @@ def calibrate_diffusivity(D: np.ndarray, live: np.ndarray, dx: float, dt: float,
         (y, x), mm^2/ms, 0 where nothing conducts.
 
     Raises:
-        ValueError: D is outside the range in which this grid can reach that velocity, or the cell model does not conduct on it.
+        ValueError: D outside the range in which this grid reaches it; a cell model that does not conduct on it.
 
     Examples:
         >>> D_num = calibrate_diffusivity(np.array([[0.05, 0.15]]), np.ones((1, 2), bool), 0.5, 0.1)
@@ -83,15 +78,11 @@ def calibrate_diffusivity(D: np.ndarray, live: np.ndarray, dx: float, dt: float,
     """
     table_D, table_D_num = calibration_table(dx, dt, cell)
     if table_D.size < 4:
-        raise ValueError(
-            f"cell: expected a cell model that conducts on the grid dx = {dx} mm, dt = {dt} ms, got {cell.name}"
-        )
+        raise ValueError(f"cell: expected a cell model that conducts at dx = {dx} mm, dt = {dt} ms, got {cell.name}")
     low, high = D[live].min(), D[live].max()
     if low < table_D[0] or high > table_D[-1]:
-        raise ValueError(
-            f"D: expected values in {table_D[0]:.4g} .. {table_D[-1]:.4g} mm^2/ms, the range that dx = {dx} mm, dt = {dt} ms "
-            f"can be calibrated for, got {low:.4g} .. {high:.4g}"
-        )
+        wanted = f"{table_D[0]:.4g} .. {table_D[-1]:.4g} mm^2/ms, the range that dx = {dx} mm, dt = {dt} ms can reach"
+        raise ValueError(f"D: expected values in {wanted}, got {low:.4g} .. {high:.4g}")
     lookup = PchipInterpolator(np.log(table_D), np.log(table_D_num))
     return np.where(live, np.exp(lookup(np.log(np.where(live, D, high)))), 0.0)
 
@@ -99,12 +90,11 @@ def calibrate_diffusivity(D: np.ndarray, live: np.ndarray, dx: float, dt: float,
 def calibrate_fibers(
     D: np.ndarray, D_across: np.ndarray, angle: np.ndarray, live: np.ndarray, dx: float, dt: float, cell: FKParams
 ) -> tuple[np.ndarray, np.ndarray]:
-    """D_num along and across fibers (y, x) in mm^2/ms: exact for fibers on the grid's axes, approximate at other angles (rad).
-
-    To leading order a plane wave along one of the two meets the error of the nine-point stencil of `diffusion` as a cable
-    does whose spacing is dx sqrt(f), f = 1 + sin^2 cos^2 (1 - 3 D_other / D). By the scaling identity that is the error of
-    D / f on the grid dx. Across oblique fibers f may fall below 0; D is left as it is there (our derivation).
-    """
+    """D_num along and across fibers (y, x) in mm^2/ms: exact on the grid's axes, approximate at other angles (rad)."""
+    # To leading order a plane wave along one of the two meets the error of the nine-point stencil of `diffusion` as a
+    # cable does whose spacing is dx sqrt(f), f = 1 + sin^2 cos^2 (1 - 3 D_other / D). By the scaling identity that is
+    # the error of D / f on the grid dx. Across oblique fibers f may fall below 0; D is left as it is there (our
+    # derivation).
     top = calibration_table(dx, dt, cell)[0][-1]
 
     def corrected(D: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -1,9 +1,8 @@
-"""The compiled time step: diffusion, currents and gates in vectorized loops over flat arrays.
+"""The compiled time step: diffusion, currents and gates in vectorized loops over flat arrays."""
 
-The sheet is stored row after row with a stride that leaves at least one halo cell between rows, one halo row below and
-above, and LANES cells more at both ends, so that all neighbors are views of the same array. Halo couplings are 0: halo
-cells stay at rest.
-"""
+# The sheet is stored row after row with a stride that leaves at least one halo cell between rows, one halo row below
+# and above, and LANES cells more at both ends, so that all neighbors are views of the same array. Halo couplings are 0:
+# halo cells stay at rest.
 
 import platform
 from collections.abc import Iterator, Sequence
@@ -28,10 +27,8 @@ CHUNK = 128  # cells looked at together, in a vectorized loop, before any is loo
 
 
 def _aligned(size: int, fill: float, dtype: type, page_offset: int = 0) -> Array:
-    """A filled array (size,) that starts ``page_offset`` bytes, a multiple of an entry's size, after a memory page begins.
-
-    Arrays read side by side need different offsets: equal ones compete for the same few lines of the fastest cache.
-    """
+    """A filled array (size,) that starts ``page_offset`` bytes, a multiple of an entry's size, after a page begins."""
+    # Arrays read side by side need different offsets: equal ones compete for the same few lines of the fastest cache.
     raw: Array = np.full(size + 8192 // np.dtype(dtype).itemsize, fill, dtype)
     start = (-raw.ctypes.data % 4096 + page_offset) // raw.itemsize
     return raw[start : start + size]
@@ -47,7 +44,7 @@ def _rates(new: Array, u: Array, c: Constants) -> None:
 
 @compiled
 def _react(i: int, new: Array, u: Array, v: Array, w: Array, diffusion: Any, c: Constants) -> Any:
-    """Cell i one time step later, given div(D grad u) dt and, if SPLIT, its rate in ``new``; 1 if it crossed u = 1/2."""
+    """Cell i one time step on, given div(D grad u) dt and, if SPLIT, its rate in ``new``; 1 if it crossed u = 1/2."""
     half, one, zero = type(c.u_c)(0.5), type(c.u_c)(1), type(c.u_c)(0)
     u_i = u[i]
     rate_si = new[i] if SPLIT else slow_inward_rate(u_i, c)
@@ -63,10 +60,7 @@ def _advance_isotropic(
     new: Array, u: Array, left: Array, right: Array, below: Array, above: Array,
     v: Array, w: Array, west: Array, east: Array, south: Array, north: Array, c: Constants,
 ) -> Any:  # fmt: skip
-    """One time step of a run of cells; returns how many of them crossed u = 1/2 upward.
-
-    Everything arrives as a one-dimensional view and every choice is a select, so that the loops vectorize.
-    """
+    """One time step of a run of cells, as one-dimensional views; returns how many of them crossed u = 1/2 upward."""
     crossings = type(c.u_c)(0)
     _rates(new, u, c)
     for i in range(new.size):
@@ -129,14 +123,11 @@ def advance(
     u: Array, spare: Array, v: Array, w: Array, g: tuple[Array, ...], lat: Array, recovery: Array,
     stimulated: Array, du: Array, c: Constants, dt: float, first: int, n_steps: int, stride: int,
 ) -> tuple[Array, Array]:  # fmt: skip
-    """``n_steps`` time steps from step number ``first`` on flat arrays; returns the current u and, in ``spare``, the other.
-
-    g = (g_x, g_y, g_ne, g_nw) are the couplings times dt / dx^2 at the west face, the south face and the south-west
-    corner of each cell, the last two of size 0 in isotropic tissue. The cells of the indices ``stimulated`` get ``du`` in
-    each step. lat and recovery (ms, negative until then) are written in place: the first upward crossing of u = 1/2,
-    linear between steps, and the first fall below u = RECOVERED after it, looked for every RECOVERY_STEPS steps and
-    traced back along the slope of the last one. Rows are ``stride`` cells apart, a multiple of LANES.
-    """
+    """``n_steps`` time steps from number ``first`` on flat arrays with rows ``stride`` apart; gives u and its spare."""
+    # g are the `Couplings` times dt / dx^2, the last two of size 0 in isotropic tissue. The cells ``stimulated`` get du
+    # in each step. lat and recovery (ms, negative until then) are written in place: the first upward crossing of u =
+    # 1/2, linear between steps, and the first fall below u = RECOVERED after it, looked for every RECOVERY_STEPS steps
+    # and traced back along the slope of the last one.
     half, zero = type(c.u_c)(0.5), type(c.u_c)(0)
     g_x, g_y, g_ne, g_nw = g
     start, block = LANES + stride, BLOCK_ROWS * stride
@@ -144,15 +135,15 @@ def advance(
     for step in range(first, first + n_steps):
         for a in range(start, end, block):
             b = min(a + block, end)
-            s, n = a - stride, b - stride
-            above, below = u[a + stride : b + stride], u[s:n]
-            west, east, south, north = g_x[a:b], g_x[a + 1 : b + 1], g_y[a:b], g_y[a + stride : b + stride]
+            s, n, p, q = a - stride, b - stride, a + stride, b + stride  # the rows below and above
+            above, below = u[p:q], u[s:n]
+            west, east, south, north = g_x[a:b], g_x[a + 1 : b + 1], g_y[a:b], g_y[p:q]
             if g_ne.size:
                 crossings = _advance_anisotropic(
                     spare[a:b], u[a:b], u[a - 1 : b - 1], u[a + 1 : b + 1], below, above,
                     v[a:b], w[a:b], west, east, south, north,
-                    (u[s - 1 : n - 1], u[a + stride + 1 : b + stride + 1], u[s + 1 : n + 1], u[a + stride - 1 : b + stride - 1]),
-                    (g_ne[a:b], g_ne[a + stride + 1 : b + stride + 1], g_nw[a + 1 : b + 1], g_nw[a + stride : b + stride]), c,
+                    (u[s - 1 : n - 1], u[p + 1 : q + 1], u[s + 1 : n + 1], u[p - 1 : q - 1]),
+                    (g_ne[a:b], g_ne[p + 1 : q + 1], g_nw[a + 1 : b + 1], g_nw[p:q]), c,
                 )  # fmt: skip
             else:
                 crossings = _advance_isotropic(
@@ -174,7 +165,7 @@ def advance(
 
 
 class State(NamedTuple):
-    """The sheet at time t, as views (y, x) of the running solution: the next step overwrites them, so copy what is to be kept."""
+    """The sheet at time t, as views (y, x) of the running solution: the next step overwrites them."""
 
     t: float  # ms
     u: Array  # voltage, 0 at rest and 1 at the peak
@@ -196,10 +187,7 @@ class Pulse(NamedTuple):
 def march(
     g: Couplings, dx: float, dt: float, c: Constants, pulses: Sequence[Pulse], n_every: int, n_end: int
 ) -> Iterator[State]:
-    """The state at rest, then one `State` each ``n_every`` steps up to step ``n_end``, in the float type of ``c``.
-
-    Couplings g in mm^2/ms, dx in mm, dt in ms; ``c`` for this dt. FloatingPointError where the solution leaves the finite numbers.
-    """
+    """The state at rest, then one `State` each ``n_every`` steps of dt (ms) to ``n_end``, in the type of ``c``."""
     dtype, (n_y, n_x) = type(c.u_c), (g.D_x.shape[0], g.D_y.shape[1])
     stride = -(-(n_x + 1) // LANES) * LANES  # a row's right halo is the next row's left one
     first_cell = LANES + stride
@@ -223,14 +211,12 @@ def march(
         for first, stop in pairwise(stops):
             active = [n for n, pulse in enumerate(pulses) if pulse.on <= first < pulse.off]
             cells = np.concatenate([np.zeros(0, np.int64), *(flat_cells[n] for n in active)])
-            du = np.concatenate(
-                [np.zeros(0, dtype), *(np.full(flat_cells[n].size, pulses[n].du, dtype) for n in active)]
-            )
+            steps = [np.full(flat_cells[n].size, pulses[n].du, dtype) for n in active]
+            du = np.concatenate([np.zeros(0, dtype), *steps])
             u, spare = advance(
                 u, spare, v, w, tuple(weights), lat, recovery, cells, du, c, dt, first, stop - first, stride
             )
         if not np.isfinite(u.sum()):
-            raise FloatingPointError(
-                f"u: expected finite values, got a blow-up before t = {sample * dt:g} ms (dt {dt} ms)"
-            )
+            came = f"a blow-up before t = {sample * dt:g} ms (dt {dt} ms)"
+            raise FloatingPointError(f"u: expected finite values, got {came}")
         yield State(sample * dt, *map(sheet, (u, v, w, lat, recovery)))

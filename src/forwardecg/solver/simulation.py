@@ -1,6 +1,4 @@
-"""Monodomain solver: what to run is checked here, calibrated, handed to the time loop, and recorded.
-
-    du/dt = div(D grad u) - (J_fi + J_so + J_si) + I_stim,   no flux at edges and at non-conductive cells
+"""Monodomain solver: du/dt = div(D grad u) - (J_fi + J_so + J_si) + I_stim, no flux at edges and non-conductive cells.
 
 Finite volumes (`diffusion`); explicit Euler for u, exact exponential for the gates (`kernel`).
 """
@@ -23,6 +21,7 @@ from forwardecg.solver.calibration import calibrate_diffusivity, calibrate_fiber
 from forwardecg.solver.kernel import Pulse, State, march
 from forwardecg.tissue.cell import FK_CAF, FKParams, constants
 from forwardecg.tissue.diffusion import couplings, stable_step
+from forwardecg.tissue.grid import blocks, check_positive
 from forwardecg.tissue.sheet import Tissue
 from forwardecg.tissue.stimulus import Stimulus
 
@@ -60,17 +59,10 @@ def _calibrated(tissue: Tissue, dt: float, cell: FKParams) -> Tissue:
 
 
 def solve(
-    tissue: Tissue,
-    stimuli: Stimulus | Sequence[Stimulus],
-    *,
-    t_end: float,
-    every: float = 1.0,
-    cell: FKParams = FK_CAF,
-    dt: float = 0.1,
-    calibrated: bool = True,
-    dtype: type = np.float32,
+    tissue: Tissue, stimuli: Stimulus | Sequence[Stimulus], *, t_end: float, every: float = 1.0,
+    cell: FKParams = FK_CAF, dt: float = 0.1, calibrated: bool = True, dtype: type = np.float32,
     stop_at_rest: bool = False,
-) -> Iterator[State]:
+) -> Iterator[State]:  # fmt: skip
     """The time loop as a generator: the state at rest, then one `State` each ``every`` ms up to ``t_end``.
 
     The next step overwrites the arrays of a state: ``u = [state.u.copy() for state in solve(...)]`` keeps them.
@@ -88,8 +80,8 @@ def solve(
         The state at t = 0, every, 2 every ...
 
     Raises:
-        ValueError: dt over the stability limit, a time that is no multiple of dt, no stimulus or one that reaches no live
-            cell, D or a cell model that cannot be calibrated on this grid, cell or dtype of another type.
+        ValueError: dt over the stability limit, a time that is no multiple of dt, no stimulus or one on no live cell,
+            D or a cell model that cannot be calibrated on this grid, cell or dtype of another type.
         FloatingPointError: The solution left the finite numbers.
 
     Examples:
@@ -98,8 +90,7 @@ def solve(
         >>> [(state.t, bool(state.u[0, 15] > 0.5)) for state in run]
         [(0.0, False), (10.0, False), (20.0, True), (30.0, True)]
     """
-    if not (np.isfinite(dt) and dt > 0):
-        raise ValueError(f"dt: expected a time > 0 ms, got {dt}")
+    check_positive("dt", dt, "a time > 0 ms")
     if dtype not in (np.float32, np.float64):
         raise ValueError(f"dtype: expected np.float32 or np.float64, got {dtype!r}")
     if not (stimuli := _listed(stimuli)):
@@ -110,9 +101,7 @@ def solve(
     n_end = n_every * whole_steps("t_end", t_end, every, "every")
     g = couplings(_calibrated(tissue, dt, cell) if calibrated else tissue)
     if dt > (limit := stable_step(g, tissue.dx)) * (1 + 1e-12):
-        raise ValueError(
-            f"dt: expected at most the stability limit {limit:.4g} ms of this sheet's diffusion, got {dt} ms"
-        )
+        raise ValueError(f"dt: expected at most the stability limit {limit:.4g} ms of diffusion here, got {dt} ms")
     pulses = _pulses(stimuli, tissue.live, dt, t_end)
     last_off = max(pulse.off for pulse in pulses) * dt
     for state in march(g, tissue.dx, dt, constants(cell, dt, dtype), pulses, n_every, n_end):
@@ -122,37 +111,27 @@ def solve(
 
 
 def simulate(
-    tissue: Tissue,
-    stimuli: Stimulus | Sequence[Stimulus],
-    *,
-    t_end: float,
-    electrodes: Electrodes | None = None,
-    conductor: Disc | Sphere | None = None,
-    frame_interval: float = 5.0,
-    ecg_interval: float = 1.0,
-    pool: int = 1,
-    cell: FKParams = FK_CAF,
-    dt: float = 0.1,
-    calibrated: bool = True,
-    dtype: type = np.float32,
+    tissue: Tissue, stimuli: Stimulus | Sequence[Stimulus], *, t_end: float, electrodes: Electrodes | None = None,
+    conductor: Disc | Sphere | None = None, frame_interval: float = 5.0, ecg_interval: float = 1.0, pool: int = 1,
+    cell: FKParams = FK_CAF, dt: float = 0.1, calibrated: bool = True, dtype: type = np.float32,
     stop_at_rest: bool = False,
-) -> xr.Dataset:
+) -> xr.Dataset:  # fmt: skip
     """Run one tissue and keep what the data contract asks for.
 
     Args:
         tissue, stimuli, t_end, cell, dt, calibrated, dtype, stop_at_rest: as `solve` takes them.
         electrodes: where phi_e is recorded, from the full grid and the physical D; None: nowhere.
         conductor: what the sheet lies in, see `torso`; None: an unbounded conductor.
-        frame_interval, ecg_interval: ms between maps, and between samples of phi_e (a divisor of the former, down to dt).
+        frame_interval, ecg_interval: ms between maps, and between samples of phi_e (divides the former, down to dt).
         pool: cells along each side of a map pixel, which is the plain mean over its cells, live or not.
 
     Returns:
-        V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, of the first beat, from the full grid and every step,
-        NaN where a cell was never activated or has not recovered; D, conductive; with fibers D_across and fiber_angle;
-        with electrodes phi_e (lead, time_ecg) and electrodes (lead, xyz). ``stop_at_rest`` shortens the time axes.
+        V_m (time, y_map, x_map) in mV; lat and recovery (y, x) in ms, of the first beat, from the full grid and every
+        step, or NaN; D, conductive; with fibers D_across and fiber_angle; with electrodes phi_e (lead, time_ecg) and
+        electrodes (lead, xyz). ``stop_at_rest`` shortens the time axes.
 
     Raises:
-        ValueError: pool no divisor of the grid, intervals that do not divide each other, a conductor without electrodes,
+        ValueError: pool no divisor of the grid, intervals that do not divide, a conductor without electrodes,
             and what `solve`, the electrodes and the conductor refuse.
         FloatingPointError: The solution left the finite numbers.
 
@@ -168,11 +147,9 @@ def simulate(
         raise ValueError(f"electrodes: expected Electrodes, such as center_electrode gives, got {type(electrodes)}")
     if electrodes is None and conductor is not None:
         raise ValueError("conductor: expected electrodes to read it at, got none")
-    if not isinstance(pool, int | np.integer) or pool < 1 or n_y % pool or n_x % pool:
-        raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
+    blocks(tissue.D, pool)  # refuses what does not fit
     for name, interval in (("frame_interval", frame_interval), ("ecg_interval", ecg_interval)):
-        if not (np.isfinite(interval) and interval > 0):
-            raise ValueError(f"{name}: expected a time > 0 ms, got {interval}")
+        check_positive(name, interval, "a time > 0 ms")
     per_frame = whole_steps("frame_interval", frame_interval, ecg_interval, "ecg_interval") if electrodes else 1
     whole_steps("t_end", t_end, frame_interval, "frame_interval")
     every, field = frame_interval, np.zeros((0, n_y * n_x))
@@ -192,7 +169,7 @@ def simulate(
             left = (spoke - started) * (t_end / state.t - 1)
             progress(f"simulate: {state.t:.0f} of {t_end:g} ms, at most {left:.0f} s left")
         if n % per_frame == 0:
-            frames.append(state.u.reshape(n_y // pool, pool, n_x // pool, pool).mean(axis=(1, 3)))
+            frames.append(blocks(state.u, pool).mean((1, 3)))
     ds = xr.Dataset(
         {
             "V_m": as_variable("V_m", to_mV(np.array(frames))),
@@ -203,15 +180,15 @@ def simulate(
         },
         coords={"time": as_variable("time", np.arange(len(frames)) * frame_interval)},
         attrs={
-            "dx": tissue.dx, "dx_map": tissue.dx * pool, "dt": dt, "condition": tissue.condition, "texture": tissue.texture,
-            "stimuli": str([(s.start, s.duration, s.amplitude, int(s.mask.sum())) for s in stimuli]),  # ms, ms, 1/ms, cells
+            "dx": tissue.dx, "dx_map": tissue.dx * pool, "dt": dt,
+            "condition": tissue.condition, "texture": tissue.texture,
+            "stimuli": str([(s.start, s.duration, s.amplitude, int(s.mask.sum())) for s in stimuli]),  # ms, 1/ms, cells
             "calibrated": int(calibrated), "precision": np.dtype(dtype).name, "cell": str(asdict(cell)),
             "seed": -1 if tissue.seed is None else tissue.seed, "forwardecg": __version__,
         },
     )  # fmt: skip
-    if tissue.fiber_angle is not None:
-        ds["D_across"] = as_variable("D_across", tissue.D_across)
-        ds["fiber_angle"] = as_variable("fiber_angle", tissue.fiber_angle)
+    for name in ("D_across", "fiber_angle") if tissue.fiber_angle is not None else ():
+        ds[name] = as_variable(name, getattr(tissue, name))
     if electrodes:
         rest = (n + 1) % ECG_BLOCK
         phi_e.append(field @ block[:rest].reshape(rest, n_y * n_x).T)
