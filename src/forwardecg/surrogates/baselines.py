@@ -1,10 +1,5 @@
-"""The ladder below and above the networks: what the mean, a linear map, a blind, a front-reading, a knowing lead field achieve.
-
-Each returns ECGs in mV mm/ms for tissues given as maps u in 0..1. Training-free, the conductivity is read off the passing fronts:
-
-    phi = amplitude / plateau,   c^2 = 1 / |grad tau|^2,   D = kappa phi c^2
-
-of a sheet that conducts with D and charges the share phi of its area; kappa = D / c^2 of the cell model, c ~ sqrt(D).
+"""The ladder below and above the networks: ECGs (mV mm/ms) by the mean, a linear map, and a blind, a front-reading and a
+knowing lead field, of tissues given as maps u in 0..1.
 """
 
 from collections.abc import Sequence
@@ -21,6 +16,7 @@ from forwardecg.ecg.pixels import conductive_share, map_lead_field, upscale_face
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.paper.data import Sequences
 from forwardecg.surrogates.structured.fronts import LEAST_SHARE, PLATEAU, local_slowness, read_fronts
+from forwardecg.tissue.grid import blocks
 from forwardecg.tissue.sheet import Tissue
 
 
@@ -32,10 +28,7 @@ def mean_ecg(train: Sequences, n: int) -> np.ndarray:
 def ridge(
     train: Sequences, val: Sequences, test: Sequences, alphas: Sequence[float] = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 ) -> tuple[np.ndarray, float]:
-    """Ridge regression of the ECG on the map of the same instant: ECGs (n, T) of ``test``, and the alpha best on ``val``.
-
-    w = (X^T X + alpha I)^-1 X^T y with X the centered maps.
-    """
+    """Ridge regression of the ECG on the map of the same instant: ECGs (n, T) of ``test``, and the alpha best on ``val``."""
     mean = train.u.float().mean((0, 1)).flatten().double()
     gram, moment = torch.zeros(len(mean), len(mean), dtype=torch.float64), torch.zeros(len(mean), dtype=torch.float64)
     offset = train.ecg.double().mean()
@@ -48,16 +41,14 @@ def ridge(
         return torch.stack([(u.flatten(1).double() - mean) @ weights + offset for u in sequences.u]).numpy()
 
     eye = torch.eye(len(mean), dtype=torch.float64)
+    # w = (X^T X + alpha I)^-1 X^T y with X the centered maps
     fits = {alpha: torch.linalg.solve(gram + alpha * eye, moment) for alpha in alphas}
     alpha = max(fits, key=lambda a: np.nanmean(r2(val.ecg.numpy(), apply(fits[a], val))))
     return apply(fits[alpha], test), alpha
 
 
 def ecg_from_diffusivity(u: np.ndarray, D: np.ndarray, dx: float, electrodes: Electrodes) -> np.ndarray:
-    """ECG (T,) of maps u (T, H, W), at the first electrode, by the lead field of D (H, W) in mm^2/ms on pixels of dx mm.
-
-    Pixels with D = 0 do not conduct.
-    """
+    """ECG (T,) of maps u (T, H, W), at the first electrode, by the lead field of D (H, W) in mm^2/ms, 0 where nothing conducts."""
     if np.ndim(u) != 3 or np.shape(u)[1:] != D.shape or not np.isfinite(u).all():
         raise ValueError(f"u: expected maps (T, H, W) with (H, W) = {D.shape}, all finite, got shape {np.shape(u)}")
     tissue = Tissue(D=D, conductive=D > 0, dx=dx)
@@ -73,21 +64,15 @@ def blind_diffusivity(train: Sequences, dx: float, electrodes: Electrodes) -> fl
 
 def pool_diffusivity(D: np.ndarray, conductive: np.ndarray, pool: int) -> np.ndarray:
     """Plain mean of D (y, x) over the pool x pool cells of each pixel, non-conductive ones as 0."""
-    n_y, n_x = D.shape
-    if n_y % pool or n_x % pool:
-        raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
     if conductive.shape != D.shape:
         raise ValueError(f"conductive: expected the shape {D.shape} of D, got {conductive.shape}")
-    return np.where(conductive, D, 0.0).reshape(n_y // pool, pool, n_x // pool, pool).mean((1, 3))
+    return blocks(np.where(conductive, D, 0.0), pool).mean((1, 3))
 
 
 def ecg_from_upscaled(
     u: np.ndarray, D: np.ndarray, conductive: np.ndarray, pool: int, dx_map: float, electrodes: Electrodes
 ) -> np.ndarray:
-    """ECGs (lead, T) of maps u (T, H, W) by the true D (y, x) of the cells, upscaled to pixels of pool x pool cells, dx_map mm.
-
-    What is lost by the maps, and not by ignorance.
-    """
+    """ECGs (lead, T) of maps u (T, H, W) by the true D (y, x) of the cells, upscaled to pixels of pool x pool cells, dx_map mm."""
     D_x, D_y, *_ = upscale_faces(D, conductive, pool)
     return _ecg_on_maps(u, D_x, D_y, conductive_share(conductive, pool), dx_map, electrodes)
 
@@ -95,11 +80,7 @@ def ecg_from_upscaled(
 def training_free_conductivity(
     u: ArrayLike | Tensor, dx: float, dt: float, kappa: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """D_x (H, W + 1), D_y (H + 1, W) of the faces in mm^2/ms and conducting shares (H, W), from the fronts in maps u (T, H, W).
-
-    The module's equations, 1/c^2 from `fronts.local_slowness`, kappa in ms; faces are harmonic means of D, and 0 at the
-    outer edge and beside pixels without tissue.
-    """
+    """D_x (H, W + 1), D_y (H + 1, W) of the faces in mm^2/ms and conducting shares (H, W), from the fronts in maps u (T, H, W)."""
     if not (np.isfinite(kappa) and kappa > 0):
         raise ValueError(f"kappa: expected a time > 0 ms, got {kappa}")
     u = torch.as_tensor(u).float()
@@ -111,7 +92,8 @@ def training_free_conductivity(
         raise ValueError("u: expected a front that passes from pixel to pixel, found none")
     share = np.minimum(seen.amplitude.double().numpy() / PLATEAU, 1.0)
     share = np.where(share >= LEAST_SHARE, share, 0.0)
-    D = np.pad(kappa * share / slowness, 1)
+    D = np.pad(kappa * share / slowness, 1)  # D = kappa phi c^2, with kappa = D / c^2 of the cell model in whole tissue
+    # faces: harmonic means, 0 at the outer edge and beside pixels without tissue
     D_x, D_y = (
         np.divide(2 * a * b, a + b, out=np.zeros(a.shape), where=a * b > 0)
         for a, b in ((D[1:-1, :-1], D[1:-1, 1:]), (D[:-1, 1:-1], D[1:, 1:-1]))

@@ -1,7 +1,4 @@
-"""Trained networks on one's own maps: ``load_surrogate("structured").predict(maps, dx, dt, electrodes)``.
-
-What is outside the range of the training is refused where the answer would mean nothing, and flagged where it may.
-"""
+"""Trained networks on one's own maps; what is unlike the training is refused, or flagged where the answer may mean something."""
 
 import json
 import math
@@ -15,7 +12,7 @@ from torch import Tensor
 
 from forwardecg.contract import V_SPAN, as_variable, to_u
 from forwardecg.data.maps import Source, import_maps
-from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.electrodes import Electrodes, center_electrode
 from forwardecg.ecg.leadfield import phi_e_attrs
 from forwardecg.measure.bands import Reference, half_width, unusualness
 from forwardecg.paths import MODELS
@@ -33,6 +30,7 @@ from forwardecg.surrogates.structured.model import (
     pixel_diffusivity,
 )  # fmt: skip
 from forwardecg.surrogates.weights import KINDS, load_models
+from forwardecg.tissue.grid import Grid
 
 DX_RANGE = (0.4, 4.5)  # mm; trained at 2 and 4, finer maps are averaged
 DT_RANGE = (0.5, 10.0)  # ms; trained at 5 and 10, faster ones are read at every k-th frame
@@ -115,16 +113,13 @@ class StructuredSurrogate:
         maps = import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill)
         seen = see_maps(maps)
         n_y, n_x = seen.u.shape[1:]
-        places = electrodes or _above_center(n_y * seen.dx, n_x * seen.dx)
+        places = electrodes or center_electrode(Grid((n_y, n_x), seen.dx))
         u, G = seen.u.flatten(1), inner_gradients((n_y, n_x), seen.dx, places)
         batch = Inputs(*(z[None] for z in seen.inputs))
         scale = 1.0 if kappa is None else kappa / self.card["kappa_cable"]
         found = [model(batch) for model in self.models]
-        ecg = (
-            torch.stack([V_SPAN * scale * (batched_lead_field(D, *G)[0].flatten(1) @ u.T) for D in found])
-            .double()
-            .numpy()
-        )
+        traces = [V_SPAN * scale * (batched_lead_field(D, *G)[0].flatten(1) @ u.T) for D in found]
+        ecg = torch.stack(traces).double().numpy()
         D = scale * torch.stack([pixel_diffusivity(one)[0] for one in found]).double().numpy()
         mean, sd = ecg.mean(0), ecg.std(0)
         half = self.bands["phi_e"]["factor"] * half_width(sd, mean, self.bands["phi_e"]["floor"])
@@ -132,19 +127,19 @@ class StructuredSurrogate:
         reference = Reference.from_card(self.bands["reference"])
         unusual = float(unusualness(reference, describe_maps(seen.inputs, seen.fronts)[None])[0]) / reference.threshold
         flags = seen.flags + self._flags(seen, maps.attrs["dx_map"], unusual)
-        traces = {
+        variables = {
             "phi_e": (mean, ""), "phi_e_sd": (sd, "SD over the networks"),
             "phi_e_low": (mean - half, "lower end of the 90 % band"), "phi_e_high": (mean + half, "upper end of the 90 % band"),
         }  # fmt: skip
-        out = _dataset(traces, maps.time.values, places, self.card, flags, dx_map=seen.dx, unusual=unusual)
+        out = _dataset(variables, maps.time.values, places, self.card, flags, dx_map=seen.dx, unusual=unusual)
         share = torch.stack([one.share[0] for one in found]).mean(0).numpy()
-        return out.assign({
-            name: (("y_map", "x_map"), values, {"units": units, "long_name": words}) for name, values, units, words in (
-                ("D", D.mean(0), "mm2 ms-1", "inferred effective diffusivity"),
-                ("D_error", D_half, "mm2 ms-1", "error of D, kept in 90 % of pixels"),
-                ("share", share, "1", "share that conducts"),
-            )
-        })  # fmt: skip
+        for name, values, units, words in (
+            ("D", D.mean(0), "mm2 ms-1", "inferred effective diffusivity"),
+            ("D_error", D_half, "mm2 ms-1", "error of D, kept in 90 % of pixels"),
+            ("share", share, "1", "share that conducts"),
+        ):
+            out[name] = (("y_map", "x_map"), values, {"units": units, "long_name": words})
+        return out
 
     def _flags(self, seen: Seen, dx: float, unusual: float) -> list[str]:
         speed = math.exp(0.5 * (float(seen.inputs.prior.median()) - math.log(KAPPA)))
@@ -176,7 +171,7 @@ class PaperSurrogate:
         _check_electrodes(electrodes)
         pixels, data, t = self.card["config"]["pixels"], self.card["data"], np.array(self.card["time"], np.float32)
         size, clock = data["n_cells"] * data["dx"], float(t[1] - t[0])
-        center = _above_center(size, size, data["z_mm"])
+        center = center_electrode(Grid((data["n_cells"],) * 2, data["dx"]), data["z_mm"])
         places = center if electrodes is None else electrodes
         if places.positions.shape != (1, 3) or not np.allclose(places.positions, center.positions, atol=1e-3):
             expected = f"expected the one that the network was trained on, {center.positions.tolist()} mm"
@@ -189,17 +184,16 @@ class PaperSurrogate:
             raise ValueError(f"maps: {expected}, got {n_y} x {n_x} of {side:g} mm")
         stride = max(round(clock / step), 1)
         if not math.isclose(stride * step, clock, rel_tol=1e-6):
-            raise ValueError(
-                f"dt: expected a divisor of the {clock:g} ms between frames of the training, got {step:g} ms"
-            )
+            expected = f"expected a divisor of the {clock:g} ms between frames of the training"
+            raise ValueError(f"dt: {expected}, got {step:g} ms")
         u = network_maps(maps.V_m, pixels)[::stride].float()
         if (n := len(u)) > len(t) or n < len(t) and u[-1].max() > QUIET:
             expected = f"expected {t[-1]:g} ms from the stimulus on, or less that ends at rest"
             raise ValueError(f"maps: {expected}, got {clock * (n - 1):g} ms")
         u = torch.cat([u, u.new_zeros(len(t) - n, pixels, pixels)])
         ecg = self.card["scale"] * self.model(u[None], torch.from_numpy(t))[0][:, :n].numpy()
-        traces = {"phi_e": (ecg.astype(float), "")}
-        return _dataset(traces, maps.time.values[::stride], places, self.card, _flags_of(u), dx_map=size / pixels)
+        variables = {"phi_e": (ecg.astype(float), "")}
+        return _dataset(variables, maps.time.values[::stride], places, self.card, _flags_of(u), dx_map=size / pixels)
 
 
 @overload
@@ -280,10 +274,6 @@ def _flags_of(u: Tensor) -> list[str]:
 def _check_electrodes(electrodes: Electrodes | None) -> None:
     if electrodes is not None and not isinstance(electrodes, Electrodes):
         raise ValueError(f"electrodes: expected Electrodes, such as center_electrode gives, got {type(electrodes)}")
-
-
-def _above_center(height: float, width: float, z: float = 40.0) -> Electrodes:
-    return Electrodes(np.array([[width / 2, height / 2, z]]), ("center",))
 
 
 def _dataset(

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -202,8 +202,7 @@ def load_or_fit(model: nn.Module, task: Task, config: TrainConfig) -> pd.DataFra
     Returns:
         history: as from `fit`; the model has the weights of the best epoch.
     """
-    device, net = next(model.parameters()).device, asdict(model.config)  # type: ignore[call-overload]
-    parts = net, asdict(config), torch.get_num_threads(), device.type
+    parts = model.config, config, torch.get_num_threads(), next(model.parameters()).device.type
     name = key(task.stage, task.version, {"train": VERSION}, *parts, *task.fingerprint())
     path = CACHE / "training" / f"{name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -243,8 +242,7 @@ def _save(
     whole = {name: z.detach().cpu().clone(memory_format=torch.contiguous_format) for name, z in tensors.items()}
     code = code_hash(["surrogates/train", *getattr(task, "code", ())])  # a task of one's own may lack it
     scratch = path.with_name(path.name + ".tmp")
-    about = {"history": json.dumps(history), "code": code, "made_with": made_with("torch", "numpy")}
-    save_file(whole, scratch, about)
+    save_file(whole, scratch, {"history": json.dumps(history), "code": code, "made_with": made_with("torch", "numpy")})
     os.replace(scratch, path)
 
 

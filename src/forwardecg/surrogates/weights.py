@@ -1,7 +1,4 @@
-"""Weights in files: one safetensors file of one or several networks of a kind, whose metadata holds the card that says all.
-
-The card has the checksum of the weights, and the metadata that of the card: what is truncated, foreign or changed is refused.
-"""
+"""Weights in files: safetensors of networks of a kind with a card that says all; what is truncated or changed is refused."""
 
 import hashlib
 import json
@@ -81,8 +78,8 @@ def read_card(path: Path) -> dict:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        expected = "expected a whole safetensors file, got a truncated or foreign one"
-        raise ValueError(f"weights {path.name}: {expected}: {error}") from None
+        came = "expected a whole safetensors file, got a truncated or foreign one"
+        raise ValueError(f"weights {path.name}: {came}: {error}") from None
     text = metadata.get("card", "{}")
     if metadata.get("sha256") != _sha256(text):
         raise ValueError(f"weights {path.name}: expected the card that was saved with them, got none or a changed one")
