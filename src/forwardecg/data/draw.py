@@ -1,7 +1,4 @@
-"""The tissues of a recipe, drawn and simulated: each a pure function of (recipe, index).
-
-What a tissue is does not depend on the order of simulation, the number of workers, or the size of the set.
-"""
+"""The tissues of a recipe, drawn and simulated: each a pure function of (recipe, index), whatever the order of work."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +18,7 @@ from forwardecg.tissue.sheet import Tissue, fibrotic, gap_junction, healthy
 from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, focal_stimulus
 
 _SIDES = ("left", "right", "bottom", "top")
-_TURNS = 5  # activations of one cell that S1 and S2 alone cannot give: three of them by re-entry
+_TURNS = 5  # activations of one cell: three of them by re-entry, for S1 and S2 alone give two at most
 _RECENT = 150.0  # ms before the end in which a sustained re-entry must still activate cells
 
 _gate = Lock()
@@ -29,7 +26,7 @@ _inside: list[threadpool_limits] = []  # the one limit of this process, once for
 
 
 class Draw(NamedTuple):
-    """A drawn tissue: its stimuli and their kind, the healthy D0 (mm^2/ms) it came from, its share of fibrotic cells."""
+    """A drawn tissue: its stimuli and their kind, the healthy D0 (mm^2/ms) it came from, share of fibrotic cells."""
 
     tissue: Tissue
     stimuli: list[Stimulus]
@@ -42,8 +39,7 @@ def draw_tissue(recipe: Recipe, sim: int, attempt: int = 0) -> Draw:
     """Tissue number ``sim`` of the recipe and its stimuli, the same for the same arguments.
 
     Args:
-        recipe: says how.
-        sim: number of the tissue.
+        recipe, sim: says how; number of the tissue.
         attempt: 0 at first, then counts redraws.
 
     Returns:
@@ -98,30 +94,24 @@ def _draw_stimuli(kind: str, tissue: Tissue, rng: np.random.Generator) -> list[S
 
 def _beside(mask: np.ndarray, side: str) -> np.ndarray:
     """A mask (y, x) drawn beside the left edge, turned to another side of the square sheet."""
-    turned = {"left": mask, "right": mask[:, ::-1], "bottom": mask.T, "top": mask.T[::-1]}[side]
-    return np.ascontiguousarray(turned)
+    return np.ascontiguousarray({"left": mask, "right": mask[:, ::-1], "bottom": mask.T, "top": mask.T[::-1]}[side])
 
 
 def _draw_s1_s2(tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:
-    """S1 along an edge, S2 over a corner region of it while the tail of S1 passes there: half of its front is blocked."""
+    """S1 along an edge, S2 over a corner region while the tail of S1 passes there: half of its front is blocked."""
     shape, dx = tissue.D.shape, tissue.dx
     side = str(rng.choice(_SIDES))
     depth, part = round(rng.uniform(0.3, 0.6) * shape[0]), round(rng.uniform(0.4, 0.6) * shape[0])
     mask = np.zeros(shape, bool)
     mask[:part, :depth] = True  # beside the left edge
     turned = _beside(mask[::-1] if rng.random() < 0.5 else mask, side)  # at one or the other end of the edge
-    # mm/ms, of FK_CAF: only the timing rests on it
-    velocity = 0.65 * np.sqrt(np.median(tissue.D[tissue.conductive]) / 0.1)
+    velocity = 0.65 * np.sqrt(np.median(tissue.D[tissue.conductive]) / 0.1)  # mm/ms, of FK_CAF: for the timing alone
     tail = 105.0 + rng.uniform(0.2, 0.9) * depth * dx / velocity
-    s2 = Stimulus(mask=turned, start=float(np.round(tail)))
-    return [edge_stimulus(tissue, side), s2]
+    return [edge_stimulus(tissue, side), Stimulus(mask=turned, start=float(np.round(tail)))]
 
 
 def is_sustained(V_m: xr.DataArray) -> bool:
-    """Whether re-entry lasts to the end of V_m (time, y_map, x_map): some pixel activated `_TURNS` times, some one recently.
-
-    Without re-entry S1 and S2 activate every cell twice at most.
-    """
+    """Whether re-entry lasts to the end of V_m (time, y_map, x_map): a pixel activated `_TURNS` times, one recently."""
     above = V_m.values > V_THRESHOLD
     upward = above[1:] & ~above[:-1]
     recent = V_m.time.values[1:] > float(V_m.time[-1]) - _RECENT
@@ -130,23 +120,19 @@ def is_sustained(V_m: xr.DataArray) -> bool:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread for the matrix products of this process, until the last of the threads in here has left it.
+    """One thread for the matrix products of this process, until the last of the threads in here has left it."""
 
-    More would add in another order. Were the limit each thread's own, the first to leave would lift it for the others.
-    """
-
-    def aside(
-        call: Callable, *args: int
-    ) -> Any:  # OpenBLAS obeys the thread that limited it first, as long as that lives
+    # More would add in another order. Were the limit each thread's own, the first to leave would lift it for the
+    # others. OpenBLAS obeys the thread that limited it first, as long as that lives
+    def aside(call: Callable, *args: int) -> Any:
         with ThreadPoolExecutor(1) as short_lived:
             return short_lived.submit(call, *args).result()
 
     with _gate:
         _inside.append(_inside[0] if _inside else aside(threadpool_limits, 1))
     try:
-        with threadpool_limits(
-            1
-        ):  # where that thread is this one, or where each has a limit of its own, as with OpenMP
+        # where that thread is this one, or where each has a limit of its own, as with OpenMP
+        with threadpool_limits(1):
             yield
     finally:
         with _gate:
@@ -158,15 +144,13 @@ def _one_thread() -> Iterator[None]:
 def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
     """Simulate tissue ``sim``, redrawn until at least ``min_activated`` of its conductive cells are activated.
 
-    The run ends as soon as the sheet is at rest (`simulation.AT_REST`); from there on rest and a potential of zero are filled in.
-
     Args:
-        recipe: says how.
-        sim: number of the tissue.
+        recipe, sim: says how; number of the tissue.
 
     Returns:
-        As from `simulate`; its attributes say what was drawn and rejected, and in ms the last activation and recovery of the
-        first beat, its median duration and the time of rest.
+        As from `simulate`, but once the sheet is at rest (`simulation.AT_REST`) rest and a potential of zero are filled
+        in; its attributes say what was drawn and rejected, and in ms the last activation and recovery of the first
+        beat, its median duration and the time of rest.
 
     Raises:
         ValueError: What `simulate` refuses.
@@ -194,29 +178,23 @@ def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
         activated = float(np.isfinite(ds.lat.values[live]).mean())
         if activated < recipe.min_activated:
             rejected["activation"] += 1
-        elif recipe.protocol == "reentry" and not (_ran_out(ds, recipe) and is_sustained(ds.V_m)):
+        elif recipe.protocol == "reentry" and not (ds.time_ecg[-1] >= recipe.t_end and is_sustained(ds.V_m)):
             rejected["reentry"] += 1
         else:
             break
     else:
-        raise RuntimeError(
-            f"tissue {sim}: none of {recipe.max_draws} draws was kept; rejected for site, activated share and re-entry: "
-            f"{', '.join(map(str, rejected.values()))}"
-        )
+        counts = f"rejected for site, activated share and re-entry: {', '.join(map(str, rejected.values()))}"
+        raise RuntimeError(f"tissue {sim}: none of {recipe.max_draws} draws was kept; {counts}")
+    end = float(ds.time_ecg[-1])  # of the recipe's time, or before it, at rest
     mild = draw.fibrosis_density < recipe.mild_density and draw.tissue.texture != "interstitial"
     apd = (ds.recovery - ds.lat).values
     apd = apd[np.isfinite(apd)]
     return _to_the_end(ds, recipe).assign_attrs(
         stimulus=draw.stimulus, attempt=attempt, activated=activated, D0=draw.D0, gj_scale=draw.tissue.gj_scale,
         fibrosis_density=draw.fibrosis_density, mild=int(mild), **{f"rejected_{why}": n for why, n in rejected.items()},
-        last_activation=float(ds.lat.max()), last_recovery=float(ds.recovery.max()), apd=float(np.median(apd)) if apd.size else np.nan,
-        rest_time=np.nan if _ran_out(ds, recipe) else float(ds.time_ecg[-1]),
+        last_activation=float(ds.lat.max()), last_recovery=float(ds.recovery.max()),
+        apd=float(np.median(apd)) if apd.size else np.nan, rest_time=end if end < recipe.t_end else np.nan,
     )  # fmt: skip
-
-
-def _ran_out(ds: xr.Dataset, recipe: Recipe) -> bool:
-    """Whether the time of the recipe was over before the sheet was at rest."""
-    return float(ds.time_ecg[-1]) >= recipe.t_end
 
 
 def _to_the_end(ds: xr.Dataset, recipe: Recipe) -> xr.Dataset:

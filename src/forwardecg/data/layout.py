@@ -1,6 +1,6 @@
 """How the tissues lie in a store: one chunk a tissue of every array, each with its checksum, and a mark written last.
 
-A chunk that was altered raises when zarr reads it; one that was never written would read as zeros, so that names count, too.
+A chunk that was altered raises when zarr reads it; one never written would read as zeros, so that names count, too.
 """
 
 import json
@@ -86,7 +86,8 @@ def skeleton(recipe: Recipe) -> dict[str, bytes]:
     files: dict[str, Buffer] = {}
     group = zarr.create_group(MemoryStore(files), attributes=attributes)
     for name, (kind, words) in _COLUMNS.items():
-        dims, _, attributes = as_variable(name, None) if name in KINDS else ((), None, _flags(words))
+        flags = {"flag_values": list(range(len(words))), "flag_meanings": " ".join(words)} if words else {}
+        dims, _, attributes = as_variable(name, None) if name in KINDS else ((), None, flags)
         shape = tuple(sizes[dim] for dim in dims)
         group.create_array(
             name, shape=(recipe.n_sim, *shape), chunks=(1, *shape), dtype=kind, dimension_names=("sim", *dims),
@@ -100,10 +101,6 @@ def skeleton(recipe: Recipe) -> dict[str, bytes]:
             compressors=(Crc32cCodec(),),
         )  # fmt: skip
     return {name: buffer.to_bytes() for name, buffer in files.items()}
-
-
-def _flags(words: tuple[str, ...]) -> dict:
-    return {"flag_values": list(range(len(words))), "flag_meanings": " ".join(words)} if words else {}
 
 
 def open_arrays(location: Path | str) -> Arrays:
@@ -147,7 +144,7 @@ def open_store(location: Path | str) -> xr.Dataset:
 
 @contextmanager
 def locked(location: Path | str, name: str, wait: bool = True) -> Iterator[None]:
-    """Hold a lock of a store on a disk, which ends with the process; filelock.Timeout if another does, and not ``wait``."""
+    """Hold a lock of a store on a disk until the process ends; filelock.Timeout if another does, and not ``wait``."""
     if isinstance(location, str):  # elsewhere there is none to hold
         yield
         return
@@ -178,7 +175,7 @@ def unfinished(location: Path | str, n_sim: int, verify: bool) -> dict[int, bool
 
 def sweep(location: Path | str, there: set[str]) -> None:
     """Remove the halves of files that killed processes left on a disk; those of a tissue in work are let be."""
-    for name in [name for name in there if name.endswith(".partial")]:
+    for name in (name for name in there if name.endswith(".partial")):
         parts = name.split("/")  # such as V_m/c/17/0/0/0.<digits>.partial, of tissue 17
         lock = parts[2].split(".")[0] if len(parts) > 2 else "store"
         with suppress(OSError), locked(location, lock, wait=False):
@@ -186,7 +183,7 @@ def sweep(location: Path | str, there: set[str]) -> None:
 
 
 def restore(location: Path | str, empty: Mapping[str, bytes]) -> list[str]:
-    """Write what is missing or altered of the files of the ``empty`` store and return their names; a new one in one move."""
+    """Write what is missing or altered of the ``empty`` store's files and return their names; a new one in one move."""
     fs, root = url_to_fs(str(location))
 
     def altered() -> list[str]:
@@ -207,17 +204,17 @@ def restore(location: Path | str, empty: Mapping[str, bytes]) -> list[str]:
                 (scratch / name).write_bytes(empty[name])
             if not location.exists():
                 os.replace(scratch, location)
-            else:
-                for name in lost:
-                    (location / name).parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(scratch / name, location / name)
+                return lost
+            for name in lost:
+                (location / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(scratch / name, location / name)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     return lost
 
 
 def _same(fs: AbstractFileSystem, path: str, expected: bytes) -> bool:
-    """Equal; or metadata of the same group: of its attributes the recipe says what it is, the others how it was made."""
+    """Equal, or metadata of the same group, whose recipe says what it is, its other attributes how it was made."""
     try:
         if (found := fs.cat_file(path)) == expected:
             return True

@@ -1,6 +1,6 @@
-"""Maps into the data contract and out of it: export of one tissue, import of maps from elsewhere, the four tissues shipped.
+"""Maps out of the data contract and into it: what comes in is checked once, here.
 
-What comes in is checked once, here. No unit and no order of axes is guessed: it is read or given, and both must agree.
+No unit and no order of axes is guessed: it is read or given, and both must agree.
 """
 
 import json
@@ -36,9 +36,7 @@ MOST_LOST = 0.2  # share of the pixels
 
 
 def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> None:
-    """Write one tissue as NetCDF 3 (CF), readable without this package; `import_maps` gives it back.
-
-    V_m is packed into 16 bits in steps of 0.01 mV, all else is exact; what a data set has as columns becomes attributes.
+    """Write one tissue as NetCDF 3 (CF), V_m in steps of 0.01 mV, columns as attributes; `import_maps` gives it back.
 
     Args:
         ds: one tissue, of `simulate` or `import_maps`; or a data set.
@@ -57,7 +55,7 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
     if sim not in (range(n_sim) if "sim" in ds.dims else [None]):
         raise ValueError(f"sim: expected {f'a place in 0 .. {n_sim - 1}' if n_sim else 'None'}, got {sim}")
     tissue = ds if sim is None else ds.isel(sim=sim)
-    columns = {str(name): value.item() for name, value in tissue.variables.items() if value.ndim == 0}  # type: ignore[attr-defined]
+    columns = {str(name): value.values.item() for name, value in tissue.variables.items() if value.ndim == 0}
     recipe = json.loads(tissue.attrs.get("recipe", "{}"))  # of a data set: it knows the sides of cells and pixels, mm
     sizes = {"dx": recipe["dx"], "dx_map": recipe["dx"] * recipe["pool"]} if recipe else {}
     tissue = import_maps(tissue.drop_vars(columns).assign_attrs(sizes | tissue.attrs | columns)).drop_encoding()
@@ -70,20 +68,19 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
 
 
 def import_maps(
-    source: Source, *, dx: float | None = None, dt: float | None = None, unit: str | None = None, variable: str | None = None,
-    dims: tuple[str, str, str] | None = None, fill: bool = False,
+    source: Source, *, dx: float | None = None, dt: float | None = None, unit: str | None = None,
+    variable: str | None = None, dims: tuple[str, str, str] | None = None, fill: bool = False,
 ) -> xr.Dataset:  # fmt: skip
     """One's own maps in the data contract: V_m (time, y_map, x_map) in mV, its times in ms, and ``dx_map``.
 
     Args:
         source: file (.nc, .npy, .npz, zipped Zarr), folder (Zarr), array (time, y, x), xr.DataArray or xr.Dataset.
-        dx: mm, side of a pixel; not needed where y and x are coordinates with a unit, or an attribute ``dx_map`` says it.
-        dt: ms between frames; not needed where time is a coordinate with a unit, or an attribute ``frame_interval`` says it.
-        unit: mV, V, or u (0 at rest, 1 at the peak: -85 .. 15 mV); not needed where the maps have the attribute ``units``.
+        dx: mm, side of a pixel; not needed where coordinates y and x have a unit, or an attribute ``dx_map`` says it.
+        dt: ms between frames; not needed where the coordinate time has a unit or ``frame_interval`` says it.
+        unit: mV, V, or u (0 at rest, 1 at the peak: -85 .. 15 mV); not needed where the maps have ``units``.
         variable: name of the maps; needed where several could be meant and none is called V_m.
         dims: the words time, y, x in the order of the axes; needed where the axes are named otherwise.
-        fill: pixels in which any value is missing (NaN) take the mean of their neighbors, if no more than `MOST_LOST` of
-            all; False: they are an error.
+        fill: pixels with a missing value (NaN), up to `MOST_LOST` of all, become the mean of their neighbors.
 
     Returns:
         V_m, and what else the source has under names of the contract: D, conductive, electrodes and so on. A D on the
@@ -144,7 +141,7 @@ def load_small() -> xr.Dataset:
 
 
 def _open(source: Source) -> xr.Dataset:
-    """Whatever holds the maps as a data set, with the names and units of the source; ValueError if it cannot be read."""
+    """Whatever holds the maps as a data set, with the names and units of the source; ValueError if unreadable."""
     if isinstance(source, xr.Dataset | xr.DataArray):
         return source if isinstance(source, xr.Dataset) else source.to_dataset(name=source.name or "V_m")
     if not isinstance(source, str | os.PathLike):
@@ -176,11 +173,11 @@ def _read_npz(path: Path) -> xr.Dataset:
 
 
 def _read_zarr(path: Path) -> xr.Dataset:
-    if path.is_dir():
-        return xr.open_zarr(path, chunks=None, consolidated=False, decode_times=False)
-    store = ZipStore(path, mode="r")  # no `with`: a store that could not be opened cannot be closed
-    ds = xr.open_zarr(store, chunks=None, consolidated=False, decode_times=False).load()
-    store.close()
+    store = path if path.is_dir() else ZipStore(path, mode="r")  # no `with`: one that was not opened cannot be closed
+    ds = xr.open_zarr(store, chunks=None, consolidated=False, decode_times=False)
+    if isinstance(store, ZipStore):
+        ds.load()
+        store.close()
     return ds
 
 
@@ -197,9 +194,8 @@ def _millivolts(name: str, values: np.ndarray, unit: str | None, own: str | None
     """Values in mV, once they are known to be finite, and plausible in their unit."""
     words = [word for word in (unit, own) if word is not None]
     if not words or len({_TO_MV.get(word, word) for word in words}) > 1 or words[0] not in _TO_MV:
-        raise ValueError(
-            f"unit: expected one of {', '.join(_TO_MV)} for {name}, got {unit}, with attribute units {own}"
-        )
+        came = f"{unit}, with attribute units {own}"
+        raise ValueError(f"unit: expected one of {', '.join(_TO_MV)} for {name}, got {came}")
     values = values.astype(np.result_type(values.dtype, np.float32))
     if len(values) < 2:
         raise ValueError(f"{name}: expected at least 2 frames, got {len(values)}")
@@ -211,11 +207,11 @@ def _millivolts(name: str, values: np.ndarray, unit: str | None, own: str | None
         if _LOWEST <= factor * low + offset <= _REST and V_THRESHOLD < factor * high + offset <= _HIGHEST
     ]  # fmt: skip
     if words[0] not in fitting:
-        raise ValueError(
-            f"{name}: expected a wave that rises from rest near {V_REST:g} mV above {V_THRESHOLD:g} mV, "
-            f"got values from {low:.4g} to {high:.4g} in {words[0]}, plausible in {fitting[0] if fitting else 'no unit'}"
-        )
-    return _TO_MV[words[0]][0] * values + _TO_MV[words[0]][1]
+        wanted = f"a wave that rises from rest near {V_REST:g} mV above {V_THRESHOLD:g} mV"
+        came = f"values from {low:.4g} to {high:.4g} in {words[0]}, plausible in {', '.join(fitting) or 'no unit'}"
+        raise ValueError(f"{name}: expected {wanted}, got {came}")
+    factor, offset = _TO_MV[words[0]]
+    return factor * values + offset
 
 
 def _fill(name: str, values: np.ndarray) -> np.ndarray:
@@ -286,7 +282,7 @@ def _chosen(ds: xr.Dataset, variable: str | None) -> str:
 
 
 def fill_lost(u: Tensor, lost: Tensor) -> Tensor:
-    """Maps (time, y, x) with the pixels ``lost`` (y, x), not all, as the mean of their neighbors, from their rim inward."""
+    """Maps (time, y, x) whose pixels ``lost`` (y, x), not all, are the mean of their neighbors, from the rim inward."""
     u, known = torch.where(lost, 0.0, u), (~lost).to(u.dtype)
     while not known.all():
         total, weight = (9 * F.avg_pool2d(z[:, None], 3, 1, 1)[:, 0] for z in (u, known[None]))

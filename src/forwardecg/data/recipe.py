@@ -1,7 +1,4 @@
-"""The recipe of a data set: one frozen record of everything that it depends on besides the code.
-
-Every choice is ours, since the paper states none: see the page of declared choices.
-"""
+"""The recipe of a data set: all that it depends on besides the code; every choice is ours, see the declared choices."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -17,7 +14,6 @@ from forwardecg.tissue.sheet import CONDITIONS
 CONDITION_CYCLE = ("healthy", "gap_junction", "fibrotic", "fibrotic", "combined")  # 60 / 60 / 120 / 60 in the paper
 STIMULI = ("edge", "corner", "focal", "two_foci", "s1_s2")
 PROTOCOLS = {"single": STIMULI[:3], "two_foci": ("two_foci",), "reentry": ("s1_s2",)}
-_FIBROSIS = ("usual", "dense", "partial")
 REJECTIONS = ("site", "activation", "reentry")  # why a draw was not kept
 
 
@@ -26,27 +22,17 @@ class Recipe:
     """Everything that a data set depends on besides the code: lengths in mm, times in ms, D in mm^2/ms.
 
     Args:
-        n_sim: tissues; a larger set begins with the tissues of a smaller one.
-        n_cells: cells along the side of the sheet.
-        dx: mm, side of a cell.
-        dt: ms, time step.
-        t_end: ms.
-        frame_interval: ms between maps.
-        ecg_interval: ms between samples of the ECG.
-        pool: cells along the side of a pixel of the maps.
+        n_sim, seed: tissues, and what they are drawn from; a larger set begins with the tissues of a smaller one.
+        n_cells, dx, pool: cells along the side of the sheet, their side, and how many along the side of a map's pixel.
+        dt, t_end, frame_interval, ecg_interval: the time step, the end, the time between maps and between ECG samples.
         conditions: repeated in this order along the set.
-        D0_low: mm^2/ms, least healthy D.
-        D0_high: mm^2/ms, greatest healthy D.
-        fibrosis: usual; dense, above the usual shares of its texture, or with more scars; or partial, whose cells conduct
-            at 5-30 % of D.
-        protocol: single, one stimulus along part of an edge, near a corner or at a point; two_foci; or reentry, S1-S2, kept
-            if it lasts.
-        z_mm: height of the electrode above the center.
-        bank: add the 36 electrodes of `bank_electrodes`.
-        min_activated: a draw that activates a smaller share of its conductive cells is drawn again.
-        max_draws: draws of one tissue, at most.
+        D0_low, D0_high: range of the healthy D.
+        fibrosis: usual; dense, above the usual shares, or with more scars; partial, whose cells conduct at 5-30 % of D.
+        protocol: single, one stimulus along part of an edge, near a corner or at a point; two_foci; or reentry, S1-S2,
+            kept if it lasts.
+        z_mm, bank: height of the electrode above the center; whether the 36 others of `bank_electrodes` are added.
+        min_activated, max_draws: a draw that activates a smaller share of conductive cells is drawn again; so often.
         mild_density: fibrosis below which a tissue counts as mild, unless it is interstitial.
-        seed: of all draws.
         cell: cell model.
 
     Raises:
@@ -95,7 +81,7 @@ class Recipe:
             raise ValueError(f"D0_low, D0_high: expected 0 < D0_low <= D0_high, got {self.D0_low}, {self.D0_high}")
         if self.n_cells % self.pool:
             raise ValueError(f"pool: expected a divisor of n_cells = {self.n_cells}, got {self.pool}")
-        for name, allowed in (("fibrosis", _FIBROSIS), ("protocol", tuple(PROTOCOLS))):
+        for name, allowed in (("fibrosis", ("usual", "dense", "partial")), ("protocol", tuple(PROTOCOLS))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
         if not isinstance(self.bank, bool):
@@ -117,8 +103,7 @@ class Recipe:
     @property
     def electrodes(self) -> Electrodes:
         """Where phi_e is taken: above the center, and at the places of the bank."""
-        place = bank_electrodes if self.bank else center_electrode
-        return place(self.grid, self.z_mm)
+        return (bank_electrodes if self.bank else center_electrode)(self.grid, self.z_mm)
 
 
 def read_recipe(path: Path) -> Recipe:

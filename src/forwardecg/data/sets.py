@@ -29,14 +29,11 @@ HELD_OUT: Mapping[str, dict[str, Any]] = MappingProxyType(
 def collection(base: Recipe) -> dict[str, Recipe]:
     """The sets beside the base one: calibration and test, drawn like it, and the smaller ones of `HELD_OUT`.
 
-    Each has a seed of its own, 1000 (seed + 1) + 1 and on, away from the small seeds that one would train with; and no
-    more tissues than ``base``. A longer ``t_end`` is rounded to the frame interval.
-
     Args:
-        base: recipe of the base set.
+        base: recipe of the base set; no other set has more tissues.
 
     Returns:
-        Recipes by name.
+        Recipes by name, each with a seed of its own, 1000 (seed + 1) + 1 and on, away from the small ones of trainings.
 
     Raises:
         ValueError: The base already has what the held-out sets are meant to be unseen for.
@@ -51,12 +48,12 @@ def collection(base: Recipe) -> dict[str, Recipe]:
         if getattr(base, name) != value:
             raise ValueError(f"base: expected {name} = {value}, for others are held out, got {getattr(base, name)}")
     if not (base.D0_low >= 0.1 and base.D0_high <= 0.16):
-        raise ValueError(
-            f"base: expected D0 in 0.1 .. 0.16, for others are held out, got {base.D0_low} .. {base.D0_high}"
-        )
+        came = f"{base.D0_low} .. {base.D0_high}"
+        raise ValueError(f"base: expected D0 in 0.1 .. 0.16, for others are held out, got {came}")
     sets = {}
     for k, (name, change) in enumerate({"calibration": {}, "test": {}, **HELD_OUT}.items(), 1):
         most = change.get("n_sim", 20 if name in HELD_OUT else _EXTRA)
+        # a multiple of the frame interval
         t_end = base.frame_interval * round(change.get("t_end", 1) * base.t_end / base.frame_interval)
         own = {"seed": 1000 * (base.seed + 1) + k, "n_sim": min(most, base.n_sim), "t_end": t_end}
         sets[name] = replace(base, **change | own)

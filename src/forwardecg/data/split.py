@@ -36,10 +36,8 @@ def check_disjoint(hashes: Mapping[str, Sequence[str]]) -> None:
         for n, one in enumerate(sheets):
             other, m = seen.setdefault(one, (part, n))
             if other != part:
-                raise ValueError(
-                    f"hashes: expected every tissue in one part only, got tissue {m} of {other!r} again, "
-                    f"as tissue {n} of {part!r}"
-                )
+                came = f"tissue {m} of {other!r} again, as tissue {n} of {part!r}"
+                raise ValueError(f"hashes: expected every tissue in one part only, got {came}")
 
 
 def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val: float = 0.1) -> dict[str, np.ndarray]:
@@ -48,8 +46,7 @@ def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val:
     Args:
         condition: (n,), one name per tissue.
         seed: of the draw.
-        test: share of each condition, one tissue of it at least.
-        val: likewise.
+        test, val: share of each condition, one tissue of it at least.
 
     Returns:
         Sorted indices by the names train, val and test.
@@ -71,10 +68,8 @@ def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val:
     for name in np.unique(condition):
         members = rng.permutation(np.flatnonzero(condition == name))
         n_test, n_val = max(1, round(test * members.size)), max(1, round(val * members.size))
-        if members.size < n_test + n_val + 1:
-            raise ValueError(
-                f"condition: expected at least {n_test + n_val + 1} tissues of '{name}', got {members.size}"
-            )
+        if members.size < (fewest := n_test + n_val + 1):
+            raise ValueError(f"condition: expected at least {fewest} tissues of '{name}', got {members.size}")
         parts["test"] += members[:n_test].tolist()
         parts["val"] += members[n_test : n_test + n_val].tolist()
         parts["train"] += members[n_test + n_val :].tolist()
@@ -84,12 +79,9 @@ def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val:
 def folds_by_tissue(condition: ArrayLike, seed: int = 0, n_folds: int = 5) -> list[dict[str, np.ndarray]]:
     """Train, val and test indices of each fold: every tissue is tested once, conditions in proportion.
 
-    Fold k tests the k-th part of each condition, and validates on every second tissue of the next part.
-
     Args:
         condition: (n,), one name per tissue.
-        seed: of the draw.
-        n_folds: how many, at least 3.
+        seed, n_folds: of the draw, and how many, at least 3.
 
     Returns:
         As from `split_by_tissue`, one a fold.
@@ -105,16 +97,15 @@ def folds_by_tissue(condition: ArrayLike, seed: int = 0, n_folds: int = 5) -> li
     condition, rng = np.asarray(condition), np.random.default_rng([seed, n_folds])
     fewest = min(np.unique(condition, return_counts=True)[1], default=0)
     if n_folds < 3 or fewest < 2 * n_folds:
-        raise ValueError(
-            f"n_folds: expected at least 3, and two tissues of each condition for each, got {n_folds} for {fewest} tissues"
-        )
+        wanted = "at least 3, and two tissues of each condition for each"
+        raise ValueError(f"n_folds: expected {wanted}, got {n_folds} for {fewest} tissues")
     parts: list[list[np.ndarray]] = [[] for _ in range(n_folds)]
     for name in np.unique(condition):
         members = rng.permutation(np.flatnonzero(condition == name))
         for part, some in zip(parts, np.array_split(members, n_folds), strict=True):
             part.append(some)
     folds = []
-    for k in range(n_folds):
+    for k in range(n_folds):  # tests the k-th part of each condition, and validates on every second tissue of the next
         test, val = np.concatenate(parts[k]), np.concatenate([some[::2] for some in parts[(k + 1) % n_folds]])
         train = np.setdiff1d(np.arange(condition.size), np.concatenate([test, val]))
         folds.append({"train": train, "val": np.sort(val), "test": np.sort(test)})

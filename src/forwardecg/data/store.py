@@ -1,7 +1,6 @@
-"""The resumable Zarr store of simulated tissues, one chunk a tissue of every array, each chunk with its checksum.
+"""The resumable Zarr store of simulated tissues, in a folder that the recipe and VERSION name.
 
-Its folder is named by the recipe and by VERSION: finished, it is opened; partial or damaged, it is resumed; absent, it is
-built. A tissue is finished when the mark that is written last is there, so that no stop at any moment can leave a wrong one.
+A tissue is finished when the mark that is written last is there, so that no stop at any moment can leave a wrong one.
 """
 
 import errno
@@ -36,11 +35,10 @@ PROGRESS_S = 10.0  # s between lines of progress
 
 
 def store_path(recipe: Recipe, folder: Path | str | None = None) -> Path | str:
-    """Where the recipe's store is in a folder, see `load_or_simulate`.
+    """Where the recipe's store is in a folder.
 
     Args:
-        recipe: of the data set.
-        folder: where stores are kept; None: the cache of this package.
+        recipe, folder: as `load_or_simulate` takes them.
 
     Returns:
         A path, or a URL as a string.
@@ -77,11 +75,10 @@ def load_or_simulate(
 
     Args:
         recipe: of the data set.
-        executor: any `concurrent.futures.Executor`, also of a cluster (``get_executor`` of a Dask client); None: one local
-            process a core. Its workers write what they simulate: they must all reach ``folder``. Stopping it at any
-            moment loses at most the tissues in work: the next call goes on from there.
-        folder: where stores are kept; None: the cache of this package. In a local folder several processes may build the
-            same store and share the work; at a URL of fsspec, such as s3://bucket/sets, only one may.
+        executor: any `concurrent.futures.Executor`, also of a cluster (``get_executor`` of a Dask client); its workers
+            all reach ``folder``. None: one local process a core. Stopped at any moment, it loses the tissues in work.
+        folder: where stores are kept; None: the cache of this package. In a local folder several processes may build
+            the same store and share the work; at a URL of fsspec, such as s3://bucket/sets, only one may.
         verify: read all that is there, so that a damaged tissue is found and simulated again; False: only the marks of
             what is finished. A chunk that was altered then raises ValueError when it is read.
 
@@ -116,34 +113,31 @@ def load_or_simulate(
 
     try:
         if missing:
-            with threadpool_limits(
-                1
-            ):  # also of workers that are threads of a process in which this one holds the limit
+            # one thread also in workers that are threads of a process in which this one holds the limit
+            with threadpool_limits(1):
                 _build(location, recipe, [*missing], executor)
     except BrokenExecutor as error:
-        raise RuntimeError(
-            f'data set: a worker process died: killed, out of memory, or started by a script without if __name__ == "__main__". {kept()}'
-        ) from error
+        why = 'killed, out of memory, or started by a script without if __name__ == "__main__"'
+        raise RuntimeError(f"data set: a worker process died: {why}. {kept()}") from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise OSError(error.errno, f"data set: no space left on the disk, free some. {kept()}") from error
     if missing and (absent := layout.unfinished(location, n_sim, False)):
-        raise OSError(
-            f"data set: expected the workers to write to {location}, which lacks {len(absent)} tissues: do they reach it?"
-        )
+        lack = f"{location}, which lacks {len(absent)} tissues: do they reach it?"
+        raise OSError(f"data set: expected the workers to write to {lack}")
     return layout.open_store(location)
 
 
 def _check(recipe: Recipe) -> None:
-    """ValueError if the solver does not run this recipe or the electrodes touch, asked with the sheet that conducts best."""
+    """ValueError if the solver does not run this recipe's best conducting sheet, or the electrodes touch it."""
     sheet, stimuli = healthy(recipe.shape, recipe.dx, recipe.D0_high), draw_tissue(recipe, 0).stimuli
     distances(sheet, recipe.electrodes)
     next(solve(sheet, stimuli, t_end=recipe.t_end, every=recipe.ecg_interval, cell=recipe.cell, dt=recipe.dt))
 
 
 def _simulate_into(location: Path | str, recipe: Recipe, sim: int, patient: bool, call: str) -> bool:
-    """Simulate one tissue and write it, unless it is finished by now; False if another process is at it, and not ``patient``."""
+    """Simulate and write one tissue, unless it is finished by now; False if another is at it, and not ``patient``."""
     fs, root = url_to_fs(str(location))
     fs.invalidate_cache()
     problem = None
@@ -192,10 +186,8 @@ def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor
                 n += 1
                 if (now := time.monotonic()) - spoke > PROGRESS_S:
                     spoke, rate = now, n / (now - started)
-                    progress(
-                        f"data set: {recipe.n_sim - total + n} of {recipe.n_sim} tissues, {60 * rate:.0f} per minute, "
-                        f"about {(total - n) / rate:.0f} s left"
-                    )
+                    speed = f"{60 * rate:.0f} per minute, about {(total - n) / rate:.0f} s left"
+                    progress(f"data set: {recipe.n_sim - total + n} of {recipe.n_sim} tissues, {speed}")
                     if isinstance(location, Path):
                         _count_seconds(location, now - counted, pool)
                         counted = now
@@ -214,5 +206,6 @@ def _count_seconds(location: Path | str, seconds: float, pool: Executor) -> None
     with layout.locked(location, "store"):
         group = zarr.open_group(location, mode="r+")
         seconds += group.attrs.get("seconds", 0.0)  # type: ignore[operator]
-        workers = max(workers or 0, group.attrs.get("workers", 0))  # type: ignore[type-var]  # a repair with fewer says nothing of the build
+        # a repair with fewer says nothing of the build
+        workers = max(workers or 0, group.attrs.get("workers", 0))  # type: ignore[type-var]
         group.update_attributes({"seconds": seconds} | ({"workers": workers} if workers else {}))
