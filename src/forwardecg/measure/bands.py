@@ -1,4 +1,4 @@
-"""How far a prediction may be off: conformal bands ecg_mean(t) +- q sigma(t), their coverage, and a measure of the unusual.
+"""How far a prediction may be off: conformal bands ecg_mean(t) +- q sigma(t), their coverage, a measure of the unusual.
 
 Tissues are the units throughout: samples of one trace are not independent, traces of different tissues are exchangeable.
 """
@@ -24,7 +24,7 @@ def _ratios(error: np.ndarray, sigma: np.ndarray, coverage: float) -> np.ndarray
 
 
 def half_width(sd: np.ndarray, ecg_mean: np.ndarray, floor: float) -> np.ndarray:
-    """sigma (..., T) = sqrt(sd^2 + (floor rms(ecg_mean))^2) of an ensemble with SD sd (..., T) and mean ecg_mean (..., T)."""
+    """sigma (..., T) = sqrt(sd^2 + (floor rms(ecg_mean))^2) of an ensemble, sd and ecg_mean of shape (..., T)."""
     return np.hypot(sd, floor * np.sqrt(np.square(ecg_mean).mean(-1, keepdims=True)))
 
 
@@ -61,7 +61,7 @@ def pointwise_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> f
 def whole_trace_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> float:
     """The q of the band that holds whole traces: the ceil((n+1) coverage)-th smallest of max_t |error| / sigma.
 
-    Split conformal prediction: Vovk et al., Algorithmic Learning in a Random World, 2005; Lei et al., JASA 113:1094, 2018.
+    Split conformal: Vovk et al., Algorithmic Learning in a Random World, 2005; Lei et al., JASA 113:1094, 2018.
 
     Args:
         error, sigma: (n, T), as for `pointwise_factor`.

@@ -1,4 +1,4 @@
-"""Is a difference real? Scores of tissues, one row a seed, compared without taking samples of one trace for independent."""
+"""Is a difference real? Scores of tissues, one row a seed, compared with tissues and seeds as the units."""
 
 from collections.abc import Callable, Mapping
 
@@ -48,13 +48,13 @@ def paired_difference(
     """Mean of a - b over seeds s and tissues i, and whether it is real.
 
         interval      percentiles of that mean over draws, with replacement, of tissues and of seeds
-        p             the larger of two: twice the smaller share of the draws on one side of zero, (k + 1) / (n + 1), and
-                      that of a t test over the seeds, each with its mean over the tissues
+        p             the larger of two: twice the smaller share of the draws on one side of zero, (k + 1) / (n + 1),
+                      and that of a t test over the seeds, each with its mean over the tissues
         detectable    z(1 - alpha / 2m) + z(power) times the SD of the draws
 
-    Tissues are drawn once for both methods (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Seed s of two
-    trainings shares the order of the tissues and their mirror images: seeds are drawn together where both have as many.
-    The tails of a bootstrap of few seeds are too thin, hence the t test. With one seed, their spread is in none of this.
+    Tissues are drawn once for both methods (Efron and Tibshirani, An Introduction to the Bootstrap, 1993). Seed s of
+    two trainings shares the order of the tissues: seeds are drawn together where both have as many. The tails of a
+    bootstrap of few seeds are too thin, hence the t test. With one seed, their spread is in none of this.
 
     Args:
         a, b: scores (seed, n) of the same n tissues in the same order.
@@ -100,7 +100,7 @@ def paired_difference(
 
 
 def _drawn(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Mean over drawn seeds (draw,) of means (draw, seed), whose spread is too narrow by sqrt((S - 1) / S): put right."""
+    """Mean over drawn seeds (draw,) of means (draw, seed), their spread widened to that of S independent ones."""
     n_seed, center = means.shape[1], means.mean(1)
     if n_seed == 1:
         return center
@@ -109,7 +109,7 @@ def _drawn(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def holm(p: pd.Series) -> pd.Series:
-    """p of a family against one false finding: p_(k) -> max over j <= k of (m - j + 1) p_(j) (Holm, Scand. J. Stat. 6:65, 1979)."""
+    """p_(k) of a family -> max over j <= k of (m - j + 1) p_(j) (Holm, Scand. Journal of Statistics 6:65, 1979)."""
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"p: expected probabilities, got {p.tolist()}")
     order = p.sort_values(kind="stable")

@@ -123,7 +123,7 @@ EDGE = 0.05  # of the largest deflection: where a trace begins and ends
 def landmarks(t: np.ndarray, ecg: np.ndarray) -> pd.DataFrame:
     """One row a trace: onset, end, maximum, minimum, zero_crossing in ms, and amplitude, from t (T,) in ms and ecg (n, T).
 
-    Onset and end: where |ecg| first and last passes `EDGE` of its largest value. Zero crossing: the last between extrema.
+    Onset and end: where |ecg| first and last passes `EDGE` of its largest value. Zero crossing: last between extrema.
     """
     t, ecg = np.asarray(t, float), np.asarray(ecg, float)
     if t.ndim != 1 or ecg.ndim != 2 or ecg.shape[1] != t.size or not np.isfinite(ecg).all():

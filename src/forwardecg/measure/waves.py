@@ -1,4 +1,4 @@
-"""What a modeler reads off a simulation: activation, velocity, duration and upstroke of a beat; tips and cycles of re-entry."""
+"""What a modeler reads off a simulation: activation, velocity, duration, upstroke; tips and cycles of re-entry."""
 
 import numpy as np
 import pandas as pd

@@ -1,5 +1,6 @@
-"""The ladder below and above the networks: ECGs (mV mm/ms) by the mean, a linear map, and a blind, a front-reading and a
-knowing lead field, of tissues given as maps u in 0..1.
+"""The ladder below and above the networks: ECGs (mV mm/ms) of maps u in 0..1.
+
+By the mean, a linear map, and the lead fields of one D, of the D read off the fronts, and of the true D.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from forwardecg.ecg.pixels import conductive_share, map_lead_field, upscale_face
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.paper.data import Sequences
 from forwardecg.surrogates.structured.fronts import LEAST_SHARE, PLATEAU, local_slowness, read_fronts
-from forwardecg.tissue.grid import blocks
+from forwardecg.tissue.grid import blocks, check_positive
 from forwardecg.tissue.sheet import Tissue
 
 
@@ -28,7 +29,7 @@ def mean_ecg(train: Sequences, n: int) -> np.ndarray:
 def ridge(
     train: Sequences, val: Sequences, test: Sequences, alphas: Sequence[float] = (1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6)
 ) -> tuple[np.ndarray, float]:
-    """Ridge regression of the ECG on the map of the same instant: ECGs (n, T) of ``test``, and the alpha best on ``val``."""
+    """Ridge regression of the ECG on the map of its instant: ECGs (n, T) of ``test``, and the alpha best on ``val``."""
     mean = train.u.float().mean((0, 1)).flatten().double()
     gram, moment = torch.zeros(len(mean), len(mean), dtype=torch.float64), torch.zeros(len(mean), dtype=torch.float64)
     offset = train.ecg.double().mean()
@@ -48,7 +49,7 @@ def ridge(
 
 
 def ecg_from_diffusivity(u: np.ndarray, D: np.ndarray, dx: float, electrodes: Electrodes) -> np.ndarray:
-    """ECG (T,) of maps u (T, H, W), at the first electrode, by the lead field of D (H, W) in mm^2/ms, 0 where nothing conducts."""
+    """ECG (T,) of maps u (T, H, W), at the first electrode, by the lead field of D (H, W) in mm^2/ms, 0 for none."""
     if np.ndim(u) != 3 or np.shape(u)[1:] != D.shape or not np.isfinite(u).all():
         raise ValueError(f"u: expected maps (T, H, W) with (H, W) = {D.shape}, all finite, got shape {np.shape(u)}")
     tissue = Tissue(D=D, conductive=D > 0, dx=dx)
@@ -72,7 +73,7 @@ def pool_diffusivity(D: np.ndarray, conductive: np.ndarray, pool: int) -> np.nda
 def ecg_from_upscaled(
     u: np.ndarray, D: np.ndarray, conductive: np.ndarray, pool: int, dx_map: float, electrodes: Electrodes
 ) -> np.ndarray:
-    """ECGs (lead, T) of maps u (T, H, W) by the true D (y, x) of the cells, upscaled to pixels of pool x pool cells, dx_map mm."""
+    """ECGs (lead, T) of maps u (T, H, W) by the true D (y, x), upscaled to pixels of pool x pool cells, dx_map mm."""
     D_x, D_y, *_ = upscale_faces(D, conductive, pool)
     return _ecg_on_maps(u, D_x, D_y, conductive_share(conductive, pool), dx_map, electrodes)
 
@@ -80,9 +81,8 @@ def ecg_from_upscaled(
 def training_free_conductivity(
     u: ArrayLike | Tensor, dx: float, dt: float, kappa: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """D_x (H, W + 1), D_y (H + 1, W) of the faces in mm^2/ms and conducting shares (H, W), from the fronts in maps u (T, H, W)."""
-    if not (np.isfinite(kappa) and kappa > 0):
-        raise ValueError(f"kappa: expected a time > 0 ms, got {kappa}")
+    """D_x (H, W + 1), D_y (H + 1, W) of faces in mm^2/ms, conducting shares (H, W), from the fronts of u (T, H, W)."""
+    check_positive("kappa", kappa, "a time > 0 ms")
     u = torch.as_tensor(u).float()
     if u.ndim != 3 or not u.isfinite().all():
         raise ValueError(f"u: expected maps (T, H, W), all finite, got shape {tuple(u.shape)}")

@@ -1,4 +1,4 @@
-"""Trained networks on one's own maps; what is unlike the training is refused, or flagged where the answer may mean something."""
+"""Trained networks on one's own maps: what is unlike the training is flagged, or refused where it means nothing."""
 
 import json
 import math
@@ -30,7 +30,7 @@ from forwardecg.surrogates.structured.model import (
     pixel_diffusivity,
 )  # fmt: skip
 from forwardecg.surrogates.weights import KINDS, load_models
-from forwardecg.tissue.grid import Grid
+from forwardecg.tissue.grid import Grid, check_positive
 
 DX_RANGE = (0.4, 4.5)  # mm; trained at 2 and 4, finer maps are averaged
 DT_RANGE = (0.5, 10.0)  # ms; trained at 5 and 10, faster ones are read at every k-th frame
@@ -107,8 +107,8 @@ class StructuredSurrogate:
         over 1 where the maps are unlike those of the training. ``kappa`` (ms): D / c^2 of the cell with c its velocity on a
         cable, `calibration.converged_cv`; None: that of FK_CAF, which the networks were trained on.
         """
-        if kappa is not None and not (math.isfinite(kappa) and kappa > 0):
-            raise ValueError(f"kappa: expected a time > 0 ms, got {kappa}")
+        if kappa is not None:
+            check_positive("kappa", kappa, "a time > 0 ms")
         _check_electrodes(electrodes)
         maps = import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill)
         seen = see_maps(maps)

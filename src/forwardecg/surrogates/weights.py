@@ -1,4 +1,4 @@
-"""Weights in files: safetensors of networks of a kind with a card that says all; what is truncated or changed is refused."""
+"""Weights in files: networks of a kind with a card that says all; what is truncated or changed is refused."""
 
 import hashlib
 import json

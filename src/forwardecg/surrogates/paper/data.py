@@ -90,10 +90,9 @@ class Sequences(torch.utils.data.Dataset):
         self.electrodes = ds.electrodes.sel(lead=self.leads).values
         self.size = 2 * float(ds.electrodes.sel(lead="center")[0])  # every recipe has it, above the middle of the sheet
         maps = (network_maps(ds.V_m.isel(sim=sim).load(), pixels) for sim in sims)
-        shape: tuple[int, ...] = (len(sims), ds.sizes["time"], pixels, pixels)
         if known_D:
             maps = (_with_D(u, ds.isel(sim=sim)) for u, sim in zip(maps, sims, strict=True))
-            shape = (*shape[:2], 2, pixels, pixels)
+        shape = (len(sims), ds.sizes["time"], *((2,) if known_D else ()), pixels, pixels)
         if 2 * math.prod(shape) > memory_gb * 1e9:
             self.u = _on_disk(maps, shape)
         else:
@@ -119,10 +118,7 @@ def normalization(train: Sequences) -> float:
 def batch_of(
     sequences: Sequences, members: Sequence[int] | Tensor, generator: torch.Generator, permutations: np.ndarray | None = None
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Maps (B, T, H, W) in float32 and ECGs of some tissues, turned and mirrored at random where ``permutations`` are given.
-
-    They are `electrodes.match_electrodes` of the leads.
-    """
+    """Maps (B, T, H, W) in float32 and ECGs of some tissues, turned at random where there are ``permutations``."""
     u, ecg = sequences[members]
     if permutations is not None:
         turns = torch.randint(8, (len(members),), generator=generator).tolist()
@@ -135,10 +131,7 @@ def batch_of(
 def loader(
     sequences: Sequences, batch: int, generator: torch.Generator, augment: bool = False, shuffle: bool = True
 ) -> torch.utils.data.DataLoader:
-    """Batches (maps (B, T, H, W) float32, ECGs, indices (B,) of the tissues), all of their chance from ``generator``.
-
-    Augmented: each tissue by one of the eight symmetries at random, its electrodes permuted with it; nothing is interpolated.
-    """
+    """Batches: maps (B, T, H, W) float32, ECGs, indices (B,) of the tissues; all of their chance from ``generator``."""
     permutations = match_electrodes(sequences.electrodes, sequences.size) if augment else None
 
     def assemble(members: list[int]) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,7 +1,4 @@
-"""Training losses: Huber, spectral entropy and its alternatives, and their sum with a cosine-decayed weight.
-
-All take ecg_pred and ecg_true of shape (B, T) and return one value per member of the batch, (B,).
-"""
+"""Training losses (B,) of ecg_pred and ecg_true (B, T): Huber, spectral entropy and its alternatives, and their sum."""
 
 import math
 
@@ -13,17 +10,14 @@ SILENCE = 1e-8  # added to the power of every frequency: a silent trace has a fl
 
 
 def huber(ecg_pred: Tensor, ecg_true: Tensor, delta: float = 1.0) -> Tensor:
-    """Huber loss (B,), mean over time: e^2 / 2 where e = ecg_pred - ecg_true is at most delta in size, else delta (|e| - delta / 2).
-
-    Huber, Annals of Mathematical Statistics 35:73 (1964).
-    """
+    """Mean of e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2) (Huber, Ann. Math. Stat. 35:73, 1964)."""
     if ecg_pred.shape != ecg_true.shape:
         raise ValueError(f"ecg_pred: expected the shape of ecg_true {(*ecg_true.shape,)}, got {(*ecg_pred.shape,)}")
     return F.huber_loss(ecg_pred, ecg_true, reduction="none", delta=delta).mean(-1)  # (B,)
 
 
 def _power_spectrum(ecg: Tensor) -> Tensor:
-    """|rfft(hann y)|^2 (B, T // 2 + 1) of each trace, and a floor that keeps silence finite."""
+    """|rfft(hann y)|^2 (B, T // 2 + 1) of each trace y, and `SILENCE`."""
     window = torch.hann_window(ecg.shape[-1], periodic=False, dtype=ecg.dtype, device=ecg.device)
     return torch.fft.rfft(window * ecg).abs().square() + SILENCE
 
@@ -62,29 +56,20 @@ def entropy_mismatch(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
 
 
 def spectral_divergence(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
-    """Kullback-Leibler divergence sum p_true log(p_true / p_pred): sees which frequencies carry the power, not how much.
-
-    Kullback and Leibler, Annals of Mathematical Statistics 22:79 (1951).
-    """
+    """sum p_true log(p_true / p_pred), blind to the scale (Kullback and Leibler, Ann. Math. Stat. 22:79, 1951)."""
     p_true, p_pred = _spectral_density(ecg_true), _spectral_density(ecg_pred)
     return (p_true * (p_true.log() - p_pred.log())).sum(-1)
 
 
 def log_spectral(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
-    """Mean over frequencies of |log P_pred - log P_true|, P the power floored at 1e-4 of the mean power of the true trace.
-
-    Sees scale and frequencies; the floor keeps frequencies without power out.
-    """
+    """Mean over frequencies of |log P_pred - log P_true|: sees scale and frequencies, but none without power."""
     P_pred, P_true = _power_spectrum(ecg_pred), _power_spectrum(ecg_true)
     floor = 1e-4 * P_true.mean(-1, keepdim=True)
     return ((P_pred + floor).log() - (P_true + floor).log()).abs().mean(-1)
 
 
 def multi_resolution_stft(ecg_pred: Tensor, ecg_true: Tensor, windows: tuple[int, ...] = (8, 16, 32)) -> Tensor:
-    """Mean over windows (samples) of |S_pred - S_true| / |S_true|, S the magnitudes of the short-time spectrum.
-
-    The spectral convergence of Yamamoto et al., ICASSP 2020 (Parallel WaveGAN); sees when, at which frequency, and how much.
-    """
+    """Mean over windows (samples) of |S_pred - S_true| / |S_true|, S = |STFT| (Yamamoto et al., ICASSP 2020)."""
     losses = []
     for n in windows:
         window = torch.hann_window(n, dtype=ecg_true.dtype, device=ecg_true.device)

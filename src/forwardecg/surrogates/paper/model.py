@@ -1,9 +1,6 @@
-"""The paper's sequence-to-sequence surrogate: V_m maps in, one ECG value per map out; D is not an input.
+"""The surrogate of Towards Deep Learning Surrogate for the Forward Problem in Electrocardiology (arXiv 2512.13765).
 
-    map -> frame encoder -> + time embedding -> self-attention over the sequence -> LSTM -> linear -> phi_e(t)
-
-Towards Deep Learning Surrogate for the Forward Problem in Electrocardiology (arXiv 2512.13765) names these parts; their
-sizes are our choice. Every part is a flag of `Seq2SeqConfig`. Dims: B batch, T time, C channels, H, W map.
+The paper names its parts; their sizes are our choice. Dims: B batch, T time, C channels, H, W map.
 """
 
 import math
@@ -88,10 +85,12 @@ class TCN(nn.Module):
 
 
 class Seq2Seq(nn.Module):
-    """Conv encoder, time embedding, attention, LSTM decoder, each by its flag in ``config``.
+    """The paper's network: V_m maps in, one ECG value per map out; D is not an input.
+
+        map -> frame encoder -> + time embedding -> self-attention over the sequence -> LSTM -> linear -> phi_e(t)
 
     Args:
-        config: which parts it has.
+        config: which of these parts it has.
 
     Examples:
         >>> network = Seq2Seq(Seq2SeqConfig(pixels=16, channels=(4, 4), width=16))
@@ -131,18 +130,14 @@ class Seq2Seq(nn.Module):
         self.head = nn.Linear((1 + both) * config.width, 1)
 
     def forward(self, u: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Maps u (B, T, H, W) in 0..1 at times t (T,) in ms -> ECG (B, T) and attention weights (B, T, T) or None.
-
-        With several ``inputs`` maps are (B, T, inputs, H, W).
-        """
+        """Maps u (B, T, [inputs,] H, W) in 0..1 at times t (T,) in ms -> ECG (B, T), attention (B, T, T) or None."""
         side, inputs = self.config.pixels, self.config.inputs
         channels = () if inputs == 1 else (inputs,)
         if not len(u) or u.shape[1:] != (len(t), *channels, side, side):
             expected = ", ".join(map(str, ("B", len(t), *channels, side, side)))
             raise ValueError(f"u: expected maps of shape ({expected}), got {(*u.shape,)}")
         n_batch, n_t = u.shape[:2]
-        z = self.encoder(u.reshape(n_batch * n_t, inputs, side, side))  # (B T, C)
-        z = z.reshape(n_batch, n_t, -1)  # (B, T, C)
+        z = self.encoder(u.reshape(n_batch * n_t, inputs, side, side)).reshape(n_batch, n_t, -1)  # (B, T, C)
         if self.time is not None:
             z = z + self.time(t)
         weights = None

@@ -11,6 +11,7 @@ from forwardecg.ecg.electrodes import match_electrodes
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.paper.data import Sequences, batch_of, normalization
 from forwardecg.surrogates.paper.losses import SPECTRAL, entropy_weight, hybrid
+from forwardecg.tissue.grid import check_positive
 
 VERSION = 1  # of this network, its data and its loss: raised when tests/versions says that trainings have changed
 
@@ -27,20 +28,15 @@ class Seq2SeqLoss:
     augment: bool = True  # the eight symmetries of the square, exact for electrodes in whole orbits of them
 
     def __post_init__(self) -> None:
-        for name in ("delta", "lambda_se"):
-            value, positive = getattr(self, name), name == "delta"
-            if not (np.isfinite(value) and (value > 0 or not positive and value == 0)):
-                raise ValueError(f"{name}: expected a finite number {'>' if positive else '>='} 0, got {value}")
+        check_positive("delta", self.delta, "a finite number > 0")
+        if not (np.isfinite(self.lambda_se) and self.lambda_se >= 0):
+            raise ValueError(f"lambda_se: expected a finite number >= 0, got {self.lambda_se}")
         if self.spectral not in SPECTRAL:
             raise ValueError(f"spectral: expected one of {[*SPECTRAL]}, got {self.spectral!r}")
 
 
 class Seq2SeqTask:
-    """ECGs from maps, a `train.Task`: one value a map; several leads share the network, the first one is scored.
-
-    The network predicts ECG / scale, scale the SD of the training ECGs; the loss of a trace is taken on it divided by its own
-    SD, so that weak ECGs count as much as strong ones. Neither is known of a validation or test tissue, nor needed there.
-    """
+    """ECGs from maps, a `train.Task`: one value a map; several leads share the network, the first one is scored."""
 
     stage, version = "paper", VERSION
     code: tuple[str, ...] = tuple(f"surrogates/paper/{name}" for name in ("data", "losses", "model", "task"))
@@ -49,6 +45,7 @@ class Seq2SeqTask:
         if train.leads != val.leads:
             raise ValueError(f"val: expected the leads {train.leads} of train, got {val.leads}")
         self.train, self.val, self.config, self.n_train, self.device = train, val, config, len(train), device
+        # The network predicts ECG / scale; the loss sees a trace over its own SD: weak ECGs count as strong ones do
         self.scale, self.sd = normalization(train), train.ecg.std(-1, keepdim=True)
         if not config.scaled:
             self.sd = torch.full_like(self.sd, self.scale)

@@ -1,4 +1,4 @@
-"""Sets of tissues as the structured surrogate is trained on them: maps, ECGs of all electrodes, fronts in several views, labels."""
+"""Sets of tissues as the structured surrogate is trained on them: maps, ECGs, fronts in several views, labels."""
 
 import os
 from collections.abc import Sequence
@@ -95,7 +95,9 @@ class MapSet:
         def prepare(k: int) -> dict[str, Tensor]:
             u, row = self.u[k].float(), dict[str, Tensor]()
             for view in self.views:
-                seen = self._see(u, view, np.random.default_rng([seed, self.sims[k]]))
+                z = degrade(coarsen(u, view.pool)[:: view.stride], view, np.random.default_rng([seed, self.sims[k]]))
+                dx, dt = self.dx * view.pool, self.dt * view.stride
+                seen = make_inputs(read_fronts(z, dx, dt), dx, dt)
                 row |= {f"{view}.{name}": z for name, z in zip(Inputs._fields, seen, strict=True)}
             D, conductive = ds.D[self.sims[k]].values.astype(float), ds.conductive[self.sims[k]].values
             for pool in {view.pool for view in self.views}:
@@ -117,11 +119,6 @@ class MapSet:
             save_file(prepared, part := path.with_suffix(f".{os.getpid()}.part"), about)
             os.replace(part, path)
         return prepared
-
-    def _see(self, u: Tensor, view: View, rng: np.random.Generator) -> Inputs:
-        u = degrade(coarsen(u, view.pool)[:: view.stride], view, rng)
-        dx, dt = self.dx * view.pool, self.dt * view.stride
-        return make_inputs(read_fronts(u, dx, dt), dx, dt)
 
     def subset(self, sims: Sequence[int]) -> "MapSet":
         """Some of the tissues, by their number in the data set; nothing is computed again."""

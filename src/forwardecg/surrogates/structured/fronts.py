@@ -1,10 +1,6 @@
 """What the time axis of voltage maps says of the tissue: passing fronts, read locally, so that any number of beats will do.
 
-    amplitude   mean of u behind a front: the share of conducting cells in a pixel, for the rest of them stay at rest
-    slowness    p = grad tau of the times tau at which neighboring pixels cross half of their amplitude, upward and downward
-
-A crossing in a neighbor belongs to the same front if it is the nearest in time, and near enough. All of it is a function of
-maps u (time, y, x) in 0..1 alone: neither D nor a mask is asked for.
+A crossing in a neighbor belongs to the same front if it is the nearest in time, and near enough.
 """
 
 import math
@@ -34,7 +30,7 @@ class Fronts(NamedTuple):
     """Fields (y, x) of one movie, means over the fronts that passed a pixel; kind: upward and downward, at both `REACHES`."""
 
     number: Tensor  # (y, x) of fronts
-    amplitude: Tensor  # (y, x), mean of u behind a front
+    amplitude: Tensor  # (y, x), mean of u behind a front: cells that do not conduct stay at rest
     steepness: Tensor  # (y, x), largest rise between frames over the amplitude
     duration: Tensor  # (y, x), ms from upward to downward crossing
     slowness: Tensor  # (kind, 3, y, x), ms^2/mm^2, mean p_x^2, p_y^2, p_x p_y
@@ -42,7 +38,9 @@ class Fronts(NamedTuple):
 
 
 def read_fronts(u: Tensor, dx: float, dt: float, restitution: Tensor = RESTITUTION) -> Fronts:
-    """`Fronts` of voltage maps, read off their time axis by the module's text.
+    """`Fronts` of voltage maps, read off their time axis: neither D nor a mask is asked for.
+
+        slowness p = grad tau of the times tau at which neighboring pixels cross half of their amplitude
 
     Args:
         u: (time, y, x), 0 to 1.
@@ -98,15 +96,13 @@ def restitution(rest: Tensor, table: Tensor = RESTITUTION) -> tuple[Tensor, Tens
 
 
 def local_slowness(f: Fronts) -> Tensor:
-    """1/c^2 (y, x) in ms^2/mm^2 around each pixel: mean of |p|^2 of upward 5 x 5 planes with Gaussian weights of SD 1 pixel.
-
-    Left out: pixels that no front passed, and those where crossing times are `FLAT`, at stimuli and collisions, where |p| says
-    nothing of the speed. Far from all others: the median of the tissue; NaN if there is none at all.
-    """
+    """1/c^2 (y, x) in ms^2/mm^2: Gaussian mean, SD 1 pixel, of |p|^2 of upward 5 x 5 planes; far off the median."""
     square = f.slowness[1, :2].sum(0)
     passed = (f.number > 0) & (square > 1e-6)
     median = torch.where(passed, square, torch.nan).nanmedian()
-    kept = (passed & (square > FLAT * median)).to(square.dtype)
+    kept = (passed & (square > FLAT * median)).to(
+        square.dtype
+    )  # stimuli and collisions, flat in time, say nothing of c
     kernel = torch.exp(-0.5 * torch.arange(-4.0, 5.0, dtype=square.dtype, device=square.device) ** 2)
     kernel = (kernel[:, None] * kernel / kernel.sum() ** 2)[None, None]
     total, weight = (F.conv2d(z[None, None], kernel, padding=4)[0, 0] for z in (kept * square, kept))
@@ -162,7 +158,7 @@ class _Times:
 
 
 def _after_rest(began: Tensor, at: _Crossings, downs: _Times, table: Tensor) -> tuple[Tensor, Tensor]:
-    """`restitution` of the fronts that came at the times ``began`` to the pixels ``at``, after their last downward crossing."""
+    """`restitution` of the fronts that came at ``began`` to the pixels ``at``, after their last downward crossing."""
     return restitution(began - downs.before(began, at.y, at.x), table)
 
 
@@ -170,17 +166,13 @@ def _plane(crossings: _Crossings, times: _Times, reach: int, dx: float) -> tuple
     """Least squares plane through the crossing times around each crossing: (p_x^2, p_y^2, p_x p_y), RMS residual in ms."""
     frame, y, x, time = crossings
     sums: dict[str, Tensor] = {}
-
-    def add(name: str, value: Tensor) -> None:
-        sums[name] = sums[name] + value if name in sums else value
-
     for b in range(-reach, reach + 1):
         for a in range(-reach, reach + 1):
             gap, found = times.nearest(time, y + b, x + a, dx * math.hypot(a, b) / SLOWEST)
             w = found.to(time.dtype)
             for name, value in (("1", w), ("x", w * a), ("y", w * b), ("xx", w * a * a), ("yy", w * b * b),
                                 ("xy", w * a * b), ("t", gap), ("tx", gap * a), ("ty", gap * b), ("tt", gap * gap)):  # fmt: skip
-                add(name, value)
+                sums[name] = sums[name] + value if name in sums else value
     n = sums["1"].clamp(min=1)
     xx, yy, xy, tx, ty, tt = (
         sums[i + j] / n - sums[i] * sums[j] / n**2

@@ -1,12 +1,6 @@
-"""The structured surrogate: voltage maps -> conductivity -> the exact discrete operator -> any electrode.
+"""The structured surrogate: fronts of maps -> prior D = kappa phi c^2 -> corrected by a network -> exact operator.
 
-    fronts of the maps -> prior  D = kappa phi c^2  -> a small network corrects D (along x and along y) and phi, pixel by pixel
-    phi_e(t; r_e) = sum over faces of D_f G_f (V_j - V_i),   V = u / phi the voltage of the tissue of a pixel
-
-phi is the share of a pixel that conducts, c the speed of the front, kappa = D / c^2 a constant of the cell model, and G_f
-minus the integral of the normal derivative of 1/r over a face (`pixels`). D is that of the homogenized sheet: the network learns
-what a pixel conducts as a whole, not what its cells do. Whatever it says, phi_e is linear in V, zero where the voltage of
-the tissue is constant, and right for any electrode; the network turns with the sheet (`symmetric`). All of it is ours.
+phi is the share of a pixel that conducts, c the speed of the front, D that of the homogenized sheet. All of it is ours.
 """
 
 import math
@@ -60,15 +54,12 @@ class Conductivity(NamedTuple):
 
 
 def make_inputs(f: Fronts, dx: float, dt: float) -> Inputs:
-    """`Inputs`, without a batch dim, from the fronts of one movie of pixels of dx mm every dt ms.
-
-    Speeds are relative to their median, so that slow tissue looks like fast.
-    """
+    """`Inputs`, without a batch dim, from the fronts of one movie of pixels of dx mm every dt ms."""
     xx, yy, xy = f.slowness.unbind(1)  # (kind, y, x)
     trace = xx + yy  # 1/c^2
     seen = trace > 1e-6
     trace = trace.clamp(min=1e-6)
-    speed = -torch.where(seen, trace, torch.nan).log()
+    speed = -torch.where(seen, trace, torch.nan).log()  # relative to the median, so that slow tissue looks like fast
     median = speed.flatten(1).nanmedian(1).values
     median = torch.where(median.isfinite(), median, -2.0)
     relative = torch.where(seen, speed - median[:, None, None], 0.0).clamp(-2, 2)
@@ -98,7 +89,9 @@ def describe_maps(x: Inputs, f: Fronts) -> np.ndarray:
 
 
 class Structured(nn.Module):
-    """The network that corrects the prior: `GroupConv` layers with residuals; it starts as the prior itself.
+    """The network that corrects the prior, and turns with the sheet: `GroupConv` layers with residuals.
+
+        D = kappa phi c^2 exp(2 tanh(z)), other along x than along y by a deviator;   phi times exp(0.3 tanh(z))
 
     Args:
         config: sizes.
@@ -166,10 +159,8 @@ def inner_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) -
 
 
 def batched_lead_field(D: Conductivity, G_x: Tensor, G_y: Tensor) -> Tensor:
-    """Weights (B, lead, y, x) of the pixels in mm/ms: phi_e = V_SPAN sum over pixels of weight u, in mV mm/ms.
-
-    The sum over faces of the module's text, read from its other end. G_x, G_y: `inner_gradients`.
-    """
+    """Weights (B, lead, y, x) in mm/ms, with `inner_gradients`: phi_e = V_SPAN sum over pixels of weight u."""
+    # phi_e = sum over faces of D_f G_f (V_j - V_i), V = u / phi that of the tissue of a pixel, read from its other end
     D_x, D_y = faces(D)
     flux_x, flux_y = D_x[:, None] * G_x, D_y[:, None] * G_y
     L = F.pad(flux_x, (1, 0)) - F.pad(flux_x, (0, 1)) - F.pad(flux_y, (0, 0, 0, 1)) + F.pad(flux_y, (0, 0, 1, 0))

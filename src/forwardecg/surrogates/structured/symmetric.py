@@ -1,13 +1,6 @@
-"""Convolutions that commute with the eight symmetries of the square, so that a network turns with the sheet exactly.
+"""Convolutions that commute with the eight symmetries S_h of the square (Cohen and Welling, ICML 2016).
 
-Features carry one copy of their channels for each symmetry h (regular representation of D4; Cohen & Welling,
-Group Equivariant Convolutional Networks, ICML 2016). With S_h the symmetry of arrays of `symmetry.apply_symmetry`,
-
-    lifting   out[h] = chi(h) S_h(w) * z             z a scalar (chi = 1), or a component of a symmetric tensor
-    group     out[h] = sum_k S_h(w[h^-1 k]) * z[k]
-    pooling   mean over h of chi(h) z[h]             a scalar, or a component of a symmetric tensor
-
-Of the deviator ((q, r), (r, -q)) of a symmetric tensor, a quarter turn flips q and r, and a mirror flips r: `CHARACTERS`.
+Features carry one copy of their channels for each symmetry h: the network turns with the sheet exactly.
 """
 
 import math
@@ -18,6 +11,7 @@ from torch.nn import functional as F
 
 from forwardecg.tissue.symmetry import apply_symmetry
 
+# chi of a scalar, and of q and r of a deviator ((q, r), (r, -q)): a quarter turn flips both, a mirror flips r
 CHARACTERS = torch.tensor([[1.0, (-1.0) ** h, (-1.0) ** (h + h // 4)] for h in range(8)])  # (h; scalar, q, r)
 
 
@@ -34,7 +28,7 @@ QUOTIENTS = _quotients()
 
 
 class Lifting(nn.Module):
-    """3 x 3 convolution of fields (B, n_scalar + 2 n_tensor, y, x), tensors as pairs q, r, to (B, 8 n_out, y, x)."""
+    """out[h] = chi(h) S_h(w) * z, from (B, n_scalar + 2 n_tensor, y, x), tensors as q, r, to (B, 8 n_out, y, x)."""
 
     def __init__(self, n_scalar: int, n_tensor: int, n_out: int):
         super().__init__()
@@ -50,7 +44,7 @@ class Lifting(nn.Module):
 
 
 class GroupConv(nn.Module):
-    """Dilated 3 x 3 convolution from (B, 8 n, y, x) to the same shape, n channels for each symmetry."""
+    """out[h] = sum_k S_h(w[h^-1 k]) * z[k], dilated, from (B, 8 n, y, x) to the same shape."""
 
     def __init__(self, n: int, dilation: int):
         super().__init__()
@@ -65,7 +59,7 @@ class GroupConv(nn.Module):
 
 
 class Pooling(nn.Module):
-    """From (B, 8 n, y, x) to fields (B, n_scalar + 2 n_tensor, y, x), tensors as pairs q, r; starts at zero."""
+    """Mean over h of chi(h) w z[h], from (B, 8 n, y, x) to fields (B, n_scalar + 2 n_tensor, y, x); starts at zero."""
 
     def __init__(self, n: int, n_scalar: int, n_tensor: int):
         super().__init__()

@@ -86,11 +86,9 @@ class StructuredTask:
 
 
 @torch.no_grad()
-def infer_conductivity(
-    model: Structured, maps: MapSet, view: int = 0, device: str = "cpu", batch: int = 8
-) -> Conductivity:
+def infer_conductivity(model: Structured, maps: MapSet, view: int = 0, device: str = "cpu") -> Conductivity:
     """`Conductivity` (n, y, x) of all tissues of a set, as seen in one of its views."""
-    seen = (Inputs(*(z[at].to(device) for z in maps.inputs[view])) for at in torch.arange(len(maps.sims)).split(batch))
+    seen = (Inputs(*(z[at].to(device) for z in maps.inputs[view])) for at in torch.arange(len(maps.sims)).split(8))
     return Conductivity(*(torch.cat(z).cpu() for z in zip(*map(model, seen), strict=True)))
 
 
