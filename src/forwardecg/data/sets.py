@@ -12,18 +12,16 @@ _EXTRA = 300  # tissues for calibration and for testing, at most
 _LONGER, _LONGEST = 13 / 9, 2.0  # of the base's t_end, for slow waves: 1300 and 1800 ms at paper scale
 _FIBROTIC, _UNIFORM = ("fibrotic", "combined"), ("healthy", "fibrotic")  # remodeling would bring D back into the range
 #: Sets of kinds that are in no training, as what differs from the base recipe, t_end as a multiple of its own.
-HELD_OUT: Mapping[str, dict[str, Any]] = MappingProxyType(
-    {
-        "two_foci": {"protocol": "two_foci"},
-        "reentry": {"protocol": "reentry", "n_sim": 16, "t_end": 4 / 3, "max_draws": 60},
-        "unseen_cell": {"cell": FK_MLR1},
-        "unseen_cell_mbr": {"cell": FK_MBR, "t_end": _LONGER},
-        "unseen_D_high": {"D0_low": 0.27, "D0_high": 0.35, "conditions": _UNIFORM},
-        "unseen_D_low": {"D0_low": 0.02, "D0_high": 0.03, "conditions": _UNIFORM, "t_end": _LONGEST},
-        "partial_fibrosis": {"fibrosis": "partial", "conditions": _FIBROTIC, "t_end": _LONGER},
-        "dense_fibrosis": {"fibrosis": "dense", "conditions": _FIBROTIC, "t_end": _LONGEST},
-    }
-)
+HELD_OUT: Mapping[str, dict[str, Any]] = MappingProxyType({
+    "two_foci": {"protocol": "two_foci"},
+    "reentry": {"protocol": "reentry", "n_sim": 16, "t_end": 4 / 3, "max_draws": 60},
+    "unseen_cell": {"cell": FK_MLR1},
+    "unseen_cell_mbr": {"cell": FK_MBR, "t_end": _LONGER},
+    "unseen_D_high": {"D0_low": 0.27, "D0_high": 0.35, "conditions": _UNIFORM},
+    "unseen_D_low": {"D0_low": 0.02, "D0_high": 0.03, "conditions": _UNIFORM, "t_end": _LONGEST},
+    "partial_fibrosis": {"fibrosis": "partial", "conditions": _FIBROTIC, "t_end": _LONGER},
+    "dense_fibrosis": {"fibrosis": "dense", "conditions": _FIBROTIC, "t_end": _LONGEST},
+})  # fmt: skip
 
 
 def collection(base: Recipe) -> dict[str, Recipe]:

@@ -95,22 +95,19 @@ FK_MLR1 = FKParams(
 )  # fmt: skip
 #: Modified Beeler-Reuter.
 FK_MBR = FKParams(
-    name="FK-MBR",
-    source="modified Beeler-Reuter, Fenton and Karma, Chaos 8:20 (1998), table I",
+    name="FK-MBR", source="modified Beeler-Reuter, Fenton and Karma, Chaos 8:20 (1998), table I",
     tau_v_plus=3.33, tau_v_minus_low=19.2, tau_v_minus_high=1000.0, tau_w_plus=667.0, tau_w_minus=11.0,
     tau_d=0.25, tau_0=8.3, tau_r=50.0, tau_si=44.84, k=10.0, u_c_si=0.85, u_c=0.13, u_v=0.04,
 )  # fmt: skip
 #: Beeler-Reuter.
 FK_BR = FKParams(
-    name="FK-BR",
-    source="Beeler-Reuter, Fenton and Karma, Chaos 8:20 (1998), table I",
+    name="FK-BR", source="Beeler-Reuter, Fenton and Karma, Chaos 8:20 (1998), table I",
     tau_v_plus=3.33, tau_v_minus_low=19.6, tau_v_minus_high=1250.0, tau_w_plus=870.0, tau_w_minus=41.0,
     tau_d=0.25, tau_0=12.5, tau_r=33.33, tau_si=29.0, k=10.0, u_c_si=0.85, u_c=0.13, u_v=0.04,
 )  # fmt: skip
 #: Guinea pig.
 FK_GP = FKParams(
-    name="FK-GP",
-    source="guinea pig, Fenton and Karma, Chaos 8:20 (1998), table I",
+    name="FK-GP", source="guinea pig, Fenton and Karma, Chaos 8:20 (1998), table I",
     tau_v_plus=10.0, tau_v_minus_low=40.0, tau_v_minus_high=333.0, tau_w_plus=1000.0, tau_w_minus=65.0,
     tau_d=1 / 8.7, tau_0=12.5, tau_r=25.0, tau_si=22.22, k=10.0, u_c_si=0.85, u_c=0.13, u_v=0.025,
 )  # fmt: skip
