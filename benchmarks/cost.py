@@ -123,7 +123,7 @@ def training(ds) -> dict[str, float]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    recipe = read_recipe(RESULTS / "06_dataset.json")
+    recipe = read_recipe(RESULTS / "07_dataset.json")
     ds = load_or_simulate(recipe, verify=False)
     progress("timing inference")
     rows = inference(ds, recipe)

@@ -48,7 +48,7 @@ def frame_cnn_cv() -> list[Run]:
 
 
 def baselines_cv() -> list[Run]:
-    """Methods without a network on the same folds: what they learn of the training tissues is said in 07_baselines."""
+    """Methods without a network on the same folds: what they learn of the training tissues is said in 08_baselines."""
     methods = ("mean ECG", "ridge", "blind lead field", "training-free D")
     known = ("true D, pooled maps", "true D, upscaled maps")
     return [

@@ -40,7 +40,7 @@ class Tissues:
 
 def recipe(name: str = "base") -> Recipe:
     """The recipe of the base set, of one of `sets.collection`, or of the base set seen from another height."""
-    own = read_recipe(RESULTS / "06_dataset.json")
+    own = read_recipe(RESULTS / "07_dataset.json")
     if name in HEIGHTS:
         return replace(own, z_mm=HEIGHTS[name], bank=False)
     return own if name == "base" else collection(own)[name]
@@ -55,9 +55,9 @@ def open_set(name: str = "base") -> xr.Dataset:
 
 @functools.cache
 def kinds(name: str = "base") -> pd.DataFrame:
-    """What kind of tissue each one of a set is, and where it belongs in the split of 06_dataset."""
+    """What kind of tissue each one of a set is, and where it belongs in the split of 07_dataset."""
     if name in ("base", *HEIGHTS):
-        table = pd.read_csv(RESULTS / "06_dataset.csv", index_col="sim", keep_default_na=False)
+        table = pd.read_csv(RESULTS / "07_dataset.csv", index_col="sim", keep_default_na=False)
         return table[[*KINDS, "part"]]
     ds = open_set(name)
     return pd.DataFrame({kind: ds[kind].values for kind in KINDS}).rename_axis("sim").assign(part="test")

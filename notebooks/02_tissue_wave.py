@@ -76,7 +76,7 @@ headline = Headline("02_tissue_wave")
 # %% [markdown]
 # ## Parameters
 #
-# Sheet, grid and time step are those of the data set, {doc}`06_dataset`.
+# Sheet, grid and time step are those of the data set, {doc}`07_dataset`.
 # The last group says on which grids the speed is measured, and how far it
 # may be off.
 
@@ -469,7 +469,7 @@ figures.show(
 # such steps. They are well below the claimed bound.
 #
 # **What it does not show:** two dimensions. The calibration is made on a
-# cable. {doc}`04_verification` runs whole sheets on a grid four times as
+# cable. {doc}`05_verification` runs whole sheets on a grid four times as
 # fine and compares their ECGs.
 
 # %% [markdown]
@@ -479,7 +479,7 @@ figures.show(
 # grid. The headline numbers are the velocity in the healthy sheet relative
 # to the converged one, the ratio of velocities along and across fibers, and
 # the errors of velocity with and without calibration. What a time step
-# costs is told in {doc}`18_cost`.
+# costs is told in {doc}`06_cost`.
 
 # %%
 long = (

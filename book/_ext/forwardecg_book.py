@@ -4,7 +4,7 @@
 0 with one digit), ``{headline}`key.2``` the value to two significant digits (any number from one up),
 ``{headline}`key.scale``` what it was measured on; all come from ``data/results/headline.json``.
 ``{setting}`data.recipe.Recipe.dx``` writes a default of the package as its source has it: a module's constant, a field of a
-dataclass, an argument of a function, or (``{setting}`08_training.epochs```) a parameter of a notebook. An unknown name
+dataclass, an argument of a function, or (``{setting}`09_training.epochs```) a parameter of a notebook. An unknown name
 is a warning, and warnings fail the build.
 """
 

@@ -177,7 +177,7 @@ class Provenance(FromFiles):
             line.split("==") for line in self.text("requirements.lock").splitlines() if "==" in line and line[0] != "#"
         )
         headlines = json.loads(self.text("data/results/headline.json") or "{}")
-        recipe = json.loads(self.text("data/results/06_dataset.json") or "{}")
+        recipe = json.loads(self.text("data/results/07_dataset.json") or "{}")
         machines = {
             row["machine"]
             for name in ("bench_speed.csv", "bench_reproduce.csv", "runs/cost.csv")

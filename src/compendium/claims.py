@@ -75,19 +75,19 @@ def table(results: Path) -> pd.DataFrame:
         ours = f"{_signed(row.low, row.difference, row.high)} in mean $R^2$ by having it, $p$ = {row.p_holm:.2g}"
         add(claim, ours, notebook, f"make experiments NAMES={experiment}", _minutes(results, experiment), is_worth(row))
 
-    add_score("mean $R^2$ = 0.99", one.r2, "08_training")
+    add_score("mean $R^2$ = 0.99", one.r2, "09_training")
     add_score(
-        "its spread is 0.01 (0.005 in the conference program); ours is over tissues", one.r2, "08_training", _spread
+        "its spread is 0.01 (0.005 in the conference program); ours is over tissues", one.r2, "09_training", _spread
     )
-    add_score("the same mean, if the paper's tissue was mild", one.r2[one.mild], "20_undeclared_choices")
-    add_score("the same mean, if it had no fibrosis", one.r2[one.texture == "none"], "20_undeclared_choices")
+    add_score("the same mean, if the paper's tissue was mild", one.r2[one.mild], "14_undeclared_choices")
+    add_score("the same mean, if it had no fibrosis", one.r2[one.texture == "none"], "14_undeclared_choices")
     for name in ("healthy", "gap_junction", "fibrotic", "combined"):
-        add_score(f"high accuracy: {name.replace('_', '-')} tissue", one.r2[one.condition == name], "16_results")
+        add_score(f"high accuracy: {name.replace('_', '-')} tissue", one.r2[one.condition == name], "13_results")
     ablated = {name: by_seed(some) for name, some in pd.read_csv(results / "runs" / "ablations.csv").groupby("variant")}
     found = pd.DataFrame({name: paired_difference(ablated["all parts"], ablated[name]) for name in NAMED}).T
     found["p_holm"] = holm(found.p)
     for name, claim in NAMED.items():
-        add_part(claim, found.loc[name], "12_ablations", "ablations")
+        add_part(claim, found.loc[name], "15_ablations", "ablations")
     cells = dict([*pd.read_csv(results / "runs" / "ablations_attention.csv").groupby(["decoder", "attention"])])
     decoders = dict.fromkeys(decoder for decoder, _ in cells)
     differences = {
@@ -99,7 +99,7 @@ def table(results: Path) -> pd.DataFrame:
         ("LSTM that looks back only", "with an LSTM that looks back only (ours looks both ways)"),
         ("none", "without any decoder"),
     ):
-        add_part(f"attention contributes, {words}", beside.loc[decoder], "12_ablations", "ablations_attention")
+        add_part(f"attention contributes, {words}", beside.loc[decoder], "15_ablations", "ablations_attention")
     spectral = pd.read_csv(results / "runs" / "spectral_terms.csv")
     usual = spectral[spectral.weight.isin([0, 0.1]) & spectral.term.isin(["none", "entropy"])]
     distance = {term: by_seed(some, "log_spectral_distance") for term, some in usual.groupby("term")}
@@ -110,7 +110,7 @@ def table(results: Path) -> pd.DataFrame:
     add(
         "the entropy term preserves the frequency domain",
         ours,
-        "13_spectral_loss",
+        "16_spectral_loss",
         command,
         _minutes(results, "spectral_terms"),
         verdict,
@@ -125,7 +125,7 @@ def table(results: Path) -> pd.DataFrame:
     add(
         "cheaper than a physics-based forward solver, from voltage to ECG",
         ours,
-        "18_cost",
+        "06_cost",
         "python benchmarks/cost.py",
         "CPU, 1 thread",
         verdict,
@@ -134,7 +134,7 @@ def table(results: Path) -> pd.DataFrame:
         "scales to clinical use and digital twins",
         "accurate on the authors' own 300 tissues, with their settings",
     ):
-        add(claim, "no data, code, weights or settings", "16_results", "none", "none", UNTESTED)
+        add(claim, "no data, code, weights or settings", "13_results", "none", "none", UNTESTED)
     columns = ["the paper", "ours, with 95 % interval", "verdict", "page", "device and time", "command"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -135,7 +135,7 @@ def main(everything: bool) -> int:
     driver = [sys.executable, "-m", "compendium.execute"]
     steps = [driver]
     if everything:  # the tissues first, then all that is trained on them
-        steps = [[*driver, "06_dataset"], [sys.executable, "-m", "experiments.run"], driver]
+        steps = [[*driver, "07_dataset"], [sys.executable, "-m", "experiments.run"], driver]
     for step in steps:
         if subprocess.run(step, cwd=copy, env=environment).returncode:
             return 1

@@ -219,10 +219,10 @@ def server(html):
 @pytest.mark.parametrize("from_disk", [False, True])
 def test_search_finds_the_page(html, server, desk, from_disk):
     desk.goto(f"{html.as_uri() if from_disk else server}/search.html?q=spectral+entropy")
-    result = desk.locator("#search-results li a[href*='13_spectral_loss']").first
+    result = desk.locator("#search-results li a[href*='16_spectral_loss']").first
     result.wait_for(timeout=20_000)
     result.click()
-    desk.wait_for_url("**/notebooks/13_spectral_loss.html*")
+    desk.wait_for_url("**/notebooks/16_spectral_loss.html*")
     assert "spectral" in desk.title().lower()
 
 
@@ -248,7 +248,7 @@ def test_reader_with_a_dark_system_gets_dark_pages_and_drawings(html, chromium):
     grounds = page.evaluate(
         "[...document.querySelectorAll('article img')].map(one => [one.src, getComputedStyle(one).backgroundColor])"
     )
-    drawing = page.locator("article img[src$='17_figures_1.svg']")
+    drawing = page.locator("article img[src$='19_figures_1.svg']")
     drawn = np.asarray(Image.open(BytesIO(drawing.screenshot())).convert("L"))
     page.context.close()
     assert drawn[2, 2] < 60 < 180 < drawn.max(), "light ink on dark paper"
@@ -258,7 +258,7 @@ def test_reader_with_a_dark_system_gets_dark_pages_and_drawings(html, chromium):
 
 
 def test_a_movie_can_be_stopped(html, desk):
-    desk.goto((html / "notebooks" / "05_reentry.html").as_uri())
+    desk.goto((html / "notebooks" / "04_reentry.html").as_uri())
     desk.evaluate(READY)
     movie, still = desk.locator(".movie > picture > img"), desk.locator(".movie > img")
     assert movie.is_visible() and not still.is_visible()
@@ -307,7 +307,7 @@ def test_keyboard_reaches_the_text_first(html, desk):
     assert desk.evaluate(f"document.querySelector('#main-content').contains({where})")
 
 
-@pytest.mark.parametrize("name", ["notebooks/12_ablations", "book/index", "book/tour"])
+@pytest.mark.parametrize("name", ["notebooks/15_ablations", "book/index", "book/tour"])
 def test_wide_figure_is_readable_on_a_phone(html, desk, name):
     desk.set_viewport_size(PHONE)
     desk.goto((html / f"{name}.html").as_uri())

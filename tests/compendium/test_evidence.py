@@ -128,7 +128,7 @@ def test_an_interval_and_its_p_by_other_code():
     rows = pd.read_csv(RESULTS / "runs" / "ablations.csv")
     a, b = (rows[rows.variant == name].groupby("sim").r2.mean().to_numpy() for name in ("no decoder", "all parts"))
     found = bootstrap((a - b,), np.mean, method="percentile", rng=np.random.default_rng(1)).confidence_interval
-    table = pd.read_csv(RESULTS / "12_ablations.csv", index_col="variant").loc["no decoder"]
+    table = pd.read_csv(RESULTS / "15_ablations.csv", index_col="variant").loc["no decoder"]
     assert (table.low, table.high) == pytest.approx((found.low, found.high), abs=0.004)
     assert 0.95 < (table.high - table.low) / (found.high - found.low) < 1.4 and table.p_holm < 0.05
 

@@ -113,7 +113,7 @@ def test_other_words_about_a_page_make_nothing_stale_and_no_other_pair(toy, tmp_
 
 def test_a_notebook_depends_on_its_source_without_the_words():
     """As the pipeline sees it: the state of the source is the hash without the page, that of a need is of its bytes."""
-    notebook = BY_NAME["14_data_efficiency"]
+    notebook = BY_NAME["17_data_efficiency"]
     code = (
         "import pytask; from pathlib import Path;"
         "session = pytask.build(paths=[Path('task_notebooks.py')], config=Path('pyproject.toml'), dry_run=True);"

@@ -105,7 +105,7 @@ def read(name: str) -> pd.DataFrame:
 
 
 def split() -> dict[str, set]:
-    table = pd.read_csv(ROOT / "data" / "results" / "06_dataset.csv", keep_default_na=False)
+    table = pd.read_csv(ROOT / "data" / "results" / "07_dataset.csv", keep_default_na=False)
     return {part: set(rows.sim) for part, rows in table.groupby("part")}
 
 
@@ -140,12 +140,12 @@ def test_ablations_are_scored_on_a_set_of_its_own(name):
         if label in rows
     ]
     assert set(rows.groupby(labels).sim.agg(lambda sims: (len(sims), sims.nunique()))) == {(300, 300)}
-    base = read_recipe(ROOT / "data" / "results" / "06_dataset.json")
+    base = read_recipe(ROOT / "data" / "results" / "07_dataset.json")
     assert collection(base)["test"].seed != base.seed
 
 
 def test_every_tissue_of_the_folds_was_tested_once_and_not_by_a_network_that_had_seen_it():
-    table = pd.read_csv(ROOT / "data" / "results" / "06_dataset.csv", keep_default_na=False)
+    table = pd.read_csv(ROOT / "data" / "results" / "07_dataset.csv", keep_default_na=False)
     folds = folds_by_tissue(table.condition, tissues.FOLD_SEED)
     for name in ("seq2seq_cv", "structured_cv", "frame_cnn_cv", "baselines_cv", "readable"):
         rows = read(name)
@@ -157,7 +157,7 @@ def test_every_tissue_of_the_folds_was_tested_once_and_not_by_a_network_that_had
 
 
 def test_tissues_for_few_are_training_tissues_in_proportion(monkeypatch):
-    table = pd.read_csv(ROOT / "data" / "results" / "06_dataset.csv", index_col="sim", keep_default_na=False)
+    table = pd.read_csv(ROOT / "data" / "results" / "07_dataset.csv", index_col="sim", keep_default_na=False)
     monkeypatch.setattr(tissues, "kinds", lambda: table)
     some, others = tissues.few(40, 0), tissues.few(40, 1)
     assert set(some) <= split()["train"] and len(set(some)) == 40 and set(some) != set(others)
