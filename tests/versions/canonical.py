@@ -18,7 +18,7 @@ import coverage
 
 ROOT = Path(__file__).resolve().parents[2]
 UNSEEN = [  # what only refuses or tells, what is compiled, what several processes do together
-    r"raise \w+\(", r"^\s*@compiled", r"PROGRESS_S", r"world > 1", r"lead = int\(nearest",
+    r"raise \w+\(", r"^\s*(wanted|came) = ", r"lead = int\(nearest", r"^\s*@compiled", r"PROGRESS_S", r"world > 1",
 ]  # fmt: skip
 ELSEWHERE = (  # functions of these modules that no cached work rests on
     "read_recipe", "write_recipe", "to_u", "source_sum_ecg", "pseudo_ecg", "_labeled", "_read", "phi_e_attrs", "loader", "map_lead_field",

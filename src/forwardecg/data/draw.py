@@ -183,8 +183,8 @@ def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
         else:
             break
     else:
-        counts = f"rejected for site, activated share and re-entry: {', '.join(map(str, rejected.values()))}"
-        raise RuntimeError(f"tissue {sim}: none of {recipe.max_draws} draws was kept; {counts}")
+        came = f"rejected for site, activated share and re-entry: {', '.join(map(str, rejected.values()))}"
+        raise RuntimeError(f"tissue {sim}: none of {recipe.max_draws} draws was kept; {came}")
     end = float(ds.time_ecg[-1])  # of the recipe's time, or before it, at rest
     mild = draw.fibrosis_density < recipe.mild_density and draw.tissue.texture != "interstitial"
     apd = (ds.recovery - ds.lat).values

@@ -80,7 +80,7 @@ def import_maps(
         unit: mV, V, or u (0 at rest, 1 at the peak: -85 .. 15 mV); not needed where the maps have ``units``.
         variable: name of the maps; needed where several could be meant and none is called V_m.
         dims: the words time, y, x in the order of the axes; needed where the axes are named otherwise.
-        fill: pixels with a missing value (NaN), up to `MOST_LOST` of all, become the mean of their neighbors; False: no.
+        fill: pixels with a missing value (NaN), up to `MOST_LOST`, become the mean of their neighbors; False: no.
 
     Returns:
         V_m, and what else the source has under names of the contract: D, conductive, electrodes and so on. A D on the

@@ -98,8 +98,8 @@ def focal_stimulus(sheet: Tissue | Grid, x: float, y: float, radius: float = 4.0
 def burst(stimulus: Stimulus, interval: float, n: int) -> list[Stimulus]:
     """``n`` copies of a stimulus, ``interval`` ms apart, the first at its own start."""
     if n < 1 or not interval >= stimulus.duration:
-        least = f"an interval of at least the duration {stimulus.duration} ms"
-        raise ValueError(f"burst: expected n >= 1 and {least}, got {n}, {interval}")
+        wanted = f"n >= 1 and an interval of at least the duration {stimulus.duration} ms"
+        raise ValueError(f"burst: expected {wanted}, got {n}, {interval}")
     return [replace(stimulus, start=stimulus.start + interval * k) for k in range(n)]
 
 
