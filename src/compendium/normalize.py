@@ -1,5 +1,6 @@
 """What an executed notebook keeps of its source, and of its run: a repeated run has the same bytes."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -45,8 +46,9 @@ def normalize(notebook: NotebookNode, root: Path) -> NotebookNode:
 
 
 def _stable(text: str, root: Path, seen: dict[str, str]) -> str:
-    for path, name in ((str(root), "."), (sys.prefix, "<environment>"), (str(Path.home()), "~")):
-        text = text.replace(path, name)
+    home = os.path.expanduser("~")  # "~" again for a user without one
+    for path, name in ((str(root), "."), (sys.prefix, "<environment>"), (home, "~")):
+        text = text.replace(path, name) if len(path) > 1 else text  # no "/", the home of some containers
     text = ADDRESS.sub("at 0x0", CELL_FILE.sub("<cell>", text))
     # numbered by first appearance: two mentions of one id stay one id, and the second pass changes nothing
     return RANDOM_ID.sub(lambda found: seen.setdefault(found[0], _numbered_id(len(seen))), text)

@@ -181,6 +181,13 @@ def test_random_ids_become_numbered_and_stay_distinct():
     assert data["image/png"] == other
 
 
+@pytest.mark.parametrize(("home", "said"), [("/home/me", "~/a/b"), ("/", "/home/me/a/b")])
+def test_a_home_is_named_and_the_root_of_all_paths_is_none(home, said, monkeypatch):
+    monkeypatch.setenv("HOME", home)
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream", text="/home/me/a/b")])
+    assert normalize(nbformat.v4.new_notebook(cells=[cell]), ROOT / "elsewhere").cells[0].outputs[0].text == said
+
+
 @pytest.mark.parametrize("text", ["dz=1", "n_x=2.5", "n_x=true", "dx=wide", "times=5", "times=[1,x]", "dx"])
 def test_a_parameter_of_the_wrong_name_or_type_is_refused(toy, text):
     with pytest.raises(ParameterError) as raised:
