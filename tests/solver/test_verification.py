@@ -1,4 +1,4 @@
-"""What the page 04_verification does not assert as strictly; the rest of the catalog is there, and `test_smoke` executes it.
+"""What the page 05_verification does not assert as strictly; the rest of the catalog is there, and `test_smoke` executes it.
 
 V1 orders in space, V4 a velocity that has converged, V8 the spiral, V11 the whole table, the calibrated grid beat by beat.
 """
@@ -92,7 +92,7 @@ def test_activation_times_are_those_of_finitewave():
 
 def test_the_published_spiral_turns_about_as_fast_as_the_published_reference():
     """V8, qualitative: 91 +- 3 ms was measured in another sheet with another code."""
-    headline = json.loads((ROOT / "data" / "results" / "05_reentry.headline.json").read_text(encoding="utf-8"))
+    headline = json.loads((ROOT / "data" / "results" / "04_reentry.headline.json").read_text(encoding="utf-8"))
     assert 80 < headline["spiral_cycle_length_ms"]["value"] < 110
 
 

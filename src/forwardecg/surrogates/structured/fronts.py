@@ -15,7 +15,7 @@ BEHIND = 20.0  # ms behind a crossing over which the amplitude is taken
 PLATEAU = 0.986  # that amplitude in tissue of FK_CAF without fibrosis
 LEAST_SHARE = 0.06  # about one cell of sixteen: a pixel that reaches less says nothing
 QUIET = 0.03  # amplitude of u below which a pixel is no tissue
-# Of FK_CAF: ms of rest before a front, and its speed and amplitude relative to those after long rest (09_structured measures them)
+# Of FK_CAF: ms of rest before a front, and its speed and amplitude relative to those after long rest (10_structured measures them)
 RESTITUTION = torch.tensor([
     [44.0, 47.0, 57.0, 64.0, 72.0, 85.0, 99.0, 125.0, 156.0, 234.0, 333.0, 600.0],
     [0.70, 0.718, 0.793, 0.828, 0.853, 0.869, 0.887, 0.914, 0.940, 0.975, 0.991, 1.0],
