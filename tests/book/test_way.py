@@ -244,8 +244,7 @@ def test_provenance_names_what_made_the_book(html):
         for tr in read(html, "book/provenance").find_all("tr")
     ]
     of_notebooks = [row for row in tables if len(row) == 5 and re.fullmatch("[0-9a-f]{16}", row[-1])]
-    # a page whose code was moved without a change of results, and accepted in the lock, says so until it is executed again
-    assert len(of_notebooks) == len(NOTEBOOKS) and {row[3] for row in of_notebooks} <= {"yes", "no: edited since"}
+    assert [row[3] for row in of_notebooks] == ["yes"] * len(NOTEBOOKS)
     assert all(re.fullmatch(r"[\d.]+ min", row[1]) and re.fullmatch(r"\d+ of \d+|-", row[2]) for row in of_notebooks)
 
 
