@@ -82,8 +82,8 @@ def calibrate_diffusivity(D: np.ndarray, live: np.ndarray, dx: float, dt: float,
         raise ValueError(f"cell: expected {wanted}, got {cell.name}")
     low, high = D[live].min(), D[live].max()
     if low < table_D[0] or high > table_D[-1]:
-        wanted = f"{table_D[0]:.4g} .. {table_D[-1]:.4g} mm^2/ms, the range that dx = {dx} mm, dt = {dt} ms"
-        raise ValueError(f"D: expected values in {wanted} can be calibrated for, got {low:.4g} .. {high:.4g}")
+        wanted = f"{table_D[0]:.4g} .. {table_D[-1]:.4g} mm^2/ms, that dx = {dx} mm, dt = {dt} ms can be calibrated for"
+        raise ValueError(f"D: expected values in {wanted}, got {low:.4g} .. {high:.4g}")
     lookup = PchipInterpolator(np.log(table_D), np.log(table_D_num))
     return np.where(live, np.exp(lookup(np.log(np.where(live, D, high)))), 0.0)
 
