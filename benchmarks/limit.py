@@ -84,10 +84,8 @@ def kernel_counts(asm: str, itemsize: int = 4) -> dict[str, Loop]:
     Both consist of a loop that stores one number per node (the slow inward rate) and one that stores three (u, v, w); the
     anisotropic one is the one that multiplies more. A kernel that does all in one loop is understood, too.
 
-    Raises
-    ------
-    RuntimeError
-        These loops are not there, or there are more of them.
+    Raises:
+        RuntimeError: These loops are not there, or there are more of them.
     """
     loops = vector_loops(asm, itemsize)
     rates, cells = [loop for loop in loops if loop.stores == 1], [loop for loop in loops if loop.stores == 3]

@@ -13,7 +13,6 @@ from compendium import render
 from compendium.registry import ROOT
 from forwardecg.contract import to_mV
 
-
 # Tests move the data of many processes to folders of their own: compiled code is found again by all of them. It lies in
 # a folder that is named by the source, so that no test meets another's.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "data" / "cache" / "numba"))

@@ -1,4 +1,4 @@
-"""Figures of notebooks are told to those who do not see them: ``plot.show`` leaves words in the metadata of the output.
+"""Figures of notebooks are told to those who do not see them: ``figures.show`` leaves words in the metadata of the output.
 
 MyST-NB takes the words for an image from the metadata of the *cell* alone, one text for all figures in it. Here each
 image gets those of its own output.

@@ -15,6 +15,7 @@ from compendium.registry import ROOT
 from forwardecg.contract import V_SPAN, to_mV, to_u
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.scores import r2
+from forwardecg.paths import PACKAGE
 from forwardecg.surrogates.predict import see_maps
 from forwardecg.surrogates.structured.fronts import Fronts, local_slowness
 from forwardecg.surrogates.structured.model import Inputs, batched_lead_field, describe_maps, inner_gradients
@@ -243,6 +244,17 @@ def test_weights_are_those_of_the_published_networks():
     assert np.allclose(*curves, rtol=1e-6, atol=1e-9)
     without = [{name: value for name, value in one.items() if name != "calibration"} for one in (stored, fresh)]
     assert without[0] == demo.read_script(demo.script(without[1]))
+
+
+def test_counterparts_that_the_scripts_name_are_in_the_package():
+    """A function begins with /* module.name, the name of what it follows."""
+    modules = {path.stem: path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")}
+    scripts = "".join(path.read_text(encoding="utf-8") for path in sorted(demo.ASSETS.glob("*.js")))
+    named = [one for one in re.findall(r"/\* ([a-z_]+)\.([A-Za-z0-9_.]+)", scripts) if one[0] not in ("torch", "numpy")]
+    assert len(named) > 25
+    for module, path in named:
+        for name in path.rstrip(".").split("."):
+            assert re.search(rf"(?m)^ *(?:def|class) {name}\b|^{name}\b", modules[module]), f"{module}.{path}"
 
 
 def test_files_are_small_and_name_no_other_host():

@@ -32,6 +32,8 @@ from forwardecg.data.store import load_or_simulate, store_path, stored_bytes
 from forwardecg.paths import PACKAGE
 from forwardecg.tissue.cell import FK_MLR1
 
+pytestmark = pytest.mark.slow
+
 CODE_HASH = cached(naming.code_hash)  # asked for at every call, a tenth of a second each
 RECIPE = Recipe(n_sim=6, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20)
 

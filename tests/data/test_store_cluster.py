@@ -16,6 +16,8 @@ distributed = pytest.importorskip(
     "distributed", reason="the cluster is Dask's, an optional package: pip install distributed"
 )
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(n_sim=12, n_cells=40, dx=1.0, t_end=60, min_activated=0.05, z_mm=20)
 
 

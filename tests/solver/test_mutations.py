@@ -9,6 +9,8 @@ import pytest
 
 from compendium.registry import ROOT
 
+pytestmark = pytest.mark.slow
+
 MUTANTS = {
     "slow inward current gated by v": (
         ("tissue/cell.py", "J_si = -w * rate_si", "J_si = -v * rate_si"),

@@ -92,11 +92,14 @@ def fronts() -> dict[str, list[float]]:
     from forwardecg.surrogates.structured.data import VIEWS, MapSet
 
     maps = MapSet(load_small(), [0, 2], [*VIEWS])
-    return {
+    found = {
         f"{view}: {name}": digest(values.numpy())
         for view, seen in zip(maps.views, maps.inputs, strict=True)
         for name, values in zip(seen._fields, seen, strict=True)
     }
+    for pool, labels in maps.truth.items():  # they are kept with the fronts
+        found |= {f"labels, {pool} x {pool}, {k}": digest(values.numpy()) for k, values in enumerate(labels)}
+    return found
 
 
 def trained(model, task, **config) -> dict[str, list[float]]:

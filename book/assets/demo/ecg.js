@@ -1,8 +1,8 @@
-/* The exact ECG: phi_e = L . V_m with the lead field L = A (1/r) of the physical D. src/forwardecg/ecg.py, diffusion.py. */
+/* The exact ECG: phi_e = L . V_m with the lead field L = A (1/r) of the physical D. src/forwardecg/ecg/leadfield.py, tissue/diffusion.py. */
 "use strict";
 
 (function (demo) {
-  /* ecg.distances: mm from an electrode (x, y, z) to the centers of the cells. */
+  /* leadfield.distances: mm from an electrode (x, y, z) to the centers of the cells. */
   function distances(n_y, n_x, dx, at) {
     const r = new Float64Array(n_y * n_x);
     for (let y = 0; y < n_y; y++)
@@ -30,13 +30,13 @@
     return total;
   }
 
-  /* ecg.lead_field: L = A (1/r), mm/ms, of a sheet of `solver.js` and its physical D. */
+  /* leadfield.lead_field: L = A (1/r), mm/ms, of a sheet of `solver.js` and its physical D. */
   function leadField(sheet, at) {
     const weight = distances(sheet.n_y, sheet.n_x, sheet.dx, at).map((r) => 1 / r);
     return netFlux(weight, demo.faceDiffusivity(sheet.D, sheet.n_y, sheet.n_x), sheet.n_y, sheet.n_x);
   }
 
-  /* ecg.pseudo_ecg at one instant: V_SPAN sum of L u, since L of a constant voltage is 0; u without a halo. */
+  /* leadfield.pseudo_ecg at one instant: V_SPAN sum of L u, since L of a constant voltage is 0; u without a halo. */
   function pseudoEcg(L, u, span) {
     let sum = 0;
     for (let i = 0; i < L.length; i++) sum += L[i] * u[i];

@@ -1,4 +1,4 @@
-/* Sheets to start from, drawn by a generator with a seed. Textures and shares follow src/forwardecg/tissue.py, which draws the
+/* Sheets to start from, drawn by a generator with a seed. Textures and shares follow src/forwardecg/tissue/sheet.py, which draws the
    tissues of the book's data set; the chance itself is another one, and D is not lowered around fibrosis here. */
 "use strict";
 
@@ -16,7 +16,7 @@
 
   const between = (random, low, high) => low + (high - low) * random();
 
-  /* tissue.smooth_noise: noise with a correlation length in cells, ranked to be uniform in 0..1. */
+  /* sheet.smooth_noise: noise with a correlation length in cells, ranked to be uniform in 0..1. */
   function smoothNoise(n, random, length) {
     const reach = Math.ceil(3 * length), bell = [];
     for (let j = -reach; j <= reach; j++) bell.push(Math.exp(-0.5 * (j / length) ** 2));
@@ -34,10 +34,10 @@
     return ranked;
   }
 
-  const RANGES = { diffuse: [0.05, 0.28], patchy: [0.08, 0.35] }; // tissue.SHARES, usual
-  const SCARS = [1, 4]; // tissue.ELLIPSES, usual
+  const RANGES = { diffuse: [0.05, 0.28], patchy: [0.08, 0.35] }; // sheet.SHARES, usual
+  const SCARS = [1, 4]; // sheet.ELLIPSES, usual
 
-  /* tissue._ellipses: ellipses with half-axes of 4 to 15 % of the side and a noisy rim. */
+  /* sheet._draw_ellipses: ellipses with half-axes of 4 to 15 % of the side and a noisy rim. */
   function scars(n, random, dx) {
     const rim = smoothNoise(n, random, 3 / dx), inside = new Uint8Array(n * n);
     const many = SCARS[0] + Math.floor(random() * (SCARS[1] - SCARS[0] + 1));
@@ -65,7 +65,7 @@
     } else if (name === "compact") {
       scars(n, random, dx).forEach((z, i) => (conductive[i] = 1 - z));
     } else if (name === "weak") {
-      const scale = between(random, 0.3, 0.75); // tissue.gap_junction, in smooth regions
+      const scale = between(random, 0.3, 0.75); // sheet.gap_junction, in smooth regions
       smoothNoise(n, random, 20 / dx).forEach((z, i) => (factor[i] = 1 - (1 - scale) * Math.min(Math.max(2 * z - 0.5, 0), 1)));
     }
     return { factor, conductive };

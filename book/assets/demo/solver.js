@@ -1,12 +1,12 @@
 /* The monodomain sheet: a Fenton-Karma cell on each node, diffusion between them, explicit Euler.
 
-   The same scheme as the package: src/forwardecg/cell.py, diffusion.py, calibration.py, kernel.py, march.py, solver.py.
-   Every function names its counterpart. All is in double precision, real=np.float64 there: scripts are faster with it. */
+   The same scheme as the package: src/forwardecg/tissue/{cell, diffusion}.py, solver/{kernel, calibration, simulation}.py.
+   Functions name their counterparts. All is in double precision, dtype=np.float64 there: scripts are faster with it. */
 "use strict";
 window.forwardecgDemo = window.forwardecgDemo || {};
 
 (function (demo) {
-  const AT_REST = 1e-4; // solver.AT_REST: u below which a sheet counts as repolarized
+  const AT_REST = 1e-4; // simulation.AT_REST: u below which a sheet counts as repolarized
   const NOTHING = 1e-20; // u that is taken for 0 ahead of a wave, so that rows at rest can be skipped
 
   /* cell.constants: reciprocals taken, gate factors exact over one dt. */
@@ -20,7 +20,7 @@ window.forwardecgDemo = window.forwardecgDemo || {};
     };
   }
 
-  /* calibration.calibrated_diffusivity: D -> D_num, a piecewise cubic in log D whose coefficients Python has written. */
+  /* calibration.calibrate_diffusivity: D -> D_num, a piecewise cubic in log D whose coefficients Python has written. */
   function calibrated(D, table) {
     const s = Math.log(D), knots = table.log_D;
     let k = 0;
@@ -175,7 +175,7 @@ window.forwardecgDemo = window.forwardecgDemo || {};
       }
     }
 
-    /* solver.solve with stop_at_rest: after all stimuli, every u below AT_REST. */
+    /* simulation.solve with stop_at_rest: after all stimuli, every u below AT_REST. */
     atRest() {
       if (this.stimuli.some((s) => this.steps < s.off)) return false;
       for (let i = 0; i < this.u.length; i++) if (this.u[i] >= AT_REST) return false;

@@ -1,6 +1,6 @@
 /* The structured surrogate: voltage maps -> fronts -> conductivity by five small networks -> the exact operator -> ECG.
 
-   src/forwardecg/fronts.py, structured.py, symmetric.py, upscale.py, surrogate.py, uncertainty.py; every function names its
+   src/forwardecg/surrogates/structured/{fronts, model, symmetric}.py, ecg/pixels.py, surrogates/predict.py, measure/bands.py; a function names its
    counterpart. Maps are {u, n_t, n_y, n_x, dx, dt}: u (time, y, x) in 0..1, dx in mm, dt in ms. Nothing else is asked for:
    neither the conductivity, nor where tissue is fibrotic, nor where the wave was started. */
 "use strict";
@@ -33,7 +33,7 @@
     return z;
   }
 
-  /* mapset.pooled: the maps of a list of frames of cells, each pixel the plain mean over pool x pool cells. */
+  /* grid.blocks: the maps of a list of frames of cells, each pixel the plain mean over pool x pool cells. */
   function maps(frames, n_y, n_x, pool, dx, dt) {
     const rows = n_y / pool, columns = n_x / pool, u = new Float32Array(frames.length * rows * columns);
     frames.forEach((frame, t) => {
@@ -128,7 +128,7 @@
     return { mean: total.map((sum, i) => sum / Math.max(count[i], 1)), count };
   }
 
-  /* fronts.fronts: what passed each pixel. slowness and residual by kind: up 3 x 3, up 5 x 5, down 3 x 3, down 5 x 5. */
+  /* fronts.read_fronts: what passed each pixel. slowness and residual by kind: up 3 x 3, up 5 x 5, down 3 x 3, down 5 x 5. */
   function fronts(m, k) {
     const { u, n_t, dt } = m, n = m.n_y * m.n_x;
     const peak = new Float64Array(n).fill(-Infinity), rise = new Float64Array(n).fill(-Infinity);
@@ -192,7 +192,7 @@
 
   // The network
 
-  /* structured.inputs: fields (22, y, x), log of the prior kappa c^2, and the share that conducts. */
+  /* model.make_inputs: fields (22, y, x), log of the prior kappa c^2, and the share that conducts. */
   function inputs(f, m, k) {
     const n = m.n_y * m.n_x, each = (value) => Float64Array.from({ length: n }, (_, i) => value(i));
     const relative = [], tensors = [];
@@ -222,7 +222,7 @@
     return { fields, prior, share, known: slowness.every(Number.isFinite) };
   }
 
-  /* sequences.symmetry of a 3 x 3 kernel: turned by n % 4 quarters counterclockwise, mirrored for n >= 4. */
+  /* symmetry.apply_symmetry of a 3 x 3 kernel: turned by n % 4 quarters counterclockwise, mirrored for n >= 4. */
   function symmetry(w, n) {
     let out = Array.from(w);
     for (let turn = 0; turn < n % 4; turn++) out = out.map((_, i) => out[(i % 3) * 3 + 2 - Math.floor(i / 3)]);
@@ -280,7 +280,7 @@
     return { lifting, liftingBias: repeated(w["lifting.bias"]), layers, pooling };
   }
 
-  /* structured.Structured.forward: what the prior is corrected to; D_xx, D_yy in mm^2/ms and the share that conducts. */
+  /* model.Structured.forward: what the prior is corrected to; D_xx, D_yy in mm^2/ms and the share that conducts. */
   function infer(net, seen, n_y, n_x, k) {
     let z = convolve(seen.fields, net.lifting, net.liftingBias, n_y, n_x, 1).map(gelu);
     for (const layer of net.layers) {
@@ -307,7 +307,7 @@
 
   // The operator
 
-  /* structured.faces: conductances of the inner faces, in the layout (y, x + 1), (y + 1, x) with 0 at the outer edge. */
+  /* model.faces: conductances of the inner faces, in the layout (y, x + 1), (y + 1, x) with 0 at the outer edge. */
   function faces(D, n_y, n_x) {
     const D_x = new Float64Array(n_y * (n_x + 1)), D_y = new Float64Array((n_y + 1) * n_x);
     const mean = (a, b) => (2 * a * b) / (a + b + 1e-12);
@@ -334,7 +334,7 @@
     return { G_x, G_y };
   }
 
-  /* structured.lead_field: weights of the pixels, mm/ms; phi_e = V_SPAN sum of weight u. */
+  /* model.batched_lead_field: weights of the pixels, mm/ms; phi_e = V_SPAN sum of weight u. */
   function mapLeadField(D, m, at, k) {
     const { n_y, n_x } = m, { D_x, D_y } = faces(D, n_y, n_x), { G_x, G_y } = faceGradients(n_y, n_x, m.dx, at);
     return Float64Array.from({ length: n_y * n_x }, (_, i) => {
@@ -344,7 +344,7 @@
     });
   }
 
-  /* surrogate.pixel_diffusivity: mean of the conductances of the inner faces of each pixel. */
+  /* model.pixel_diffusivity: mean of the conductances of the inner faces of each pixel. */
   function pixelDiffusivity(D, n_y, n_x) {
     const { D_x, D_y } = faces(D, n_y, n_x);
     return Float64Array.from({ length: n_y * n_x }, (_, i) => {
@@ -360,21 +360,21 @@
   const sd = (values, center, less = 0) => Math.sqrt(values.reduce((a, b) => a + (b - center) ** 2, 0) / (values.length - less));
   const across = (traces, f) => Float64Array.from(traces[0], (_, t) => f(traces.map((trace) => trace[t])));
 
-  /* surrogate.summary: what tells one kind of maps from another. */
+  /* model.describe_maps: what tells one kind of maps from another. */
   function summary(seen, f) {
     const chosen = [0, 2, 3, 4, 7, 8, 9, 10, 11, 12].map((j) => Array.from(seen.fields[j]));
     const duration = median(f.duration.map((value) => (value > 0 ? value : NaN))), means = chosen.map(mean);
     return [median(seen.prior), Number.isNaN(duration) ? 0 : duration, ...means, ...chosen.map((field, j) => sd(field, means[j], 1))];
   }
 
-  /* uncertainty.unusualness relative to its threshold: over 1 where maps are unlike those of the training. */
+  /* bands.unusualness relative to its threshold: over 1 where maps are unlike those of the training. */
   function unusualness(reference, features) {
     const off = features.map((value, j) => value - reference.mean[j]);
     const z = reference.whitening.map((row) => row.reduce((sum, weight, j) => sum + weight * off[j], 0));
     return Math.sqrt(mean(z.map((value) => value ** 2))) / reference.threshold;
   }
 
-  /* surrogate._seen: fronts and inputs of maps; an error where an answer would mean nothing. */
+  /* predict.see_maps: fronts and inputs of maps; an error where an answer would mean nothing. */
   function see(m, k) {
     if (m.n_t < k.minFrames) throw new Error(`fewer than ${k.minFrames} frames`);
     const f = fronts(m, k), seen = inputs(f, m, k);
@@ -383,7 +383,7 @@
     return { fronts: f, inputs: seen };
   }
 
-  /* surrogate.Surrogate._flags: words on what is unlike the training. */
+  /* predict.StructuredSurrogate._flags: words on what is unlike the training. */
   function flags(seen, unusual, data) {
     const speed = Math.exp(0.5 * (median(seen.prior) - Math.log(data.surrogate.kappa))), [low, high] = data.speedRange;
     const found = unusual > 1 ? [`unlike the training: ${unusual.toFixed(1)} times the threshold`] : [];
@@ -403,7 +403,7 @@
     });
   }
 
-  /* surrogate.Surrogate.predict at one electrode, from the conductivities that the networks found. */
+  /* predict.StructuredSurrogate.predict at one electrode, from the conductivities that the networks found. */
   function ecgWithBand(found, m, at, data) {
     const n = m.n_y * m.n_x, k = data.surrogate;
     const traces = found.map((D) => {
@@ -412,7 +412,7 @@
     });
     const phi = across(traces, mean), spread = across(traces, (values) => sd(values, mean(values)));
     const floor = data.bands.phi_e.floor * Math.sqrt(mean(Array.from(phi, (value) => value ** 2)));
-    const half = spread.map((value) => data.bands.phi_e.factor * Math.hypot(value, floor)); // uncertainty.half_width
+    const half = spread.map((value) => data.bands.phi_e.factor * Math.hypot(value, floor)); // bands.half_width
     return { phi, low: phi.map((value, t) => value - half[t]), high: phi.map((value, t) => value + half[t]), traces };
   }
 
@@ -424,7 +424,7 @@
     return { D, error };
   }
 
-  /* metrics.r2 */
+  /* scores.r2 */
   function r2(truth, predicted) {
     const center = mean(Array.from(truth));
     const off = truth.reduce((sum, value, t) => sum + (value - predicted[t]) ** 2, 0);

@@ -123,7 +123,9 @@ def fit(
 
     Examples:
         >>> class Doubling:
-        ...     n_train = 4
+        ...     stage, version, code, n_train = "doubling", 1, (), 4
+        ...     def fingerprint(self):
+        ...         return ()
         ...     def draw(self, members, generator):
         ...         return torch.ones(len(members), 1)
         ...     def loss(self, model, drawn, rows, done):

@@ -10,7 +10,7 @@ from forwardecg.contract import V_SPAN
 from forwardecg.data.recipe import Recipe
 from forwardecg.data.store import load_or_simulate
 from forwardecg.ecg.leadfield import lead_field
-from forwardecg.surrogates.structured import data as mapset
+from forwardecg.surrogates.structured import data
 from forwardecg.surrogates.structured.data import MapSet, View, coarsen, degrade
 from forwardecg.surrogates.structured.model import Structured, StructuredConfig
 from forwardecg.surrogates.structured.task import StructuredLoss, StructuredTask, infer_conductivity, predict
@@ -30,8 +30,8 @@ def ds(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mapset, "CACHE", tmp_path_factory.mktemp("cache"))
-        yield mapset.CACHE
+        patch.setattr(data, "CACHE", tmp_path_factory.mktemp("cache"))
+        yield data.CACHE
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_a_set_holds_maps_ecgs_and_labels(ds, maps):
 
 
 def test_a_prepared_set_is_found_again(ds, cache, maps, monkeypatch):
-    monkeypatch.setattr(mapset, "read_fronts", lambda *_: pytest.fail("prepared twice"))
+    monkeypatch.setattr(data, "read_fronts", lambda *_: pytest.fail("prepared twice"))
     again = MapSet(ds, range(5), maps.views)
     assert all(
         torch.equal(a, b) for x, y in zip(again.inputs, maps.inputs, strict=True) for a, b in zip(x, y, strict=True)
