@@ -35,7 +35,7 @@
 #         reentry, unseen_cell, unseen_cell_mbr, unseen_D_high, unseen_D_low,
 #         dense_fibrosis
 #       ],
-#       short_rest: two_foci, claim_two_foci_r2_min: 0.3, claim_reentry_r2_min: 0.0,
+#       short_rest: two_foci, claim_two_foci_r2_min: 0.3, claim_reentry_r2_min: 0.3,
 #       claim_correction_min: -1.0
 #     }
 # ---

@@ -39,7 +39,9 @@ def test_calibration_says_what_it_cannot_reach():
     table_D, _ = calibration_table(0.5, 0.1, FK_CAF)
     with pytest.raises(ValueError, match="cell: expected a cell model that conducts"):
         calibrate_diffusivity(np.full((1, 1), 0.1), np.ones((1, 1), bool), 0.5, 0.1, PASSIVE)
-    with pytest.raises(ValueError, match="D: expected values in .* that dx = 0.5 mm, dt = 0.1 ms can be calibrated for"):
+    with pytest.raises(
+        ValueError, match="D: expected values in .* that dx = 0.5 mm, dt = 0.1 ms can be calibrated for"
+    ):
         calibrate_diffusivity(np.full((1, 1), 2 * table_D[-1]), np.ones((1, 1), bool), 0.5, 0.1)
 
 
