@@ -181,10 +181,10 @@ def test_random_ids_become_numbered_and_stay_distinct():
     assert data["image/png"] == other
 
 
-@pytest.mark.parametrize(("home", "said"), [("/home/me", "~/a/b"), ("/", "/home/me/a/b")])
+@pytest.mark.parametrize(("home", "said"), [("/people/me", "~/a/b"), ("/", "/people/me/a/b")])
 def test_a_home_is_named_and_the_root_of_all_paths_is_none(home, said, monkeypatch):
     monkeypatch.setenv("HOME", home)
-    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream", text="/home/me/a/b")])
+    cell = nbformat.v4.new_code_cell(outputs=[nbformat.v4.new_output("stream", text="/people/me/a/b")])
     assert normalize(nbformat.v4.new_notebook(cells=[cell]), ROOT / "elsewhere").cells[0].outputs[0].text == said
 
 
