@@ -33,13 +33,13 @@ CONTRACT = {
 SAME_DIM = {"t": "time", "time_ecg": "time", "y_map": "y", "x_map": "x"}
 # unit of the contract: other units of the kind, with how many of ours they are; words are also known in the plural
 _UNITS: dict[str, dict[str, float]] = {
-    "ms": {"ms msec millisecond": 1.0, "s sec second": 1e3, "us usec microsecond": 1e-3},
-    "mm": {"mm millimeter millimetre": 1.0, "cm centimeter centimetre": 10.0, "m meter metre": 1e3,
-           "um micron micrometer micrometre": 1e-3},
-    "mV": {"mV millivolt": 1.0, "V volt": 1e3, "uV microvolt": 1e-3, "u 1": V_SPAN},  # u has an offset, too
-    "rad": {"rad radian": 1.0, "deg degree °": math.pi / 180},
+    "ms": {"ms|msec|millisecond": 1.0, "s|sec|second": 1e3, "us|usec|microsecond": 1e-3},
+    "mm": {"mm|millimeter|millimetre": 1.0, "cm|centimeter|centimetre": 10.0, "m|meter|metre": 1e3,
+           "um|micron|micrometer|micrometre": 1e-3},
+    "mV": {"mV|millivolt": 1.0, "V|volt": 1e3, "uV|microvolt": 1e-3, "u|1": V_SPAN},  # u has an offset, too
+    "rad": {"rad|radian": 1.0, "deg|degree|°": math.pi / 180},
     "mm2 ms-1": {"mm2 ms-1": 1.0, "cm2 ms-1": 100.0, "cm2 s-1": 0.1, "m2 s-1": 1e3, "mm2 s-1": 1e-3, "um2 ms-1": 1e-6},
-    "1": {"1 dimensionless": 1.0},
+    "1": {"1|dimensionless": 1.0},
 }  # fmt: skip
 _SIGNS = {"µ": "u", "μ": "u", "²": "2", "⁻¹": "-1", "**": "", "^": "", "·": " ", "*": " "}
 
@@ -132,12 +132,11 @@ def unit_factor(name: str, came: Any, unit: str) -> tuple[float, float]:
     over, _, under = plain.partition("/")
     plain = " ".join(f"{over} {under.strip()}{'-1' if under else ''}".split())
     lower = plain.lower().removesuffix("s") if len(plain) > 3 and plain.isalpha() else plain
-    for spellings, factor in _UNITS.get(unit, {unit: 1.0}).items():
-        if plain == unit or plain in spellings.split() or lower in spellings.split() or plain == spellings:
-            return factor, V_REST if unit == "mV" and spellings == "u 1" else 0.0
-    known = ", ".join(spellings.split()[0] if " ms" not in spellings and " s" not in spellings else spellings
-                      for spellings in _UNITS.get(unit, {unit: 1.0}))  # fmt: skip
-    raise ValueError(f"{name}: expected a unit such as {known}, got {came!r}")
+    spelled = _UNITS.get(unit, {unit: 1.0})
+    for names, factor in spelled.items():
+        if {plain, lower} & {*names.split("|")}:
+            return factor, V_REST if (unit, names) == ("mV", "u|1") else 0.0
+    raise ValueError(f"{name}: expected a unit such as {', '.join(n.split('|')[0] for n in spelled)}, got {came!r}")
 
 
 def array(
