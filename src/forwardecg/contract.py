@@ -90,7 +90,7 @@ def count(name: str, x: Any, low: int = 1, high: int = 10**9) -> int:
     came = x
     if getattr(x, "ndim", None) == 0 and hasattr(x, "item") and not isinstance(x, np.ma.MaskedArray):
         x = x.item()
-    if not isinstance(x, Integral) or isinstance(x, bool | np.bool_) or not low <= x <= high:
+    if not isinstance(x, Integral) or isinstance(x, bool | np.bool_) or not low <= int(x) <= high:
         raise ValueError(f"{name}: expected a whole number in {low} .. {high}, got {_short(came)}")
     return int(x)
 
@@ -163,10 +163,9 @@ def array(
     if isinstance(values, np.ma.MaskedArray):
         if values.dtype.kind == "b" and np.ma.getmaskarray(values).any():
             raise ValueError(f"{name}: expected bool {wanted}, got some that are masked")
-        lost = np.ma.getmaskarray(values)
-        values = values.filled(np.nan if lost.any() else 0) if values.dtype.kind == "f" else np.asarray(
-            values.astype(float).filled(np.nan) if lost.any() else values.data
-        )  # fmt: skip
+        lost, values = np.ma.getmaskarray(values), np.asarray(values.data)
+        if lost.any():
+            values = np.where(lost, np.nan, values if values.dtype.kind == "f" else values.astype(float))
     fits = values.ndim == len(dims)
     if fits and shape is not None:
         fits = all(want is None or want == n for want, n in zip(shape, values.shape, strict=True))
@@ -214,8 +213,33 @@ def times(name: str, x: Any, *, least: int = 2) -> np.ndarray:
     return values
 
 
+def corner(name: str, x: Any, dx: float) -> tuple[float, float]:
+    """(x, y) in mm where labeled values with pixels of ``dx`` mm begin, half a pixel before the first centers.
+
+    (0, 0) where the coordinates have no unit, or there are none. ValueError for steps other than ``dx``, or downward.
+    """
+    found = {"x": 0.0, "y": 0.0}
+    for dim in x.dims if isinstance(x, xr.DataArray) else ():
+        axis = SAME_DIM.get(str(dim), str(dim))
+        if axis not in found or dim not in x.coords:
+            continue
+        own = x[dim].attrs.get("units")
+        centers = array(f"{name}.{dim}", x[dim], (str(dim),), None if own is None else "mm").astype(float)
+        steps = np.diff(centers)
+        step = dx if own is not None else float(steps[0]) if steps.size else 1.0
+        if not (step > 0 and np.allclose(steps, step, rtol=1e-3, atol=0)):
+            came = f"steps from {steps.min():g} to {steps.max():g}"
+            wanted = f"steps of dx = {dx:g} mm" if own is not None else "equal steps"
+            raise ValueError(f"{name}.{dim}: expected {wanted} upward, got {came}")
+        begin = float(centers[0]) - dx / 2
+        found[axis] = begin if own is not None and abs(begin) > 1e-6 * dx else 0.0
+    return found["x"], found["y"]
+
+
 def fixed(values: np.ndarray) -> np.ndarray:
-    """A copy that cannot be written to: what a frozen record keeps."""
+    """A copy that cannot be written to, or the values themselves if they cannot: what a frozen record keeps."""
+    if type(values) is np.ndarray and values.flags.owndata and not values.flags.writeable:
+        return values
     values = np.array(values)
     values.flags.writeable = False
     return values
