@@ -95,6 +95,14 @@ def count(name: str, x: Any, low: int = 1, high: int = 10**9) -> int:
     return int(x)
 
 
+def share(name: str, x: Any) -> float:
+    """``x`` as a float, if it is a number between 0 and 1, both excluded; ValueError for all else."""
+    try:
+        return number(name, x, 0, math.nextafter(1, 0), above=True)
+    except ValueError:
+        raise ValueError(f"{name}: expected a share between 0 and 1, got {_short(x)}") from None
+
+
 def instance(name: str, x: Any, kind: type[Kind] | tuple[type[Kind], ...], such_as: str = "") -> Kind:
     """``x``, if it is one of ``kind``; ValueError, with the names of types, for all else."""
     if not isinstance(x, kind):
@@ -140,23 +148,25 @@ def unit_factor(name: str, came: Any, unit: str) -> tuple[float, float]:
 
 
 def array(
-    name: str, x: Any, dims: Sequence[str], unit: str | None = None, *, shape: Sequence[int | None] | None = None,
+    name: str, x: Any, dims: Sequence[Any], unit: str | None = None, *, shape: Sequence[int | None] | None = None,
     finite: bool = True, kinds: Collection[str] = "iuf",
 ) -> np.ndarray:  # fmt: skip
     """The values of an array-like ``x`` with its axes in the order of ``dims``, real numbers in ``unit``.
 
-    Named dims are put in order, a unit among the attributes is converted, masked values become NaN. ``finite``: NaN and
-    infinity are refused. ``kinds``: of the dtype, as numpy names them. What is complex, a date, an object or text is
-    refused, as are other dims, another ``shape`` (None: any length) and an unknown unit: ValueError.
+    Named dims are put in order, ``...`` stands for any others; a unit among the attributes is converted, masked values
+    become NaN. ``finite``: NaN and infinity are refused. ``kinds``: of the dtype, as numpy names them. What is complex, a
+    date, an object or text is refused, as are other dims, another ``shape`` (None: any length) and an unknown unit: ValueError.
     """
     if isinstance(x, xr.Variable):
         x = xr.DataArray(x)
+    wanted = f"({', '.join('...' if dim is ... else dim for dim in dims)})"
     if isinstance(x, xr.DataArray):
+        dims = _spelled(dims, [str(dim) for dim in x.dims])
         values = _in_order(name, x, dims)
         own = x.attrs.get("units")
     else:
         values, own = _plain_array(name, x), None
-    wanted = f"({', '.join(dims)})"
+        dims = _spelled(dims, [f"dim_{k}" for k in range(values.ndim)])
     if values.dtype.kind not in kinds:
         what = "real numbers" if "f" in kinds else "bool"
         raise ValueError(f"{name}: expected {what} {wanted}, got {values.dtype} of shape {values.shape}")
@@ -168,7 +178,7 @@ def array(
             values = np.where(lost, np.nan, values if values.dtype.kind == "f" else values.astype(float))
     fits = values.ndim == len(dims)
     if fits and shape is not None:
-        fits = all(want is None or want == n for want, n in zip(shape, values.shape, strict=True))
+        fits = len(shape) == values.ndim and all(want is None or want == n for want, n in zip(shape, values.shape, strict=True))
     if not fits or not values.size:
         size = "" if shape is None else f" of shape ({', '.join('any' if n is None else str(n) for n in shape)})"
         raise ValueError(f"{name}: expected {wanted}{size}, got an array of shape {values.shape}")
@@ -194,6 +204,16 @@ def _plain_array(name: str, x: Any) -> np.ndarray:
         raise ValueError(f"{name}: expected an array, got {_short(x)}: {error}") from None
 
 
+def _spelled(dims: Sequence[Any], own: list[str]) -> list[str]:
+    """``dims`` with those of ``own`` that they do not name in place of ``...``."""
+    if ... not in dims:
+        return [*dims]
+    at, named = [*dims].index(...), {SAME_DIM.get(dim, dim) for dim in dims if dim is not ...}
+    unnamed = all(dim == f"dim_{k}" for k, dim in enumerate(own))
+    others = own[: max(len(own) - len(named), 0)] if unnamed else [dim for dim in own if SAME_DIM.get(dim, dim) not in named]
+    return [*dims[:at], *others, *dims[at + 1 :]]
+
+
 def _in_order(name: str, x: xr.DataArray, dims: Sequence[str]) -> np.ndarray:
     """Values of a DataArray with its axes in the order of ``dims``; names that are none of xarray's own count."""
     if all(str(dim) == f"dim_{k}" for k, dim in enumerate(x.dims)):  # unnamed
@@ -207,7 +227,7 @@ def _in_order(name: str, x: xr.DataArray, dims: Sequence[str]) -> np.ndarray:
 
 def times(name: str, x: Any, *, least: int = 2) -> np.ndarray:
     """Increasing times (time,) in ms, at least ``least`` of them, of an array or a coordinate; ValueError for all else."""
-    values = array(name, x, ("time",) if not isinstance(x, xr.DataArray) else (str(x.dims[0]),), "ms").astype(float)
+    values = array(name, x, (...,), "ms", shape=(None,)).astype(float)
     if len(values) < least or not (np.diff(values) > 0).all():
         raise ValueError(f"{name}: expected at least {least} increasing times in ms, got {len(values)} that are not")
     return values
