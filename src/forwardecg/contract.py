@@ -79,8 +79,8 @@ def number(
     real = isinstance(x, Real) and not isinstance(x, bool | np.bool_)
     if not (real and abs(x) <= 1.7e308 and low <= x <= high and not (above and x == low)):
         least = "" if low == -math.inf else f" {'>' if above else '>='} {low:g}"
-        between = f" in {low:g} .. {high:g}" if math.isfinite(low) and math.isfinite(high) else least
-        between = between if high == math.inf or math.isfinite(low) else f" <= {high:g}"
+        most = "" if high == math.inf else f" <= {high:g}"
+        between = f" in {low:g} .. {high:g}" if least and most and not above else " and".join(filter(None, (least, most)))
         raise ValueError(f"{name}: expected a number{between}{unit and ' ' + unit}, got {_short(came)}")
     return float(x)
 

@@ -120,7 +120,7 @@ def test_electrodes_that_the_symmetries_do_not_map_onto_each_other_are_refused()
 def test_electrodes_take_the_tissue_or_its_grid(place):
     of_tissue, of_grid = place(healthy(SHAPE, DX, 0.1)), place(GRID)
     assert np.array_equal(of_tissue.positions, of_grid.positions) and of_tissue.names == of_grid.names
-    with pytest.raises(ValueError, match="sheet: expected a Tissue or a Grid, got tuple"):
+    with pytest.raises(ValueError, match="sheet: expected Grid, or a Tissue, got tuple"):
         place(SHAPE)
 
 
