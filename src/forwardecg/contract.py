@@ -220,7 +220,8 @@ def _in_order(name: str, x: xr.DataArray, dims: Sequence[str]) -> np.ndarray:
         return _plain_array(name, x.data)
     plain = [SAME_DIM.get(str(dim), str(dim)) for dim in x.dims]
     wanted = [SAME_DIM.get(dim, dim) for dim in dims]
-    if sorted(plain) != sorted(wanted):
+    one_of_two = len({"y_map", "x_map"} & {*map(str, x.dims)}) == 1 and {"y", "x"} <= {*wanted}  # maps are no grids
+    if sorted(plain) != sorted(wanted) or one_of_two:
         raise ValueError(f"{name}: expected dims ({', '.join(dims)}), got {tuple(map(str, x.dims))}")
     return _plain_array(name, x.transpose(*(x.dims[plain.index(dim)] for dim in wanted)).data)
 

@@ -75,7 +75,7 @@ def face_gradients(grid: Grid, electrodes: Electrodes) -> tuple[np.ndarray, np.n
     # G_f = d / a^2 [s / sqrt(a^2 + s^2)] from s_0 to s_1, a^2 = d^2 + z^2: d is the distance of the line of the face
     # from the electrode along its normal, s runs along the face from the foot point.
     shape, dx = grid.shape, grid.dx
-    at_x, at_y, z = (np.asarray(electrodes.positions, float)[:, k, None, None] for k in range(3))
+    at_x, at_y, z = (electrodes.positions[:, k, None, None] for k in range(3))
     y, x = (np.arange(n + 1) * dx for n in shape)
     beside = [np.maximum(np.maximum(-at, at - n * dx), 0.0) for at, n in ((at_x, shape[1]), (at_y, shape[0]))]
     nearest = np.sqrt(beside[0] ** 2 + beside[1] ** 2 + z**2).ravel()  # nearer the voltage of a pixel is not one number

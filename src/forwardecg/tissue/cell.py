@@ -6,7 +6,6 @@ Fenton and Karma, Chaos 8:20 (1998); Fenton et al., Chaos 12:852 (2002).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import numba
 import numpy as np
 
 from forwardecg.cache import code_hash
+from forwardecg.contract import instance, number
 from forwardecg.paths import CACHE
 
 
@@ -66,12 +66,13 @@ class FKParams:
     u_v: float
 
     def __post_init__(self) -> None:
+        for field in fields(self)[:2]:
+            instance(field.name, getattr(self, field.name), str)
         for field in fields(self)[2:]:
-            value = getattr(self, field.name)
-            if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-                raise ValueError(f"{field.name}: expected a finite number, got {value!r}")
-            if field.name.startswith("tau") and value <= 0:
-                raise ValueError(f"{field.name}: expected a time > 0 ms, got {value}")
+            value, time = getattr(self, field.name), field.name.startswith("tau")
+            value_float = number(field.name, value, 0 if time else -math.inf, unit="ms" * time, above=time)
+            if type(value) not in (int, float):  # an int stays one: keys of stores hold it as it was given
+                object.__setattr__(self, field.name, value_float)
         if not 0 <= self.u_v <= self.u_c < 1 or self.u_c == 0:
             raise ValueError(f"u_v, u_c: expected 0 <= u_v <= u_c < 1 and u_c > 0, got {self.u_v}, {self.u_c}")
         if not 0 < self.k <= 25:  # the range of `slow_inward_rate`
