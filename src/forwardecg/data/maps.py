@@ -159,6 +159,8 @@ def _in_order(name: str, V_m: xr.DataArray, dims: tuple[str, str, str] | None) -
     """The maps (time, y_map, x_map), by the names of their axes or, where these say nothing, by ``dims``."""
     if V_m.ndim != 3:
         raise ValueError(f"{name}: expected maps (time, y, x) of one tissue, got {V_m.dtype} {V_m.dims}")
+    if dims is None and V_m.dims == ("dim_0", "dim_1", "dim_2"):  # names of xarray's own
+        dims = ("time", "y", "x")
     words = [*instance("dims", V_m.dims if dims is None else dims, (tuple, list))]
     axes = [_AXES.get(str(axis).rpartition("/")[2]) for axis in words]
     if sorted(map(str, axes)) != sorted(_MAP_DIMS):

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Protocol, overload
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from forwardecg.contract import V_SPAN, as_variable, to_u
+from forwardecg.contract import V_SPAN, as_variable, corner, to_u
 from forwardecg.data.maps import Source, import_maps
 from forwardecg.ecg.electrodes import Electrodes, center_electrode
 from forwardecg.ecg.leadfield import phi_e_attrs
@@ -62,7 +62,8 @@ class Surrogate(Protocol):
             maps: whatever `maps.import_maps` reads.
             dx: mm, side of a pixel; not needed where the maps say it.
             dt: ms between frames; not needed where the maps say it.
-            electrodes: places in mm from the corner of the sheet; None: 40 mm above its center.
+            electrodes: places in mm in the frame of the maps' coordinates y and x, or from the corner of the sheet where they
+                have none with a unit; None: 40 mm above its center.
             unit: of the maps, such as mV; not needed where they say it.
             fill: pixels with missing values (NaN) are filled in from their neighbors; False: they are an error.
 
@@ -113,8 +114,8 @@ class StructuredSurrogate:
         maps = import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill)
         seen = see_maps(maps)
         n_y, n_x = seen.u.shape[1:]
-        places = electrodes or center_electrode(Grid((n_y, n_x), seen.dx))
-        u, G = seen.u.flatten(1), inner_gradients((n_y, n_x), seen.dx, places)
+        local, places = _frames(electrodes, center_electrode(Grid((n_y, n_x), seen.dx)), maps)
+        u, G = seen.u.flatten(1), inner_gradients((n_y, n_x), seen.dx, local)
         batch = Inputs(*(z[None] for z in seen.inputs))
         scale = 1.0 if kappa is None else kappa / self.card["kappa_cable"]
         found = [model(batch) for model in self.models]
@@ -172,11 +173,11 @@ class PaperSurrogate:
         pixels, data, t = self.card["config"]["pixels"], self.card["data"], np.array(self.card["time"], np.float32)
         size, clock = data["n_cells"] * data["dx"], float(t[1] - t[0])
         center = center_electrode(Grid((data["n_cells"],) * 2, data["dx"]), data["z_mm"])
-        places = center if electrodes is None else electrodes
-        if places.positions.shape != (1, 3) or not np.allclose(places.positions, center.positions, atol=1e-3):
-            expected = f"expected the one that the network was trained on, {center.positions.tolist()} mm"
-            raise ValueError(f"electrodes: {expected}, got {places.positions.tolist()}")
         maps = import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill)
+        local, places = _frames(electrodes, center, maps)
+        if local.positions.shape != (1, 3) or not np.allclose(local.positions, center.positions, atol=1e-3):
+            expected = f"expected the one that the network was trained on, {center.positions.tolist()} mm from the corner"
+            raise ValueError(f"electrodes: {expected}, got {local.positions.tolist()}")
         side, step = maps.attrs["dx_map"], float(maps.time[1] - maps.time[0])
         _, n_y, n_x = maps.V_m.shape
         if n_y != n_x or n_x % pixels or not math.isclose(n_x * side, size, rel_tol=1e-3):
@@ -274,6 +275,14 @@ def _flags_of(u: Tensor) -> list[str]:
 def _check_electrodes(electrodes: Electrodes | None) -> None:
     if electrodes is not None and not isinstance(electrodes, Electrodes):
         raise ValueError(f"electrodes: expected Electrodes, such as center_electrode gives, got {type(electrodes)}")
+
+
+def _frames(electrodes: Electrodes | None, center: Electrodes, maps: xr.Dataset) -> tuple[Electrodes, Electrodes]:
+    """The electrodes from the corner of the sheet, and in the frame of the maps' coordinates, in which they are given."""
+    begin = np.array([*corner("maps", maps.V_m, maps.attrs["dx_map"]), 0.0])
+    if electrodes is None:
+        return center, replace(center, positions=center.positions + begin)
+    return replace(electrodes, positions=electrodes.positions - begin), electrodes
 
 
 def _dataset(
