@@ -65,7 +65,7 @@ def whole_steps(name: str, time: float, step: float, unit: str = "dt") -> int:
     time, step = number(name, time, unit="ms"), number(unit, step, 0, unit="ms", above=True)
     n = round(min(time / step, 1e15))
     if n < 1 or abs(n * step - time) > 1e-9 * max(time, 1):
-        raise ValueError(f"{name}: expected a positive multiple of {unit} = {step:g} ms, got {time} ms")
+        raise ValueError(f"{name}: expected a positive multiple of {unit} = {step:g} ms, got {time:.12g} ms")
     return n
 
 
@@ -80,7 +80,9 @@ def number(
     if not (real and abs(x) <= 1.7e308 and low <= x <= high and not (above and x == low)):
         least = "" if low == -math.inf else f" {'>' if above else '>='} {low:g}"
         most = "" if high == math.inf else f" <= {high:g}"
-        between = f" in {low:g} .. {high:g}" if least and most and not above else " and".join(filter(None, (least, most)))
+        between = (
+            f" in {low:g} .. {high:g}" if least and most and not above else " and".join(filter(None, (least, most)))
+        )
         raise ValueError(f"{name}: expected a number{between}{unit and ' ' + unit}, got {_short(came)}")
     return float(x)
 
@@ -95,7 +97,7 @@ def count(name: str, x: Any, low: int = 1, high: int = 10**9) -> int:
     return int(x)
 
 
-def share(name: str, x: Any) -> float:
+def fraction(name: str, x: Any) -> float:
     """``x`` as a float, if it is a number between 0 and 1, both excluded; ValueError for all else."""
     try:
         return number(name, x, 0, math.nextafter(1, 0), above=True)
@@ -178,7 +180,9 @@ def array(
             values = np.where(lost, np.nan, values if values.dtype.kind == "f" else values.astype(float))
     fits = values.ndim == len(dims)
     if fits and shape is not None:
-        fits = len(shape) == values.ndim and all(want is None or want == n for want, n in zip(shape, values.shape, strict=True))
+        fits = len(shape) == values.ndim and all(
+            want is None or want == n for want, n in zip(shape, values.shape, strict=True)
+        )
     if not fits or not values.size:
         size = "" if shape is None else f" of shape ({', '.join('any' if n is None else str(n) for n in shape)})"
         raise ValueError(f"{name}: expected {wanted}{size}, got an array of shape {values.shape}")
@@ -210,7 +214,9 @@ def _spelled(dims: Sequence[Any], own: list[str]) -> list[str]:
         return [*dims]
     at, named = [*dims].index(...), {SAME_DIM.get(dim, dim) for dim in dims if dim is not ...}
     unnamed = all(dim == f"dim_{k}" for k, dim in enumerate(own))
-    others = own[: max(len(own) - len(named), 0)] if unnamed else [dim for dim in own if SAME_DIM.get(dim, dim) not in named]
+    others = (
+        own[: max(len(own) - len(named), 0)] if unnamed else [dim for dim in own if SAME_DIM.get(dim, dim) not in named]
+    )
     return [*dims[:at], *others, *dims[at + 1 :]]
 
 
