@@ -157,9 +157,11 @@ def with_fibers(tissue: Tissue, angle: float | np.ndarray | xr.DataArray, ratio:
     instance("tissue", tissue, Tissue)
     ratio = number("ratio", ratio, 1, _MOST_D, unit="(D / D_across)")
     if np.ndim(angle) == 0:  # one for all, in its unit
-        one = angle if isinstance(angle, xr.DataArray) else xr.DataArray(number("angle", angle, unit="rad"))
-        angle = one.expand_dims(y=tissue.D.shape[0], x=tissue.D.shape[1])
-    return replace(tissue, D_across=tissue.D / ratio, fiber_angle=angle)
+        one: Any = angle if isinstance(angle, xr.DataArray) else xr.DataArray(number("angle", angle, unit="rad"))
+        one = one.expand_dims(y=tissue.D.shape[0], x=tissue.D.shape[1])
+    else:
+        one = angle
+    return replace(tissue, D_across=tissue.D / ratio, fiber_angle=one)
 
 
 def gap_junction(tissue: Tissue, seed: int | np.random.Generator = 0) -> Tissue:

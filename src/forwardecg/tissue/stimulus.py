@@ -153,5 +153,7 @@ def _couplings(s2: Any) -> list[float]:
     """Coupling intervals in ms, each above 0; none of an empty sequence."""
     if isinstance(s2, Sequence | np.ndarray) and not isinstance(s2, str) and np.shape(s2) == (0,):
         return []
-    values = array("s2", s2, tuple(map(str, s2.dims)) if isinstance(s2, xr.DataArray) else ("beat",), "ms", shape=[None])
+    values = array(
+        "s2", s2, tuple(map(str, s2.dims)) if isinstance(s2, xr.DataArray) else ("beat",), "ms", shape=[None]
+    )
     return [number("s2", value, 0, LONGEST_TIME, unit="ms", above=True) for value in values.tolist()]
