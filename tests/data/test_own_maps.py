@@ -166,7 +166,7 @@ def test_what_lies_outside_is_no_neighbor_of_a_lost_pixel():
     lost = np.where(mask, U, 1e6)
     lost[:, 10:13, 19] = np.nan
     ds = import_maps(lost, **GIVEN, mask=mask, fill=True)
-    assert -85 <= ds.V_m.min() and ds.V_m.max() <= 15 and ds.largest_hole == 2.0
+    assert ds.V_m.min() >= -85 and ds.V_m.max() <= 15 and ds.largest_hole == 2.0
 
 
 @pytest.mark.parametrize(
