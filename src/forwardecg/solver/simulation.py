@@ -39,9 +39,8 @@ def _listed(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
         instance("stimuli", stimuli, (Stimulus, list))
     listed = [stimuli] if isinstance(stimuli, Stimulus) else [instance("stimuli", each, Stimulus) for each in stimuli]
     if not 0 < len(listed) <= MOST_BEATS:
-        raise ValueError(
-            f"stimuli: expected at least one Stimulus, and at most {MOST_BEATS}, got {len(listed) or 'none'}"
-        )
+        wanted = f"at most {MOST_BEATS}" if listed else "at least one Stimulus"
+        raise ValueError(f"stimuli: expected {wanted}, got {len(listed) or 'none'}")
     return listed
 
 
