@@ -172,7 +172,7 @@ def test_a_threshold_relative_to_the_pixel_finds_the_wave_in_pixels_of_few_cells
     assert np.allclose(activation_time(few, "half"), [40, 52.0], atol=1e-9)
     assert np.allclose(activation_time(few, -70.0), activation_time(whole, -35.0), atol=1e-9)
     assert np.allclose(apd90(few, "half"), apd90(whole), atol=1e-9)
-    still = few * 0 - 85 + 2 * np.sin(T)[:, None]  # noise, and no wave
+    still = few * 0 - 85 + np.sin(T)[:, None]  # noise, and no wave
     for threshold in ("half", "slope"):
         assert activation_time(still, threshold).isnull().all()
 
