@@ -275,7 +275,10 @@ def test_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="source: expected a file or folder that is there, got none.nc"):
         import_maps(tmp_path / "none.nc")
     (tmp_path / "a.mat").touch()
-    with pytest.raises(ValueError, match=r"source: expected a file ending in .nc, .nc4, .cdf, .h5, .hdf5, .npy, .npz, .zip, or a folder of Zarr, got a.mat"):
+    with pytest.raises(
+        ValueError,
+        match=r"source: expected a file ending in .nc, .nc4, .cdf, .h5, .hdf5, .npy, .npz, .zip, or a folder of Zarr, got a.mat",
+    ):
         import_maps(tmp_path / "a.mat")
     (tmp_path / "empty").mkdir()
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)

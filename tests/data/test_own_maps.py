@@ -44,7 +44,9 @@ def test_units_are_read_in_any_usual_spelling(unit, time, length, steps):
 
 def test_other_variables_come_in_the_units_of_the_contract():
     D = np.full((20, 24), 1.3)
-    own = labeled().assign(D=(("x", "y"), D.T, {"units": "cm^2/s"}), time_ecg=("time_ecg", [0.0, 0.001], {"units": "s"}))
+    own = labeled().assign(
+        D=(("x", "y"), D.T, {"units": "cm^2/s"}), time_ecg=("time_ecg", [0.0, 0.001], {"units": "s"})
+    )
     own = own.assign(phi_e=(("time_ecg", "lead"), [[1.0], [2.0]]))
     ds = import_maps(own)
     np.testing.assert_allclose(ds.D, 0.13)
@@ -74,7 +76,9 @@ def test_a_masked_value_is_a_missing_one():
     with pytest.raises(ValueError, match="V_m: expected finite values, got 720 that are not"):
         import_maps(masked, **GIVEN)
     filled = import_maps(masked, **GIVEN, fill=True)
-    assert float(filled.V_m[0, 0, 0]) == -85 and filled.largest_hole == 6.0 and filled.filled_share == pytest.approx(1 / 8)
+    assert (
+        float(filled.V_m[0, 0, 0]) == -85 and filled.largest_hole == 6.0 and filled.filled_share == pytest.approx(1 / 8)
+    )
     same = import_maps(np.where(lost, np.nan, U), **GIVEN, fill=True)
     xr.testing.assert_identical(filled, same)
     empty = import_maps(np.ma.masked_array(U, mask=False), **GIVEN)
@@ -116,7 +120,9 @@ def test_a_lost_frame_is_the_mean_of_those_beside_it():
     with pytest.raises(ValueError, match="got 480 that are not, 8.33% of all, 1 frames wholly, the first of them 5"):
         import_maps(lost, **GIVEN)
     lost[4:7] = np.nan
-    with pytest.raises(ValueError, match="at most 2 frames in a row and 20% of the frames to be lost, got the frames 4, 5, 6"):
+    with pytest.raises(
+        ValueError, match="at most 2 frames in a row and 20% of the frames to be lost, got the frames 4, 5, 6"
+    ):
         import_maps(lost, **GIVEN, fill=True)
 
 

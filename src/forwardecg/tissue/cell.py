@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from forwardecg.cache import code_hash
-from forwardecg.contract import instance, number
+from forwardecg.contract import instance, number, settle
 from forwardecg.paths import CACHE
 
 
@@ -22,8 +22,11 @@ def compiled(function: Callable) -> Callable:
     # else a function that inlines another one would go stale when only the other is edited
     before = numba.config.CACHE_DIR  # of the user: asked for when a function is compiled, and given back
     numba.config.CACHE_DIR = str(Path(before or CACHE / "numba") / code_hash(["tissue/cell", "solver/kernel"]))
+    options = {"fastmath": True, "error_model": "numpy"}
     try:
-        return numba.njit(fastmath=True, error_model="numpy", cache=True)(function)
+        return numba.njit(**options, cache=True)(function)
+    except RuntimeError:  # no folder can be written to: each process compiles anew
+        return numba.njit(**options)(function)
     finally:
         numba.config.CACHE_DIR = before
 
@@ -70,9 +73,8 @@ class FKParams:
             instance(field.name, getattr(self, field.name), str)
         for field in fields(self)[2:]:
             value, time = getattr(self, field.name), field.name.startswith("tau")
-            value_float = number(field.name, value, 0 if time else -math.inf, unit="ms" * time, above=time)
-            if type(value) not in (int, float):  # an int stays one: keys of stores hold it as it was given
-                object.__setattr__(self, field.name, value_float)
+            low = 0 if time else -math.inf
+            settle(self, **{field.name: number(field.name, value, low, unit="ms" * time, above=time)})
         if not 0 <= self.u_v <= self.u_c < 1 or self.u_c == 0:
             raise ValueError(f"u_v, u_c: expected 0 <= u_v <= u_c < 1 and u_c > 0, got {self.u_v}, {self.u_c}")
         if not 0 < self.k <= 25:  # the range of `slow_inward_rate`
