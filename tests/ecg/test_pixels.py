@@ -298,7 +298,7 @@ def test_bad_input_is_refused():
         upscale_faces(D[:, :10], D[:, :10] > 0, 4)
     with pytest.raises(ValueError, match="D: expected values >= 0"):
         upscale_faces(-D, D > 0, 4)
-    with pytest.raises(ValueError, match=r"D_x: expected the shape \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"D_x: expected \(y, x_face\) of shape \(3, 4\)"):
         map_lead_field(np.ones((3, 3)), np.ones((4, 3)), np.ones((3, 3)), 2.0, AT)
-    with pytest.raises(ValueError, match=r"D_y: expected the shape \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"D_y: expected \(y_face, x\) of shape \(4, 3\)"):
         map_lead_field(np.ones((3, 4)), np.ones((3, 3)), np.ones((3, 3)), 2.0, AT)
