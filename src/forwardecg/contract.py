@@ -77,6 +77,9 @@ def number(
     if getattr(x, "ndim", None) == 0 and hasattr(x, "item") and not isinstance(x, np.ma.MaskedArray):
         x = x.item()  # of an array, tensor or DataArray without dims
     real = isinstance(x, Real) and not isinstance(x, bool | np.bool_)
+    if real and isinstance(came, xr.DataArray) and "units" in came.attrs:
+        factor, offset = unit_factor(name, came.attrs["units"], unit or "1")
+        x = x if (factor, offset) == (1.0, 0.0) else factor * x + offset
     if not (real and abs(x) <= 1.7e308 and low <= x <= high and not (above and x == low)):
         least = "" if low == -math.inf else f" {'>' if above else '>='} {low:g}"
         most = "" if high == math.inf else f" <= {high:g}"
@@ -131,7 +134,7 @@ def _short(x: Any) -> str:
     if isinstance(x, str | Real | complex | None):
         return repr(x)[:60]
     shape = getattr(x, "shape", None)
-    return f"{type(x).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else f" {x!r:.40}")
+    return f"{type(x).__name__}" + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else f" {x!r:.40}")
 
 
 def unit_factor(name: str, came: Any, unit: str) -> tuple[float, float]:

@@ -70,6 +70,15 @@ def test_a_diffusivity_that_is_none_is_refused(bad, message):
         Tissue(D=bad, conductive=LIVE, dx=DX)
 
 
+def test_a_number_says_its_unit_too():
+    width, D0 = (xr.DataArray(value, attrs={"units": unit}) for value, unit in ((0.1, "cm"), (1.0, "cm2/s")))
+    sheet = healthy(SHAPE, xr.DataArray(500.0, attrs={"units": "um"}), D0)
+    assert sheet.dx == pytest.approx(0.5, rel=1e-14) and np.allclose(sheet.D, 0.1, rtol=1e-14)
+    assert edge_stimulus(sheet, width=width).mask.sum() == 8
+    with pytest.raises(ValueError, match="D0: expected a unit such as mm2 ms-1"):
+        healthy(SHAPE, DX, xr.DataArray(1.0, attrs={"units": "ms"}))
+
+
 def test_a_tissue_a_stimulus_and_its_maker_do_not_share_what_may_change():
     """A frozen, checked record stays what was checked: neither its arrays nor those of the caller change it."""
     D_own, live, mask = D.copy(), LIVE.copy(), LIVE.copy()

@@ -44,7 +44,7 @@ class Electrodes:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        given, names = self.positions, _words(self.names)
+        given, names = self.positions, words("electrodes", self.names)
         if isinstance(given, xr.DataArray):
             if "xyz" in given.coords and sorted(map(str, given["xyz"].values)) == ["x", "y", "z"]:
                 given = given.sel(xyz=list("xyz"))
@@ -60,13 +60,13 @@ class Electrodes:
         object.__setattr__(self, "names", names)
 
 
-def _words(names: Any) -> tuple[str, ...]:
+def words(name: str, names: Any) -> tuple[str, ...]:
     """Names as a tuple of plain words, of any sequence or array of words; ValueError for all else."""
-    words = names.tolist() if isinstance(names, np.ndarray) else getattr(names, "values", names)
-    words = words.tolist() if isinstance(words, np.ndarray) else words
-    if isinstance(words, str) or not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
-        raise ValueError(f"electrodes: expected names that are a sequence of words, got {names!r:.60}")
-    return tuple(map(str, words))
+    found = names if isinstance(names, np.ndarray) else getattr(names, "values", names)
+    found = found.tolist() if isinstance(found, np.ndarray) else found
+    if isinstance(found, str) or not isinstance(found, Sequence) or not all(isinstance(word, str) for word in found):
+        raise ValueError(f"{name}: expected names that are a sequence of words, got {names!r:.60}")
+    return tuple(map(str, found))
 
 
 def check_far(electrodes: Electrodes, nearest: np.ndarray, least: float, what: str) -> None:

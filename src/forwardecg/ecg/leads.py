@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from forwardecg.contract import array, instance
-from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.electrodes import Electrodes, words
 
 Potentials = xr.DataArray | np.ndarray
 LIMBS = ("RA", "LA", "LL")
@@ -32,11 +32,11 @@ def combine(
 ) -> Potentials:
     """Leads (lead, ...) by name: sum over electrodes of ``matrix`` (lead, electrode) times phi_e (electrode, ...)."""
     potentials, names = _read(phi_e, electrodes)
-    leads = [str(instance("leads", lead, str)) for lead in leads]
+    leads = words("leads", leads)
     matrix = array("matrix", matrix, ("lead", "electrode"), shape=(len(leads), len(names)))
     if not isinstance(potentials, xr.DataArray):
         return np.tensordot(matrix, potentials, axes=1)
-    weights = xr.DataArray(matrix, dims=("combined", "lead"), coords={"combined": leads})
+    weights = xr.DataArray(matrix, dims=("combined", "lead"), coords={"combined": list(leads)})
     total = xr.dot(weights, potentials, dim="lead").rename(combined="lead").transpose(*potentials.dims)
     return total.rename(potentials.name).assign_attrs(potentials.attrs)
 

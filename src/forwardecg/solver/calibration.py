@@ -34,7 +34,7 @@ def cable_cv(D: float, dx: float, dt: float, cell: FKParams = FK_CAF, dtype: typ
     """Conduction velocity (mm/ms) of a plane wave on the grid dx (mm), dt (ms) with D (mm^2/ms) as it is; or NaN."""
     # A cable with a 2 mm stimulus, timed between fixed nodes near 10 and 20 mm - lengths for D = 0.1 mm^2/ms, scaled
     # with sqrt(D), so that CV(D, dx) = sqrt(D / D_0) CV(D_0, dx sqrt(D_0 / D)) holds to rounding.
-    D, dt = number("D", D, 0, 1e6, unit="mm^2/ms", above=True), number("dt", dt, 0, 1e6, unit="ms", above=True)
+    D, dt = number("D", D, 0, 1e6, unit="mm2 ms-1", above=True), number("dt", dt, 0, 1e6, unit="ms", above=True)
     dx, cell = length("dx", dx), instance("cell", cell, FKParams, "such as FK_CAF")
     node = dx * np.sqrt(D_REFERENCE / D)  # mm of the reference cable per node
     n, first = max(round(30 / node), 40), max(round(10 / node), 12)

@@ -131,7 +131,7 @@ def healthy(shape: tuple[int, int], dx: float, D0: float, seed: int | None = Non
         >>> sheet.D.shape, float(sheet.D[0, 0]), sheet.condition
         ((4, 6), 0.13, 'healthy')
     """
-    shape, D0 = cells("shape", shape), number("D0", D0, 0, unit="mm^2/ms", above=True)
+    shape, D0 = cells("shape", shape), number("D0", D0, 0, unit="mm2 ms-1", above=True)
     return Tissue(D=np.full(shape, D0), conductive=np.ones(shape, bool), dx=dx, seed=seed)
 
 
@@ -156,7 +156,7 @@ def with_fibers(tissue: Tissue, angle: float | np.ndarray | xr.DataArray, ratio:
     """
     instance("tissue", tissue, Tissue)
     ratio = number("ratio", ratio, 1, _MOST_D, unit="(D / D_across)")
-    if np.ndim(angle) == 0:  # one for all, in its unit
+    if getattr(angle, "ndim", int(hasattr(angle, "__len__"))) == 0:  # one for all, in its unit
         one: Any = angle if isinstance(angle, xr.DataArray) else xr.DataArray(number("angle", angle, unit="rad"))
         one = one.expand_dims(y=tissue.D.shape[0], x=tissue.D.shape[1])
     else:
