@@ -147,9 +147,11 @@ def _read_zarr(path: Path, chosen: Chosen) -> xr.Dataset:
         about = parts[-1] in ("zarr.json", ".zarray", ".zgroup", ".zattrs", ".zmetadata")
         if size > (_MOST_META if about else MOST_BYTES):
             raise ValueError(f"{name} is too large: {size} bytes")
-        if name.startswith(below) and len(parts) == 2 and parts[1] in ("zarr.json", ".zarray"):
+        if name.startswith(below) and (len(parts), parts[-1]) in ((1, "zarr.json"), (2, "zarr.json"), (2, ".zarray")):
             meta = json.loads((path / name).read_bytes() if archive is None else archive.read(name))
             if meta.get("node_type", "array") == "array":
+                if len(parts) == 1:
+                    raise ValueError("expected a Zarr group, got a single array")
                 declared[parts[0]], chunks[parts[0]] = _declared(parts[0], meta, len(sizes))
     kept = chosen(declared)
     for array in (name for name in kept if len(declared[name].shape) == 3):  # columns of zeros alone may have none
