@@ -114,8 +114,8 @@ class StructuredSurrogate:
         of the tissues like those of the training; the effective diffusivity ``D`` (y_map, x_map) of the pixels in mm^2/ms,
         right to ``D_error`` in 90 % of them; ``share`` (y_map, x_map) of a pixel that conducts. The attribute ``unusual`` is
         over 1 where the maps are unlike those of the training, ``speed`` (mm/ms) is that of the fronts. Where there is no
-        tissue, D is NaN. ``kappa`` (ms): D / c^2 of the cell with c its velocity on a
-        cable, `calibration.converged_cv`; None: that of FK_CAF, which the networks were trained on.
+        tissue, D is NaN. ``kappa`` (ms): D / c^2 of the cell with c its velocity on a cable, `calibration.converged_cv`; None:
+        that of FK_CAF, which the networks were trained on.
         """
         kappa = None if kappa is None else number("kappa", kappa, *KAPPA_RANGE, unit="ms")
         _check(electrodes)
@@ -132,7 +132,7 @@ class StructuredSurrogate:
         D = scale * torch.stack([pixel_diffusivity(one)[0] for one in found]).double().numpy()
         mean, sd = ecg.mean(0), ecg.std(0)
         half = self.bands["phi_e"]["factor"] * half_width(sd, mean, self.bands["phi_e"]["floor"])
-        inside = np.s_[:] if seen.tissue is None else seen.tissue.numpy()
+        inside = np.ones((n_y, n_x), bool) if seen.tissue is None else seen.tissue.numpy()
         D_half = self.bands["D"]["factor"] * np.hypot(D.std(0), self.bands["D"]["floor"] * np.median(D.mean(0)[inside]))
         reference = Reference.from_card(self.bands["reference"])
         unusual = (
@@ -153,8 +153,7 @@ class StructuredSurrogate:
             ("D_error", D_half, "mm2 ms-1", "error of D, kept in 90 % of pixels"),
             ("share", share, "1", "share that conducts"),
         ):
-            values = values if seen.tissue is None else np.where(inside, values, np.nan)
-            out[name] = (("y_map", "x_map"), values, {"units": units, "long_name": words})
+            out[name] = (("y_map", "x_map"), np.where(inside, values, np.nan), {"units": units, "long_name": words})
         for dim, n in (("y_map", n_y), ("x_map", n_x)):
             if dim in maps.coords:  # the centers of what was averaged
                 centers = maps[dim].values[: n * seen.pool].reshape(n, seen.pool).mean(1)
@@ -277,8 +276,8 @@ def see_maps(maps: xr.Dataset) -> Seen:
         tissue = (
             torch.nn.functional.avg_pool2d(torch.from_numpy(maps.tissue.values)[None, :n_y, :n_x].float(), pool)[0] > 0
         )
-    number_of_fronts = f.number if tissue is None else f.number[tissue]
-    passed = float((number_of_fronts > 0).float().mean()) if local_slowness(f).isfinite().all() else 0.0
+    number_of = f.number if tissue is None else f.number[tissue]
+    passed = float((number_of > 0).float().mean()) if local_slowness(f).isfinite().all() else 0.0
     if passed < MIN_PASSED:
         raise ValueError(f"maps: expected a front that passes {MIN_PASSED:.0%} of the pixels or more, got {passed:.1%}")
     return Seen(u, pool, pool * dx, make_inputs(f, pool * dx, stride * dt), f, flags, tissue)

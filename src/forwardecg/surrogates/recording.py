@@ -36,7 +36,7 @@ def inspect(maps: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     rest = _rest(V.reshape(len(V), -1)[:, np.flatnonzero(alive)[:: -(-alive.sum() // _SAMPLE)]])
     background = tissue & ~alive & (np.abs(high - rest) > NO_REST)
     if background.any():
-        values = f"{high[background].min():.4g} .. {high[background].max():.4g} mV"
+        values = " .. ".join(sorted({f"{z:.4g}" for z in (high[background].min(), high[background].max())})) + " mV"
         words = "no rest: taken for background without tissue, a mask would say so"
         flags.append(f"{background.sum()} pixels are constant at {values}, {words}")
     if rest != V_REST:

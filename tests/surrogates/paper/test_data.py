@@ -70,7 +70,7 @@ def test_maps_that_are_not_the_contracts_are_refused(V_m, spoil, message):
     for same in (
         V_m,
         V_m.transpose("y_map", "x_map", "time"),
-        V_m.rename(y_map="y"),
+        V_m.rename(y_map="y", x_map="x"),
         (V_m / 1000).assign_attrs(units="V"),
     ):
         assert np.allclose(check_maps(same, 10), V_m, atol=1e-3)

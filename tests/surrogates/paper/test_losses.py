@@ -121,7 +121,7 @@ def test_shapes_that_do_not_match_are_refused():
     """Not broadcast: (B, T) beside (B, 1) would give a number."""
     with pytest.raises(ValueError, match="ecg_pred: expected the shape"):
         huber(torch.zeros(2, 5), torch.zeros(2, 1))
-    with pytest.raises(ValueError, match="ecg_pred: expected the shape"):
+    with pytest.raises(ValueError, match=r"ecg_true: expected traces \(B, T\)"):
         hybrid(torch.zeros(2, 5), torch.zeros(5), delta=1.0, weight=0.0)
 
 
