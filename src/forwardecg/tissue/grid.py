@@ -69,8 +69,3 @@ def blocks(a: np.ndarray, pool: int) -> np.ndarray:
     if n_y % pool or n_x % pool:
         raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
     return a.reshape(n_y // pool, pool, n_x // pool, pool)
-
-
-def check_positive(name: str, value: float, what: str = "a length > 0 mm") -> None:
-    """ValueError, which says ``what`` was expected, unless ``value`` is a finite number above 0."""
-    number(name, value, 0, above=True)
