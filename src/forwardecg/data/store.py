@@ -9,8 +9,9 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed, wait
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
@@ -195,9 +196,18 @@ def _cores() -> int:
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever; Ctrl-C is the parent's to answer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A worker whose parent was killed would wait for work for ever."""
     Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()  # type: ignore[union-attr]
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C waits meanwhile; processes that are begun in here never get one, which is their parent's to answer."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor: Executor | None) -> None:
@@ -210,8 +220,9 @@ def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor
     pool = executor if executor is not None else ProcessPoolExecutor(_cores(), get_context("spawn"), _end_with_parent)
     try:
         for patient in (False, True):  # what another process has in work comes again after all others
-            for sim in sims:
-                running[pool.submit(_simulate_into, location, recipe, sim, patient, call)] = sim
+            with _no_interrupt():
+                for sim in sims:
+                    running[pool.submit(_simulate_into, location, recipe, sim, patient, call)] = sim
             sims = []
             for future in as_completed(running):
                 if not future.result():
