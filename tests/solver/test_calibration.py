@@ -84,5 +84,5 @@ def test_oblique_fibers_conduct_along_themselves():
 
 def test_bad_cables_are_refused():
     for name, arguments in {"D": (0, 0.5, 0.1), "dx": (0.1, -1, 0.1), "dt": (0.1, 0.5, float("nan"))}.items():
-        with pytest.raises(ValueError, match=f"{name}: expected a number > 0"):
+        with pytest.raises(ValueError, match=f"{name}: expected a number >"):
             cable_cv(*arguments)

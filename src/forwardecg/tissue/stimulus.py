@@ -151,7 +151,12 @@ def s1_s2(
 
 def _couplings(s2: Any) -> list[float]:
     """Coupling intervals in ms, each above 0; none of an empty sequence."""
-    if isinstance(s2, Sequence | np.ndarray) and not isinstance(s2, str) and np.shape(s2) == (0,):
+    if (
+        isinstance(s2, Sequence | np.ndarray)
+        and not isinstance(s2, str)
+        and np.shape(s2) == (0,)
+        and np.asarray(s2).dtype.kind == "f"
+    ):
         return []
     values = array(
         "s2", s2, tuple(map(str, s2.dims)) if isinstance(s2, xr.DataArray) else ("beat",), "ms", shape=[None]
