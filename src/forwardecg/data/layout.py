@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
 SIMULATES = (  # the modules that a simulated tissue rests on
-    "contract", "data/draw", "data/recipe", "ecg/electrodes", "ecg/leadfield", "solver/calibration", "solver/kernel",
+    "contract", "data/draw", "data/recipe", "ecg/electrodes", "ecg/leadfield", "solver/calibration", "solver/fibers", "solver/kernel",
     "solver/simulation", "tissue/cell", "tissue/diffusion", "tissue/grid", "tissue/sheet", "tissue/stimulus",
 )  # fmt: skip
 KINDS = {"V_m": "float16", "lat": "float32", "D": "float32", "conductive": "bool", "phi_e": "float64"}
