@@ -14,6 +14,10 @@ from compendium.registry import NOTEBOOKS, ROOT, RUNS
 
 RESULTS = ROOT / "data" / "results"
 HTML = ROOT / "_build" / "html"
+try:
+    hold_lock(ROOT / "_run")  # as the tasks are collected: two builds would write one database of pytask
+except NotebookError as busy:
+    raise SystemExit(f"make book: {busy}") from None
 MERGED, JUDGED = RESULTS / "headline.json", RESULTS / "reproduction.csv"
 
 
@@ -58,7 +62,6 @@ def task_claims(runs, code, produces):
 )
 def task_book(pages, settings, package, notebooks, numbers, files, sources, produces):
     __tracebackhide__ = True
-    hold_lock(ROOT / "_run")
     done = render.build(ROOT, *render.STRICT)
     if done.returncode:
         raise NotebookError(f"the book was not built:\n{done.stderr}")

@@ -64,7 +64,7 @@ import pandas as pd
 import torch
 
 from compendium import figures
-from compendium.record import Headline, model_file, result_file, write_json
+from compendium.record import Headline, model_file, result_file
 from forwardecg.contract import V_SPAN
 from forwardecg.data.recipe import read_recipe
 from forwardecg.data.sets import collection
@@ -88,7 +88,7 @@ from forwardecg.surrogates.structured.model import (
     pixel_diffusivity,
 )
 from forwardecg.surrogates.structured.task import infer_conductivity, predict
-from forwardecg.surrogates.weights import load_models
+from forwardecg.surrogates.weights import load_models, save_bands
 
 figures.set_style()
 headline = Headline("12_uncertainty")
@@ -385,5 +385,5 @@ bands = {
     "weights": card["sha256"],
     "calibration_tissues": len(error),
 }
-write_json(model_file("structured_bands.json"), bands)
+save_bands(bands, model_file("structured_bands.json"))
 print(headline.provenance())

@@ -1,9 +1,17 @@
-"""The data contract: dims, units and names of every variable that passes between parts of the package."""
+"""The data contract: names, dims and units of all that passes between parts, and the one gate by which it comes in.
 
-from typing import Any
+The gate reads labels, and guesses none: named dims are put in order, known units converted, masks become missing values.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any, TypeVar
 
 import numpy as np
+import xarray as xr
 
+Kind = TypeVar("Kind")
 V_REST, V_SPAN = -85.0, 100.0  #: V_m = -85 + 100 u, mV.
 V_THRESHOLD = -35.0  #: mV, u = 1/2; a cell is activated when its voltage rises through it.
 
@@ -21,6 +29,19 @@ CONTRACT = {
     "time": (("time",), "ms", "time"),
     "time_ecg": (("time_ecg",), "ms", "time"),
 }
+#: Other names of dims: those of maps and of grids, of time and of its samples.
+SAME_DIM = {"t": "time", "time_ecg": "time", "y_map": "y", "x_map": "x"}
+# unit of the contract: other units of the kind, with how many of ours they are; words are also known in the plural
+_UNITS: dict[str, dict[str, float]] = {
+    "ms": {"ms|msec|millisecond": 1.0, "s|sec|second": 1e3, "us|usec|microsecond": 1e-3},
+    "mm": {"mm|millimeter|millimetre": 1.0, "cm|centimeter|centimetre": 10.0, "m|meter|metre": 1e3,
+           "um|micron|micrometer|micrometre": 1e-3},
+    "mV": {"mV|millivolt": 1.0, "V|volt": 1e3, "uV|microvolt": 1e-3, "u|1": V_SPAN},  # u has an offset, too
+    "rad": {"rad|radian": 1.0, "deg|degree|°": math.pi / 180},
+    "mm2 ms-1": {"mm2 ms-1": 1.0, "cm2 ms-1": 100.0, "cm2 s-1": 0.1, "m2 s-1": 1e3, "mm2 s-1": 1e-3, "um2 ms-1": 1e-6},
+    "1": {"1|dimensionless": 1.0},
+}  # fmt: skip
+_SIGNS = {"µ": "u", "μ": "u", "²": "2", "⁻¹": "-1", "**": "", "^": "", "·": " ", "*": " "}
 
 
 def as_variable(name: str, values: Any) -> tuple:
@@ -41,7 +62,221 @@ def to_mV(u: Any) -> Any:
 
 def whole_steps(name: str, time: float, step: float, unit: str = "dt") -> int:
     """``time`` as a count of ``step``, both in ms; ValueError, which names both, if it is no positive multiple."""
-    n = round(time / step) if np.isfinite(time) else 0
+    time, step = number(name, time, unit="ms"), number(unit, step, 0, unit="ms", above=True)
+    n = round(min(time / step, 1e15))
     if n < 1 or abs(n * step - time) > 1e-9 * max(time, 1):
-        raise ValueError(f"{name}: expected a positive multiple of {unit} = {step:g} ms, got {time} ms")
+        raise ValueError(f"{name}: expected a positive multiple of {unit} = {step:g} ms, got {time:.12g} ms")
     return n
+
+
+def number(
+    name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, unit: str = "", above: bool = False
+) -> float:
+    """``x`` as a float, if it is one real number in low .. high, or ``above`` low; ValueError for all else, bool and text too."""
+    came = x
+    if getattr(x, "ndim", None) == 0 and hasattr(x, "item") and not isinstance(x, np.ma.MaskedArray):
+        x = x.item()  # of an array, tensor or DataArray without dims
+    real = isinstance(x, Real) and not isinstance(x, bool | np.bool_)
+    if real and isinstance(came, xr.DataArray) and "units" in came.attrs:
+        factor, offset = unit_factor(name, came.attrs["units"], unit or "1")
+        x = x if (factor, offset) == (1.0, 0.0) else factor * x + offset
+    if not (real and abs(x) <= 1.7e308 and low <= x <= high and not (above and x == low)):
+        least = "" if low == -math.inf else f" {'>' if above else '>='} {low:g}"
+        most = "" if high == math.inf else f" <= {high:g}"
+        between = (
+            f" in {low:g} .. {high:g}" if least and most and not above else " and".join(filter(None, (least, most)))
+        )
+        raise ValueError(f"{name}: expected a number{between}{unit and ' ' + unit}, got {_short(came)}")
+    return float(x)
+
+
+def count(name: str, x: Any, low: int = 1, high: int = 10**9) -> int:
+    """``x`` as an int, if it is a whole number in low .. high, of Python or numpy; ValueError for all else."""
+    came = x
+    if getattr(x, "ndim", None) == 0 and hasattr(x, "item") and not isinstance(x, np.ma.MaskedArray):
+        x = x.item()
+    if not isinstance(x, Integral) or isinstance(x, bool | np.bool_) or not low <= int(x) <= high:
+        raise ValueError(f"{name}: expected a whole number in {low} .. {high}, got {_short(came)}")
+    return int(x)
+
+
+def fraction(name: str, x: Any) -> float:
+    """``x`` as a float, if it is a number between 0 and 1, both excluded; ValueError for all else."""
+    try:
+        return number(name, x, 0, math.nextafter(1, 0), above=True)
+    except ValueError:
+        raise ValueError(f"{name}: expected a share between 0 and 1, got {_short(x)}") from None
+
+
+def instance(name: str, x: Any, kind: type[Kind] | tuple[type[Kind], ...], such_as: str = "") -> Kind:
+    """``x``, if it is one of ``kind``; ValueError, with the names of types, for all else."""
+    if not isinstance(x, kind):
+        kinds = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
+        raise ValueError(f"{name}: expected {kinds}{such_as and ', ' + such_as}, got {_short(x)}")
+    return x
+
+
+def one_of(name: str, x: Any, words: Iterable[str]) -> str:
+    """``x``, if it is one of these words; ValueError, with all of them, for anything else."""
+    words = [*words]
+    if not isinstance(x, str) or x not in words:
+        raise ValueError(f"{name}: expected one of {', '.join(words)}, got {_short(x)}")
+    return str(x)
+
+
+def flag(name: str, x: Any) -> bool:
+    """``x`` as a bool, if it is one, of Python or numpy; ValueError for all else."""
+    return bool(instance(name, x, (bool, np.bool_), "True or False"))
+
+
+def _short(x: Any) -> str:
+    """What came, in few words."""
+    if isinstance(x, str | Real | complex | None):
+        return repr(x)[:60]
+    shape = getattr(x, "shape", None)
+    return f"{type(x).__name__}" + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else f" {x!r:.40}")
+
+
+def unit_factor(name: str, came: Any, unit: str) -> tuple[float, float]:
+    """Factor and offset that turn values in ``came``, in any usual spelling, into ``unit``; ValueError for an unknown one."""
+    plain = str(came).strip()
+    for sign, word in _SIGNS.items():
+        plain = plain.replace(sign, word)
+    over, _, under = plain.partition("/")
+    plain = " ".join(f"{over} {under.strip()}{'-1' if under else ''}".split())
+    lower = plain.lower().removesuffix("s") if len(plain) > 3 and plain.isalpha() else plain
+    spelled = _UNITS.get(unit, {unit: 1.0})
+    for names, factor in spelled.items():
+        if {plain, lower} & {*names.split("|")}:
+            return factor, V_REST if (unit, names) == ("mV", "u|1") else 0.0
+    raise ValueError(f"{name}: expected a unit such as {', '.join(n.split('|')[0] for n in spelled)}, got {came!r}")
+
+
+def array(
+    name: str, x: Any, dims: Sequence[Any], unit: str | None = None, *, shape: Sequence[int | None] | None = None,
+    finite: bool = True, kinds: Collection[str] = "iuf",
+) -> np.ndarray:  # fmt: skip
+    """The values of an array-like ``x`` with its axes in the order of ``dims``, real numbers in ``unit``.
+
+    Named dims are put in order, ``...`` stands for any others; a unit among the attributes is converted, masked values
+    become NaN. ``finite``: NaN and infinity are refused. ``kinds``: of the dtype, as numpy names them. What is complex, a
+    date, an object or text is refused, as are other dims, another ``shape`` (None: any length) and an unknown unit: ValueError.
+    """
+    if isinstance(x, xr.Variable):
+        x = xr.DataArray(x)
+    wanted = f"({', '.join('...' if dim is ... else dim for dim in dims)})"
+    if isinstance(x, xr.DataArray):
+        dims = _spelled(dims, [str(dim) for dim in x.dims])
+        values = _in_order(name, x, dims)
+        own = x.attrs.get("units")
+    else:
+        values, own = _plain_array(name, x), None
+        dims = _spelled(dims, [f"dim_{k}" for k in range(values.ndim)])
+    if values.dtype.kind not in kinds:
+        what = "real numbers" if "f" in kinds else "bool"
+        raise ValueError(f"{name}: expected {what} {wanted}, got {values.dtype} of shape {values.shape}")
+    if isinstance(values, np.ma.MaskedArray):
+        if values.dtype.kind == "b" and np.ma.getmaskarray(values).any():
+            raise ValueError(f"{name}: expected bool {wanted}, got some that are masked")
+        lost, values = np.ma.getmaskarray(values), np.asarray(values.data)
+        if lost.any():
+            values = np.where(lost, np.nan, values if values.dtype.kind == "f" else values.astype(float))
+    fits = values.ndim == len(dims)
+    if fits and shape is not None:
+        fits = len(shape) == values.ndim and all(
+            want is None or want == n for want, n in zip(shape, values.shape, strict=True)
+        )
+    if not fits or not values.size:
+        size = "" if shape is None else f" of shape ({', '.join('any' if n is None else str(n) for n in shape)})"
+        raise ValueError(f"{name}: expected {wanted}{size}, got an array of shape {values.shape}")
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    if unit is not None and own is not None and values.dtype.kind != "b":
+        factor, offset = unit_factor(name, own, unit)
+        if (factor, offset) != (1.0, 0.0):
+            values = factor * values.astype(np.result_type(values.dtype, np.float32)) + offset
+    if finite and values.dtype.kind == "f" and (n := np.count_nonzero(~np.isfinite(values))):
+        raise ValueError(f"{name}: expected finite values{unit and ' in ' + unit or ''}, got {n} that are not")
+    return values
+
+
+def _plain_array(name: str, x: Any) -> np.ndarray:
+    """An array without labels; what numpy cannot make one of is refused."""
+    if isinstance(x, np.ma.MaskedArray):
+        return x
+    if isinstance(x, np.ndarray):
+        return np.asarray(x)
+    try:
+        return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{name}: expected an array, got {_short(x)}: {error}") from None
+
+
+def _spelled(dims: Sequence[Any], own: list[str]) -> list[str]:
+    """``dims`` with those of ``own`` that they do not name in place of ``...``."""
+    if ... not in dims:
+        return [*dims]
+    at, named = [*dims].index(...), {SAME_DIM.get(dim, dim) for dim in dims if dim is not ...}
+    unnamed = all(dim == f"dim_{k}" for k, dim in enumerate(own))
+    others = (
+        own[: max(len(own) - len(named), 0)] if unnamed else [dim for dim in own if SAME_DIM.get(dim, dim) not in named]
+    )
+    return [*dims[:at], *others, *dims[at + 1 :]]
+
+
+def _in_order(name: str, x: xr.DataArray, dims: Sequence[str]) -> np.ndarray:
+    """Values of a DataArray with its axes in the order of ``dims``; names that are none of xarray's own count."""
+    if all(str(dim) == f"dim_{k}" for k, dim in enumerate(x.dims)):  # unnamed
+        return _plain_array(name, x.data)
+    plain = [SAME_DIM.get(str(dim), str(dim)) for dim in x.dims]
+    wanted = [SAME_DIM.get(dim, dim) for dim in dims]
+    one_of_two = len({"y_map", "x_map"} & {*map(str, x.dims)}) == 1 and {"y", "x"} <= {*wanted}  # maps are no grids
+    if sorted(plain) != sorted(wanted) or one_of_two:
+        raise ValueError(f"{name}: expected dims ({', '.join(dims)}), got {tuple(map(str, x.dims))}")
+    return _plain_array(name, x.transpose(*(x.dims[plain.index(dim)] for dim in wanted)).data)
+
+
+def times(name: str, x: Any, *, least: int = 2) -> np.ndarray:
+    """Increasing times (time,) in ms, at least ``least`` of them, of an array or a coordinate; ValueError for all else."""
+    values = array(name, x, (...,), "ms", shape=(None,)).astype(float)
+    if len(values) < least or not (np.diff(values) > 0).all():
+        raise ValueError(f"{name}: expected at least {least} increasing times in ms, got {len(values)} that are not")
+    return values
+
+
+def corner(name: str, x: Any, dx: float) -> tuple[float, float]:
+    """(x, y) in mm where labeled values with pixels of ``dx`` mm begin, half a pixel before the first centers.
+
+    (0, 0) where the coordinates have no unit, or there are none. ValueError for steps other than ``dx``, or downward.
+    """
+    found = {"x": 0.0, "y": 0.0}
+    for dim in x.dims if isinstance(x, xr.DataArray) else ():
+        axis = SAME_DIM.get(str(dim), str(dim))
+        if axis not in found or dim not in x.coords:
+            continue
+        own = x[dim].attrs.get("units")
+        centers = array(f"{name}.{dim}", x[dim], (str(dim),), None if own is None else "mm").astype(float)
+        steps = np.diff(centers)
+        step = dx if own is not None else float(steps[0]) if steps.size else 1.0
+        if not (step > 0 and np.allclose(steps, step, rtol=1e-3, atol=0)):
+            came = f"steps from {steps.min():g} to {steps.max():g}"
+            wanted = f"steps of dx = {dx:g} mm" if own is not None else "equal steps"
+            raise ValueError(f"{name}.{dim}: expected {wanted} upward, got {came}")
+        begin = float(centers[0]) - dx / 2
+        found[axis] = begin if own is not None and abs(begin) > 1e-6 * dx else 0.0
+    return found["x"], found["y"]
+
+
+def settle(record: Any, **checked: Any) -> None:
+    """Put checked values in the place of numpy's in a frozen record; numbers of Python stay: names of cached work hold them."""
+    for name, value in checked.items():
+        if type(getattr(record, name)) not in (int, float, bool):
+            object.__setattr__(record, name, value)
+
+
+def fixed(values: np.ndarray) -> np.ndarray:
+    """A copy that cannot be written to, or the values themselves if they cannot: what a frozen record keeps."""
+    if type(values) is np.ndarray and values.flags.owndata and not values.flags.writeable:
+        return values
+    values = np.array(values)
+    values.flags.writeable = False
+    return values

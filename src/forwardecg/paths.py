@@ -1,4 +1,4 @@
-"""Where things are: ``FORWARDECG_DATA`` moves all of it, ``FORWARDECG_STAGE`` only what a notebook writes."""
+"""Where things are: ``FORWARDECG_DATA`` moves all but what ships with the code, ``FORWARDECG_STAGE`` only what a notebook writes."""
 # The pipeline sets the stage, checks what was written, and publishes it together with the executed notebook.
 
 import os
@@ -21,12 +21,19 @@ def _user_cache() -> Path:
     return Path(gettempdir()) / "forwardecg"
 
 
-DATA = Path(os.environ.get("FORWARDECG_DATA") or (ROOT / "data" if ROOT else _user_cache()))
+def _named(variable: str) -> Path | None:
+    """The folder that an environment variable names, "~" expanded; None if it is empty or not set."""
+    return Path(value).expanduser() if (value := os.environ.get(variable, "").strip()) else None
+
+
+DATA = _named("FORWARDECG_DATA") or (ROOT / "data" if ROOT else _user_cache())
 RESULTS = DATA / "results"
-MODELS = DATA / "models" if ROOT or "FORWARDECG_DATA" in os.environ else PACKAGE / "models"
+SHIPPED = ROOT / "data" / "models" if ROOT else PACKAGE / "models"
+# weights in the data folder are those of a reproduction; a larger disk for data has none
+MODELS = DATA / "models" if any((DATA / "models").glob("*.safetensors")) else SHIPPED
 SMALL = ROOT / "data" / "small" if ROOT else PACKAGE / "small"  # files that ship with the code
 CACHE = DATA / "cache"
-STAGE = Path(os.environ.get("FORWARDECG_STAGE") or DATA)
+STAGE = _named("FORWARDECG_STAGE") or DATA
 
 
 def progress(message: str) -> None:

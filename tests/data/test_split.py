@@ -88,7 +88,7 @@ def test_no_tissue_is_in_two_of_the_named_sets():
 
 def test_a_hash_is_that_of_the_eight_copies_and_of_no_other_tissue():
     tissue = fibrotic(healthy((24, 24), 0.5, 0.12), "patchy", seed=5)
-    D, conductive = torch.from_numpy(tissue.D), torch.from_numpy(tissue.conductive)
+    D, conductive = torch.tensor(tissue.D), torch.tensor(tissue.conductive)
     own = sheet_hash(tissue.D, tissue.conductive)
     for n in range(8):
         assert sheet_hash(apply_symmetry(D, n).numpy(), apply_symmetry(conductive, n).numpy()) == own
@@ -139,7 +139,7 @@ def test_split_of_too_few_tissues_is_refused():
         split_by_tissue([*CONDITION, "rare", "rare"])
     with pytest.raises(ValueError, match="condition: expected one name per tissue"):
         split_by_tissue([])
-    with pytest.raises(ValueError, match="test, val: expected shares"):
+    with pytest.raises(ValueError, match="test.*: expected"):
         split_by_tissue(CONDITION, test=-0.1)
 
 

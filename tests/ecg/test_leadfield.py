@@ -119,22 +119,22 @@ def test_labels_come_in_by_name_and_go_out(tissue, V_m, place):
 
 def test_other_labels_are_refused(tissue, V_m):
     for dims in (("time", "x", "row"), ("frame", "y", "x"), ("time", "y_map", "x")):
-        with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\) or \(time, y_map, x_map\), got \('"):
+        with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\), got \('"):
             pseudo_ecg(xr.DataArray(V_m, dims=dims), tissue, ELECTRODES)
-    with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\) or .*, got \('time', 'y'\)"):
+    with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\), got \('time', 'y'\)"):
         pseudo_ecg(xr.DataArray(V_m[..., 0], dims=("time", "y")), tissue, ELECTRODES)
-    with pytest.raises(ValueError, match=r"with \(y, x\) = \(40, 50\), got an array of shape \(6, 50, 40\)"):
+    with pytest.raises(ValueError, match=r"of shape \(any, 40, 50\), got an array of shape \(6, 50, 40\)"):
         pseudo_ecg(xr.DataArray(V_m, dims=("time", "x", "y")), tissue, ELECTRODES)
 
 
 def test_bad_input_is_refused(tissue, V_m):
-    with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\)"):
+    with pytest.raises(ValueError, match=r"V_m: expected \(time, y, x\)"):
         pseudo_ecg(V_m[0], tissue, ELECTRODES)
     with pytest.raises(ValueError, match="V_m: expected finite"):
         pseudo_ecg(np.where(V_m > 14, np.nan, V_m), tissue, ELECTRODES)
     with pytest.raises(ValueError, match="at least dx = 0.5 mm from conductive cells, got 'e' at"):
         lead_field(healthy(SHAPE, DX, 0.1), Electrodes(np.array([[5.0, 5.0, 0.1]]), ("e",)))
-    with pytest.raises(ValueError, match="positions of shape"):
+    with pytest.raises(ValueError, match=r"electrodes: expected \(lead, xyz\) of shape \(any, 3\)"):
         Electrodes(np.zeros(3), ("e",))
     with pytest.raises(ValueError, match="distinct names"):
         Electrodes(np.zeros((2, 3)), ("e", "e"))

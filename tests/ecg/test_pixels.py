@@ -290,15 +290,15 @@ def test_weights_turn_and_mirror_with_the_sheet_and_its_electrodes():
 def test_bad_input_is_refused():
     D = np.full((12, 12), 0.1)
     for pool in (0, 5):
-        with pytest.raises(ValueError, match="pool: expected a divisor"):
+        with pytest.raises(ValueError, match="pool: expected a"):
             upscale_faces(D, D > 0, pool)
-        with pytest.raises(ValueError, match="pool: expected a divisor"):
+        with pytest.raises(ValueError, match="pool: expected a"):
             conductive_share(D > 0, pool)
-    with pytest.raises(ValueError, match="pool: expected a divisor"):
+    with pytest.raises(ValueError, match="pool: expected a"):
         upscale_faces(D[:, :10], D[:, :10] > 0, 4)
     with pytest.raises(ValueError, match="D: expected values >= 0"):
         upscale_faces(-D, D > 0, 4)
-    with pytest.raises(ValueError, match=r"D_x: expected the shape \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"D_x: expected \(y, x_face\) of shape \(3, 4\)"):
         map_lead_field(np.ones((3, 3)), np.ones((4, 3)), np.ones((3, 3)), 2.0, AT)
-    with pytest.raises(ValueError, match=r"D_y: expected the shape \(4, 3\)"):
+    with pytest.raises(ValueError, match=r"D_y: expected \(y_face, x\) of shape \(4, 3\)"):
         map_lead_field(np.ones((3, 4)), np.ones((3, 3)), np.ones((3, 3)), 2.0, AT)

@@ -317,9 +317,9 @@ def test_bad_input_is_refused():
     cell, under = healthy((1, 1), DX, 0.1), Sphere(30.0, (0.25, 0.25, -29.6))
     with pytest.raises(ValueError, match="at least dx = 0.5 mm from conductive cells, got 'top' at 0.4 mm"):
         under.weight(cell, Electrodes(under.project([[0.25, 0.25, 1.0]]), ("top",)))
-    with pytest.raises(ValueError, match="radius: expected a length > 0 mm, got 0"):
+    with pytest.raises(ValueError, match="radius: expected a number > 0 .* mm, got 0"):
         Disc(0, CENTER)
-    with pytest.raises(ValueError, match=r"center: expected finite \(x, y, z\) in mm"):
+    with pytest.raises(ValueError, match=r"center: expected"):
         Sphere(30.0, CENTER)
     with pytest.raises(ValueError, match="points away from the center"):
         sphere.project((*CENTER, 0.0))

@@ -53,8 +53,8 @@ def installed(tmp_path):
 def test_data_variable_moves_everything_but_what_ships_with_the_code(tmp_path):
     at = ask(FORWARDECG_DATA=str(tmp_path), before=NO_CACHE)
     assert at.pop("ROOT") == str(paths.ROOT) and at.pop("SMALL") == str(paths.ROOT / "data" / "small")
-    assert at.pop("DATA") == str(tmp_path)
-    assert at == {name.upper(): str(tmp_path / name) for name in ("results", "models", "cache")}
+    assert at.pop("DATA") == str(tmp_path) and at.pop("MODELS") == str(paths.ROOT / "data" / "models")
+    assert at == {name.upper(): str(tmp_path / name) for name in ("results", "cache")}
     writes = ask(FORWARDECG_DATA=str(tmp_path), after=WRITES)
     assert writes == [str(tmp_path / "results" / "a.csv"), str(tmp_path / "models" / "a.json")]
     assert (tmp_path / "results").is_dir() and (tmp_path / "models").is_dir()
@@ -64,9 +64,43 @@ def test_stage_variable_moves_only_what_is_written(tmp_path):
     moved = {"FORWARDECG_DATA": str(tmp_path / "data"), "FORWARDECG_STAGE": str(tmp_path / "stage")}
     writes, at = ask(**moved, after=WRITES), ask(**moved)
     assert writes == [str(tmp_path / "stage" / "results" / "a.csv"), str(tmp_path / "stage" / "models" / "a.json")]
-    for name in ("RESULTS", "MODELS", "CACHE"):
+    for name in ("RESULTS", "CACHE"):
         assert at[name] == str(tmp_path / "data" / name.lower())
     assert not (tmp_path / "data").exists()
+
+
+def test_weights_are_those_that_ship_unless_the_data_folder_has_its_own(installed, tmp_path):
+    """Of a reproduction, that is; an empty variable names no folder, and "~" is the home."""
+    (tmp_path / "models").mkdir()
+    shipped = str(paths.ROOT / "data" / "models")
+    assert ask(FORWARDECG_DATA=str(tmp_path))["MODELS"] == shipped
+    assert ask(installed.parent, FORWARDECG_DATA=str(tmp_path))["MODELS"] == str(installed / "models")
+    (tmp_path / "models" / "paper.safetensors").touch()
+    assert ask(FORWARDECG_DATA=str(tmp_path))["MODELS"] == str(tmp_path / "models")
+    assert ask(before="import os; os.environ['FORWARDECG_DATA'] = ' '\n")["MODELS"] == shipped
+    assert ask(FORWARDECG_DATA="~/sets", HOME=str(tmp_path))["CACHE"] == str(tmp_path / "sets" / "cache")
+
+
+NOWHERE = """
+import numba.core.caching as caching
+def refuse(self):
+    raise PermissionError("read-only")
+for cls in [*vars(caching).values()]:
+    if isinstance(cls, type) and hasattr(cls, "ensure_cache_path"):
+        cls.ensure_cache_path = refuse
+"""
+COMPILES = """
+import numba
+from forwardecg.tissue.cell import FK_CAF, constants, slow_inward_rate
+rate = slow_inward_rate(0.5, constants(FK_CAF, 0.1, float))
+print(json.dumps([rate > 0, numba.config.CACHE_DIR]))
+"""
+
+
+def test_the_solver_runs_where_no_folder_can_be_written_to_and_keeps_its_code_where_numba_is_told_to(tmp_path):
+    assert ask(before=NOWHERE, after=COMPILES, NUMBA_CACHE_DIR="")[0]
+    assert ask(after=COMPILES, NUMBA_CACHE_DIR=str(tmp_path)) == [True, str(tmp_path)]
+    assert [*tmp_path.rglob("*.nbi")]
 
 
 def test_an_installed_wheel_reads_its_own_weights_and_tissues_and_writes_to_the_user_cache(installed, tmp_path):

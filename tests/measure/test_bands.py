@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.stats import binomtest
 
 from forwardecg.measure.bands import (
@@ -103,7 +104,7 @@ def test_the_unusual_is_measured_in_the_shape_of_the_training():
     [
         ({"error": -np.ones((20, 3))}, "error >= 0"),
         ({"sigma": np.zeros((20, 3))}, "sigma > 0"),
-        ({"sigma": np.ones((20, 4))}, r"one shape \(n, T\)"),
+        ({"sigma": np.ones((20, 4))}, r"sigma: expected .* of shape \(20, 3\)"),
         ({"error": np.full((20, 3), np.nan)}, "finite"),
         ({"coverage": 1.0}, "coverage: expected a share"),
     ],
@@ -113,3 +114,34 @@ def test_bad_input_is_refused(change, message):
     for factor in (pointwise_factor, whole_trace_factor):
         with pytest.raises(ValueError, match=message):
             factor(**good | change)
+
+
+@pytest.mark.parametrize("coverage", [0.0, -0.2, 1.0, 1.5, np.nan, "0.9", None, True])
+def test_a_coverage_is_a_share_between_none_and_all(coverage):
+    with pytest.raises(ValueError, match="coverage: expected a share between 0 and 1"):
+        conformal_quantile(np.arange(10.0), coverage)
+
+
+@pytest.mark.parametrize(
+    "features", [np.ones((3, 1)), np.ones(2), np.ones((3, 2)) + 0j, np.ones((3, 2), object), np.full((3, 2), "a")]
+)
+def test_features_of_another_kind_or_number_are_refused(features):
+    """One feature beside a reference of two would be taken for both."""
+    reference = Reference([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]], 2.0)
+    with pytest.raises(ValueError, match="features: expected"):
+        unusualness(reference, features)
+
+
+def test_any_container_gives_the_same_bands():
+    rng = np.random.default_rng(3)
+    error, sigma = rng.exponential(size=(30, 6)), rng.uniform(0.5, 2, (30, 6))
+    right = whole_trace_factor(error, sigma, 0.9)
+    labeled = xr.DataArray(error.T, dims=("time_ecg", "sim"))
+    for one, other in ((error.tolist(), sigma), (labeled, sigma), (error.astype(">f8"), np.asfortranarray(sigma))):
+        assert whole_trace_factor(one, other, np.float64(0.9)) == right
+    hidden = np.ma.masked_array(error, mask=error > 3)
+    with pytest.raises(ValueError, match="error: expected finite values"):
+        whole_trace_factor(hidden, sigma, 0.9)
+    train = rng.standard_normal((60, 3))
+    fitted = fit_reference(train, train[::2], 0.9)
+    assert fit_reference(np.matrix(train), np.matrix(train[::2]), 0.9) == fitted

@@ -116,9 +116,35 @@ def test_rows_become_seeds_and_tissues_and_none_may_be_missing():
 
 @pytest.mark.parametrize(("a", "b", "message"), [
     (np.zeros((2, 5)), np.zeros((2, 6)), "of the same n tissues"),
-    (np.zeros(5), np.zeros(5), "of the same n tissues"),
-    (np.full((1, 5), np.nan), np.zeros((1, 5)), "finite scores"),
+    (np.zeros(5), np.zeros(5), r"a: expected \(seed, ...\)"),
+    (np.full((1, 5), np.nan), np.zeros((1, 5)), "a: expected finite values"),
 ])  # fmt: skip
 def test_bad_scores_are_refused(a, b, message):
     with pytest.raises(ValueError, match=message):
         paired_difference(a, b)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: interval([1.0]), "values"),
+        (lambda: interval([[1.0, 2.0]]), "values"),
+        (lambda: interval([1.0, 2.0], level=1.0), "level"),
+        (lambda: interval([1.0, 2.0], seed=-1), "seed"),
+        (lambda: interval(np.ma.masked_array([1.0, 2.0, 3.0], [0, 0, 1])), "values"),
+        (lambda: paired_difference(np.ones((2, 5)), np.zeros((2, 5)), family=0), "family"),
+        (lambda: paired_difference(np.ones((2, 5)), np.zeros((2, 5)), power=0.0), "power"),
+        (lambda: paired_difference(np.ones((2, 5)) + 0j, np.zeros((2, 5))), "a"),
+        (lambda: holm([0.1, 0.2]), "p"),
+        (lambda: holm(pd.Series(["a"])), "p"),
+        (lambda: holm(pd.Series([np.nan])), "p"),
+        (lambda: compare_methods({"a": np.ones((1, 5))}, "b"), "reference"),
+        (lambda: compare_methods(None, "b"), "scores"),
+        (lambda: by_seed(None), "rows"),
+        (lambda: by_seed(pd.DataFrame({"seed": [0, 0], "sim": [1, 1], "r2": [0.1, 0.2]})), "rows"),
+        (lambda: by_seed(pd.DataFrame({"seed": [0], "sim": [1]})), "rows"),
+    ],
+)
+def test_what_is_no_comparison_is_refused(call, name):
+    with pytest.raises(ValueError, match=f"^{name}: expected"):
+        call()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from forwardecg.data.maps import load_small
 from forwardecg.measure.waves import activation_time, apd90, conduction_velocity, cycle_length, dvdt_max, tip_path
 from forwardecg.solver.calibration import converged_cv
 from forwardecg.solver.simulation import simulate
@@ -100,18 +101,111 @@ def test_a_simulated_plane_wave_has_the_velocity_of_its_diffusivity():
 
 def test_bad_input_is_refused():
     V_m = beat(np.array([[50.0]]))
+    labels = r"V_m: expected dims \(time, ...\) with a coordinate 'time'"
     for feature in (activation_time, apd90, dvdt_max):
-        with pytest.raises(ValueError, match="V_m: expected a dim and a coordinate 'time'"):
-            feature(V_m.rename(time="t"))
-        with pytest.raises(ValueError, match="V_m: expected a dim and a coordinate 'time'"):
-            feature(V_m.drop_vars("time"))
+        for wrong in (V_m.rename(time="t"), V_m.drop_vars("time")):
+            with pytest.raises(ValueError, match=labels):
+                feature(wrong)
+        with pytest.raises(ValueError, match="V_m: expected DataArray"):
+            feature(V_m.values)
         with pytest.raises(ValueError, match="V_m: expected finite values in mV"):
-            feature(V_m.where(V_m < 10))
+            feature(V_m.where(V_m < 10, np.inf))
+        with pytest.raises(ValueError, match="V_m: expected real numbers"):
+            feature(V_m + 0j)
+        with pytest.raises(ValueError, match="V_m: expected a unit such as mV"):
+            feature(V_m.assign_attrs(units="K"))
+        with pytest.raises(ValueError, match="time: expected a unit such as ms"):
+            feature(V_m.assign_coords(time=("time", T, {"units": "frames"})))
+        with pytest.raises(ValueError, match="time: expected at least 2 increasing times"):
+            feature(V_m[::-1])
+    for threshold in ("steep", None, np.nan, True, 1e3):
+        with pytest.raises(ValueError, match="threshold: expected"):
+            activation_time(V_m, threshold)
     lat = activation_time(V_m)
-    with pytest.raises(ValueError, match=r"lat: expected dims \(y, x\) and dx > 0"):
+    with pytest.raises(ValueError, match=r"lat: expected dims \(y, x\)"):
         conduction_velocity(lat[0], 0.5)
-    with pytest.raises(ValueError, match=r"lat: expected dims \(y, x\) and dx > 0"):
-        conduction_velocity(lat, 0.0)
+    for dx in (0.0, -1.0, np.nan, np.inf, "0.5", True):
+        with pytest.raises(ValueError, match="dx: expected a number > 0 mm"):
+            conduction_velocity(lat, dx)
+    for reach in (0, 1.5, "2", True):
+        with pytest.raises(ValueError, match="reach: expected a whole number"):
+            conduction_velocity(lat, 0.5, reach)
+
+
+def test_units_and_the_order_of_dims_change_nothing():
+    V_m = beat(np.array([[10.0, 20.25], [33.7, 47.49]]))
+    equal = [
+        V_m.assign_coords(time=("time", T / 1000, {"units": "s"})),
+        V_m.assign_coords(time=("time", T, {"units": "milliseconds"})),
+        (V_m / 1000).assign_attrs(units="V"),
+        ((V_m + 85) / 100).assign_attrs(units="1"),
+        V_m.transpose("x", "y", "time"),
+        V_m.copy(data=V_m.values.astype(">f8")),
+        V_m.copy(data=np.asfortranarray(V_m.values)),
+    ]
+    for feature in (activation_time, apd90, dvdt_max):
+        right = feature(V_m)
+        for one in equal:
+            found = feature(one)
+            assert found.attrs["units"] == right.attrs["units"]
+            assert np.allclose(found.transpose(*right.dims), right, atol=1e-9), one.attrs
+
+
+def test_velocity_reads_units_dims_and_the_size_of_pixels():
+    y, x = np.meshgrid(np.arange(9) * 0.5, np.arange(12) * 0.5, indexing="ij")
+    axes = {"y": ("y", y[:, 0], {"units": "mm"}), "x": ("x", x[0] / 10, {"units": "cm"})}
+    lat = xr.DataArray((0.6 * y + 0.8 * x) / 0.7, axes, dims=("y", "x"))
+    right = conduction_velocity(lat, 0.5)
+    assert np.nanmax(np.abs(right - 0.7)) < 1e-12 and right.dims == ("y", "x")
+    for one in (lat.T, (lat / 1000).assign_attrs(units="s"), lat.values, np.ma.masked_array(lat.values)):
+        found = conduction_velocity(one, np.float32(0.5), np.int64(2))
+        assert found.dims == ("y", "x") and np.allclose(found, right, equal_nan=True, rtol=1e-12)
+    with pytest.raises(ValueError, match="lat.y: expected steps of dx = 1 mm"):
+        conduction_velocity(lat, 1.0)
+
+
+def test_a_threshold_relative_to_the_pixel_finds_the_wave_in_pixels_of_few_cells():
+    """A pixel whose cells conduct to a share never reaches -35 mV, but passes half of its own amplitude at the same time."""
+    whole = beat(np.array([40.0, 52.0]))
+    few = -85 + 0.3 * (whole + 85)
+    assert activation_time(few).isnull().all()
+    assert np.allclose(activation_time(few, "half"), [40, 52.0], atol=1e-9)
+    assert np.allclose(activation_time(few, -70.0), activation_time(whole, -35.0), atol=1e-9)
+    assert np.allclose(apd90(few, "half"), apd90(whole), atol=1e-9)
+    still = few * 0 - 85 + np.sin(T)[:, None]  # noise, and no wave
+    for threshold in ("half", "slope"):
+        assert activation_time(still, threshold).isnull().all()
+
+
+@pytest.mark.parametrize("dt", [1.0, 2.0])
+def test_the_steepest_part_of_a_sigmoid_is_its_middle(dt):
+    lat = np.array([40.0, 40.37, 61.9])
+    t = np.arange(0, 200, dt)
+    V = -85 + 100 / (1 + np.exp(-(t[:, None] - lat) / 3)) / (1 + np.exp((t[:, None] - lat - 80) / 9))
+    V_m = xr.DataArray(V, dims=("time", "x"), coords={"time": t})
+    assert np.allclose(activation_time(V_m, "slope"), lat, atol=0.1)
+    again = xr.concat([V_m, 1.1 * (V_m + 85).assign_coords(time=t + 200) - 85], "time")
+    assert np.allclose(activation_time(again, "slope"), lat, atol=0.1), "of the first beat, not the steepest of all"
+
+
+def test_activation_of_fibrotic_pixels_is_found_where_cells_are_activated():
+    tissue = load_small().isel(sim=2)
+    lat, cells = activation_time(tissue.V_m, "half").values, tissue.lat.values
+    n = cells.shape[0] // lat.shape[0]
+    passed = np.isfinite(cells).reshape(lat.shape[0], n, lat.shape[1], n).any((1, 3))
+    assert (np.isnan(lat) & passed).mean() < 0.02
+
+
+def test_a_missing_sample_lies_on_the_line_between_its_neighbors_and_a_lost_pixel_stays_lost():
+    V_m = beat(np.array([40.0, 52.5, 60.0]), rise=10.0)
+    gaps = V_m.copy()
+    gaps[:, 2] = gaps[41, 0] = gaps[51:53, 1] = np.nan
+    for feature, atol in ((activation_time, 1e-9), (apd90, 1e-9)):
+        assert np.allclose(feature(gaps)[:2], feature(V_m)[:2], atol=atol) and np.isnan(feature(gaps)[2])
+    masked = V_m.copy(data=np.ma.masked_invalid(gaps.values))
+    assert activation_time(masked).identical(activation_time(gaps))
+    assert np.allclose(dvdt_max(gaps)[:2], 10) and np.isnan(dvdt_max(gaps)[2])
+    assert np.isnan(activation_time(V_m.where(V_m.time < 30))).all(), "what comes after the record is not known"
 
 
 DX, PERIOD = 0.5, 98.0
@@ -203,18 +297,52 @@ def test_a_probe_activated_less_than_twice_has_no_cycle():
     assert cycles.empty and list(cycles) == ["probe", "time", "cycle_length"]
 
 
+def test_noise_makes_no_cycles_where_a_refractory_time_is_given():
+    times = np.arange(0.0, 1000.0)
+    clean = -85 + 100 * np.clip(np.minimum((times % 250) / 2, (150 - times % 250) / 75), 0, 1)
+    for sd in (5.0, 10.0):
+        V_m = clean + sd * np.random.default_rng(0).standard_normal(1000)
+        probes = xr.DataArray(V_m[:, None], dims=("time", "probe"), coords={"time": times})
+        assert len(cycle_length(probes)) > 3
+        cycles = cycle_length(probes, refractory=150.0)
+        assert len(cycles) == 3 and np.allclose(cycles.cycle_length, 250, atol=3)
+
+
+def test_tips_and_cycles_read_units_and_dims():
+    V_m = frames(spiral((20.0, 15.0)), TIMES[:20])
+    right = tip_path(V_m, DX)
+    seconds = V_m.assign_coords(time=("time", V_m.time.values / 1000, {"units": "s"}))
+    for one in (V_m.transpose("x_map", "time", "y_map"), seconds, (V_m / 1000).assign_attrs(units="V")):
+        assert np.allclose(tip_path(one, DX), right)
+    axes = {"y_map": ("y_map", 7 + Y[:, 0], {"units": "mm"}), "x_map": ("x_map", X[0] - 3, {"units": "mm"})}
+    moved = tip_path(V_m.assign_coords(axes), DX)
+    assert np.allclose(moved.x, right.x - 3) and np.allclose(moved.y, right.y + 7), "in the frame of the maps"
+    with pytest.raises(ValueError, match="expected steps of dx = 1 mm"):
+        tip_path(V_m.assign_coords(axes), 1.0)
+    probes = V_m[:, 5, [3, 40]].rename(x_map="probe").drop_vars("y_map", errors="ignore")
+    assert cycle_length(probes.T).equals(cycle_length(probes))
+
+
+def test_there_is_no_tip_beside_a_missing_value():
+    V_m = frames(spiral((20.0, 15.0)), TIMES[:20])
+    assert tip_path(V_m.where(np.hypot(X - 20, Y - 15) > 2), DX).empty
+    assert len(tip_path(V_m.where(np.hypot(X - 30, Y - 25) > 2), DX)) == 19
+
+
 def test_bad_maps_and_probes_are_refused():
     V_m = rest()
-    for wrong in (V_m[0], V_m.transpose("y", "x", "time"), V_m.drop_vars("time")):
+    for wrong in (V_m[0], V_m.drop_vars("time")):
         with pytest.raises(ValueError, match=r"V_m: expected dims \(time, y, x\)"):
             tip_path(wrong, DX)
     with pytest.raises(ValueError, match=r"V_m: expected dims \(time, probe\)"):
         cycle_length(V_m)
     for wrong in (V_m[:1], V_m[::-1]):
-        with pytest.raises(ValueError, match="V_m: expected at least two frames at increasing times"):
+        with pytest.raises(ValueError, match="time: expected at least 2 increasing times"):
             tip_path(wrong, DX)
     with pytest.raises(ValueError, match="V_m: expected finite values in mV"):
-        tip_path(V_m.where(V_m > 0), DX)
-    for dx in (0.0, -1.0, np.nan):
-        with pytest.raises(ValueError, match="dx: expected a length > 0 mm"):
+        tip_path(V_m.where(V_m > 0, -np.inf), DX)
+    for dx in (0.0, -1.0, np.nan, None):
+        with pytest.raises(ValueError, match="dx: expected a number > 0 mm"):
             tip_path(V_m, dx)
+    with pytest.raises(ValueError, match="refractory: expected a number >= 0 ms"):
+        cycle_length(V_m[:, 0].rename(x="probe"), -1.0)

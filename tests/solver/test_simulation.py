@@ -117,7 +117,10 @@ def test_bad_runs_are_refused():
     good = [edge_stimulus(Grid(shape, 0.5))]
     with pytest.raises(ValueError, match="stimuli: expected at least one Stimulus, got none"):
         next(solve(sheet, [], t_end=10))
-    with pytest.raises(ValueError, match=r"dt: expected at most the stability limit .* ms"):
+    with pytest.raises(
+        ValueError,
+        match=r"dt: expected at most 0.25 ms \(0.52.* ms for diffusion on this grid and 0.25 ms for the currents of FK-CAF\)",
+    ):
         next(solve(sheet, good, t_end=12, dt=0.6, every=0.6, calibrated=False))
     with pytest.raises(ValueError, match="every: expected a positive multiple of dt = 0.1 ms"):
         next(solve(sheet, good, t_end=10, every=0.25))
@@ -137,10 +140,10 @@ def test_bad_runs_are_refused():
     with pytest.raises(ValueError, match="conductor: expected electrodes to read it at"):
         simulate(sheet, good, t_end=10, conductor=Sphere(30.0, (5.0, 5.0, 0.0)))
     for pool in (3, 0, -5, 2.0):
-        with pytest.raises(ValueError, match="pool: expected a divisor"):
+        with pytest.raises(ValueError, match="pool: expected a"):
             simulate(sheet, good, t_end=10, pool=pool)
     for dt in (0, -0.1, float("nan")):
-        with pytest.raises(ValueError, match="dt: expected a time > 0 ms"):
+        with pytest.raises(ValueError, match="dt: expected a number > 0 .* ms"):
             next(solve(sheet, good, t_end=10, dt=dt))
     with pytest.raises(ValueError, match="dtype: expected np.float32 or np.float64, got <class 'int'>"):
         next(solve(sheet, good, t_end=10, dtype=int))
@@ -148,6 +151,6 @@ def test_bad_runs_are_refused():
         next(solve(sheet, good, t_end=10, every=4))
     with pytest.raises(ValueError, match="t_end: expected a positive multiple of frame_interval = 4 ms, got 10 ms"):
         simulate(sheet, good, t_end=10, frame_interval=4)
-    with pytest.raises(ValueError, match="ecg_interval: expected a time > 0 ms, got 0"):
+    with pytest.raises(ValueError, match="ecg_interval: expected a number > 0 .* ms, got 0"):
         simulate(sheet, good, t_end=10, ecg_interval=0)
     assert stability_limit(0.16, 0.5) == pytest.approx(0.390625)

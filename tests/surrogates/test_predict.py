@@ -6,16 +6,17 @@ import torch
 import xarray as xr
 
 import forwardecg
-from compendium.record import write_json
+from forwardecg.data.maps import import_maps
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.bands import fit_reference
 from forwardecg.surrogates import predict as module
 from forwardecg.surrogates.paper.data import Sequences
 from forwardecg.surrogates.paper.task import predict
 from forwardecg.surrogates.predict import StructuredSurrogate, load_surrogate
+from forwardecg.surrogates.recording import inspect
 from forwardecg.surrogates.structured.fronts import read_fronts
 from forwardecg.surrogates.structured.model import KAPPA, Structured, StructuredConfig, describe_maps, make_inputs
-from forwardecg.surrogates.weights import read_card, save_models
+from forwardecg.surrogates.weights import read_card, save_bands, save_models
 
 PLACES = Electrodes(np.array([[20.0, 20.0, 30.0], [5.0, 30.0, 12.0]]), ("a", "b"))
 
@@ -82,9 +83,7 @@ def test_any_source_of_the_same_maps_gives_the_same(surrogate, maps, tmp_path):
 
 
 def test_electrodes_of_another_type_are_refused(surrogate, maps):
-    with pytest.raises(
-        ValueError, match="electrodes: expected Electrodes, such as center_electrode gives, got <class 'tuple'>"
-    ):
+    with pytest.raises(ValueError, match="electrodes: expected Electrodes, such as center_electrode gives, got tuple"):
         surrogate.predict(maps, dx=2.0, dt=5.0, electrodes=(1, 2, 3), unit="mV")
 
 
@@ -161,9 +160,9 @@ def test_what_would_mean_nothing_is_refused(surrogate, spoil, given, message):
         surrogate.predict(spoil(movie()), **{"dx": 2.0, "dt": 5.0, "unit": "u"} | given)
 
 
-@pytest.mark.parametrize("kappa", [0.0, -1.0, np.nan])
+@pytest.mark.parametrize("kappa", [0.0, -1.0, np.nan, 1e9, "0.2", True])
 def test_a_kappa_that_is_none_is_refused(surrogate, maps, kappa):
-    with pytest.raises(ValueError, match="kappa: expected a time > 0 ms"):
+    with pytest.raises(ValueError, match="kappa: expected a number in 0.01 .. 10 ms"):
         surrogate.predict(maps, dx=2.0, dt=5.0, unit="mV", kappa=kappa)
 
 
@@ -196,13 +195,11 @@ def test_published_surrogates_are_found_by_name(tmp_path, monkeypatch, surrogate
     save_models(list(surrogate.models), tmp_path / "structured.safetensors", kappa_cable=KAPPA, speed_range=[0.4, 0.9])
     with pytest.raises(ValueError, match="with calibrated bands"):
         load_surrogate("structured")
-    write_json(
-        tmp_path / "structured_bands.json",
-        surrogate.bands | {"weights": read_card(tmp_path / "structured.safetensors")["sha256"]},
-    )
+    own = surrogate.bands | {"weights": read_card(tmp_path / "structured.safetensors")["sha256"]}
+    save_bands(own, tmp_path / "structured_bands.json")
     out = forwardecg.load_surrogate("structured").predict(maps, dx=2.0, dt=5.0, unit="mV")
     assert np.array_equal(out.phi_e, surrogate.predict(maps, dx=2.0, dt=5.0, unit="mV").phi_e)
-    write_json(tmp_path / "structured_bands.json", surrogate.bands | {"weights": "of others"})
+    save_bands(surrogate.bands | {"weights": "of others"}, tmp_path / "structured_bands.json")
     with pytest.raises(
         ValueError, match="structured_bands.json: expected bands that were calibrated for these weights"
     ):
@@ -312,3 +309,78 @@ def test_beats_unlike_those_of_the_training_are_flagged(paper, sheet):
     assert "of the pixels rise more than once, trained on one beat" in flags and "first frame" not in flags
     late = np.concatenate([sheet[20:], np.full_like(sheet[:20], -85.0)])
     assert "a wave in the first frame" in paper.predict(late, dx=2.0, dt=5.0, unit="mV").attrs["flags"]
+
+
+# Rest, background, masks, and what the result says of the maps
+
+
+def test_the_ecg_is_zero_where_the_tissue_is_at_rest_whatever_its_rest(surrogate, maps):
+    given = {"dx": 2.0, "dt": 5.0, "unit": "mV", "electrodes": PLACES}
+    right = surrogate.predict(maps, **given)
+    for offset in (-8.0, 5.0, 10.0, 20.0):
+        out = surrogate.predict(maps + offset, **given)
+        assert np.allclose(out.phi_e, right.phi_e, atol=1e-4 * float(np.abs(right.phi_e).max()))
+        assert f"rest near {-85 + offset:.4g} mV, taken for -85 mV" in out.attrs["flags"]
+
+
+def test_the_rest_of_the_contract_is_left_alone(maps):
+    small = forwardecg.load_small()
+    for V_m in (*small.V_m, *(V + np.random.default_rng(0).normal(0, 2, V.shape) for V in small.V_m[:2])):
+        found = import_maps(V_m, dx=2.0, unit="mV")
+        same, flags = inspect(found)
+        assert same is found and flags == []
+
+
+def test_background_that_is_no_rest_is_named_and_left_out():
+    tissue = forwardecg.load_small().isel(sim=2)
+    true = tissue.phi_e.sel(lead="center", time_ecg=tissue.time).values
+    right, structured = None, load_surrogate()
+    for value in (0.0, -100.0, -40.0):
+        V = np.pad(tissue.V_m.values.astype(float), ((0, 0), (10, 10), (10, 10)), constant_values=value)
+        out = structured.predict(V, dx=2.0, dt=5.0, unit="mV")
+        r2 = 1 - np.square(out.phi_e.values[0] - true).sum() / np.square(true - true.mean()).sum()
+        assert r2 > 0.95 or value == -100, r2
+        if abs(value + 85) > 20:
+            assert "4400 pixels are constant at" in out.attrs["flags"] and "background" in out.attrs["flags"]
+            assert np.isnan(out.D[0]).all() and np.isfinite(out.D[10:-10, 10:-10]).all()
+            assert right is None or np.array_equal(out.phi_e, right.phi_e), "whatever its value"
+            right = out
+    mask = np.zeros(V.shape[1:], bool)
+    mask[10:-10, 10:-10] = True
+    masked = structured.predict(V, dx=2.0, dt=5.0, unit="mV", mask=mask)
+    assert np.array_equal(masked.phi_e, right.phi_e) and "background" not in masked.attrs["flags"]
+    V[:, ~mask] = np.nan
+    assert np.array_equal(structured.predict(V, dx=2.0, dt=5.0, unit="mV", mask=mask).phi_e, right.phi_e)
+
+
+def test_saturated_pixels_and_those_without_rest_are_named(surrogate, maps):
+    given = {"dx": 2.0, "dt": 5.0, "unit": "mV"}
+    flags = surrogate.predict(np.minimum(maps, -30.0), **given).attrs["flags"]
+    assert "of the pixels are saturated: they stay at -30 mV" in flags
+    awake = maps.copy()
+    awake[:, 3:6, 3:6] = np.maximum(awake[:, 3:6, 3:6], -40 + np.arange(60)[:, None, None] / 60)
+    assert "2% of the pixels never come to rest" in surrogate.predict(awake, **given).attrs["flags"]
+
+
+def test_the_result_says_how_the_maps_were_read(surrogate, maps):
+    out = surrogate.predict(maps, dx=2.0, dt=5.0, unit="mV")
+    assert out.attrs["size"] == "40 mm along x, 40 mm along y" and 0.4 < out.attrs["speed"] < 0.9
+    assert out.attrs["orientation"].startswith("pixel (0, 0) is centered at x = 1, y = 1 mm")
+    wrong = surrogate.predict(maps, dx=2.5, dt=5.0, unit="mV")
+    assert wrong.attrs["size"] == "50 mm along x, 50 mm along y"
+    assert wrong.attrs["speed"] == pytest.approx(1.25 * out.attrs["speed"], rel=0.02)
+    center = 300 + 1 + 2.0 * np.arange(20)
+    axes = {"y": ("y", center, {"units": "mm"}), "x": ("x", center - 310, {"units": "mm"})}
+    moved = surrogate.predict(xr.DataArray(maps, axes, ("time", "y", "x")), dt=5.0, unit="mV")
+    assert np.array_equal(moved.phi_e, out.phi_e) and np.array_equal(moved.y_map, center)
+    assert moved.electrodes.values.tolist() == [[10.0, 320.0, 40.0]]
+    assert "centered at x = -9, y = 301 mm" in moved.attrs["orientation"]
+
+
+def test_the_paper_network_reads_rest_and_masks_too(paper, sheet):
+    right = paper.predict(sheet, dx=2.0, dt=5.0, unit="mV")
+    moved = paper.predict(sheet + np.float32(10), dx=2.0, dt=5.0, unit="mV")
+    assert np.allclose(moved.phi_e, right.phi_e, atol=2e-3 * float(np.abs(right.phi_e).max()))
+    assert "rest near -75 mV" in moved.attrs["flags"] and right.attrs["size"] == "200 mm along x, 200 mm along y"
+    all_ = paper.predict(sheet, dx=2.0, dt=5.0, unit="mV", mask=np.ones((100, 100), bool))
+    assert np.array_equal(all_.phi_e, right.phi_e)

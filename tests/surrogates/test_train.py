@@ -5,15 +5,19 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 import torch
 from filelock import FileLock
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from compendium.registry import ROOT
+from forwardecg.cache import key
 from forwardecg.measure.scores import r2
+from forwardecg.surrogates import files
 from forwardecg.surrogates import train as module
 from forwardecg.surrogates.paper.data import Sequences
 from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
@@ -160,7 +164,7 @@ def test_resumed_training_equals_an_uninterrupted_one_bit_for_bit(data, tmp_path
     assert epochs == list(range(stop + 1, 4)), "what was done is not done again"
     assert same(weights_of(straight), weights_of(resumed))
     assert untimed(history).equals(untimed(history_resumed)) and card == card_resumed
-    assert same(module.load_file(tmp_path / "straight"), module.load_file(tmp_path / "c")), "the optimizer too"
+    assert same(load_file(tmp_path / "straight"), load_file(tmp_path / "c")), "the optimizer too"
 
 
 def test_a_checkpoint_says_what_code_and_libraries_made_it(data, tmp_path):
@@ -179,19 +183,18 @@ def test_a_finished_training_is_loaded(data, tmp_path):
 
 def test_a_half_written_checkpoint_never_replaces_a_good_one(data, tmp_path, monkeypatch):
     straight, _, _ = fit(TINY, *data, SHORT)
-    save_file, calls = module.save_file, []
+    save, calls = files.save, []
 
-    def dying(tensors, path, metadata):
-        calls.append(path)
+    def dying(tensors, metadata):
+        calls.append(metadata)
         if len(calls) == 3:
-            path.write_bytes(b"half of it")
             raise Interrupt
-        save_file(tensors, path, metadata)
+        return save(tensors, metadata)
 
-    monkeypatch.setattr(module, "save_file", dying)
+    monkeypatch.setattr(files, "save", dying)
     with pytest.raises(Interrupt):
         fit(TINY, *data, SHORT, tmp_path / "c")
-    monkeypatch.setattr(module, "save_file", save_file)
+    monkeypatch.setattr(files, "save", save)
     epochs = []
     resumed, _, _ = fit(TINY, *data, SHORT, tmp_path / "c", lambda row: epochs.append(row["epoch"]))
     assert epochs == [2, 3], "two epochs were safe"
@@ -207,6 +210,79 @@ def test_a_checkpoint_of_another_network_is_refused(data, tmp_path):
     (tmp_path / "c").write_bytes(b"no checkpoint")
     with pytest.raises(ValueError, match="checkpoint c: expected the state of a training of this Seq2Seq"):
         fit(TINY, *data, SHORT, tmp_path / "c")
+
+
+class Line:
+    """A task of one weight vector: the smallest there is."""
+
+    n_train, X = 8, torch.arange(48.0).reshape(8, 6) / 48
+
+    def draw(self, members, generator):
+        return self.X[members]
+
+    def loss(self, model, drawn, rows, done):
+        return (model(drawn[rows]) - 1).square()[:, 0]
+
+    def score(self, model):
+        return -float((model(self.X) - 1).square().mean().detach())
+
+
+LINE = TrainConfig(epochs=3, batch=4)
+
+
+def fit_line(path=None, config=LINE, task=None):
+    model = initialize(lambda: torch.nn.Linear(6, 1), 0)
+    fit_task(model, task or Line(), config, path)
+    return weights_of(model)
+
+
+@pytest.mark.parametrize("change", [{"lr": 1e-3}, {"batch": 2}, {"seed": 1}, {"epochs": 4}, {"ema": 0.5}])
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path, change):
+    fit_line(tmp_path / "c")
+    (name,) = change
+    with pytest.raises(ValueError, match=f"checkpoint c: expected the state of .*: made with {name} = .*, not"):
+        fit_line(tmp_path / "c", replace(LINE, **change))
+    more = Line()
+    more.n_train = 7
+    with pytest.raises(ValueError, match="made with tissues = 8, not 7"):
+        fit_line(tmp_path / "c", task=more)
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_found_wherever_it_is(tmp_path):
+    """By its digest; what is read is either the same, or refused."""
+    right = fit_line(tmp_path / "c")
+    whole = (tmp_path / "c").read_bytes()
+    assert same(fit_line(tmp_path / "c"), right)
+    for byte in torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))[:150].tolist():
+        changed = bytearray(whole)
+        changed[byte] ^= 1 << byte % 8
+        (tmp_path / "c").write_bytes(bytes(changed))
+        try:
+            found = fit_line(tmp_path / "c")
+        except ValueError as error:
+            assert "checkpoint c: expected" in str(error)
+        else:
+            assert same(found, right), byte
+
+
+def test_a_checkpoint_from_before_the_digests_is_taken(tmp_path):
+    """Trainings of hours lie in caches: they have no digest and no settings."""
+    right = fit_line(tmp_path / "c")
+    with safe_open(tmp_path / "c", "pt") as file:
+        about = {name: word for name, word in file.metadata().items() if name not in ("digest", "settings")}
+    files.write_tensors(tmp_path / "c", load_file(tmp_path / "c"), about, seal=False)
+    assert same(fit_line(str(tmp_path / "c")), right)
+
+
+def test_numbers_of_numpy_are_those_of_python_in_settings():
+    config = TrainConfig(epochs=np.int64(3), batch=np.int32(4), lr=np.float64(3e-3), seed=np.uint8(2))
+    assert config == TrainConfig(epochs=3, batch=4, lr=3e-3, seed=2)
+    assert {type(value) for value in asdict(config).values()} == {int, float, str, type(None)}
+    assert key("stage", 1, config) == key("stage", 1, TrainConfig(epochs=3, batch=4, lr=3e-3, seed=2))
+    net = replace(TINY, width=np.int64(16), attention=np.bool_(True), channels=[4, np.int64(8)])
+    assert net == TINY and key("stage", 1, net) == key("stage", 1, TINY)
+    whole = TrainConfig(lr=1, weight_decay=0)
+    assert type(whole.lr) is type(whole.weight_decay) is int, "names of cached work hold what was given"
 
 
 def test_a_diverging_training_ends_with_an_error(data):
@@ -275,10 +351,14 @@ def test_bad_settings_are_refused():
         ({"ema": 1.0}, "ema"),
         ({"patience": 0}, "patience"),
         ({"precision": "float16"}, "precision"),
+        ({"lr": "a"}, "lr"),
+        ({"lr": True}, "lr"),
+        ({"batch": True}, "batch"),
+        ({"seed": -1}, "seed"),
     ):
-        with pytest.raises(ValueError, match=f"{name}: expected"):
+        with pytest.raises(ValueError, match=f"^{name}: expected"):
             replace(SHORT, **change)
-    with pytest.raises(ValueError, match="delta: expected a finite number > 0"):
+    with pytest.raises(ValueError, match="delta: expected a number > 0"):
         Seq2SeqLoss(delta=0.0)
     for change, name in (({"pixels": 0}, "pixels"), ({"channels": ()}, "channels"), ({"heads": 0}, "heads")):
         with pytest.raises(ValueError, match=name):
@@ -322,7 +402,7 @@ def test_two_processes_of_torchrun_train_the_same_network_as_one(tmp_path):
     for command in ([*torchrun, str(script)], [sys.executable, str(script)]):
         done = subprocess.run([*command, str(tmp_path)], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-    first, second, alone = (module.load_file(tmp_path / f"{n}.safetensors") for n in (0, 1, 9))
+    first, second, alone = (load_file(tmp_path / f"{n}.safetensors") for n in (0, 1, 9))
     assert same(first, second), "all processes end with the same weights"
     start = initialize(lambda: Seq2Seq(TINY), 0).state_dict()
     moved = sum((alone[name] - start[name]).abs().sum() for name in start)

@@ -1,6 +1,7 @@
 """Weights in files: the round trip, and that whatever is not whole or not the right one is refused."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from forwardecg.surrogates import files
 from forwardecg.surrogates import weights as module
 from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
 from forwardecg.surrogates.structured.model import Structured, StructuredConfig
-from forwardecg.surrogates.weights import load_models, read_card, save_models
+from forwardecg.surrogates.weights import load_models, read_bands, read_card, save_bands, save_models
 
 TINY = Seq2SeqConfig(pixels=10, channels=(4, 8), width=16, heads=2)
 
@@ -109,7 +111,7 @@ def test_a_missing_file_is_named(tmp_path):
 def recarded(path, card):
     """The file with another card, as if it had been saved with it."""
     text = json.dumps(card)
-    save_file(load_file(path), path, {"card": text, "sha256": module._sha256(text)})
+    save_file(load_file(path), path, {"card": text, "sha256": module.sha256(text)})
 
 
 @pytest.mark.parametrize("card", [{}, {"kind": "other"}])
@@ -146,11 +148,49 @@ def test_all_metadata_are_words(saved):
 def test_an_interrupted_save_keeps_the_old_networks(saved, monkeypatch):
     before = saved.read_bytes()
 
-    def half(tensors, scratch, metadata):
-        scratch.write_bytes(b"half")
+    def stopped(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "save_file", half)
+    monkeypatch.setattr(files.os, "replace", stopped)
     with pytest.raises(KeyboardInterrupt):
         save_models(networks("structured"), saved)
     assert saved.read_bytes() == before and len(load_models(saved)[0]) == 2
+    assert [path.name for path in saved.parent.iterdir()] == ["a.safetensors"], "no litter"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_others_may_read_what_the_umask_says(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        save_models(networks("structured", 1), tmp_path / "a.safetensors")
+        save_bands({"weights": "a"}, tmp_path / "a.json")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode}
+
+
+def test_every_flipped_bit_of_the_bands_is_found(tmp_path):
+    path, bands = tmp_path / "b.json", {"phi_e": {"factor": 2.5, "floor": 0.02}, "weights": "ab", "n": 3}
+    save_bands(bands, path)
+    assert read_bands(path, "ab") == bands
+    whole = path.read_bytes()
+    for byte in range(len(whole)):
+        for bit in range(8):
+            changed = bytearray(whole)
+            changed[byte] ^= 1 << bit
+            path.write_bytes(bytes(changed))
+            try:
+                found = read_bands(path, "ab")
+            except ValueError as error:
+                assert "b.json: expected" in str(error)
+            else:
+                assert found == bands, "a blank that is another one"
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match="expected bands that were calibrated for these weights"):
+        read_bands(path, "cd")
+
+
+@pytest.mark.parametrize("models", [[], None, [torch.nn.Linear(1, 1)], Structured(StructuredConfig())])
+def test_what_is_no_ensemble_is_refused(tmp_path, models):
+    with pytest.raises(ValueError, match="models: expected"):
+        save_models(models, tmp_path / "a.safetensors")

@@ -76,16 +76,16 @@ def test_slow_inward_rate_is_the_hyperbolic_tangent(cell, dtype):
 
 
 def test_parameters_are_checked():
-    with pytest.raises(ValueError, match="tau_d: expected a time > 0 ms, got 0"):
+    with pytest.raises(ValueError, match="tau_d: expected a number > 0 ms, got 0"):
         replace(FK_CAF, tau_d=0)
     with pytest.raises(ValueError, match="k: expected a steepness in 0 < k <= 25, got 30"):
         replace(FK_CAF, k=30)
     with pytest.raises(ValueError, match="u_c > 0, got 0, 0"):
         replace(FK_CAF, u_c=0, u_v=0)
     assert replace(FK_CAF, tau_d=np.float32(0.125)).tau_d == 0.125
-    with pytest.raises(ValueError, match="tau_d: expected a finite number, got True"):
+    with pytest.raises(ValueError, match="tau_d: expected a number > 0 ms, got True"):
         replace(FK_CAF, tau_d=True)
     with pytest.raises(ValueError, match="u_v, u_c"):
         replace(FK_CAF, u_v=0.5)
-    with pytest.raises(ValueError, match="tau_si: expected a finite number, got nan"):
+    with pytest.raises(ValueError, match="tau_si: expected a number > 0 ms, got nan"):
         replace(FK_CAF, tau_si=float("nan"))

@@ -42,17 +42,16 @@ def test_one_train_is_one_simulation():
 
 def test_bad_stimuli_are_refused():
     good = edge_stimulus(GRID)
-    with pytest.raises(
-        ValueError, match="burst: expected n >= 1 and an interval of at least the duration 2.0 ms, got 0"
-    ):
-        burst(good, 100.0, 0)
-    with pytest.raises(ValueError, match="burst: .* got 2, 1.0"):
+    for n in (0, 10**30, 2.5, True):
+        with pytest.raises(ValueError, match="n: expected a whole number in 1 .. 100000, got"):
+            burst(good, 100.0, n)
+    with pytest.raises(ValueError, match="interval: expected at least the duration 2.0 ms, got 1.0 ms"):
         burst(good, 1.0, 2)
-    with pytest.raises(ValueError, match="s2: expected coupling intervals > 0 ms, got -5"):
+    with pytest.raises(ValueError, match="s2: expected a number > 0 .* ms, got -5"):
         s1_s2(good, 400.0, 1, [-5])
-    with pytest.raises(ValueError, match="width: expected a length > 0 mm, got 0"):
+    with pytest.raises(ValueError, match="width: expected a number > 0 .* mm, got 0"):
         edge_stimulus(GRID, width=0)
-    with pytest.raises(ValueError, match="radius: expected a length > 0 mm, got -1"):
+    with pytest.raises(ValueError, match="radius: expected a number > 0 .* mm, got -1"):
         focal_stimulus(GRID, 1, 1, radius=-1)
-    with pytest.raises(ValueError, match="stimulus: expected start >= 0 ms"):
+    with pytest.raises(ValueError, match="stimulus start: expected a number in 0"):
         Stimulus(mask=good.mask, start=-1)

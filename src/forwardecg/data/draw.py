@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from forwardecg.contract import V_REST, V_THRESHOLD
+from forwardecg.contract import V_REST, V_THRESHOLD, count, instance
 from forwardecg.data.recipe import PROTOCOLS, REJECTIONS, Recipe
 from forwardecg.solver.simulation import simulate
 from forwardecg.tissue.sheet import Tissue, fibrotic, gap_junction, healthy
@@ -50,7 +50,8 @@ def draw_tissue(recipe: Recipe, sim: int, attempt: int = 0) -> Draw:
         >>> draw.tissue.condition, draw.tissue.D.shape, draw.stimulus in ("edge", "corner", "focal")
         ('fibrotic', (40, 40), True)
     """
-    rng = np.random.default_rng([recipe.seed, sim, attempt])
+    sim, attempt = count("sim", sim, 0), count("attempt", attempt, 0)
+    rng = np.random.default_rng([instance("recipe", recipe, Recipe).seed, sim, attempt])
     D0 = rng.uniform(recipe.D0_low, recipe.D0_high)
     tissue = healthy(recipe.shape, recipe.dx, D0, seed=sim)
     condition = recipe.conditions[sim % len(recipe.conditions)]
@@ -163,7 +164,7 @@ def simulate_one(recipe: Recipe, sim: int) -> xr.Dataset:
         ('healthy', {'time': 21, 'y_map': 10, 'x_map': 10}, True)
     """
     rejected = dict.fromkeys(REJECTIONS, 0)
-    for attempt in range(recipe.max_draws):
+    for attempt in range(instance("recipe", recipe, Recipe).max_draws):
         draw = draw_tissue(recipe, sim, attempt)
         live = draw.tissue.live
         if not all((stimulus.mask & live).any() for stimulus in draw.stimuli):

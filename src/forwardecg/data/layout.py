@@ -3,15 +3,17 @@
 A chunk that was altered raises when zarr reads it; one never written would read as zeros, so that names count, too.
 """
 
+import hashlib
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -19,8 +21,9 @@ import zarr
 from filelock import FileLock
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.storage import MemoryStore
+from zarr.storage import LocalStore, MemoryStore
 
 from forwardecg import __version__
 from forwardecg.cache import code_hash, made_with
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer
 
 SIMULATES = (  # the modules that a simulated tissue rests on
-    "contract", "data/draw", "data/recipe", "ecg/electrodes", "ecg/leadfield", "solver/calibration", "solver/kernel",
+    "contract", "data/draw", "data/recipe", "ecg/electrodes", "ecg/leadfield", "solver/calibration", "solver/fibers", "solver/kernel",
     "solver/simulation", "tissue/cell", "tissue/diffusion", "tissue/grid", "tissue/sheet", "tissue/stimulus",
 )  # fmt: skip
 KINDS = {"V_m": "float16", "lat": "float32", "D": "float32", "conductive": "bool", "phi_e": "float64"}
@@ -48,7 +51,12 @@ TISSUE_COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {  # per tissue: type, 
     **dict.fromkeys(("last_activation", "last_recovery", "apd", "rest_time"), ("float64", ())),  # ms
 }
 _DONE = "done"  # the column written last: this tissue is finished
-_COLUMNS = {**{name: (kind, ()) for name, kind in KINDS.items()}, **TISSUE_COLUMNS, _DONE: ("bool", ())}
+DIGEST = "digest"  # the column before it: of a tissue's number and all else of it, so that each chunk knows its place
+_COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {
+    **{name: (kind, ()) for name, kind in KINDS.items()}, **TISSUE_COLUMNS, DIGEST: ("uint32", ()), _DONE: ("bool", ()),
+}  # fmt: skip
+_GROUP, _COPY = "zarr.json", f"{DIGEST}/zarr.json"  # the second has a copy of the store's attributes, as ``made``
+_GROW = ("seconds", "workers")  # attributes that no checksum holds
 # Level 9 saves another 8 % in 20 times the time. Bytes are shuffled, which is better here than bits; of bool, bits.
 COMPRESSION = {"cname": "zstd", "clevel": 5}
 _READERS = 8  # tissues read at a time: a place far away answers late
@@ -83,6 +91,8 @@ def skeleton(recipe: Recipe) -> dict[str, bytes]:
         "recipe": json.dumps(asdict(recipe)), "code": code_hash(SIMULATES), "forwardecg": __version__,
         "made_with": made_with("numpy", "numba", "zarr"),
     }  # fmt: skip
+    attributes["checksum"] = _checksum(attributes)
+    more[DIGEST] = {"made": attributes}
     files: dict[str, Buffer] = {}
     group = zarr.create_group(MemoryStore(files), attributes=attributes)
     for name, (kind, words) in _COLUMNS.items():
@@ -104,9 +114,9 @@ def skeleton(recipe: Recipe) -> dict[str, bytes]:
 
 
 def open_arrays(location: Path | str) -> Arrays:
-    """The arrays of the store at a folder or URL by name, to be read and written."""
+    """The arrays of the store at a folder or URL by name, to be read and written; older stores have no `DIGEST`."""
     group = zarr.open_group(location, mode="r+")
-    return {name: group[name] for name in _COLUMNS}  # type: ignore[misc]
+    return {name: group[name] for name in _COLUMNS if name != DIGEST or name in group}  # type: ignore[misc]
 
 
 def write_tissue(arrays: Arrays, sim: int, ds: xr.Dataset) -> None:
@@ -114,27 +124,40 @@ def write_tissue(arrays: Arrays, sim: int, ds: xr.Dataset) -> None:
     values = {name: ds[name].values for name in KINDS} | {"V_m": to_u(ds.V_m.values)}
     for name, (_, words) in TISSUE_COLUMNS.items():
         values[name] = words.index(ds.attrs[name]) if words else ds.attrs[name]
-    for name, value in (values | {_DONE: True}).items():
-        array = arrays[name].with_config({"write_empty_chunks": True})  # also of zeros alone: all are counted
-        array[sim] = np.asarray(value, array.dtype)
+    stored = {name: np.asarray(value, arrays[name].dtype) for name, value in values.items()}
+    if DIGEST in arrays:
+        stored[DIGEST] = np.asarray(_digest(sim, stored), arrays[DIGEST].dtype)
+    stored[_DONE] = np.asarray(True)
+    for name, value in stored.items():
+        arrays[name].with_config({"write_empty_chunks": True})[sim] = value  # also zeros alone: all chunks are counted
+
+
+def _digest(sim: int, values: Mapping[str, np.ndarray]) -> int:
+    """Checksum of a tissue: its number, and what all other columns hold of it."""
+    digest = zlib.crc32(str(sim).encode())
+    for name in (name for name in _COLUMNS if name not in (DIGEST, _DONE)):
+        digest = zlib.crc32(name.encode() + np.ascontiguousarray(values[name]).tobytes(), digest)
+    return digest
 
 
 def is_finished(arrays: Arrays, sim: int, there: Collection[str], verify: bool) -> bool:
     """Whether tissue ``sim`` is marked, its chunks are among the files ``there`` and, with ``verify``, can be read."""
     try:
-        if not all(name in there for name in chunk_names(sim)) or not arrays[_DONE][sim]:
+        names = [name for name in chunk_names(sim) if name.split("/")[0] in arrays]
+        if not all(name in there for name in names) or not arrays[_DONE][sim]:
             return False
-        for name in _COLUMNS if verify else ():
-            _ = arrays[name][sim]
+        values = {name: np.asarray(arrays[name][sim]) for name in arrays if verify}
     except (ValueError, RuntimeError):  # of the checksum, or of what undoes the compression
         return False
-    return True
+    return not (verify and DIGEST in arrays) or int(values[DIGEST]) == _digest(sim, values)
 
 
 def open_store(location: Path | str) -> xr.Dataset:
     """The store at a folder or URL as a lazy data set, words and names in place of codes and numbers."""
-    ds = xr.open_zarr(str(location), chunks=None, consolidated=False, drop_variables=_DONE)
+    place = LocalStore(location, read_only=True) if isinstance(location, Path) else location
+    ds = xr.open_zarr(place, chunks=None, consolidated=False, drop_variables=[_DONE, DIGEST])
     ds = ds.assign_attrs(store=str(location).rsplit("/", 1)[-1])
+    ds.attrs.pop("checksum", None)
     ds = ds.assign_coords(lead=ds.variables["electrodes"].attrs.pop("lead"), xyz=list("xyz"))
     for name, (_, words) in TISSUE_COLUMNS.items():
         if words:
@@ -158,9 +181,14 @@ def locked(location: Path | str, name: str, wait: bool = True) -> Iterator[None]
                 os.unlink(lock.lock_file)
 
 
+def place_of(location: Path | str) -> tuple[AbstractFileSystem, str]:
+    """The file system of a folder or URL, and its place there; in the name of a folder "::" is nothing special."""
+    return (LocalFileSystem(), os.path.abspath(location)) if isinstance(location, Path) else url_to_fs(location)
+
+
 def listing(location: Path | str) -> set[str]:
     """Names of all files of a store, relative to it; none where there is no store."""
-    fs, root = url_to_fs(str(location))
+    fs, root = place_of(location)
     fs.invalidate_cache()  # of listings, which some places keep
     return {file.removeprefix(f"{root}/") for file in fs.find(root)}
 
@@ -184,10 +212,13 @@ def sweep(location: Path | str, there: set[str]) -> None:
 
 def restore(location: Path | str, empty: Mapping[str, bytes]) -> list[str]:
     """Write what is missing or altered of the ``empty`` store's files and return their names; a new one in one move."""
-    fs, root = url_to_fs(str(location))
+    fs, root = place_of(location)
 
     def altered() -> list[str]:
-        return [name for name in empty if not _same(fs, f"{root}/{name}", empty[name])]
+        nonlocal empty
+        empty = _described(fs, root, empty)
+        found = {name: _content(fs, f"{root}/{name}") for name in empty}
+        return [name for name in empty if found[name] != (json.loads if name.endswith(".json") else bytes)(empty[name])]
 
     if not (lost := altered()):
         return []
@@ -213,15 +244,56 @@ def restore(location: Path | str, empty: Mapping[str, bytes]) -> list[str]:
     return lost
 
 
-def _same(fs: AbstractFileSystem, path: str, expected: bytes) -> bool:
-    """Equal, or metadata of the same group, whose recipe says what it is, its other attributes how it was made."""
+def _checksum(attributes: Mapping[str, Any]) -> str:
+    own = {name: value for name, value in attributes.items() if name not in (*_GROW, "checksum")}
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+
+
+def _content(fs: AbstractFileSystem, path: str) -> Any:
+    """The bytes of a file, or what the json in it says; None if there is none that can be read."""
     try:
-        if (found := fs.cat_file(path)) == expected:
-            return True
-        one, other = json.loads(found), json.loads(expected)
-        for entries in (one, other):
-            if entries["node_type"] == "group":
-                entries["attributes"] = {"recipe": entries["attributes"]["recipe"]}
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return False
-    return one == other
+        data = fs.cat_file(path)
+        return json.loads(data) if path.endswith("zarr.json") else data
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):
+        return None
+
+
+def _described(fs: AbstractFileSystem, root: str, empty: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of the empty store as they should be in one that is there: it says how it was made, in two places."""
+    expected = json.loads(empty[_GROUP])
+    group, copy = (_content(fs, f"{root}/{name}") for name in (_GROUP, _COPY))
+    for made in (group.get("attributes") if isinstance(group, dict) else None, _made(copy)):
+        if not isinstance(made, dict) or made.get("recipe") != expected["attributes"]["recipe"]:
+            continue
+        if "checksum" not in made and copy is None or made.get("checksum") == _checksum(made):  # older stores have none
+            break
+    else:
+        made = expected["attributes"]
+    files = {**empty, _GROUP: json.dumps({**expected, "attributes": made}, indent=2).encode()}
+    if copy is None and fs.exists(f"{root}/{_DONE}") and not fs.exists(f"{root}/{DIGEST}"):  # of an older store
+        del files[_COPY]
+        return files
+    second = _made(copy) or made
+    steady = {name: value for name, value in made.items() if name not in _GROW}
+    held = {"made": steady | {name: second[name] for name in _GROW if name in second}}
+    return files | {_COPY: json.dumps(json.loads(empty[_COPY]) | {"attributes": held}, indent=2).encode()}
+
+
+def _made(copy: Any) -> dict | None:
+    """The second copy of the attributes of a store."""
+    attributes = copy.get("attributes") if isinstance(copy, dict) else None
+    made = attributes.get("made") if isinstance(attributes, dict) else None
+    return made if isinstance(made, dict) else None
+
+
+def update(location: Path | str, seconds: float, workers: int) -> None:
+    """Add to the seconds that a store has taken, over all calls that built it; the most workers count."""
+    with locked(location, "store"):
+        group = zarr.open_group(location, mode="r+")
+        known = {name: group.attrs.get(name) for name in _GROW}
+        before = {name: value if isinstance(value, int | float) else 0 for name, value in known.items()}
+        grown = {"seconds": before["seconds"] + seconds, "workers": max(before["workers"], workers)}
+        group.update_attributes(grown := {name: value for name, value in grown.items() if value})
+        if DIGEST in group:
+            made = group[DIGEST].attrs.get("made")
+            group[DIGEST].update_attributes({"made": (made if isinstance(made, dict) else {}) | grown})

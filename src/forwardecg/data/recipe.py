@@ -1,11 +1,14 @@
 """The recipe of a data set: all that it depends on besides the code; every choice is ours, see the declared choices."""
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from forwardecg.contract import count, flag, instance, number, one_of
 from forwardecg.ecg.electrodes import Electrodes, bank_electrodes, center_electrode
 from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.grid import Grid
@@ -15,6 +18,17 @@ CONDITION_CYCLE = ("healthy", "gap_junction", "fibrotic", "fibrotic", "combined"
 STIMULI = ("edge", "corner", "focal", "two_foci", "s1_s2")
 PROTOCOLS = {"single": STIMULI[:3], "two_foci": ("two_foci",), "reentry": ("s1_s2",)}
 REJECTIONS = ("site", "activation", "reentry")  # why a draw was not kept
+_COUNTS = (
+    ("n_sim", 1, 10**6),
+    ("n_cells", 2, 10**4),
+    ("pool", 1, 10**4),
+    ("max_draws", 1, 10**4),
+    ("seed", 0, 2**63 - 1),
+)
+_LENGTHS = (
+    ("dx", 10.0, "mm"), ("dt", 10.0, "ms"), ("t_end", 1e6, "ms"), ("frame_interval", 1e4, "ms"), ("ecg_interval", 1e4, "ms"),
+    ("z_mm", 1e4, "mm"), ("D0_low", 100.0, "mm^2/ms"), ("D0_high", 100.0, "mm^2/ms"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,29 +80,28 @@ class Recipe:
     cell: FKParams = FK_CAF
 
     def __post_init__(self) -> None:
-        for name in ("n_sim", "n_cells", "pool", "max_draws", "seed"):
-            value, least = getattr(self, name), 0 if name == "seed" else 1
-            if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
-        for name in ("dx", "dt", "t_end", "frame_interval", "ecg_interval", "z_mm"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and np.isfinite(value) and value > 0):
-                raise ValueError(f"{name}: expected a finite number > 0, got {value!r}")
-        for name in ("min_activated", "mild_density"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected a share in 0 .. 1, got {getattr(self, name)}")
-        if not 0 < self.D0_low <= self.D0_high:
+        for name, least, most in _COUNTS:
+            self._set(name, count(name, getattr(self, name), least, most))
+        ranges = [*_LENGTHS, ("min_activated", 1.0, ""), ("mild_density", 1.0, "")]
+        for name, high, unit in ranges:
+            came = getattr(self, name)
+            value = number(name, came, 0, high, unit=unit, above=bool(unit))
+            self._set(name, came if type(came) is int else value)  # in a json 60 stays 60
+        for name, words in (("fibrosis", ("usual", "dense", "partial")), ("protocol", tuple(PROTOCOLS))):
+            self._set(name, one_of(name, getattr(self, name), words))
+        self._set("bank", flag("bank", self.bank))
+        instance("cell", self.cell, FKParams, "such as FK_CAF")
+        conditions = instance("conditions", self.conditions, (tuple, list, np.ndarray))
+        self._set("conditions", tuple(one_of("conditions", word, CONDITIONS) for word in conditions))
+        if not self.conditions:
+            raise ValueError(f"conditions: expected some of {CONDITIONS}, got {self.conditions}")
+        if self.D0_low > self.D0_high:
             raise ValueError(f"D0_low, D0_high: expected 0 < D0_low <= D0_high, got {self.D0_low}, {self.D0_high}")
         if self.n_cells % self.pool:
             raise ValueError(f"pool: expected a divisor of n_cells = {self.n_cells}, got {self.pool}")
-        for name, allowed in (("fibrosis", ("usual", "dense", "partial")), ("protocol", tuple(PROTOCOLS))):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
-        if not isinstance(self.bank, bool):
-            raise ValueError(f"bank: expected True or False, got {self.bank!r}")
-        object.__setattr__(self, "conditions", tuple(self.conditions))
-        if not self.conditions or not set(self.conditions) <= set(CONDITIONS):
-            raise ValueError(f"conditions: expected some of {CONDITIONS}, got {self.conditions}")
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -106,7 +119,7 @@ class Recipe:
         return (bank_electrodes if self.bank else center_electrode)(self.grid, self.z_mm)
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_recipe(path: Path | str) -> Recipe:
     """The recipe that `write_recipe` wrote.
 
     Args:
@@ -116,21 +129,25 @@ def read_recipe(path: Path) -> Recipe:
         A recipe equal to the one that was written.
 
     Raises:
-        ValueError: A field is missing or unknown, or no json.
+        ValueError: A field is missing or unknown; no json, or no file.
 
     Examples:
         >>> write_recipe(Recipe(n_sim=2), Path("recipe.json"))
         >>> read_recipe(Path("recipe.json")) == Recipe(n_sim=2)
         True
     """
+    instance("path", path, (str, os.PathLike))
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"path: expected a json file that is there, got {path}")
     try:
-        entries = json.loads(path.read_text())
+        entries = json.loads(path.read_text(encoding="utf-8"))
         return Recipe(**entries | {"cell": FKParams(**entries["cell"])})
-    except (TypeError, KeyError, json.JSONDecodeError) as error:
+    except (TypeError, KeyError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path.name}: expected a recipe with the fields of Recipe: {error}") from None
 
 
-def write_recipe(recipe: Recipe, path: Path) -> None:
+def write_recipe(recipe: Recipe, path: Path | str) -> None:
     """Write the recipe as json: all that is needed to simulate the same tissues again.
 
     Args:
@@ -142,4 +159,8 @@ def write_recipe(recipe: Recipe, path: Path) -> None:
         >>> Path("recipe.json").read_text().splitlines()[1]
         ' "n_sim": 2,'
     """
-    path.write_text(json.dumps(asdict(recipe), indent=1) + "\n")
+    instance("path", path, (str, os.PathLike))
+    path = Path(path)
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"path: expected a file in a folder that is there, got {path}")
+    path.write_text(json.dumps(asdict(instance("recipe", recipe, Recipe)), indent=1) + "\n")

@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from forwardecg.contract import instance
 from forwardecg.data.recipe import CONDITION_CYCLE, Recipe
 from forwardecg.tissue.cell import FK_CAF, FK_MBR, FK_MLR1
 
@@ -43,7 +44,7 @@ def collection(base: Recipe) -> dict[str, Recipe]:
     """
     usual = {"cell": FK_CAF, "protocol": "single", "fibrosis": "usual", "conditions": CONDITION_CYCLE}
     for name, value in usual.items():
-        if getattr(base, name) != value:
+        if getattr(instance("base", base, Recipe), name) != value:
             raise ValueError(f"base: expected {name} = {value}, for others are held out, got {getattr(base, name)}")
     if not (base.D0_low >= 0.1 and base.D0_high <= 0.16):
         came = f"{base.D0_low} .. {base.D0_high}"

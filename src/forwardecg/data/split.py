@@ -7,13 +7,17 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from forwardecg.contract import array, count, instance, number
 from forwardecg.tissue.symmetry import apply_symmetry
+
+_YX = ("y", "x")
 
 
 def sheet_hash(D: np.ndarray, conductive: np.ndarray) -> str:
     """A hash of a sheet, the same for its eight symmetric copies: D (y, x) in mm^2/ms, conductive (y, x) bool."""
-    if np.ndim(D) != 2 or np.shape(D) != np.shape(conductive):
-        raise ValueError(f"D, conductive: expected one shape (y, x), got {np.shape(D)} and {np.shape(conductive)}")
+    D, conductive = array("D", D, _YX, "mm2 ms-1", finite=False), array("conductive", conductive, _YX, kinds="b")
+    if D.shape != conductive.shape:
+        raise ValueError(f"D, conductive: expected one shape (y, x), got {D.shape} and {conductive.shape}")
     sheet = torch.from_numpy(np.where(conductive, D, 0).astype(np.float32))  # as it is stored
     images = [apply_symmetry(sheet, n) for n in range(8)]
     return min(hashlib.sha256(str(image.shape).encode() + image.numpy().tobytes()).hexdigest() for image in images)
@@ -32,8 +36,8 @@ def check_disjoint(hashes: Mapping[str, Sequence[str]]) -> None:
         >>> check_disjoint({"train": ["a", "b", "b"], "test": ["c"]})
     """
     seen: dict[str, tuple[str, int]] = {}
-    for part, sheets in hashes.items():
-        for n, one in enumerate(sheets):
+    for part, sheets in instance("hashes", hashes, Mapping).items():
+        for n, one in enumerate(_names(f"hashes[{part!r}]", sheets) if np.size(sheets) else ()):
             other, m = seen.setdefault(one, (part, n))
             if other != part:
                 came = f"tissue {m} of {other!r} again, as tissue {n} of {part!r}"
@@ -59,11 +63,10 @@ def split_by_tissue(condition: ArrayLike, seed: int = 0, test: float = 0.1, val:
         >>> {name: len(indices) for name, indices in parts.items()}
         {'train': 24, 'val': 3, 'test': 3}
     """
-    rng, condition = np.random.default_rng(seed), np.asarray(condition)
+    condition, rng = _names("condition", condition), np.random.default_rng(count("seed", seed, 0, 2**63 - 1))
     parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    if condition.ndim != 1 or condition.size == 0:
-        raise ValueError(f"condition: expected one name per tissue, got an array of shape {condition.shape}")
-    if not (test >= 0 and val >= 0 and test + val < 1):
+    test, val = number("test", test, 0, 1), number("val", val, 0, 1)
+    if test + val >= 1:
         raise ValueError(f"test, val: expected shares >= 0 that leave something to train on, got {test}, {val}")
     for name in np.unique(condition):
         members = rng.permutation(np.flatnonzero(condition == name))
@@ -94,7 +97,8 @@ def folds_by_tissue(condition: ArrayLike, seed: int = 0, n_folds: int = 5) -> li
         >>> sorted(np.concatenate([fold["test"] for fold in folds]).tolist()) == list(range(30))
         True
     """
-    condition, rng = np.asarray(condition), np.random.default_rng([seed, n_folds])
+    condition, n_folds = _names("condition", condition), count("n_folds", n_folds)
+    rng = np.random.default_rng([count("seed", seed, 0, 2**63 - 1), n_folds])
     fewest = min(np.unique(condition, return_counts=True)[1], default=0)
     if n_folds < 3 or fewest < 2 * n_folds:
         wanted = "at least 3, and two tissues of each condition for each"
@@ -110,3 +114,15 @@ def folds_by_tissue(condition: ArrayLike, seed: int = 0, n_folds: int = 5) -> li
         train = np.setdiff1d(np.arange(condition.size), np.concatenate([test, val]))
         folds.append({"train": train, "val": np.sort(val), "test": np.sort(test)})
     return folds
+
+
+def _names(name: str, x: ArrayLike) -> np.ndarray:
+    """One name per tissue: words, or whole numbers in their place."""
+    names = np.asarray(x) if isinstance(x, Sequence) and not isinstance(x, str) and len(x) else x
+    kind = getattr(getattr(names, "dtype", None), "kind", "")
+    whole = not np.ma.is_masked(names) and (
+        kind in "Uiub" or kind == "O" and all(isinstance(one, str) for one in np.ravel(names))
+    )
+    if not kind or not whole or np.ndim(names) != 1 or not np.size(names):
+        raise ValueError(f"{name}: expected one name per tissue, got {type(x).__name__} of shape {np.shape(x)}")
+    return np.asarray(names)

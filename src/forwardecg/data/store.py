@@ -5,23 +5,25 @@ A tissue is finished when the mark that is written last is there, so that no sto
 
 import errno
 import os
+import signal
+import sys
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed, wait
+from contextlib import contextmanager
 from dataclasses import asdict, fields
-from multiprocessing import get_context, parent_process
+from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
 from threading import Thread
 
 import xarray as xr
-import zarr
 from filelock import Timeout
-from fsspec.core import url_to_fs
 from threadpoolctl import threadpool_limits
 from zarr.errors import BaseZarrError
 
 from forwardecg.cache import key
+from forwardecg.contract import flag, instance
 from forwardecg.data import layout
 from forwardecg.data.draw import draw_tissue, simulate_one
 from forwardecg.data.recipe import Recipe
@@ -44,26 +46,25 @@ def store_path(recipe: Recipe, folder: Path | str | None = None) -> Path | str:
         A path, or a URL as a string.
 
     Raises:
-        ValueError: ``recipe`` is no `Recipe`.
+        ValueError: ``recipe`` is no `Recipe`, ``folder`` no path.
 
     Examples:
         >>> store_path(Recipe(n_sim=4), "data").suffix
         '.zarr'
     """
-    if not isinstance(recipe, Recipe):
-        raise ValueError(f"recipe: expected a Recipe, got {type(recipe).__name__}")
+    instance("recipe", recipe, Recipe)
     values = asdict(recipe)
     values |= {field.name: float(values[field.name]) for field in fields(recipe) if field.type is float}  # 60 is 60.0
     name = f"{key('tissues', VERSION, values, layout.KINDS, layout.TISSUE_COLUMNS, layout.COMPRESSION)}.zarr"
     if folder is None:
         return CACHE / "datasets" / name
-    place = str(folder).removeprefix("file://")
+    place = str(instance("folder", folder, (str, os.PathLike))).removeprefix("file://")
     return f"{place.removesuffix('/')}/{name}" if "://" in place else Path(place).expanduser() / name
 
 
 def stored_bytes(recipe: Recipe, folder: Path | str | None = None) -> int:
     """Size of the recipe's store in ``folder`` in bytes, 0 where there is none."""
-    fs, root = url_to_fs(str(store_path(recipe, folder)))
+    fs, root = layout.place_of(store_path(recipe, folder))
     fs.invalidate_cache()
     return fs.du(root)
 
@@ -96,37 +97,70 @@ def load_or_simulate(
         >>> ds.condition.values.tolist(), dict(ds.V_m.sizes)
         (['healthy', 'gap_junction'], {'sim': 2, 'time': 21, 'y_map': 10, 'x_map': 10})
     """
-    location, empty, n_sim = store_path(recipe, folder), layout.skeleton(recipe), recipe.n_sim
+    location, n_sim, verify = store_path(recipe, folder), recipe.n_sim, flag("verify", verify)
+    _check_workers(executor)
+    _check_folder(location)
+    missing: dict[int, bool] = {}
+
+    def kept() -> str:
+        n = n_sim - len(layout.unfinished(location, n_sim, False)) if layout.listing(location) else 0
+        return f"{n} of {n_sim} tissues are finished and kept in {location}; the next call goes on from there"
+
+    try:
+        missing = _prepare(location, recipe, verify)
+        if missing:
+            # one thread also in workers that are threads of a process in which this one holds the limit
+            with threadpool_limits(1):
+                _build(location, recipe, [*missing], executor)
+    except BrokenExecutor:
+        why = 'killed, out of memory, or started by a script without if __name__ == "__main__"'
+        raise RuntimeError(f"data set: a worker process died: {why}. {kept()}") from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"data set: stopped. {kept()}") from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(error.errno, f"data set: no space left on the disk, free some. {kept()}") from error
+        if error.errno is None or error.filename is None:
+            raise
+        raise OSError(error.errno, f"data set: {error.strerror}: {error.filename}, in the store {location}") from error
+    if missing and (absent := layout.unfinished(location, n_sim, False)):
+        lack = f"{location}, which lacks {len(absent)} tissues: do they reach it?"
+        raise OSError(f"data set: expected the workers to write to {lack}")
+    return layout.open_store(location)
+
+
+def _check_workers(executor: Executor | None) -> None:
+    """ValueError for what is no executor, and for a script that no process could read again."""
+    if executor is not None:
+        instance("executor", executor, Executor, "such as ThreadPoolExecutor(1), or None")
+    elif getattr(current_process(), "_inheriting", False):  # a worker that reads a script without if __name__
+        raise SystemExit(1)  # the first process says so
+    elif (script := getattr(sys.modules["__main__"], "__file__", None)) and not Path(script).exists():
+        wanted = "a script in a file, which each process reads again, or an executor such as ThreadPoolExecutor(1)"
+        raise ValueError(f"executor: expected {wanted}, got None in a script from {script}")
+
+
+def _check_folder(location: Path | str) -> None:
+    """ValueError where a file is in place of a folder."""
+    if isinstance(location, Path):
+        there = next(place for place in (location, *location.absolute().parents) if os.path.lexists(place))
+        if not there.is_dir():
+            raise ValueError(f"folder: expected a folder, got {there}, which is none")
+
+
+def _prepare(location: Path | str, recipe: Recipe, verify: bool) -> dict[int, bool]:
+    """The store made or mended, and its tissues that are missing, as `layout.unfinished` gives them."""
+    empty = layout.skeleton(recipe)
     if not (there := layout.listing(location)):
         _check(recipe)
     if (lost := layout.restore(location, empty)) and there:
         progress(f"data set: {len(lost)} missing or altered files of its description were written again")
     layout.sweep(location, there)
-    missing = layout.unfinished(location, n_sim, verify)
+    missing = layout.unfinished(location, recipe.n_sim, verify)
     if damaged := [str(sim) for sim, in_part in missing.items() if in_part]:
         more = f" and {len(damaged) - 20} more" if len(damaged) > 20 else ""
         progress(f"data set: incomplete or altered, to be simulated again: {', '.join(damaged[:20])}{more}")
-
-    def kept() -> str:
-        n = n_sim - len(layout.unfinished(location, n_sim, verify))
-        return f"{n} of {n_sim} tissues are finished and kept in {location}; the next call goes on from there"
-
-    try:
-        if missing:
-            # one thread also in workers that are threads of a process in which this one holds the limit
-            with threadpool_limits(1):
-                _build(location, recipe, [*missing], executor)
-    except BrokenExecutor as error:
-        why = 'killed, out of memory, or started by a script without if __name__ == "__main__"'
-        raise RuntimeError(f"data set: a worker process died: {why}. {kept()}") from error
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise OSError(error.errno, f"data set: no space left on the disk, free some. {kept()}") from error
-    if missing and (absent := layout.unfinished(location, n_sim, False)):
-        lack = f"{location}, which lacks {len(absent)} tissues: do they reach it?"
-        raise OSError(f"data set: expected the workers to write to {lack}")
-    return layout.open_store(location)
+    return missing
 
 
 def _check(recipe: Recipe) -> None:
@@ -138,7 +172,7 @@ def _check(recipe: Recipe) -> None:
 
 def _simulate_into(location: Path | str, recipe: Recipe, sim: int, patient: bool, call: str) -> bool:
     """Simulate and write one tissue, unless it is finished by now; False if another is at it, and not ``patient``."""
-    fs, root = url_to_fs(str(location))
+    fs, root = layout.place_of(location)
     fs.invalidate_cache()
     problem = None
     try:
@@ -166,6 +200,16 @@ def _end_with_parent() -> None:
     Thread(target=lambda: (parent_process().join(), os._exit(1)), daemon=True).start()  # type: ignore[union-attr]
 
 
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C waits meanwhile; processes that are begun in here never get one, which is their parent's to answer."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor: Executor | None) -> None:
     """Simulate the tissues ``sims`` into the store."""
     started = spoke = counted = time.monotonic()
@@ -173,11 +217,12 @@ def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor
     running: dict[Future, int] = {}
     call = uuid.uuid4().hex  # Dask answers a call like an earlier one from memory, though its chunks may be gone
     progress(f"data set: {recipe.n_sim - total} of {recipe.n_sim} tissues are there, simulating {total}")
-    pool = executor or ProcessPoolExecutor(_cores(), get_context("spawn"), _end_with_parent)
+    pool = executor if executor is not None else ProcessPoolExecutor(_cores(), get_context("spawn"), _end_with_parent)
     try:
         for patient in (False, True):  # what another process has in work comes again after all others
-            for sim in sims:
-                running[pool.submit(_simulate_into, location, recipe, sim, patient, call)] = sim
+            with _no_interrupt():
+                for sim in sims:
+                    running[pool.submit(_simulate_into, location, recipe, sim, patient, call)] = sim
             sims = []
             for future in as_completed(running):
                 if not future.result():
@@ -192,6 +237,12 @@ def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor
                         _count_seconds(location, now - counted, pool)
                         counted = now
             running = {}
+    except KeyboardInterrupt:  # at once: what a killed worker has in work is simulated again
+        for worker in [*(getattr(pool, "_processes", None) or {}).values()] if executor is None else ():
+            worker.terminate()
+        _ = [future.cancel() for future in running]
+        running = {}
+        raise
     finally:
         wait([future for future in running if not future.cancel()])  # until those in work have ended
         if executor is None:
@@ -202,10 +253,4 @@ def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor
 
 def _count_seconds(location: Path | str, seconds: float, pool: Executor) -> None:
     """Add to the wall time that this store has taken so far, over all the calls that built it."""
-    workers = getattr(pool, "_max_workers", None)  # a cluster has no fixed number
-    with layout.locked(location, "store"):
-        group = zarr.open_group(location, mode="r+")
-        seconds += group.attrs.get("seconds", 0.0)  # type: ignore[operator]
-        # a repair with fewer says nothing of the build
-        workers = max(workers or 0, group.attrs.get("workers", 0))  # type: ignore[type-var]
-        group.update_attributes({"seconds": seconds} | ({"workers": workers} if workers else {}))
+    layout.update(location, seconds, getattr(pool, "_max_workers", None) or 0)  # a cluster has no fixed number

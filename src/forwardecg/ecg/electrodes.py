@@ -1,10 +1,14 @@
 """Electrodes: where the potential is taken, in mm from the corner of the sheet, x along columns, y along rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from forwardecg.tissue.grid import Grid, check_positive
+from forwardecg.contract import array, count, fixed, number
+from forwardecg.tissue.grid import LONGEST, Grid, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
 # Fractions (x, y) of the sheet, looked at as the front of a body is: the right arm is on the viewer's left. The limbs
@@ -15,6 +19,7 @@ STANDARD = {
     "V1": (0.40, 0.60), "V2": (0.52, 0.60), "V3": (0.62, 0.52),
     "V4": (0.72, 0.44), "V5": (0.84, 0.42), "V6": (0.96, 0.42),
 }  # fmt: skip
+MOST = 1000  # electrodes along one side of a grid, or on a ring
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,13 @@ class Electrodes:
     """Points in space and what they are called.
 
     Args:
-        positions: (lead, xyz), mm from the corner of the sheet, which lies in z = 0.
-        names: one a position, all different.
+        positions: (lead, xyz), mm from the corner of the sheet, which lies in z = 0, or in the frame of maps with
+            coordinates in mm; labeled arrays are read by their dims, units and names. Kept as a copy that does not change.
+        names: one a position, all different: any sequence of words.
 
     Raises:
-        ValueError: Positions of another shape, or not finite; names that are not as many, or not distinct.
+        ValueError: Positions of another shape, or not finite; names that are not as many, not distinct, or not those of
+            labeled positions in their order.
 
     Examples:
         >>> Electrodes(np.array([[10.0, 10.0, 40.0]]), ("above",)).names
@@ -37,13 +44,29 @@ class Electrodes:
     names: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        shape = np.shape(self.positions)
-        if len(shape) != 2 or shape[0] == 0 or shape[1] != 3:
-            raise ValueError(f"electrodes: expected positions of shape (lead, 3) in mm, got {shape}")
-        if not np.isfinite(self.positions).all():
-            raise ValueError("electrodes: expected finite positions in mm, got some that are not")
-        if len(self.names) != shape[0] or len(set(self.names)) != shape[0]:
-            raise ValueError(f"electrodes: expected {shape[0]} distinct names, got {self.names}")
+        given, names = self.positions, words("electrodes", self.names)
+        if isinstance(given, xr.DataArray):
+            if "xyz" in given.coords and sorted(map(str, given["xyz"].values)) == ["x", "y", "z"]:
+                given = given.sel(xyz=list("xyz"))
+            own = tuple(map(str, given["lead"].values)) if "lead" in given.coords else names
+            if own != names and set(own) == set(names):
+                raise ValueError(f"electrodes: expected the names {own}, in the order of the positions, got {names}")
+        at = array("electrodes", given, ("lead", "xyz"), "mm", shape=(None, 3)).astype(float)
+        if (np.abs(at) > LONGEST).any():
+            raise ValueError(f"electrodes: expected positions within {LONGEST:g} mm, got {np.abs(at).max():g} mm")
+        if len(names) != len(at) or len(set(names)) != len(at):
+            raise ValueError(f"electrodes: expected {len(at)} distinct names, got {names}")
+        object.__setattr__(self, "positions", fixed(at))
+        object.__setattr__(self, "names", names)
+
+
+def words(name: str, names: Any) -> tuple[str, ...]:
+    """Names as a tuple of plain words, of any sequence or array of words; ValueError for all else."""
+    found = names if isinstance(names, np.ndarray) else getattr(names, "values", names)
+    found = found.tolist() if isinstance(found, np.ndarray) else found
+    if isinstance(found, str) or not isinstance(found, Sequence) or not all(isinstance(word, str) for word in found):
+        raise ValueError(f"{name}: expected names that are a sequence of words, got {names!r:.60}")
+    return tuple(map(str, found))
 
 
 def check_far(electrodes: Electrodes, nearest: np.ndarray, least: float, what: str) -> None:
@@ -52,6 +75,10 @@ def check_far(electrodes: Electrodes, nearest: np.ndarray, least: float, what: s
         lead = int(nearest.argmin())
         came = f"{electrodes.names[lead]!r} at {nearest[lead]:.3g} mm"
         raise ValueError(f"electrodes: expected every electrode at least {what}, got {came}")
+
+
+def _height(z: Any) -> float:
+    return number("z", z, -LONGEST, LONGEST, unit="mm")
 
 
 def center_electrode(sheet: Tissue | Grid, z: float = 40.0) -> Electrodes:
@@ -69,14 +96,13 @@ def center_electrode(sheet: Tissue | Grid, z: float = 40.0) -> Electrodes:
         [[15.0, 10.0, 40.0]]
     """
     height, width = grid_of(sheet).size
+    z = _height(z)
     return Electrodes(np.array([[width / 2, height / 2, z]]), ("center",))
 
 
 def grid_electrodes(sheet: Tissue | Grid, n_y: int, n_x: int, z: float = 40.0) -> Electrodes:
     """``n_y`` x ``n_x`` electrodes ``z`` mm above the middles of as many equal parts of the sheet: y1x1, y1x2, ..."""
-    for name, n in (("n_y", n_y), ("n_x", n_x)):
-        if n < 1:
-            raise ValueError(f"{name}: expected at least 1 electrode, got {n}")
+    n_y, n_x, z = count("n_y", n_y, 1, MOST), count("n_x", n_x, 1, MOST), _height(z)
     grid = grid_of(sheet)
     x, y = ((np.arange(n) + 0.5) * length * grid.dx / n for n, length in zip((n_x, n_y), grid.shape[::-1], strict=True))
     positions = [(at_x, at_y, z) for at_y in y for at_x in x]
@@ -85,9 +111,7 @@ def grid_electrodes(sheet: Tissue | Grid, n_y: int, n_x: int, z: float = 40.0) -
 
 def ring_electrodes(sheet: Tissue | Grid, n: int, radius: float, z: float = 40.0) -> Electrodes:
     """``n`` electrodes on a circle of ``radius`` mm, ``z`` mm above the center, from x toward y: ring1, ring2, ..."""
-    if n < 1:
-        raise ValueError(f"n: expected at least 1 electrode, got {n}")
-    check_positive("radius", radius)
+    n, radius = count("n", n, 1, MOST), length("radius", radius)
     angle = 2 * np.pi * np.arange(n) / n
     circle = radius * np.stack([np.cos(angle), np.sin(angle), np.zeros(n)], axis=1)
     return Electrodes(circle + center_electrode(sheet, z).positions, tuple(f"ring{k + 1}" for k in range(n)))
@@ -107,7 +131,7 @@ def standard_electrodes(sheet: Tissue | Grid, z: float = 40.0) -> Electrodes:
         >>> standard_electrodes(Grid((40, 40), dx=0.5)).names
         ('RA', 'LA', 'LL', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6')
     """
-    size = np.array(grid_of(sheet).size[::-1])
+    size, z = np.array(grid_of(sheet).size[::-1]), _height(z)
     return Electrodes(np.array([(*(size * at), z) for at in STANDARD.values()]), tuple(STANDARD))
 
 
@@ -115,7 +139,7 @@ def bank_electrodes(sheet: Tissue | Grid, z: float = 40.0, seed: int = 0) -> Ele
     """37 electrodes of a square sheet: the center one at ``z`` mm, and 36 seeded ones, named by one of three roles."""
     # They come in whole orbits of the eight symmetries of the square, so that a turned or mirrored sheet permutes the
     # bank: train, 24 at heights of 12-96 mm; unseen, 8 at 12-96 mm; near, 4 at 5-8 mm.
-    grid = grid_of(sheet)
+    grid, z, seed = grid_of(sheet), _height(z), count("seed", seed, 0, 2**128)
     if grid.shape[0] != grid.shape[1]:
         raise ValueError(f"shape: expected a square sheet, got {grid.shape[0]} x {grid.shape[1]} cells")
     rng, half = np.random.default_rng([seed, 37]), grid.size[0] / 2
@@ -143,7 +167,8 @@ def _images(x: float, y: float) -> list[tuple[float, float]]:
 def match_electrodes(positions: np.ndarray, size: float) -> np.ndarray:
     """Indices (8, lead) of ``positions`` (lead, xyz) over a square sheet of ``size`` mm, by symmetry of the sheet."""
     # under symmetry n, as `apply_symmetry` numbers them, the ECG of electrode k is the former one of electrode [n, k]
-    positions = np.asarray(positions, float)
+    positions = array("positions", positions, ("lead", "xyz"), "mm", shape=(None, 3)).astype(float)
+    size = length("size", size)
     offset, found = positions[:, :2] - size / 2, []
     places = np.column_stack([offset, positions[:, 2]])
     for n in range(8):

@@ -3,14 +3,19 @@
 A (`diffusion`) is symmetric, so that L = A (1/r), once per tissue and place. Plonsey and Barr, Bioelectricity (2007).
 """
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
-from forwardecg.contract import as_variable
+from forwardecg.contract import SAME_DIM, array, as_variable, corner, instance, times
 from forwardecg.ecg.electrodes import Electrodes, check_far
 from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.tissue.diffusion import couplings, net_flux
 from forwardecg.tissue.sheet import Tissue
+
+NEAREST = 1e-9  # mm: an electrode in a scar cell is taken to be at least that far from its center, where nothing flows
 
 
 def phi_e_attrs(conductor: Disc | Sphere | None = None) -> dict[str, str]:
@@ -27,13 +32,13 @@ def phi_e_attrs(conductor: Disc | Sphere | None = None) -> dict[str, str]:
 
 
 def distances(tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
-    """Distances (lead, y, x) in mm from each electrode, at least dx from conductive cells, to the cell centers."""
+    """Distances (lead, y, x) in mm, never 0, from each electrode, at least dx from conductive cells, to the cell centers."""
     y, x = tissue.grid.centers
-    at_x, at_y, at_z = (np.asarray(electrodes.positions, float)[:, k, None, None] for k in range(3))
+    at_x, at_y, at_z = (electrodes.positions[:, k, None, None] for k in range(3))
     r = np.sqrt((x - at_x) ** 2 + (y - at_y) ** 2 + at_z**2)
     nearest = np.where(tissue.conductive, r, np.inf).min(axis=(1, 2))  # below dx the sum over cells is no integral
     check_far(electrodes, nearest, tissue.dx, f"dx = {tissue.dx} mm from conductive cells")
-    return r
+    return np.maximum(r, NEAREST)
 
 
 def lead_field(tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere | None = None) -> np.ndarray:
@@ -47,6 +52,9 @@ def lead_field(tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere 
     Returns:
         L (lead, y, x), mm/ms.
 
+    Raises:
+        ValueError: An electrode too near, outside the conductor or not on it; an argument of another type.
+
     Examples:
         >>> from forwardecg.ecg.electrodes import center_electrode
         >>> from forwardecg.tissue.sheet import healthy
@@ -55,6 +63,7 @@ def lead_field(tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere 
         >>> L.shape, bool(abs(L.sum()) < 1e-12)  # a constant voltage has no ECG
         ((1, 40, 40), True)
     """
+    _check(tissue, electrodes, conductor)
     weight = 1 / distances(tissue, electrodes) if conductor is None else conductor.weight(tissue, electrodes)
     return net_flux(weight, *couplings(tissue))
 
@@ -65,7 +74,9 @@ def pseudo_ecg(
     """The ECG of a voltage by the lead field: phi_e = L . V_m.
 
     Args:
-        V_m: (time, y, x) or (time, y_map, x_map), mV on the grid of the tissue; dims by name where there are names.
+        V_m: (time, y, x) or (time, y_map, x_map), mV on the grid of the tissue. A labeled array is read by its dims, in
+            its unit and that of its times. Coordinates y and x with a unit have the spacing dx of the tissue, and say
+            where its cells lie: electrodes and conductor are then in the frame of these coordinates.
         tissue: the sheet; its D is the physical one.
         electrodes: places in mm, at least dx from conductive cells.
         conductor: what the sheet lies in; None: unbounded.
@@ -74,7 +85,8 @@ def pseudo_ecg(
         phi_e (lead, time_ecg) by name and time, mV mm/ms, in a `Disc` mV mm^2/ms.
 
     Raises:
-        ValueError: V_m of other dims, of another grid or not finite; what `lead_field` or the conductor refuses.
+        ValueError: V_m of other dims, of another grid, spacing or unknown unit, masked or not finite; what `lead_field` or
+            the conductor refuses.
 
     Examples:
         >>> from forwardecg.ecg.electrodes import center_electrode
@@ -85,33 +97,45 @@ def pseudo_ecg(
         >>> dict(phi_e.sizes), bool(abs(phi_e).max() < 1e-9)
         ({'lead': 1, 'time_ecg': 2}, True)
     """
-    values, time = _read(V_m, tissue.D.shape)
-    phi_e = np.tensordot(lead_field(tissue, electrodes, conductor), values, axes=((1, 2), (1, 2)))
+    _check(tissue, electrodes, conductor)
+    values, time, at = _read(V_m, tissue)
+    places, around = _moved(electrodes, at), _moved(conductor, at)
+    phi_e = np.tensordot(lead_field(tissue, places, around), values, axes=((1, 2), (1, 2)))
     return _labeled(phi_e, electrodes, time, conductor)
 
 
 def source_sum_ecg(V_m: xr.DataArray | np.ndarray, tissue: Tissue, electrodes: Electrodes) -> xr.DataArray:
     """`pseudo_ecg` as the plain sum of sources over distance: slower, and independent of the adjoint."""
-    values, time = _read(V_m, tissue.D.shape)
-    source = net_flux(values, *couplings(tissue))
-    return _labeled(np.tensordot(1 / distances(tissue, electrodes), source, axes=((1, 2), (1, 2))), electrodes, time)
+    _check(tissue, electrodes, None)
+    values, time, at = _read(V_m, tissue)
+    weight, source = 1 / distances(tissue, _moved(electrodes, at)), net_flux(values, *couplings(tissue))
+    return _labeled(np.tensordot(weight, source, axes=((1, 2), (1, 2))), electrodes, time)
 
 
-def _read(V_m: xr.DataArray | np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Finite values (time, y, x) in mV on the grid ``shape`` (y, x), and their times in ms where V_m has them."""
-    time = None
-    if isinstance(V_m, xr.DataArray):
-        place = ("y_map", "x_map") if "y_map" in V_m.dims else ("y", "x")
-        if {*V_m.dims} != {"time", *place}:
-            raise ValueError(f"V_m: expected dims (time, y, x) or (time, y_map, x_map), got {V_m.dims}")
-        time = V_m["time"].values if "time" in V_m.coords else None
-        V_m = V_m.transpose("time", *place).values
-    values = np.asarray(V_m, float)
-    if values.ndim != 3 or values.shape[1:] != shape:
-        raise ValueError(f"V_m: expected dims (time, y, x) with (y, x) = {shape}, got an array of shape {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"V_m: expected finite values in mV, got {np.sum(~np.isfinite(values))} that are not")
-    return values, time
+def _check(tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere | None) -> None:
+    """ValueError for an argument of another type."""
+    instance("tissue", tissue, Tissue)
+    instance("electrodes", electrodes, Electrodes, "such as center_electrode gives")
+    if conductor is not None:
+        instance("conductor", conductor, (Disc, Sphere))
+
+
+def _read(V_m: Any, tissue: Tissue) -> tuple[np.ndarray, np.ndarray | None, tuple[float, float]]:
+    """Finite values (time, y, x) in mV on the grid of the tissue, their times in ms if any, and where (x, y) it begins."""
+    values = array("V_m", V_m, ("time", "y", "x"), "mV", shape=(None, *tissue.D.shape)).astype(float, copy=False)
+    if not isinstance(V_m, xr.DataArray):
+        return values, None, (0.0, 0.0)
+    when = [dim for dim in V_m.dims if SAME_DIM.get(str(dim), dim) == "time" and dim in V_m.coords]
+    return values, times("V_m.time", V_m[when[0]], least=1) if when else None, corner("V_m", V_m, tissue.dx)
+
+
+def _moved(what: Any, at: tuple[float, float]) -> Any:
+    """Electrodes or a conductor, counted from the corner ``at`` (x, y) in mm of the sheet; as they came at (0, 0)."""
+    if what is None or at == (0.0, 0.0):
+        return what
+    if isinstance(what, Electrodes):
+        return replace(what, positions=what.positions - [*at, 0.0])
+    return replace(what, center=tuple(np.subtract(what.center, [*at, 0.0][: len(what.center)]).tolist()))
 
 
 def _labeled(

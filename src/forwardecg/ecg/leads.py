@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.contract import array, instance
+from forwardecg.ecg.electrodes import Electrodes, words
 
 Potentials = xr.DataArray | np.ndarray
 LIMBS = ("RA", "LA", "LL")
@@ -30,7 +31,9 @@ def combine(
     phi_e: xr.Dataset | Potentials, leads: Sequence[str], matrix: np.ndarray, electrodes: Electrodes | None = None
 ) -> Potentials:
     """Leads (lead, ...) by name: sum over electrodes of ``matrix`` (lead, electrode) times phi_e (electrode, ...)."""
-    potentials, _ = _read(phi_e, electrodes)
+    potentials, names = _read(phi_e, electrodes)
+    leads = words("leads", leads)
+    matrix = array("matrix", matrix, ("lead", "electrode"), shape=(len(leads), len(names)))
     if not isinstance(potentials, xr.DataArray):
         return np.tensordot(matrix, potentials, axes=1)
     weights = xr.DataArray(matrix, dims=("combined", "lead"), coords={"combined": list(leads)})
@@ -58,6 +61,7 @@ def bipolar(phi_e: xr.Dataset | Potentials, plus: str, minus: str, electrodes: E
         [[2.0]]
     """
     _, names = _read(phi_e, electrodes)
+    plus, minus = (instance(name, word, str) for name, word in (("plus", plus), ("minus", minus)))
     for name in (plus, minus):
         if name not in names:
             raise ValueError(f"electrodes: expected one named {name!r}, got {names}")
@@ -69,14 +73,16 @@ def twelve_leads(phi_e: xr.Dataset | Potentials, electrodes: Electrodes | None =
     """The leads I, II, III, aVR, aVL, aVF and V1 to V6, by `lead_matrix`.
 
     Args:
-        phi_e: a Dataset that holds phi_e, or phi_e itself (lead, ...), labeled or not; also lead fields.
+        phi_e: a Dataset that holds phi_e, or phi_e itself (lead, ...), labeled or not, in any unit; also lead fields.
+            What is missing (NaN, masked) is missing in the leads that need it.
         electrodes: those of an array that has no names on the dim lead, in its order.
 
     Returns:
         The leads (12, ...), an array or an xr.DataArray as phi_e is, in its unit.
 
     Raises:
-        ValueError: An electrode of the nine is missing; no dim lead; electrodes that are not those of phi_e.
+        ValueError: An electrode of the nine is missing; no dim lead; electrodes that are not those of phi_e; values that
+            are no real numbers.
 
     Examples:
         >>> from forwardecg.ecg.electrodes import standard_electrodes
@@ -94,13 +100,17 @@ def _read(phi_e: xr.Dataset | Potentials, electrodes: Electrodes | None) -> tupl
         if "phi_e" not in phi_e:
             raise ValueError(f"phi_e: expected a Dataset that holds phi_e, got one of {[*phi_e]}")
         phi_e = phi_e["phi_e"]
-    own, n = None, (np.shape(phi_e) or (0,))[0]
-    if isinstance(phi_e, xr.DataArray):
+    own = None
+    if isinstance(phi_e, xr.DataArray) and {*phi_e.dims} != {f"dim_{k}" for k in range(phi_e.ndim)}:
         if "lead" not in phi_e.dims:
             raise ValueError(f"phi_e: expected the dim 'lead', got dims {phi_e.dims}")
-        n = phi_e.sizes["lead"]
         own = tuple(map(str, phi_e["lead"].values)) if "lead" in phi_e.coords else None
-    names = own if electrodes is None else tuple(electrodes.names)
+        phi_e = phi_e.copy(data=array("phi_e", phi_e, tuple(map(str, phi_e.dims)), finite=False))
+        n = phi_e.sizes["lead"]
+    else:
+        phi_e = array("phi_e", phi_e, ("lead", ...), finite=False)
+        n = len(phi_e)
+    names = own if electrodes is None else instance("electrodes", electrodes, Electrodes).names
     if names is None:
         raise ValueError("electrodes: expected those of phi_e, which has no names on a dim lead, got none")
     if n != len(names):

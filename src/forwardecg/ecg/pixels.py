@@ -5,6 +5,7 @@ f is a face from pixel i to j, D_f upscaled from cells, G_f = - integral d/dn (1
 
 import numpy as np
 
+from forwardecg.contract import array, instance
 from forwardecg.ecg.electrodes import Electrodes, check_far
 from forwardecg.tissue.diffusion import Couplings, face_diffusivity
 from forwardecg.tissue.grid import Grid, blocks
@@ -16,7 +17,7 @@ LEAST_SHARE = 0.01  # shares of a pixel are taken to be at least this: fewer tha
 
 def conductive_share(conductive: np.ndarray, pool: int) -> np.ndarray:
     """Share phi (y_map, x_map), 0 to 1, of the conductive cells (y, x) bool in each pixel of pool x pool."""
-    return blocks(np.asarray(conductive, float), pool).mean((1, 3))
+    return blocks(array("conductive", conductive, ("y", "x"), kinds="biuf").astype(float), pool).mean((1, 3))
 
 
 def upscale_faces(D: np.ndarray, conductive: np.ndarray, pool: int) -> Couplings:
@@ -25,7 +26,7 @@ def upscale_faces(D: np.ndarray, conductive: np.ndarray, pool: int) -> Couplings
     # pixel and 1 on that of the other; lateral borders are closed, MARGIN cells beyond the pixel, so that the flow may
     # go around what blocks its way. D_f is the flow through the face itself.
     g = face_diffusivity(D, conductive)
-    blocks(np.asarray(D), pool)  # refuses what does not fit
+    blocks(g.D_x[:, 1:], pool)  # refuses what does not fit
     if pool == 1:
         return g
     return Couplings(_local_flow(g.D_x, g.D_y, pool), _local_flow(g.D_y.T, g.D_x.T, pool).T)
@@ -75,7 +76,7 @@ def face_gradients(grid: Grid, electrodes: Electrodes) -> tuple[np.ndarray, np.n
     # G_f = d / a^2 [s / sqrt(a^2 + s^2)] from s_0 to s_1, a^2 = d^2 + z^2: d is the distance of the line of the face
     # from the electrode along its normal, s runs along the face from the foot point.
     shape, dx = grid.shape, grid.dx
-    at_x, at_y, z = (np.asarray(electrodes.positions, float)[:, k, None, None] for k in range(3))
+    at_x, at_y, z = (electrodes.positions[:, k, None, None] for k in range(3))
     y, x = (np.arange(n + 1) * dx for n in shape)
     beside = [np.maximum(np.maximum(-at, at - n * dx), 0.0) for at, n in ((at_x, shape[1]), (at_y, shape[0]))]
     nearest = np.sqrt(beside[0] ** 2 + beside[1] ** 2 + z**2).ravel()  # nearer the voltage of a pixel is not one number
@@ -97,12 +98,12 @@ def map_lead_field(
     # The sum over faces, read from its other end. Outer edges are closed whatever D_x and D_y say. A map is the mean u
     # over a pixel, of which the share (y, x) conducts; a pixel with 0 has no tissue: its faces are closed and it says
     # nothing.
-    n_y, n_x = np.shape(share)
-    for name, array, expected in (("D_x", D_x, (n_y, n_x + 1)), ("D_y", D_y, (n_y + 1, n_x))):
-        if np.shape(array) != expected:
-            raise ValueError(f"{name}: expected the shape {expected}, got {np.shape(array)}")
-    G_x, G_y = face_gradients(Grid((n_y, n_x), dx), electrodes)
-    tissue = np.pad(np.asarray(share) > 0, 1)
+    share = array("share", share, ("y", "x"))
+    n_y, n_x = share.shape
+    D_x = array("D_x", D_x, ("y", "x_face"), "mm2 ms-1", shape=(n_y, n_x + 1))
+    D_y = array("D_y", D_y, ("y_face", "x"), "mm2 ms-1", shape=(n_y + 1, n_x))
+    G_x, G_y = face_gradients(Grid((n_y, n_x), dx), instance("electrodes", electrodes, Electrodes))
+    tissue = np.pad(share > 0, 1)
     flux_x = np.where(tissue[1:-1, 1:] & tissue[1:-1, :-1], D_x * G_x, 0.0)
     flux_y = np.where(tissue[1:, 1:-1] & tissue[:-1, 1:-1], D_y * G_y, 0.0)
     into_x, into_y = flux_x[:, :, :-1] - flux_x[:, :, 1:], flux_y[:, :-1] - flux_y[:, 1:]  # + where a pixel is j

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forwardecg.contract import array
 from forwardecg.ecg.electrodes import Electrodes, check_far
-from forwardecg.tissue.grid import check_positive
+from forwardecg.tissue.grid import LONGEST, length
 from forwardecg.tissue.sheet import Tissue
 
 ON_SURFACE = 1e-6  # how far from the boundary an electrode on it may be, in radii
@@ -50,7 +51,7 @@ class Disc:
 
     def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
         """g (lead, y, x), without unit, of each electrode and cell, 0 in those that do not conduct."""
-        at = np.asarray(electrodes.positions, float)
+        at = electrodes.positions
         from_center = np.linalg.norm(at[:, :2] - self.center, axis=1)
         outside = (at[:, 2] != 0) | (from_center > self.radius * (1 + ON_SURFACE))
         if outside.any():
@@ -84,7 +85,10 @@ class Sphere:
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 3) in mm moved away from the center onto the surface."""
-        from_center = np.asarray(points, float) - self.center
+        points = array("points", points, (..., "xyz"), "mm").astype(float)
+        if points.shape[-1] != 3:
+            raise ValueError(f"points: expected (..., 3) in mm, got an array of shape {points.shape}")
+        from_center = points - self.center
         length = np.linalg.norm(from_center, axis=-1, keepdims=True)
         if not (length > 0).all():
             raise ValueError(f"points: expected points away from the center {self.center}, got the center")
@@ -101,7 +105,7 @@ class Sphere:
 
     def weight(self, tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
         """g (lead, y, x) in 1/mm of each electrode and cell, 0 in those that do not conduct."""
-        at = np.asarray(electrodes.positions, float)
+        at = electrodes.positions
         from_center = np.linalg.norm(at - self.center, axis=1)
         off = np.abs(from_center - self.radius)
         if (off > ON_SURFACE * self.radius).any():
@@ -113,9 +117,11 @@ class Sphere:
 
 
 def _check_geometry(conductor: Disc | Sphere, axes: tuple[str, ...]) -> None:
-    check_positive("radius", conductor.radius)
-    if np.shape(conductor.center) != (len(axes),) or not np.isfinite(conductor.center).all():
-        raise ValueError(f"center: expected finite ({', '.join(axes)}) in mm, got {conductor.center}")
+    object.__setattr__(conductor, "radius", length("radius", conductor.radius))
+    center = array("center", conductor.center, (...,), "mm", shape=[len(axes)]).astype(float)
+    if (np.abs(center) > LONGEST).any():
+        raise ValueError(f"center: expected ({', '.join(axes)}) within {LONGEST:g} mm, got {center.tolist()}")
+    object.__setattr__(conductor, "center", tuple(center.tolist()))
 
 
 def _weight(conductor: Disc | Sphere, tissue: Tissue, electrodes: Electrodes, at: np.ndarray) -> np.ndarray:

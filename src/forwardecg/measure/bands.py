@@ -7,28 +7,28 @@ import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
+from forwardecg.contract import array, fraction, instance, number
 from forwardecg.measure.compare import interval
+from forwardecg.measure.scores import matched
 
 
-def _ratios(error: np.ndarray, sigma: np.ndarray, coverage: float) -> np.ndarray:
-    error, sigma = np.asarray(error, float), np.asarray(sigma, float)
-    if error.ndim != 2 or error.shape != sigma.shape or not error.size:
-        raise ValueError(f"error, sigma: expected one shape (n, T), got {error.shape} and {sigma.shape}")
-    if not (np.isfinite(error).all() and np.isfinite(sigma).all() and (error >= 0).all() and (sigma > 0).all()):
-        raise ValueError("error, sigma: expected finite values, error >= 0 and sigma > 0, got others")
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage: expected a share between 0 and 1, got {coverage}")
-    return error / sigma
+def _ratios(error: ArrayLike, sigma: ArrayLike) -> np.ndarray:
+    first, second = matched(("error", "sigma"), error, sigma)
+    if not ((first >= 0).all() and (second > 0).all()):
+        raise ValueError("error, sigma: expected error >= 0 and sigma > 0, got others")
+    return first.astype(float) / second.astype(float)
 
 
-def half_width(sd: np.ndarray, ecg_mean: np.ndarray, floor: float) -> np.ndarray:
+def half_width(sd: ArrayLike, ecg_mean: ArrayLike, floor: float) -> np.ndarray:
     """sigma (..., T) = sqrt(sd^2 + (floor rms(ecg_mean))^2) of an ensemble, sd and ecg_mean of shape (..., T)."""
-    return np.hypot(sd, floor * np.sqrt(np.square(ecg_mean).mean(-1, keepdims=True)))
+    first, second = matched(("sd", "ecg_mean"), sd, ecg_mean, (None,) * np.ndim(sd))
+    return np.hypot(first, number("floor", floor, 0) * np.sqrt(np.square(second).mean(-1, keepdims=True)))
 
 
-def pointwise_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> float:
+def pointwise_factor(error: ArrayLike, sigma: ArrayLike, coverage: float) -> float:
     """The q of the pointwise band: smallest with n/(n+1) mean_i(share of trace i outside) + 1/(n+1) <= 1 - coverage.
 
     Conformal risk control, Angelopoulos et al., ICLR 2024.
@@ -49,7 +49,7 @@ def pointwise_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> f
         >>> 0.88 < pointwise_factor(error, np.ones((50, 20)), coverage=0.9) < 1
         True
     """
-    ratios = _ratios(error, sigma, coverage)
+    ratios, coverage = _ratios(error, sigma), fraction("coverage", coverage)
     n, n_t = ratios.shape
     allowed = math.floor(((n + 1) * (1 - coverage) - 1) * n_t * (1 + 1e-12) + 1e-9)  # samples outside, of n n_t
     if allowed < 0:
@@ -58,7 +58,7 @@ def pointwise_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> f
     return float(np.sort(ratios, axis=None)[ratios.size - 1 - min(allowed, ratios.size - 1)])
 
 
-def whole_trace_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) -> float:
+def whole_trace_factor(error: ArrayLike, sigma: ArrayLike, coverage: float) -> float:
     """The q of the band that holds whole traces: the ceil((n+1) coverage)-th smallest of max_t |error| / sigma.
 
     Split conformal: Vovk et al., Algorithmic Learning in a Random World, 2005; Lei et al., JASA 113:1094, 2018.
@@ -75,13 +75,12 @@ def whole_trace_factor(error: np.ndarray, sigma: np.ndarray, coverage: float) ->
         >>> whole_trace_factor(error, np.ones((20, 5)), coverage=0.9)
         19.0
     """
-    return conformal_quantile(_ratios(error, sigma, coverage).max(1), coverage)
+    return conformal_quantile(_ratios(error, sigma).max(1), coverage)
 
 
-def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
+def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
     """The ceil((n + 1) coverage)-th smallest of n scores: a new exchangeable one stays below with at least this probability."""
-    if not np.isfinite(scores).all():
-        raise ValueError("scores: expected finite values, got NaN or infinity")
+    scores, coverage = array("scores", scores, ("n",)), fraction("coverage", coverage)
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
     if rank > len(scores):
         least = math.ceil(coverage / (1 - coverage) - 1e-9)
@@ -89,14 +88,14 @@ def conformal_quantile(scores: np.ndarray, coverage: float) -> float:
     return float(np.sort(scores)[rank - 1])
 
 
-def pointwise_coverage(error: np.ndarray, sigma: np.ndarray, factor: float) -> tuple[float, float, float]:
+def pointwise_coverage(error: ArrayLike, sigma: ArrayLike, factor: float) -> tuple[float, float, float]:
     """Share of the samples (n, T) inside the band, mean over tissues, with the ends of its 95 % bootstrap interval by tissue."""
-    return interval((_ratios(error, sigma, 0.5) <= factor).mean(1))
+    return interval((_ratios(error, sigma) <= number("factor", factor, 0)).mean(1))
 
 
-def whole_trace_coverage(error: np.ndarray, sigma: np.ndarray, factor: float) -> tuple[float, float, float]:
+def whole_trace_coverage(error: ArrayLike, sigma: ArrayLike, factor: float) -> tuple[float, float, float]:
     """Share of the tissues whose whole trace (n, T) is inside the band, with the ends of its 95 % Clopper-Pearson interval."""
-    inside = (_ratios(error, sigma, 0.5) <= factor).all(1)
+    inside = (_ratios(error, sigma) <= number("factor", factor, 0)).all(1)
     limits = binomtest(int(inside.sum()), inside.size).proportion_ci(0.95, "exact")
     return float(inside.mean()), float(limits.low), float(limits.high)
 
@@ -116,14 +115,15 @@ class Reference:
     @classmethod
     def from_card(cls, card: dict) -> "Reference":
         """The reference that `to_card` wrote."""
-        return cls(**card)
+        return cls(**instance("card", card, dict))
 
 
-def fit_reference(features: np.ndarray, calibration: np.ndarray, share: float = 0.99) -> Reference:
+def fit_reference(features: ArrayLike, calibration: ArrayLike, share: float = 0.99) -> Reference:
     """Reference from features (n, k) of training tissues; threshold: `conformal_quantile` of calibration tissues (m, k).
 
     The covariance of the standardized features is shrunk by a tenth toward the identity: a little noise is no direction.
     """
+    features, share = array("features", features, ("n", "k")).astype(float), fraction("share", share)
     mean, sd = features.mean(0), features.std(0) + 1e-6
     covariance = np.atleast_2d(np.cov((features - mean) / sd, rowvar=False))
     values, vectors = np.linalg.eigh(0.9 * covariance + 0.1 * np.eye(len(mean)))
@@ -132,9 +132,8 @@ def fit_reference(features: np.ndarray, calibration: np.ndarray, share: float = 
     return replace(free, threshold=conformal_quantile(unusualness(free, calibration), share))
 
 
-def unusualness(reference: Reference, features: np.ndarray) -> np.ndarray:
+def unusualness(reference: Reference, features: ArrayLike) -> np.ndarray:
     """Mahalanobis distance (n,) of features (n, k) from the training, over the square root of k: about 1 for usual ones."""
-    if not np.isfinite(features).all():
-        raise ValueError("features: expected finite values, got NaN or infinity")
-    z = (np.asarray(features, float) - np.array(reference.mean)) @ np.array(reference.whitening).T
+    features = array("features", features, ("n", "k"), shape=(None, len(reference.mean)))
+    z = (features.astype(float) - np.array(reference.mean)) @ np.array(reference.whitening).T
     return np.sqrt(np.square(z).mean(-1))

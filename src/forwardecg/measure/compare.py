@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import bootstrap, norm, ttest_ind, ttest_rel
+
+from forwardecg.contract import array, count, fraction, instance, one_of
 
 N_BOOTSTRAP = 10_000
 
 
 def interval(
-    values: np.ndarray, seed: int = 0, level: float = 0.95, statistic: Callable = np.mean
+    values: ArrayLike, seed: int = 0, level: float = 0.95, statistic: Callable = np.mean
 ) -> tuple[float, float, float]:
     """A statistic over tissues, and its bootstrap percentile interval.
 
@@ -31,9 +34,13 @@ def interval(
         >>> round(estimate, 2), low < estimate < high
         (0.85, True)
     """
-    values = np.asarray(values, float)
-    if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
-        raise ValueError(f"values: expected at least 2 finite ones, one a tissue, got shape {values.shape}")
+    values, seed, level = (
+        array("values", values, ("n",)).astype(float),
+        count("seed", seed, 0),
+        fraction("level", level),
+    )
+    if values.size < 2:
+        raise ValueError(f"values: expected at least 2, one a tissue, got {values.size}")
     estimate = float(statistic(values))
     if np.ptp(values) == 0:
         return estimate, estimate, estimate
@@ -43,7 +50,7 @@ def interval(
 
 
 def paired_difference(
-    a: np.ndarray, b: np.ndarray, seed: int = 0, level: float = 0.95, power: float = 0.8, family: int = 1
+    a: ArrayLike, b: ArrayLike, seed: int = 0, level: float = 0.95, power: float = 0.8, family: int = 1
 ) -> pd.Series:
     """Mean of a - b over seeds s and tissues i, and whether it is real.
 
@@ -75,11 +82,11 @@ def paired_difference(
         >>> found.difference.round(3).item(), bool(found.low > 0)
         (0.1, True)
     """
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or a.shape[1] < 2:
+    a, b = (array(name, one, ("seed", ...), shape=(None, None)).astype(float) for name, one in (("a", a), ("b", b)))
+    if a.shape[1] != b.shape[1] or a.shape[1] < 2:
         raise ValueError(f"a, b: expected scores (seed, n) of the same n tissues, got {a.shape} and {b.shape}")
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise ValueError("a, b: expected finite scores, got NaN or infinity")
+    level, power, family = fraction("level", level), fraction("power", power), count("family", family)
+    seed = count("seed", seed, 0)
     rng, n = np.random.default_rng(seed), a.shape[1]
     tissues = rng.multinomial(n, np.full(n, 1 / n), N_BOOTSTRAP) / n  # how often each is drawn, (draw, n)
     paired = len(a) == len(b)
@@ -110,14 +117,16 @@ def _drawn(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def holm(p: pd.Series) -> pd.Series:
     """p_(k) of a family -> max over j <= k of (m - j + 1) p_(j) (Holm, Scand. Journal of Statistics 6:65, 1979)."""
-    if not ((p >= 0) & (p <= 1)).all():
+    p = pd.to_numeric(instance("p", p, pd.Series), errors="coerce")
+    if p.dtype.kind == "c" or not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"p: expected probabilities, got {p.tolist()}")
     order = p.sort_values(kind="stable")
     return (order * np.arange(len(p), 0, -1)).cummax().clip(upper=1.0).reindex(p.index)
 
 
-def compare_methods(scores: Mapping[str, np.ndarray], reference: str) -> pd.DataFrame:
+def compare_methods(scores: Mapping[str, ArrayLike], reference: str) -> pd.DataFrame:
     """`paired_difference` of each method's scores (seed, n) from those of ``reference``, and ``p_holm`` over the family."""
+    one_of("reference", reference, instance("scores", scores, Mapping))
     others = {name: one for name, one in scores.items() if name != reference}
     rows = {name: paired_difference(one, scores[reference], family=len(others)) for name, one in others.items()}
     table = pd.DataFrame(rows).T
@@ -126,6 +135,11 @@ def compare_methods(scores: Mapping[str, np.ndarray], reference: str) -> pd.Data
 
 def by_seed(rows: pd.DataFrame, score: str = "r2") -> np.ndarray:
     """Scores (seed, tissue), both in increasing order, from rows with columns seed, sim and the score."""
+    columns = [*instance("rows", rows, pd.DataFrame).columns]
+    if not {"seed", "sim", score} <= {*columns} or rows.duplicated(["seed", "sim"]).any():
+        raise ValueError(
+            f"rows: expected one for each seed and sim, with {score}, got several, or the columns {columns}"
+        )
     table = rows.pivot(index="seed", columns="sim", values=score)
     if missing := int(table.isna().sum().sum()):
         raise ValueError(f"rows: expected {score} of every tissue for every seed, got {missing} missing")

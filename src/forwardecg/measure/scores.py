@@ -1,4 +1,5 @@
-"""Scores of predicted ECGs, a value or row a trace, from ecg_true and ecg_pred of shape (n, T) in the same unit.
+"""Scores of predicted ECGs, a value or row a trace, from ecg_true and ecg_pred of shape (n, T) in the same unit: plain, or labeled with the
+dim time or time_ecg, in any order, and with any other one. Values are finite.
 
 A flat true ECG (SD below 1e-12) has no R2: the score is NaN there, and `summarize` says how many there were.
 """
@@ -7,20 +8,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from forwardecg.contract import array, number, times
 
 FLAT = 1e-12
 
 
-def _checked(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if np.ndim(ecg_true) != 2 or np.shape(ecg_true) != np.shape(ecg_pred):
-        expected = f"expected the shape (n, T) of ecg_true {np.shape(ecg_true)}"
-        raise ValueError(f"ecg_pred: {expected}, got {np.shape(ecg_pred)}")
-    if not (np.isfinite(ecg_true).all() and np.isfinite(ecg_pred).all()):
-        raise ValueError("ecg_true, ecg_pred: expected finite values, got NaN or infinity")
-    return np.asarray(ecg_true, np.float64), np.asarray(ecg_pred, np.float64)
+def matched(
+    names: tuple[str, str], one: ArrayLike, other: ArrayLike, shape: tuple[int | None, ...] = (None, None)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Traces (n, T) and others of the same shape, finite; labeled ones with time last, the others in the unit of the first."""
+    unit = one.attrs.get("units") if isinstance(one, xr.DataArray) else None
+    first = array(names[0], one, (..., "time"), shape=shape)
+    return first, array(names[1], other, (..., "time"), unit, shape=first.shape)
 
 
-def r2(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
+def _checked(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    true, pred = matched(("ecg_true", "ecg_pred"), ecg_true, ecg_pred)
+    return np.asarray(true, np.float64), np.asarray(pred, np.float64)
+
+
+def r2(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> np.ndarray:
     """Coefficient of determination of each trace: 1 - sum (y - y_hat)^2 / sum (y - mean y)^2.
 
     Args:
@@ -44,13 +54,13 @@ def r2(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
     return np.where(flat, np.nan, 1 - sse / np.where(flat, 1, sst))
 
 
-def rrmse(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
+def rrmse(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> np.ndarray:
     """Relative RMS error (n,) of each trace: |y - y_hat| / |y|."""
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     return np.linalg.norm(ecg_true - ecg_pred, axis=-1) / np.maximum(np.linalg.norm(ecg_true, axis=-1), 1e-300)
 
 
-def correlation(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> np.ndarray:
+def correlation(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> np.ndarray:
     """Pearson correlation (n,) of each trace; NaN where one of the two is flat."""
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     return (normalize(ecg_true) * normalize(ecg_pred)).mean(-1) + np.where(_flat(ecg_true) | _flat(ecg_pred), np.nan, 0)
@@ -60,14 +70,14 @@ def _flat(ecg: np.ndarray) -> np.ndarray:
     return ecg.std(-1) <= FLAT
 
 
-def normalize(ecg: np.ndarray) -> np.ndarray:
+def normalize(ecg: ArrayLike) -> np.ndarray:
     """Each trace of ecg (..., T) with mean 0 and SD 1, and 0 where it is flat: without the amplitude, the hardest part."""
-    ecg = np.asarray(ecg, np.float64)
+    ecg = array("ecg", ecg, (..., "time")).astype(np.float64)
     flat = _flat(ecg)[..., None]
     return np.where(flat, 0, (ecg - ecg.mean(-1, keepdims=True)) / np.where(flat, 1, ecg.std(-1, keepdims=True)))
 
 
-def score_ecgs(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
+def score_ecgs(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> pd.DataFrame:
     """One row a trace: r2, r2_normalized, rrmse, correlation, peak_error (relative to the true peak).
 
     Args:
@@ -81,6 +91,7 @@ def score_ecgs(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
         >>> score_ecgs(true, 0.5 * true).round(3).to_dict("records")
         [{'r2': 0.75, 'r2_normalized': 1.0, 'rrmse': 0.5, 'correlation': 1.0, 'peak_error': -0.5}]
     """
+    ecg_true, ecg_pred = matched(("ecg_true", "ecg_pred"), ecg_true, ecg_pred)
     peak = np.abs(ecg_true).max(-1)
     return pd.DataFrame({
         "r2": r2(ecg_true, ecg_pred),
@@ -94,15 +105,14 @@ def score_ecgs(ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
 BANDS = ((0.0, 20.0), (20.0, 50.0))  # Hz: the deflections; notches and fractionation
 
 
-def score_spectra(ecg_true: np.ndarray, ecg_pred: np.ndarray, dt: float) -> pd.DataFrame:
+def score_spectra(ecg_true: ArrayLike, ecg_pred: ArrayLike, dt: float) -> pd.DataFrame:
     """One row a trace, from Hann-windowed spectra Y, P = |Y|^2, of traces every dt ms.
 
     band_error = |Y_hat - Y| / |Y| over each of the `BANDS`, phases included: the rrmse of the band-passed trace
     log_spectral_distance = RMS over 0-50 Hz of 10 log10(P_hat / P) in dB, P floored at 1e-6 of the largest true power
     """
     ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
-    if not 0 < dt <= 10:
-        raise ValueError(f"dt: expected 0 < dt <= 10 ms, half a period of 50 Hz, got {dt}")
+    dt = number("dt", dt, 0, 10, unit="ms, half a period of 50 Hz", above=True)
     window, frequency = np.hanning(ecg_true.shape[-1]), 1000 * np.fft.rfftfreq(ecg_true.shape[-1], dt)  # Hz
     true, pred = (np.fft.rfft(window * ecg) for ecg in (ecg_true, ecg_pred))
     table = {}
@@ -120,14 +130,13 @@ def score_spectra(ecg_true: np.ndarray, ecg_pred: np.ndarray, dt: float) -> pd.D
 EDGE = 0.05  # of the largest deflection: where a trace begins and ends
 
 
-def landmarks(t: np.ndarray, ecg: np.ndarray) -> pd.DataFrame:
+def landmarks(t: ArrayLike, ecg: ArrayLike) -> pd.DataFrame:
     """One row a trace: onset, end, maximum, minimum, zero_crossing in ms, and amplitude, from t (T,) in ms and ecg (n, T).
 
     Onset and end: where |ecg| first and last passes `EDGE` of its largest value. Zero crossing: last between extrema.
     """
-    t, ecg = np.asarray(t, float), np.asarray(ecg, float)
-    if t.ndim != 1 or ecg.ndim != 2 or ecg.shape[1] != t.size or not np.isfinite(ecg).all():
-        raise ValueError(f"ecg: expected finite traces (n, {t.size}), got shape {ecg.shape}")
+    t = times("t", t)
+    ecg = array("ecg", ecg, (..., "time"), shape=(None, t.size)).astype(float)
     rows = []
     for trace in ecg:
         high, low = int(trace.argmax()), int(trace.argmin())
@@ -150,7 +159,7 @@ def _crossings(t: np.ndarray, y: np.ndarray) -> np.ndarray:
     return t[k] + (t[k + 1] - t[k]) * y[k] / (y[k] - y[k + 1])
 
 
-def score_timing(t: np.ndarray, ecg_true: np.ndarray, ecg_pred: np.ndarray) -> pd.DataFrame:
+def score_timing(t: ArrayLike, ecg_true: ArrayLike, ecg_pred: ArrayLike) -> pd.DataFrame:
     """Predicted minus true `landmarks`: onset, end, zero_crossing and peak in ms, amplitude relative to the true one; t (T,) in ms.
 
     The peak is the larger deflection of the true trace; of the predicted one the largest of the same sign.
@@ -164,7 +173,8 @@ def score_timing(t: np.ndarray, ecg_true: np.ndarray, ecg_pred: np.ndarray) -> p
     return pd.DataFrame(table)
 
 
-def summarize(r2_values: pd.Series) -> pd.Series:
+def summarize(r2_values: pd.Series | ArrayLike) -> pd.Series:
     """Mean, SD, median and worst R2 over tissues, and how many there are without and how many with a flat trace (NaN)."""
+    r2_values = pd.Series(array("r2_values", r2_values, ("n",), finite=False))
     found = r2_values.agg(["mean", "std", "median", "min", "count"]).set_axis(["mean", "sd", "median", "worst", "n"])
     return pd.concat([found, pd.Series({"flat": float(r2_values.isna().sum())})])

@@ -1,70 +1,114 @@
-"""What a modeler reads off a simulation: activation, velocity, duration, upstroke; tips and cycles of re-entry."""
+"""What a modeler reads off a simulation: activation, velocity, duration, upstroke; tips and cycles of re-entry.
+
+V_m and lat are labeled arrays, in any order of their dims and in any unit of `contract.unit_factor`, mV and ms without one.
+A missing sample (NaN) lies on the line between those before and after it; a pixel without any has no features: NaN.
+"""
+
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forwardecg.contract import V_THRESHOLD
+from forwardecg.contract import V_THRESHOLD, array, corner, count, instance, number, one_of, times
+
+LEAST = 3.0  # mV: what changes by less is no wave
 
 
-def _times(V_m: xr.DataArray) -> np.ndarray:
-    """Times (ms) of V_m, which has a coordinate time, two frames or more, and finite values."""
+def _record(V_m: xr.DataArray, *others: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Times in ms, and V_m in mV with time as the first dim, before ``others``."""
+    wanted = f"({', '.join('...' if dim is ... else dim for dim in ('time', *others))})"
+    V_m = instance("V_m", V_m, xr.DataArray, f"{wanted} with a coordinate 'time'")
     if "time" not in V_m.dims or "time" not in V_m.coords:
-        raise ValueError(f"V_m: expected a dim and a coordinate 'time' in ms, got dims {V_m.dims}")
-    if not np.isfinite(V_m.values).all():
-        raise ValueError("V_m: expected finite values in mV, got NaN or infinity")
-    if V_m.sizes["time"] < 2:
-        raise ValueError(f"V_m: expected at least 2 times, got {V_m.sizes['time']}")
-    return V_m.time.values
+        raise ValueError(f"V_m: expected dims {wanted} with a coordinate 'time' in ms, got dims {V_m.dims}")
+    t, values = times("time", V_m.time), array("V_m", V_m, ("time", *others), "mV", finite=False)
+    if n := int(np.isinf(values).sum()):
+        raise ValueError(f"V_m: expected finite values in mV, or NaN, got {n} infinite ones")
+    return t, values.astype(float) if values.dtype.kind in "iu" else _joined(t, values)
 
 
-def _frames(V_m: xr.DataArray, *dims: str) -> np.ndarray:
-    """The same of maps or probes, which begin with time and whose times increase."""
-    if V_m.ndim != len(dims) or V_m.dims[0] != "time" or "time" not in V_m.coords:
-        raise ValueError(f"V_m: expected dims ({', '.join(dims)}) with a coordinate 'time' in ms, got dims {V_m.dims}")
-    if V_m.sizes["time"] < 2 or not (np.diff(V_m.time.values) > 0).all():
-        raise ValueError("V_m: expected at least two frames at increasing times, got another time axis")
-    return _times(V_m)
+def _joined(t: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values (time, ...) without gaps: linear between the samples beside them; before the first and after the last is NaN."""
+    lost = np.isnan(values).reshape(len(t), -1)
+    gaps = np.flatnonzero(lost.any(0) & ~lost.all(0))
+    if gaps.size:
+        traces = values.reshape(len(t), -1).copy()
+        for k in gaps:
+            seen = ~lost[:, k]
+            traces[:, k] = np.interp(t, t[seen], traces[seen, k], np.nan, np.nan)
+        values = traces.reshape(values.shape)
+    return values
+
+
+def _like(V_m: xr.DataArray, values: np.ndarray, name: str, unit: str, words: str) -> xr.DataArray:
+    """A feature with the other dims and coordinates of V_m."""
+    template = V_m.isel(time=0, drop=True)
+    return template.copy(data=values).rename(name).assign_attrs(units=unit, long_name=words)
 
 
 def _crossing(
-    V_m: xr.DataArray, level: float | xr.DataArray, rising: bool, after: float | np.ndarray = -np.inf
-) -> xr.DataArray:
-    """First time later than ``after`` at which V_m crosses ``level`` in the given direction, linear between samples."""
-    t, sign = _times(V_m), 1 if rising else -1
-    z = (sign * (V_m - level)).transpose("time", ...).values
+    t: np.ndarray, V: np.ndarray, level: float | np.ndarray, rising: bool, after: float | np.ndarray = -np.inf
+) -> np.ndarray:
+    """First time later than ``after`` at which V crosses ``level`` in the given direction, linear between samples."""
+    z = (1 if rising else -1) * (V - level)
     late = t[1:].reshape(-1, *[1] * (z.ndim - 1)) > np.asarray(after)
     hit = (z[:-1] < 0) & (z[1:] >= 0) & late
     first = hit.argmax(0)
     before, behind = (np.take_along_axis(z, (first + k)[None], 0)[0] for k in (0, 1))
     with np.errstate(invalid="ignore", divide="ignore"):
         time = t[first] + (t[first + 1] - t[first]) * before / (before - behind)
-    template = V_m.isel(time=0, drop=True)
-    return template.copy(data=np.where(hit.any(0), time, np.nan)).assign_attrs(units="ms")
+    return np.where(hit.any(0), time, np.nan)
 
 
-def activation_time(V_m: xr.DataArray) -> xr.DataArray:
-    """Local activation time: first upward crossing of -35 mV (u = 1/2), linear between samples.
+def _steepest(t: np.ndarray, V: np.ndarray) -> np.ndarray:
+    """Time of the peak of dV/dt in the first upstroke, one of at least half the largest slope: top of a parabola."""
+    middle, slope = (t[:-1] + t[1:]) / 2, np.diff(V, axis=0) / np.diff(t).reshape(-1, *[1] * (V.ndim - 1))
+    steep = slope >= np.fmax.reduce(slope, 0) / 2
+    last = np.ones((1, *steep.shape[1:]), bool)
+    ends = np.concatenate([~(slope[1:] > slope[:-1]), last]) & (np.cumsum(steep, 0) > 0)
+    k = ends.argmax(0)
+    a, b = np.clip(k - 1, 0, None), np.clip(k + 1, None, len(slope) - 1)
+    before, at, behind = (np.take_along_axis(slope, n[None], 0)[0] for n in (a, k, b))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        up, down = (at - before) / (middle[k] - middle[a]), (behind - at) / (middle[b] - middle[k])
+        top = (middle[a] + middle[k]) / 2 + (middle[b] - middle[a]) / 2 * up / (up - down)
+    return np.where(steep.any(0), np.where(np.isfinite(top), top, middle[k]), np.nan)
+
+
+def _activated(t: np.ndarray, V: np.ndarray, threshold: float | str) -> np.ndarray:
+    low, high = np.fmin.reduce(V, 0), np.fmax.reduce(V, 0)
+    if not isinstance(threshold, str):
+        return _crossing(t, V, number("threshold", threshold, -200, 200, unit="mV, half or slope"), rising=True)
+    if one_of("threshold", threshold, ("half", "slope")) == "half":
+        return _crossing(t, V, np.where(high - low < LEAST, np.nan, low + (high - low) / 2), rising=True)
+    return np.where(high - low < LEAST, np.nan, _steepest(t, V))
+
+
+def activation_time(V_m: xr.DataArray, threshold: float | Literal["half", "slope"] = V_THRESHOLD) -> xr.DataArray:
+    """Local activation time: first upward crossing of -35 mV (u = 1/2), or of another level, linear between samples.
 
     Args:
-        V_m: dims with time, mV, and its coordinate in ms.
+        V_m: dims with time; mV, V or u; its coordinate in ms, or s with this unit.
+        threshold: mV; "half": the middle between the lowest and the highest value of each pixel, for pixels of few cells;
+            "slope": no level, but the steepest part of the first upstroke.
 
     Returns:
-        The other dims, ms; NaN where there is none.
+        The other dims, ms; NaN where there is none, or where a pixel changes by less than 3 mV (half, slope).
 
     Examples:
         >>> V_m = xr.DataArray([-85.0, -85.0, 15.0], dims="time", coords={"time": [0.0, 1.0, 2.0]})
         >>> activation_time(V_m).item()
         1.5
     """
-    return _crossing(V_m, V_THRESHOLD, rising=True).rename("lat").assign_attrs(long_name="local activation time")
+    return _like(V_m, _activated(*_record(V_m, ...), threshold), "lat", "ms", "local activation time")
 
 
-def apd90(V_m: xr.DataArray) -> xr.DataArray:
+def apd90(V_m: xr.DataArray, threshold: float | Literal["half", "slope"] = V_THRESHOLD) -> xr.DataArray:
     """Action potential duration at 90 % repolarization of the first beat: from lat to V_rest + (peak - V_rest) / 10.
 
     Args:
-        V_m: dims with time, mV, and its coordinate in ms; its first sample is at rest.
+        V_m: as for `activation_time`; its first sample is at rest.
+        threshold: of `activation_time`.
 
     Returns:
         The other dims, ms; NaN where there is no beat, or its end is not seen.
@@ -74,19 +118,18 @@ def apd90(V_m: xr.DataArray) -> xr.DataArray:
         >>> apd90(xr.DataArray(beat, dims="time", coords={"time": 100.0 * np.arange(5)})).round(3).item()
         240.0
     """
-    _times(V_m)
-    rest = V_m.isel(time=0)
-    level = rest + 0.1 * (V_m.max("time") - rest)
-    lat = activation_time(V_m)
-    apd = _crossing(V_m, level, rising=False, after=lat.fillna(np.inf).values) - lat
-    return apd.rename("apd90").assign_attrs(units="ms", long_name="action potential duration at 90 %")
+    t, V = _record(V_m, ...)
+    rest = np.take_along_axis(V, (~np.isnan(V)).argmax(0)[None], 0)[0]
+    level, lat = rest + 0.1 * (np.fmax.reduce(V, 0) - rest), _activated(t, V, threshold)
+    end = _crossing(t, V, level, rising=False, after=np.where(np.isnan(lat), np.inf, lat))
+    return _like(V_m, end - lat, "apd90", "ms", "action potential duration at 90 %")
 
 
 def dvdt_max(V_m: xr.DataArray) -> xr.DataArray:
-    """Largest upstroke velocity (mV/ms) between samples of V_m, over the other dims."""
-    t = _times(V_m)
-    slope = V_m.diff("time") / np.diff(t).reshape([-1 if d == "time" else 1 for d in V_m.dims])
-    return slope.max("time").rename("dvdt_max").assign_attrs(units="mV ms-1", long_name="maximal upstroke velocity")
+    """Largest upstroke velocity (mV/ms) between samples of V_m, as for `activation_time`, over the other dims."""
+    t, V = _record(V_m, ...)
+    slope = np.diff(V, axis=0) / np.diff(t).reshape(-1, *[1] * (V.ndim - 1))
+    return _like(V_m, np.fmax.reduce(slope, 0), "dvdt_max", "mV ms-1", "maximal upstroke velocity")
 
 
 def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.DataArray:
@@ -95,8 +138,8 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
     Collisions and stimuli, where lat has no gradient, give spuriously large values: use medians.
 
     Args:
-        lat: (y, x), ms.
-        dx: mm.
+        lat: (y, x), ms, or s with this unit.
+        dx: mm; that of the coordinates y and x, where they have a unit.
         reach: cells to either side.
 
     Returns:
@@ -110,17 +153,23 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
         >>> conduction_velocity(lat, dx=0.5)[3].values.tolist()
         [nan, nan, 0.5, 0.5, 0.5, nan, nan]
     """
-    if lat.ndim != 2 or dx <= 0:
-        raise ValueError(f"lat: expected dims (y, x) and dx > 0 mm, got dims {lat.dims} and dx = {dx}")
-    if not (isinstance(reach, int) and reach > 0):
-        raise ValueError(f"reach: expected a number of cells >= 1, got {reach}")
-    z, span, inner = lat.values, 2 * reach * dx, np.s_[reach:-reach]
+    z, dx, reach = (
+        array("lat", lat, ("y", "x"), "ms", finite=False),
+        number("dx", dx, 0, unit="mm", above=True),
+        count("reach", reach),
+    )
+    if np.isinf(z).any():
+        raise ValueError("lat: expected finite values in ms, or NaN, got infinity")
+    corner("lat", lat, dx)
+    span, inner = 2 * reach * dx, np.s_[reach:-reach]
     speed = np.full(z.shape, np.nan)
     d_y = (z[2 * reach :, inner] - z[: -2 * reach, inner]) / span
     d_x = (z[inner, 2 * reach :] - z[inner, : -2 * reach]) / span
     with np.errstate(divide="ignore"):
         speed[inner, inner] = 1 / np.hypot(d_y, d_x)
-    return lat.copy(data=speed).rename("cv").assign_attrs(units="mm ms-1", long_name="conduction velocity")
+    template = lat if isinstance(lat, xr.DataArray) else xr.DataArray(z, dims=("y", "x"))
+    template = template.transpose(*sorted(template.dims, key=lambda dim: str(dim).startswith("x")))
+    return template.copy(data=speed).rename("cv").assign_attrs(units="mm ms-1", long_name="conduction velocity")
 
 
 def _bilinear(f: np.ndarray, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -162,14 +211,16 @@ def tip_path(V_m: xr.DataArray, dx: float) -> pd.DataFrame:
     Frames are bilinear between cell centers: a tip is the root of a quadratic equation. Fenton and Karma, Chaos 8:20 (1998).
 
     Args:
-        V_m: (time, y, x), mV, of a sheet without holes; frames so close (1 to 5 ms) that a front moves a few cells.
-        dx: mm between neighboring values of the map.
+        V_m: (time, y, x), units as for `activation_time`, of a sheet without holes, for beside a missing value (NaN)
+            there is no tip; frames so close (1 to 5 ms) that a front moves a few cells.
+        dx: mm between neighboring values of the map; that of its coordinates, where they have a unit.
 
     Returns:
-        Table with time (ms, middle of two frames), x, y (mm from the corner) and chirality (1 is counterclockwise, y up).
+        Table with time (ms, middle of two frames), x, y (mm from the corner, or in the frame of coordinates with a unit)
+        and chirality (1 is counterclockwise, y up).
 
     Raises:
-        ValueError: Wrong dims, fewer than two frames, values that are not finite, dx not positive.
+        ValueError: Wrong dims, fewer than two frames, infinite values, dx not positive or not that of the coordinates.
 
     Examples:
         >>> y, x = np.mgrid[-5:6, -5:6] + 0.3  # a half plane that turns by a quarter
@@ -177,22 +228,39 @@ def tip_path(V_m: xr.DataArray, dx: float) -> pd.DataFrame:
         >>> tip_path(u, dx=1.0).round(2).to_dict("list")
         {'time': [2.5], 'x': [5.2], 'y': [5.2], 'chirality': [1]}
     """
-    times = _frames(V_m, "time", "y", "x")
-    if not (np.isfinite(dx) and dx > 0):
-        raise ValueError(f"dx: expected a length > 0 mm, got {dx}")
-    z = V_m.values - V_THRESHOLD
+    t, V = _record(V_m, "y", "x")
+    dx = number("dx", dx, 0, unit="mm", above=True)
+    (x_0, y_0), z = corner("V_m", V_m, dx), V - V_THRESHOLD
     tips = [_intersections(before, after) for before, after in zip(z[:-1], z[1:], strict=True)]
     x, y, chirality = np.concatenate(tips).T
-    middle = np.repeat((times[:-1] + times[1:]) / 2, [len(tip) for tip in tips])
-    return pd.DataFrame({"time": middle, "x": (x + 0.5) * dx, "y": (y + 0.5) * dx, "chirality": chirality.astype(int)})
+    middle = np.repeat((t[:-1] + t[1:]) / 2, [len(tip) for tip in tips])
+    places = {"x": x_0 + (x + 0.5) * dx, "y": y_0 + (y + 0.5) * dx}
+    return pd.DataFrame({"time": middle, **places, "chirality": chirality.astype(int)})
 
 
-def cycle_length(V_m: xr.DataArray) -> pd.DataFrame:
-    """Times between activations of each probe of V_m (time, probe): table of probe, time (ms) of the later one, cycle_length (ms)."""
-    times, z = _frames(V_m, "time", "probe"), V_m.values - V_THRESHOLD
-    tables = []
+def cycle_length(V_m: xr.DataArray, refractory: float = 0.0) -> pd.DataFrame:
+    """Times between activations of each probe of V_m (time, probe): table of probe, time (ms) of the later one, cycle_length (ms).
+
+    Args:
+        V_m: (time, probe), units as for `activation_time`.
+        refractory: ms; a crossing of -35 mV so soon after an activation is none: noise crosses several times.
+    """
+    refractory = number("refractory", refractory, 0, unit="ms")
+    t, V = _record(V_m, "probe")
+    z, tables = V - V_THRESHOLD, []
     for probe, trace in enumerate(z.T):
         up = np.flatnonzero((trace[:-1] < 0) & (trace[1:] >= 0))
-        at = times[up] + (times[up + 1] - times[up]) * trace[up] / (trace[up] - trace[up + 1])
+        at = t[up] + (t[up + 1] - t[up]) * trace[up] / (trace[up] - trace[up + 1])
+        if refractory:
+            at = _apart(at, refractory)
         tables.append(pd.DataFrame({"probe": probe, "time": at[1:], "cycle_length": np.diff(at)}))
     return pd.concat(tables, ignore_index=True)
+
+
+def _apart(at: np.ndarray, least: float) -> np.ndarray:
+    """Increasing times without those within ``least`` of the last one that is kept."""
+    kept: list[float] = []
+    for time in at:
+        if not kept or time - kept[-1] > least:
+            kept.append(time)
+    return np.array(kept)

@@ -10,19 +10,22 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from forwardecg.contract import V_SPAN
+from forwardecg.contract import V_SPAN, array, count, number
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import lead_field
 from forwardecg.ecg.pixels import conductive_share, map_lead_field, upscale_faces
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.paper.data import Sequences
 from forwardecg.surrogates.structured.fronts import LEAST_SHARE, PLATEAU, local_slowness, read_fronts
-from forwardecg.tissue.grid import blocks, check_positive
+from forwardecg.tissue.grid import blocks
 from forwardecg.tissue.sheet import Tissue
+
+_MAPS = ("time", "y", "x")
 
 
 def mean_ecg(train: Sequences, n: int) -> np.ndarray:
     """The mean training ECG (n, T), n times, in mV mm/ms: knows nothing of the tissue."""
+    n = count("n", n)
     return np.repeat(train.ecg.mean(0, keepdim=True).numpy(), n, axis=0)
 
 
@@ -50,8 +53,8 @@ def ridge(
 
 def ecg_from_diffusivity(u: np.ndarray, D: np.ndarray, dx: float, electrodes: Electrodes) -> np.ndarray:
     """ECG (T,) of maps u (T, H, W), at the first electrode, by the lead field of D (H, W) in mm^2/ms, 0 for none."""
-    if np.ndim(u) != 3 or np.shape(u)[1:] != D.shape or not np.isfinite(u).all():
-        raise ValueError(f"u: expected maps (T, H, W) with (H, W) = {D.shape}, all finite, got shape {np.shape(u)}")
+    D = array("D", D, ("y", "x"), "mm2 ms-1")
+    u = array("u", u, _MAPS, shape=(None, *D.shape))
     tissue = Tissue(D=D, conductive=D > 0, dx=dx)
     return V_SPAN * np.tensordot(np.asarray(u, float), lead_field(tissue, electrodes)[0], axes=((1, 2), (0, 1)))
 
@@ -65,8 +68,8 @@ def blind_diffusivity(train: Sequences, dx: float, electrodes: Electrodes) -> fl
 
 def pool_diffusivity(D: np.ndarray, conductive: np.ndarray, pool: int) -> np.ndarray:
     """Plain mean of D (y, x) over the pool x pool cells of each pixel, non-conductive ones as 0."""
-    if conductive.shape != D.shape:
-        raise ValueError(f"conductive: expected the shape {D.shape} of D, got {conductive.shape}")
+    D = array("D", D, ("y", "x"), "mm2 ms-1", finite=False)  # NaN where nothing conducts
+    conductive = array("conductive", conductive, ("y", "x"), shape=D.shape, kinds="b")
     return blocks(np.where(conductive, D, 0.0), pool).mean((1, 3))
 
 
@@ -82,10 +85,9 @@ def training_free_conductivity(
     u: ArrayLike | Tensor, dx: float, dt: float, kappa: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """D_x (H, W + 1), D_y (H + 1, W) of faces in mm^2/ms, conducting shares (H, W), from the fronts of u (T, H, W)."""
-    check_positive("kappa", kappa, "a time > 0 ms")
-    u = torch.as_tensor(u).float()
-    if u.ndim != 3 or not u.isfinite().all():
-        raise ValueError(f"u: expected maps (T, H, W), all finite, got shape {tuple(u.shape)}")
+    kappa, dx = number("kappa", kappa, 0, unit="ms", above=True), number("dx", dx, 0, unit="mm", above=True)
+    dt = number("dt", dt, 0, unit="ms", above=True)
+    u = torch.from_numpy(np.ascontiguousarray(array("u", u, _MAPS))).float()
     seen = read_fronts(u, dx, dt)
     slowness = local_slowness(seen).double().numpy()
     if not np.isfinite(slowness).all():
@@ -117,7 +119,6 @@ def _ecg_on_maps(
     u: ArrayLike | Tensor, D_x: np.ndarray, D_y: np.ndarray, share: np.ndarray, dx: float, electrodes: Electrodes
 ) -> np.ndarray:
     """ECGs (lead, T): V_SPAN times the weights of `map_lead_field` over the maps u (T, H, W)."""
-    if np.ndim(u) != 3 or np.shape(u)[1:] != share.shape or not np.isfinite(np.asarray(u)).all():
-        raise ValueError(f"u: expected maps (T, H, W) with (H, W) = {share.shape}, all finite, got shape {np.shape(u)}")
+    u = array("u", u, _MAPS, shape=(None, *share.shape))
     weights = map_lead_field(D_x, D_y, share, dx, electrodes)
     return V_SPAN * np.tensordot(weights, np.asarray(u, float), axes=((1, 2), (1, 2)))

@@ -1,26 +1,27 @@
 """Trained networks on one's own maps: what is unlike the training is flagged, or refused where it means nothing."""
 
-import json
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, overload
+from typing import Literal, NamedTuple, Protocol, overload
 
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from forwardecg.contract import V_SPAN, as_variable, to_u
+from forwardecg.contract import V_SPAN, instance, number, one_of, to_u
 from forwardecg.data.maps import Source, import_maps
 from forwardecg.ecg.electrodes import Electrodes, center_electrode
-from forwardecg.ecg.leadfield import phi_e_attrs
 from forwardecg.measure.bands import Reference, half_width, unusualness
 from forwardecg.paths import MODELS
 from forwardecg.surrogates.paper.data import network_maps
 from forwardecg.surrogates.paper.model import Seq2Seq
+from forwardecg.surrogates.recording import QUIET, as_result, believed, frames_of, inspect, unlike_one_beat
 from forwardecg.surrogates.structured.fronts import Fronts, local_slowness, read_fronts
 from forwardecg.surrogates.structured.model import (
     KAPPA,
+    Conductivity,
     Inputs,
     Structured,
     batched_lead_field,
@@ -29,15 +30,14 @@ from forwardecg.surrogates.structured.model import (
     make_inputs,
     pixel_diffusivity,
 )  # fmt: skip
-from forwardecg.surrogates.weights import KINDS, load_models
-from forwardecg.tissue.grid import Grid, check_positive
+from forwardecg.surrogates.weights import KINDS, load_models, read_bands
+from forwardecg.tissue.grid import Grid
 
 DX_RANGE = (0.4, 4.5)  # mm; trained at 2 and 4, finer maps are averaged
 DT_RANGE = (0.5, 10.0)  # ms; trained at 5 and 10, faster ones are read at every k-th frame
+KAPPA_RANGE = (0.01, 10.0)  # ms; 0.1 to 1 in the cells of `tissue.cell`
 MIN_FRAMES = 10  # at 5 to 10 ms
 MIN_PASSED = 0.1  # share of the pixels that a front has to pass
-HALF, QUIET = 0.5, 0.1  # u: above the first a cell is activated, below the second it is at rest
-MOST_AGAIN = 0.01  # share of the pixels that may rise more than once in one beat, by noise
 
 
 class Surrogate(Protocol):
@@ -54,7 +54,7 @@ class Surrogate(Protocol):
 
     def predict(
         self, maps: Source, dx: float | None = None, dt: float | None = None, electrodes: Electrodes | None = None, *,
-        unit: str | None = None, fill: bool = False,
+        unit: str | None = None, fill: bool = False, mask: ArrayLike | None = None,
     ) -> xr.Dataset:  # fmt: skip
         """The ECG of voltage maps, from them alone.
 
@@ -62,13 +62,16 @@ class Surrogate(Protocol):
             maps: whatever `maps.import_maps` reads.
             dx: mm, side of a pixel; not needed where the maps say it.
             dt: ms between frames; not needed where the maps say it.
-            electrodes: places in mm from the corner of the sheet; None: 40 mm above its center.
+            electrodes: places in mm in the frame of the maps' coordinates y and x, or from the corner of the sheet where they
+                have none with a unit; None: 40 mm above its center.
             unit: of the maps, such as mV; not needed where they say it.
-            fill: pixels with missing values (NaN) are filled in from their neighbors; False: they are an error.
+            fill: missing values (NaN) are filled in, as `import_maps` says; False: they are an error.
+            mask: (y, x) bool, True where there is tissue; None: everywhere, but in pixels that are constant and not at rest.
 
         Returns:
             out: phi_e (lead, time_ecg) in mV mm/ms, the ``electrodes``, and the attribute ``flags``: words on what is unlike
-                the training, empty where nothing is.
+                the training or of no tissue, empty where nothing is. Further attributes say how the maps were read: ``size``
+                and ``orientation`` of the sheet, ``dx_map``, and what was filled in.
 
         Raises:
             ValueError: What `import_maps` refuses, and maps or electrodes for which the answer would mean nothing.
@@ -84,6 +87,12 @@ class Seen(NamedTuple):
     inputs: Inputs
     fronts: Fronts
     flags: list[str]
+    tissue: Tensor | None = None  # (y, x) bool, of what was averaged; None: everywhere
+
+    @property
+    def of_tissue(self) -> Inputs:
+        """The inputs of the tissue alone: (..., pixel) where there is a mask."""
+        return self.inputs if self.tissue is None else Inputs(*(z[..., self.tissue] for z in self.inputs))
 
 
 @dataclass(frozen=True)
@@ -97,52 +106,61 @@ class StructuredSurrogate:
     @torch.no_grad()
     def predict(
         self, maps: Source, dx: float | None = None, dt: float | None = None, electrodes: Electrodes | None = None, *,
-        unit: str | None = None, fill: bool = False, kappa: float | None = None,
+        unit: str | None = None, fill: bool = False, mask: ArrayLike | None = None, kappa: float | None = None,
     ) -> xr.Dataset:  # fmt: skip
         """`Surrogate.predict` at any electrodes, with bands, and the conductivity that the ECG rests on.
 
         Beside phi_e: its ensemble SD ``phi_e_sd`` and the band ``phi_e_low``, ``phi_e_high`` that holds the whole trace in 90 %
         of the tissues like those of the training; the effective diffusivity ``D`` (y_map, x_map) of the pixels in mm^2/ms,
         right to ``D_error`` in 90 % of them; ``share`` (y_map, x_map) of a pixel that conducts. The attribute ``unusual`` is
-        over 1 where the maps are unlike those of the training. ``kappa`` (ms): D / c^2 of the cell with c its velocity on a
-        cable, `calibration.converged_cv`; None: that of FK_CAF, which the networks were trained on.
+        over 1 where the maps are unlike those of the training, ``speed`` (mm/ms) is that of the fronts. Where there is no
+        tissue, D is NaN. ``kappa`` (ms): D / c^2 of the cell with c its velocity on a cable, `calibration.converged_cv`; None:
+        that of FK_CAF, which the networks were trained on.
         """
-        if kappa is not None:
-            check_positive("kappa", kappa, "a time > 0 ms")
-        _check_electrodes(electrodes)
-        maps = import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill)
+        kappa = None if kappa is None else number("kappa", kappa, *KAPPA_RANGE, unit="ms")
+        _check(electrodes)
+        maps, odd = inspect(import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill, mask=mask))
         seen = see_maps(maps)
         n_y, n_x = seen.u.shape[1:]
-        places = electrodes or center_electrode(Grid((n_y, n_x), seen.dx))
-        u, G = seen.u.flatten(1), inner_gradients((n_y, n_x), seen.dx, places)
+        local, places = frames_of(electrodes, center_electrode(Grid((n_y, n_x), seen.dx)), maps)
+        u, G = seen.u.flatten(1), inner_gradients((n_y, n_x), seen.dx, local)
         batch = Inputs(*(z[None] for z in seen.inputs))
         scale = 1.0 if kappa is None else kappa / self.card["kappa_cable"]
-        found = [model(batch) for model in self.models]
+        found = [_within(seen.tissue, model(batch)) for model in self.models]
         traces = [V_SPAN * scale * (batched_lead_field(D, *G)[0].flatten(1) @ u.T) for D in found]
         ecg = torch.stack(traces).double().numpy()
         D = scale * torch.stack([pixel_diffusivity(one)[0] for one in found]).double().numpy()
         mean, sd = ecg.mean(0), ecg.std(0)
         half = self.bands["phi_e"]["factor"] * half_width(sd, mean, self.bands["phi_e"]["floor"])
-        D_half = self.bands["D"]["factor"] * np.hypot(D.std(0), self.bands["D"]["floor"] * np.median(D.mean(0)))
+        inside = np.ones((n_y, n_x), bool) if seen.tissue is None else seen.tissue.numpy()
+        D_half = self.bands["D"]["factor"] * np.hypot(D.std(0), self.bands["D"]["floor"] * np.median(D.mean(0)[inside]))
         reference = Reference.from_card(self.bands["reference"])
-        unusual = float(unusualness(reference, describe_maps(seen.inputs, seen.fronts)[None])[0]) / reference.threshold
-        flags = seen.flags + self._flags(seen, maps.attrs["dx_map"], unusual)
+        unusual = (
+            float(unusualness(reference, describe_maps(seen.of_tissue, seen.fronts)[None])[0]) / reference.threshold
+        )
+        speed = math.exp(0.5 * (float(seen.of_tissue.prior.median()) - math.log(KAPPA)))
+        flags = odd + seen.flags + self._flags(seen, maps.attrs["dx_map"], speed, unusual)
         variables = {
             "phi_e": (mean, ""), "phi_e_sd": (sd, "SD over the networks"),
             "phi_e_low": (mean - half, "lower end of the 90 % band"), "phi_e_high": (mean + half, "upper end of the 90 % band"),
         }  # fmt: skip
-        out = _dataset(variables, maps.time.values, places, self.card, flags, dx_map=seen.dx, unusual=unusual)
+        out = as_result(
+            variables, maps.time.values, places, self.card, flags, dx_map=seen.dx, unusual=unusual, speed=speed
+        )
         share = torch.stack([one.share[0] for one in found]).mean(0).numpy()
         for name, values, units, words in (
             ("D", D.mean(0), "mm2 ms-1", "inferred effective diffusivity"),
             ("D_error", D_half, "mm2 ms-1", "error of D, kept in 90 % of pixels"),
             ("share", share, "1", "share that conducts"),
         ):
-            out[name] = (("y_map", "x_map"), values, {"units": units, "long_name": words})
-        return out
+            out[name] = (("y_map", "x_map"), np.where(inside, values, np.nan), {"units": units, "long_name": words})
+        for dim, n in (("y_map", n_y), ("x_map", n_x)):
+            if dim in maps.coords:  # the centers of what was averaged
+                centers = maps[dim].values[: n * seen.pool].reshape(n, seen.pool).mean(1)
+                out = out.assign_coords({dim: (dim, centers, maps[dim].attrs)})
+        return out.assign_attrs(believed(maps))
 
-    def _flags(self, seen: Seen, dx: float, unusual: float) -> list[str]:
-        speed = math.exp(0.5 * (float(seen.inputs.prior.median()) - math.log(KAPPA)))
+    def _flags(self, seen: Seen, dx: float, speed: float, unusual: float) -> list[str]:
         low, high = self.card["speed_range"]
         flags = [f"unlike the training: {unusual:.1f} times the threshold"] if unusual > 1 else []
         if not low <= speed <= high:
@@ -162,21 +180,23 @@ class PaperSurrogate:
     @torch.no_grad()
     def predict(
         self, maps: Source, dx: float | None = None, dt: float | None = None, electrodes: Electrodes | None = None, *,
-        unit: str | None = None, fill: bool = False,
+        unit: str | None = None, fill: bool = False, mask: ArrayLike | None = None,
     ) -> xr.Dataset:  # fmt: skip
         """`Surrogate.predict` at the one electrode and the times (ms from the first frame) that the network was trained on.
 
         A recording may end earlier, if the sheet is at rest by then.
         """
-        _check_electrodes(electrodes)
+        _check(electrodes)
         pixels, data, t = self.card["config"]["pixels"], self.card["data"], np.array(self.card["time"], np.float32)
         size, clock = data["n_cells"] * data["dx"], float(t[1] - t[0])
         center = center_electrode(Grid((data["n_cells"],) * 2, data["dx"]), data["z_mm"])
-        places = center if electrodes is None else electrodes
-        if places.positions.shape != (1, 3) or not np.allclose(places.positions, center.positions, atol=1e-3):
-            expected = f"expected the one that the network was trained on, {center.positions.tolist()} mm"
-            raise ValueError(f"electrodes: {expected}, got {places.positions.tolist()}")
-        maps = import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill)
+        maps, odd = inspect(import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill, mask=mask))
+        local, places = frames_of(electrodes, center, maps)
+        if local.positions.shape != (1, 3) or not np.allclose(local.positions, center.positions, atol=1e-3):
+            expected = (
+                f"expected the one that the network was trained on, {center.positions.tolist()} mm from the corner"
+            )
+            raise ValueError(f"electrodes: {expected}, got {local.positions.tolist()}")
         side, step = maps.attrs["dx_map"], float(maps.time[1] - maps.time[0])
         _, n_y, n_x = maps.V_m.shape
         if n_y != n_x or n_x % pixels or not math.isclose(n_x * side, size, rel_tol=1e-3):
@@ -193,7 +213,9 @@ class PaperSurrogate:
         u = torch.cat([u, u.new_zeros(len(t) - n, pixels, pixels)])
         ecg = self.card["scale"] * self.model(u[None], torch.from_numpy(t))[0][:, :n].numpy()
         variables = {"phi_e": (ecg.astype(float), "")}
-        return _dataset(variables, maps.time.values[::stride], places, self.card, _flags_of(u), dx_map=size / pixels)
+        flags = odd + unlike_one_beat(u)
+        out = as_result(variables, maps.time.values[::stride], places, self.card, flags, dx_map=size / pixels)
+        return out.assign_attrs(believed(maps))
 
 
 @overload
@@ -220,8 +242,7 @@ def load_surrogate(name: str = "structured") -> StructuredSurrogate | PaperSurro
         >>> round(float(np.corrcoef(out.phi_e[0], true)[0, 1]), 1), out.attrs["flags"]
         (1.0, '')
     """
-    if name not in KINDS:
-        raise ValueError(f"name: expected one of {', '.join(KINDS)}, got {name!r}")
+    one_of("name", name, KINDS)
     models, card = load_models(MODELS / f"{name}.safetensors")
     if card["kind"] != name:
         raise ValueError(f"{name}.safetensors: expected networks of this kind, got {card['kind']}")
@@ -230,10 +251,7 @@ def load_surrogate(name: str = "structured") -> StructuredSurrogate | PaperSurro
     path = MODELS / f"{name}_bands.json"
     if not path.is_file():
         raise ValueError(f"name: expected a structured surrogate with calibrated bands, got no {path.name}")
-    bands = json.loads(path.read_text(encoding="utf-8"))
-    if bands.get("weights") != card["sha256"]:
-        raise ValueError(f"{path.name}: expected bands that were calibrated for these weights, got those of others")
-    return StructuredSurrogate(tuple(models), card, bands)
+    return StructuredSurrogate(tuple(models), card, read_bands(path, card["sha256"]))
 
 
 def see_maps(maps: xr.Dataset) -> Seen:
@@ -253,37 +271,23 @@ def see_maps(maps: xr.Dataset) -> Seen:
     u = torch.nn.functional.avg_pool2d(u[:, :n_y, :n_x], pool) if pool > 1 else u
     if (n := math.ceil(len(u) / stride)) < MIN_FRAMES:
         raise ValueError(f"maps: expected at least {MIN_FRAMES} frames every {stride * dt:g} ms, got {n}")
-    f = read_fronts(u[::stride], pool * dx, stride * dt)
-    passed = float((f.number > 0).float().mean()) if local_slowness(f).isfinite().all() else 0.0
+    f, tissue = read_fronts(u[::stride], pool * dx, stride * dt), None
+    if "tissue" in maps.coords and not maps.tissue.all():
+        tissue = (
+            torch.nn.functional.avg_pool2d(torch.from_numpy(maps.tissue.values)[None, :n_y, :n_x].float(), pool)[0] > 0
+        )
+    number_of = f.number if tissue is None else f.number[tissue]
+    passed = float((number_of > 0).float().mean()) if local_slowness(f).isfinite().all() else 0.0
     if passed < MIN_PASSED:
         raise ValueError(f"maps: expected a front that passes {MIN_PASSED:.0%} of the pixels or more, got {passed:.1%}")
-    return Seen(u, pool, pool * dx, make_inputs(f, pool * dx, stride * dt), f, flags)
+    return Seen(u, pool, pool * dx, make_inputs(f, pool * dx, stride * dt), f, flags, tissue)
 
 
-def _flags_of(u: Tensor) -> list[str]:
-    """Words on what no map u (time, y, x) of one beat from rest shows, which the paper's network was trained on."""
-    up = u > HALF
-    again = float(((up[1:] & ~up[:-1]).sum(0) > 1).float().mean())
-    found = {
-        "a wave in the first frame, trained on beats that start at rest": bool(up[0].any()),
-        f"{again:.0%} of the pixels rise more than once, trained on one beat": again > MOST_AGAIN,
-    }
-    return [words for words, seen in found.items() if seen]
+def _within(tissue: Tensor | None, D: Conductivity) -> Conductivity:
+    """The conductivity of the tissue alone: no current leaves it."""
+    return D if tissue is None else D._replace(D_xx=D.D_xx * tissue, D_yy=D.D_yy * tissue)
 
 
-def _check_electrodes(electrodes: Electrodes | None) -> None:
-    if electrodes is not None and not isinstance(electrodes, Electrodes):
-        raise ValueError(f"electrodes: expected Electrodes, such as center_electrode gives, got {type(electrodes)}")
-
-
-def _dataset(
-    traces: dict[str, tuple[np.ndarray, str]], time: np.ndarray, places: Electrodes, card: dict, flags: list[str], **attrs: Any
-) -> xr.Dataset:  # fmt: skip
-    """What both surrogates return: traces (lead, time_ecg) with their long names, electrodes, flags, and what made them."""
-    variables = {
-        name: (("lead", "time_ecg"), values, phi_e_attrs() | ({"long_name": words} if words else {}))
-        for name, (values, words) in traces.items()
-    }
-    variables["electrodes"] = as_variable("electrodes", places.positions)
-    coords = {"time_ecg": as_variable("time_ecg", time), "lead": list(places.names), "xyz": list("xyz")}
-    return xr.Dataset(variables, coords, attrs | {"flags": "; ".join(flags), "weights": card["sha256"][:12]})
+def _check(electrodes: Electrodes | None) -> None:
+    if electrodes is not None:
+        instance("electrodes", electrodes, Electrodes, "such as center_electrode gives")

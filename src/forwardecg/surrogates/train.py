@@ -5,23 +5,22 @@ Under ``torchrun`` every process draws the same batch and takes its share of the
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 import torch
 from filelock import FileLock
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
 
 from forwardecg.cache import code_hash, key, made_with
+from forwardecg.contract import count, instance, number, one_of, settle
 from forwardecg.paths import CACHE, progress
+from forwardecg.surrogates.files import read_tensors, write_tensors
 
 Network = TypeVar("Network", bound=nn.Module)
 VERSION = 1  # of the loop: raised when tests/versions says that trainings have changed
@@ -62,18 +61,17 @@ class TrainConfig:
     seed: int = 0  # of order and chance
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch", 1), ("seed", 0), ("patience", 1)):
-            value = getattr(self, name)
-            if not (name == "patience" and value is None) and (not isinstance(value, int) or value < least):
-                raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
-        for name in ("lr", "weight_decay"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name}: expected a finite number >= 0, got {value}")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema: expected a share in 0 .. 1, got {self.ema}")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision: expected float32 or bfloat16, got {self.precision!r}")
+        settle(
+            self,
+            epochs=count("epochs", self.epochs),
+            batch=count("batch", self.batch),
+            seed=count("seed", self.seed, 0, 2**63 - 1),
+            patience=None if self.patience is None else count("patience", self.patience),
+            lr=number("lr", self.lr, 0),
+            weight_decay=number("weight_decay", self.weight_decay, 0),
+            ema=number("ema", self.ema, 0, math.nextafter(1, 0)),
+            precision=one_of("precision", self.precision, ("float32", "bfloat16")),
+        )
 
 
 def learning_rate(config: TrainConfig, done: float) -> float:
@@ -96,13 +94,14 @@ def initialize(build: Callable[[], Network], seed: int) -> Network:
         >>> bool((one.weight == same.weight).all())
         True
     """
+    seed = count("seed", seed, 0, 2**63 - 1)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build()
 
 
 def fit(
-    model: nn.Module, task: Task, config: TrainConfig, checkpoint: Path | None = None,
+    model: nn.Module, task: Task, config: TrainConfig, checkpoint: Path | str | None = None,
     on_epoch: Callable[[dict], None] = lambda row: None,
 ) -> pd.DataFrame:  # fmt: skip
     """Train ``model`` on the task, in place, and leave it with the weights of the epoch that scored best in validation.
@@ -118,7 +117,8 @@ def fit(
         history: table with the columns epoch, loss, val_r2, seconds.
 
     Raises:
-        ValueError: The checkpoint is truncated, or that of another network.
+        ValueError: The checkpoint is damaged, by its digest, or that of another network, of other settings, of as many
+            tissues as are not there.
         FloatingPointError: The loss is no longer finite.
 
     Examples:
@@ -136,18 +136,22 @@ def fit(
         >>> history.columns.tolist(), len(history)
         (['epoch', 'loss', 'val_r2', 'seconds'], 3)
     """
-    device = next(model.parameters()).device
+    instance("config", config, TrainConfig)
+    device = next(instance("model", model, nn.Module).parameters()).device
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
     generator = torch.Generator().manual_seed(config.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     live: dict[str, Tensor] = _copy(model)  # weights that are scored: a moving average where there is one
     best, history = live, list[dict]()
-    if checkpoint is not None and checkpoint.exists():
+    settings = asdict(config) | {"tissues": task.n_train}
+    kept = None if checkpoint is None else Path(checkpoint)
+    if kept is not None and kept.exists():
         try:
-            live, best, history = _restore(checkpoint, model, optimizer, generator)
-        except (RuntimeError, KeyError, TypeError, ValueError, SafetensorError) as error:
-            expected = f"expected the state of a training of this {type(model).__name__}"
-            raise ValueError(f"checkpoint {checkpoint.name}: {expected}: {error}") from None
+            live, best, history = _restore(kept, settings, model, optimizer, generator)
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"checkpoint {kept.name}: expected the state of a training of this {type(model).__name__}: {error}"
+            ) from None
     n_batch = math.ceil(task.n_train / config.batch)
     for epoch in range(len(history), config.epochs):
         if _stale(history, config.patience):
@@ -185,8 +189,8 @@ def fit(
         model.load_state_dict(trained)
         row = {"epoch": epoch, "loss": float(total) / task.n_train, "val_r2": val_r2}
         history.append(row | {"seconds": time.monotonic() - started})
-        if checkpoint is not None and rank == 0:
-            _save(checkpoint, task, model, optimizer, generator, live, best, history)
+        if kept is not None and rank == 0:
+            _save(kept, settings, task, model, optimizer, generator, live, best, history)
         on_epoch(history[-1])
     model.load_state_dict(best)
     model.eval()
@@ -233,7 +237,7 @@ def _stale(history: list[dict], patience: int | None) -> bool:
 
 
 def _save(
-    path: Path, task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator,
+    path: Path, settings: dict, task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator,
     live: dict[str, Tensor], best: dict[str, Tensor], history: list[dict],
 ) -> None:  # fmt: skip
     tensors = {"generator": generator.get_state()}
@@ -241,21 +245,23 @@ def _save(
         tensors |= {f"{prefix}.{name}": tensor for name, tensor in part.items()}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
-    whole = {name: z.detach().cpu().clone(memory_format=torch.contiguous_format) for name, z in tensors.items()}
     code = code_hash(["surrogates/train", *getattr(task, "code", ())])  # a task of one's own may lack it
-    scratch = path.with_name(path.name + ".tmp")
-    save_file(whole, scratch, {"history": json.dumps(history), "code": code, "made_with": made_with("torch", "numpy")})
-    os.replace(scratch, path)
+    about = {"history": json.dumps(history), "settings": json.dumps(settings), "code": code}
+    write_tensors(path, tensors, about | {"made_with": made_with("torch", "numpy")})
 
 
 def _restore(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+    path: Path, settings: dict, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[dict]]:
     """The live and the best weights, and the history; all else takes up the state that the file holds."""
     device = next(model.parameters()).device
-    tensors = load_file(path)
-    with safe_open(path, "pt") as file:
-        history = json.loads(file.metadata()["history"])
+    tensors, about = read_tensors(path)
+    history, known = (
+        json.loads(about["history"]),
+        json.loads(about.get("settings", "{}")),
+    )  # older ones have only a name
+    if other := [name for name, value in known.items() if settings.get(name) != value]:
+        raise ValueError(", ".join(f"made with {name} = {known[name]}, not {settings.get(name)}" for name in other))
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(prefix): t.to(device) for name, t in tensors.items() if name.startswith(prefix)}

@@ -1,8 +1,6 @@
 """Weights in files: networks of a kind with a card that says all; what is truncated or changed is refused."""
 
-import hashlib
 import json
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,17 +9,18 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import load_file
 
 from forwardecg import __version__
+from forwardecg.contract import instance
+from forwardecg.surrogates.files import checksum, sha256, write_tensors
 from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
 from forwardecg.surrogates.structured.model import Structured, StructuredConfig
 
 KINDS: dict[str, tuple[type, type]] = {"paper": (Seq2Seq, Seq2SeqConfig), "structured": (Structured, StructuredConfig)}
 
 
-def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path, **card: Any) -> None:
+def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path | str, **card: Any) -> None:
     """Write the weights of ``models``, all of one kind and configuration, and their card as one file.
 
     Args:
@@ -38,23 +37,27 @@ def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path, **
         >>> read_card(Path("mine.safetensors"))["trained_on"]
         'nothing'
     """
+    models = [*instance("models", models, (list, tuple), "networks")]
+    kinds = tuple(network for network, _ in KINDS.values())
+    if not models or not all(type(model) in kinds for model in models):
+        raise ValueError(
+            f"models: expected networks, Seq2Seq or Structured, got {[type(one).__name__ for one in models]}"
+        )
     kind = next(name for name, (network, _) in KINDS.items() if type(models[0]) is network)
     if any(type(model) is not type(models[0]) or model.config != models[0].config for model in models):
         raise ValueError("models: expected networks of one kind and configuration, got several")
     tensors = {
-        f"{k}.{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        f"{k}.{name}": tensor.detach().cpu()
         for k, model in enumerate(models) for name, tensor in model.state_dict().items()
     }  # fmt: skip
     own = {"kind": kind, "members": len(models), "config": asdict(models[0].config)}
-    own |= {"sha256": _checksum(tensors), "parameters": sum(p.numel() for p in models[0].parameters())}
+    own |= {"sha256": checksum(tensors), "parameters": sum(p.numel() for p in models[0].parameters())}
     libraries = f"forwardecg {__version__}, torch {torch.__version__.partition('+')[0]}"
     text = json.dumps(own | {"versions": f"{libraries}, Python {platform.python_version()}"} | card)
-    scratch = path.with_name(path.name + ".tmp")
-    save_file(tensors, scratch, {"card": text, "sha256": _sha256(text)})
-    os.replace(scratch, path)
+    write_tensors(Path(path), tensors, {"card": text, "sha256": sha256(text)}, seal=False)  # both checksums are there
 
 
-def read_card(path: Path) -> dict:
+def read_card(path: Path | str) -> dict:
     """What a file of weights says of itself: kind, sizes, checksum, recipe of the data, settings, scores.
 
     Args:
@@ -72,6 +75,7 @@ def read_card(path: Path) -> dict:
         >>> card["kind"], card["members"], card["parameters"]
         ('structured', 1, 6597)
     """
+    path = Path(path)
     if not path.is_file():
         raise ValueError(f"weights: expected {path.name} in {path.parent}, got no such file")
     try:
@@ -81,7 +85,7 @@ def read_card(path: Path) -> dict:
         came = "expected a whole safetensors file, got a truncated or foreign one"
         raise ValueError(f"weights {path.name}: {came}: {error}") from None
     text = metadata.get("card", "{}")
-    if metadata.get("sha256") != _sha256(text):
+    if metadata.get("sha256") != sha256(text):
         raise ValueError(f"weights {path.name}: expected the card that was saved with them, got none or a changed one")
     card = json.loads(text)
     if card.get("kind") not in KINDS:
@@ -90,7 +94,7 @@ def read_card(path: Path) -> dict:
     return card
 
 
-def load_models(path: Path) -> tuple[list[Any], dict]:
+def load_models(path: Path | str) -> tuple[list[Any], dict]:
     """Read networks, ready to predict, and their card.
 
     Args:
@@ -108,9 +112,10 @@ def load_models(path: Path) -> tuple[list[Any], dict]:
         >>> len(models), card["kind"]
         (1, 'paper')
     """
+    path = Path(path)
     card, tensors = read_card(path), load_file(path)
     try:
-        if (came := _checksum(tensors)) != card["sha256"]:
+        if (came := checksum(tensors)) != card["sha256"]:
             expected = f"expected those that were saved (sha256 {card['sha256'][:12]}...), got others ({came[:12]}...)"
             raise ValueError(f"weights {path.name}: {expected}")
         network, config = KINDS[card["kind"]]
@@ -124,14 +129,27 @@ def load_models(path: Path) -> tuple[list[Any], dict]:
     return models, card
 
 
-def _checksum(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and values: of the weights, whatever else is in their file."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {(*tensor.shape,)}\n".encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def save_bands(bands: dict, path: Path | str) -> None:
+    """Write calibrated bands as json with a checksum of their own; the entry ``weights`` names those that they are for."""
+    content = instance("bands", bands, dict) | {"sha256": sha256(_canonical(bands))}
+    part = Path(path).with_name(Path(path).name + ".part")
+    part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+    part.replace(path)
 
 
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def read_bands(path: Path | str, weights: str) -> dict:
+    """The bands that `save_bands` wrote; ValueError if they have changed, or belong to other ``weights``."""
+    path = Path(path)
+    try:
+        bands = instance("bands", json.loads(path.read_text(encoding="utf-8")), dict)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.name}: expected calibrated bands, got no json: {error}") from None
+    if bands.get("weights") != weights:
+        raise ValueError(f"{path.name}: expected bands that were calibrated for these weights, got those of others")
+    if bands.pop("sha256", None) != sha256(_canonical(bands)):
+        raise ValueError(f"{path.name}: expected the bands that were saved, by their checksum, got changed ones")
+    return bands
+
+
+def _canonical(bands: dict) -> str:
+    return json.dumps({name: value for name, value in bands.items() if name != "sha256"}, sort_keys=True)

@@ -6,7 +6,6 @@ Fenton and Karma, Chaos 8:20 (1998); Fenton et al., Chaos 12:852 (2002).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from numbers import Real
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import numba
 import numpy as np
 
 from forwardecg.cache import code_hash
+from forwardecg.contract import instance, number, settle
 from forwardecg.paths import CACHE
 
 
@@ -22,8 +22,11 @@ def compiled(function: Callable) -> Callable:
     # else a function that inlines another one would go stale when only the other is edited
     before = numba.config.CACHE_DIR  # of the user: asked for when a function is compiled, and given back
     numba.config.CACHE_DIR = str(Path(before or CACHE / "numba") / code_hash(["tissue/cell", "solver/kernel"]))
+    options = {"fastmath": True, "error_model": "numpy"}
     try:
-        return numba.njit(fastmath=True, error_model="numpy", cache=True)(function)
+        return numba.njit(**options, cache=True)(function)
+    except RuntimeError:  # no folder can be written to: each process compiles anew
+        return numba.njit(**options)(function)
     finally:
         numba.config.CACHE_DIR = before
 
@@ -66,12 +69,12 @@ class FKParams:
     u_v: float
 
     def __post_init__(self) -> None:
+        for field in fields(self)[:2]:
+            instance(field.name, getattr(self, field.name), str)
         for field in fields(self)[2:]:
-            value = getattr(self, field.name)
-            if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-                raise ValueError(f"{field.name}: expected a finite number, got {value!r}")
-            if field.name.startswith("tau") and value <= 0:
-                raise ValueError(f"{field.name}: expected a time > 0 ms, got {value}")
+            value, time = getattr(self, field.name), field.name.startswith("tau")
+            low = 0 if time else -math.inf
+            settle(self, **{field.name: number(field.name, value, low, unit="ms" * time, above=time)})
         if not 0 <= self.u_v <= self.u_c < 1 or self.u_c == 0:
             raise ValueError(f"u_v, u_c: expected 0 <= u_v <= u_c < 1 and u_c > 0, got {self.u_v}, {self.u_c}")
         if not 0 < self.k <= 25:  # the range of `slow_inward_rate`

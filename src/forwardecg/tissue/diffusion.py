@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from forwardecg.contract import array
 from forwardecg.tissue.sheet import Tissue
 
 
@@ -21,9 +22,9 @@ class Couplings(NamedTuple):
 
 def face_diffusivity(D: np.ndarray, conductive: np.ndarray) -> Couplings:
     """Harmonic means 2 D_a D_b / (D_a + D_b) on the faces of isotropic D (y, x) in mm^2/ms: Patankar (1980)."""
-    if np.shape(D) != np.shape(conductive) or np.ndim(D) != 2:
-        raise ValueError(f"conductive: expected the shape (y, x) of D {np.shape(D)}, got {np.shape(conductive)}")
-    if not (np.asarray(D)[conductive] >= 0).all():
+    D = array("D", D, ("y", "x"), "mm2 ms-1", finite=False)
+    conductive = array("conductive", conductive, ("y", "x"), shape=D.shape, kinds="b")
+    if not (D[conductive] >= 0).all():
         raise ValueError("D: expected values >= 0 mm^2/ms in conductive cells, got negative ones or NaN")
     D = np.where(conductive, D, 0.0).astype(np.float64)
     D_x = np.zeros((D.shape[0], D.shape[1] + 1))

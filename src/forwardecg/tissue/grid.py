@@ -1,8 +1,14 @@
 """The grid of a sheet: square cells, sizes in mm."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from forwardecg.contract import count, number
+
+MOST_CELLS, LONGEST = 10**8, 10**6  # of a sheet (0.8 GB an array), and mm of a side or a distance
 
 
 @dataclass(frozen=True)
@@ -10,11 +16,11 @@ class Grid:
     """Square cells: all that stimuli and electrodes need to know of a sheet.
 
     Args:
-        shape: cells (y, x).
+        shape: cells (y, x), at most `MOST_CELLS`.
         dx: side of a cell, mm.
 
     Raises:
-        ValueError: A shape without cells (y, x); dx not above 0.
+        ValueError: A shape that is not two whole numbers of cells; dx not above 0.
 
     Examples:
         >>> Grid((40, 60), dx=0.5).size
@@ -25,9 +31,8 @@ class Grid:
     dx: float
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 2 or min(self.shape) < 1:
-            raise ValueError(f"shape: expected at least one cell (y, x), got {self.shape}")
-        check_positive("dx", self.dx)
+        object.__setattr__(self, "shape", cells("shape", self.shape))
+        object.__setattr__(self, "dx", length("dx", self.dx))
 
     @property
     def size(self) -> tuple[float, float]:
@@ -41,15 +46,26 @@ class Grid:
         return y[:, None], x
 
 
-def check_positive(name: str, value: float, what: str = "a length > 0 mm") -> None:
-    """ValueError, which says ``what`` was expected, unless ``value`` is a finite number above 0."""
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name}: expected {what}, got {value}")
+def length(name: str, value: Any) -> float:
+    """A length in mm above 0, up to `LONGEST`; ValueError for all else."""
+    return number(name, value, 0, LONGEST, unit="mm", above=True)
+
+
+def cells(name: str, shape: Any) -> tuple[int, int]:
+    """A shape as two whole numbers of cells (y, x); ValueError for all else, and for more than `MOST_CELLS`."""
+    sides = tuple(shape) if isinstance(shape, Sequence | np.ndarray) and np.ndim(shape) == 1 else ()
+    if len(sides) != 2:
+        raise ValueError(f"{name}: expected two whole numbers (y, x) of cells, got {shape!r:.60}")
+    n_y, n_x = (count(name, n, 1, MOST_CELLS) for n in sides)
+    if n_y * n_x > MOST_CELLS:
+        raise ValueError(f"{name}: expected at most {MOST_CELLS} cells, got {n_y} x {n_x}")
+    return n_y, n_x
 
 
 def blocks(a: np.ndarray, pool: int) -> np.ndarray:
     """Values (y, x) as (y_map, pool, x_map, pool), a view: pixels of pool x pool cells, which must fit."""
     n_y, n_x = a.shape
-    if not isinstance(pool, int | np.integer) or pool < 1 or n_y % pool or n_x % pool:
+    pool = count("pool", pool, 1, max(n_y, n_x))
+    if n_y % pool or n_x % pool:
         raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
     return a.reshape(n_y // pool, pool, n_x // pool, pool)

@@ -4,9 +4,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from scipy.ndimage import distance_transform_edt
 
-from forwardecg.tissue.grid import Grid, check_positive
+from forwardecg.contract import array, corner, count, fixed, flag, instance, number, one_of
+from forwardecg.tissue.grid import Grid, cells, length
 
 #: What a tissue can be.
 CONDITIONS = ("healthy", "gap_junction", "fibrotic", "combined")
@@ -18,22 +20,28 @@ SHARES = {  # ranges of the share of fibrotic cells
 }
 ELLIPSES = {"usual": (1, 4), "dense": (5, 7)}  # fewest and most scars of compact fibrosis
 RIM_MM = 2.0  # distance over which D recovers around fibrosis
+_WHOLE_TURN = 2 * np.pi * (1 + 1e-9)  # rad: an angle beyond it is in degrees
+_MOST_D = 1e6  # mm^2/ms, and the most by which D is larger along fibers than across them
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tissue:
     """A sheet of square cells, with or without fibers, and how it came about.
 
+    It counts mm from its corner. Labeled arrays are read by their dims and units, and kept as copies that do not change.
+
     Args:
-        D: (y, x), mm^2/ms; with fibers the diffusivity along them.
+        D: (y, x), mm^2/ms or in another unit that it names; with fibers the diffusivity along them.
         conductive: (y, x) bool; False: fibrosis.
         dx: side of a cell, mm.
-        D_across, fiber_angle: (y, x), mm^2/ms across the fibers, and their rad from the x axis; None: no fibers.
+        D_across, fiber_angle: (y, x), mm^2/ms across the fibers, and their rad from the x axis (degrees where they are
+            labeled so); None: no fibers.
         condition, texture: one of `CONDITIONS`, and one of `TEXTURES` or none.
         gj_scale, seed: factor of D by gap-junction remodeling, and what the tissue was drawn from.
 
     Raises:
-        ValueError: A field of another shape or type, negative or not finite; no live cell; half of what fibers need.
+        ValueError: A field of another shape or type, negative or not finite; no live cell; half of what fibers need;
+            angles beyond one turn; coordinates in mm that are not those of cells of dx counted from the corner.
 
     Examples:
         >>> sheet = Tissue(D=[[0.1, 0.1], [0.1, 0.0]], conductive=np.ones((2, 2), bool), dx=0.5)
@@ -52,28 +60,36 @@ class Tissue:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        for name, kind in (("D", float), ("conductive", None), ("D_across", float), ("fiber_angle", float)):
-            if getattr(self, name) is not None:  # lists are welcome
-                object.__setattr__(self, name, np.asarray(getattr(self, name), kind))
-        check_positive("dx", self.dx)
-        if self.D.ndim != 2:
-            raise ValueError(f"D: expected dims (y, x), got an array of shape {self.D.shape}")
-        if not np.isfinite(self.D).all():
-            raise ValueError(f"D: expected finite values in mm^2/ms, got {np.sum(~np.isfinite(self.D))} that are not")
+        shape = self._keep("D", "mm2 ms-1")
+        for name in ("dx", "gj_scale"):
+            object.__setattr__(self, name, length(name, self.dx) if name == "dx" else number(name, self.gj_scale, 0, 1))
+        self._keep("conductive", None, shape, "b")
         if (self.D_across is None) != (self.fiber_angle is None):
             raise ValueError("D_across, fiber_angle: expected both or neither, got one of them")
-        for name in ("D", "D_across", "fiber_angle"):
-            part = getattr(self, name)
-            if part is not None and (part.shape != self.D.shape or not np.isfinite(part).all()):
-                came = f"shape {part.shape} with {np.count_nonzero(~np.isfinite(part))} that are not"
-                raise ValueError(f"{name}: expected finite values of shape {self.D.shape}, got {came}")
-            if part is not None and name != "fiber_angle" and (part < 0).any():
-                raise ValueError(f"{name}: expected values >= 0 mm^2/ms, got a minimum of {part.min()}")
-        if self.conductive.shape != self.D.shape or self.conductive.dtype != bool:
-            came = f"{self.conductive.dtype} {self.conductive.shape}"
-            raise ValueError(f"conductive: expected bool of shape {self.D.shape}, got {came}")
+        if self.D_across is not None:
+            self._keep("D_across", "mm2 ms-1", shape)
+            self._keep("fiber_angle", "rad", shape)
+        one_of("condition", self.condition, CONDITIONS)
+        one_of("texture", self.texture, ("none", *TEXTURES))
+        if self.seed is not None:
+            object.__setattr__(self, "seed", count("seed", self.seed, -(2**63), 2**128))
         if not self.live.any():
             raise ValueError("conductive: expected at least one cell with D (and D_across) > 0, got an empty sheet")
+
+    def _keep(self, name: str, unit: str | None, shape: tuple[int, int] | None = None, kinds: str = "iuf") -> tuple:
+        """The shape of a field, which is checked and kept as a copy that cannot be changed."""
+        given = getattr(self, name)
+        values = array(name, given, ("y", "x"), unit, shape=shape, kinds=kinds)
+        if (at := corner(name, given, length("dx", self.dx))) != (0, 0):
+            raise ValueError(f"{name}: expected x and y in mm from the corner of the sheet, got a corner at {at}")
+        if unit is not None:
+            values = values.astype(float, copy=False)
+        low, high = (-_WHOLE_TURN, _WHOLE_TURN) if unit == "rad" else (0, _MOST_D)
+        if unit is not None and not (low <= values.min() and values.max() <= high):
+            wanted = "rad within one turn, not degrees" if unit == "rad" else f"values >= 0 mm^2/ms, up to {_MOST_D:g}"
+            raise ValueError(f"{name}: expected {wanted}, got {values.min():g} .. {values.max():g}")
+        object.__setattr__(self, name, fixed(values))
+        return cells(name, values.shape)
 
     @property
     def grid(self) -> Grid:
@@ -96,9 +112,7 @@ def grid_of(sheet: Tissue | Grid) -> Grid:
     """The grid of a tissue, or the grid as it came; ValueError for all else."""
     if isinstance(sheet, Tissue):
         return sheet.grid
-    if not isinstance(sheet, Grid):
-        raise ValueError(f"sheet: expected a Tissue or a Grid, got {type(sheet).__name__}")
-    return sheet
+    return instance("sheet", sheet, Grid, "or a Tissue")
 
 
 def healthy(shape: tuple[int, int], dx: float, D0: float, seed: int | None = None) -> Tissue:
@@ -117,37 +131,43 @@ def healthy(shape: tuple[int, int], dx: float, D0: float, seed: int | None = Non
         >>> sheet.D.shape, float(sheet.D[0, 0]), sheet.condition
         ((4, 6), 0.13, 'healthy')
     """
-    return Tissue(D=np.full(shape, float(D0)), conductive=np.ones(shape, bool), dx=dx, seed=seed)
+    shape, D0 = cells("shape", shape), number("D0", D0, 0, unit="mm2 ms-1", above=True)
+    return Tissue(D=np.full(shape, D0), conductive=np.ones(shape, bool), dx=dx, seed=seed)
 
 
-def with_fibers(tissue: Tissue, angle: float | np.ndarray, ratio: float) -> Tissue:
+def with_fibers(tissue: Tissue, angle: float | np.ndarray | xr.DataArray, ratio: float) -> Tissue:
     """The tissue with fibers: its D is the one along them, and D_across = D / ratio.
 
     Args:
         tissue: sheet to start from.
-        angle: rad from the x axis, a number or (y, x).
+        angle: rad from the x axis, a number or (y, x), within one turn; degrees where it is labeled so.
         ratio: D over D_across.
 
     Returns:
         The same cells with fibers.
 
     Raises:
-        ValueError: ratio not at least 1.
+        ValueError: ratio not at least 1; an angle beyond plus or minus 2 pi.
 
     Examples:
         >>> sheet = with_fibers(healthy((4, 6), 0.5, D0=0.12), angle=np.pi / 6, ratio=4.0)
         >>> round(float(sheet.D_across[0, 0]), 3)
         0.03
     """
-    if not (np.isfinite(ratio) and ratio >= 1):
-        raise ValueError(f"ratio: expected D / D_across >= 1, got {ratio}")
-    angle = np.broadcast_to(np.asarray(angle, float), tissue.D.shape).copy()
-    return replace(tissue, D_across=tissue.D / ratio, fiber_angle=angle)
+    instance("tissue", tissue, Tissue)
+    ratio = number("ratio", ratio, 1, _MOST_D, unit="(D / D_across)")
+    if getattr(angle, "ndim", int(hasattr(angle, "__len__"))) == 0:  # one for all, in its unit
+        one: Any = angle if isinstance(angle, xr.DataArray) else xr.DataArray(number("angle", angle, unit="rad"))
+        one = one.expand_dims(y=tissue.D.shape[0], x=tissue.D.shape[1])
+    else:
+        one = angle
+    return replace(tissue, D_across=tissue.D / ratio, fiber_angle=one)
 
 
 def gap_junction(tissue: Tissue, seed: int | np.random.Generator = 0) -> Tissue:
     """Gap-junction remodeling: D times U(.3, .75), over the whole sheet or (one half) in smooth regions of 20 mm."""
-    rng = np.random.default_rng(seed)
+    instance("tissue", tissue, Tissue)
+    rng = _generator(seed)
     factor: Any = (gj_scale := rng.uniform(0.3, 0.75))
     if rng.random() >= 0.5:
         region = smooth_noise(tissue.grid, rng, 20.0, 20.0)
@@ -177,19 +197,25 @@ def fibrotic(
         >>> sheet.texture, 0.05 < sheet.fibrosis_density < 0.3
         ('diffuse', True)
     """
-    rng = np.random.default_rng(seed)
-    texture = texture or str(rng.choice(TEXTURES))
-    if texture not in TEXTURES:
-        raise ValueError(f"texture: expected one of {TEXTURES}, got {texture!r}")
-    fibrosis = _draw_fibrosis(tissue.grid, texture, "dense" if dense else "usual", rng)
+    instance("tissue", tissue, Tissue)
+    rng = _generator(seed)
+    texture = str(rng.choice(TEXTURES)) if texture is None else one_of("texture", texture, TEXTURES)
+    fibrosis = _draw_fibrosis(tissue.grid, texture, "dense" if flag("dense", dense) else "usual", rng)
     lowering = rng.uniform(0, 0.5) * np.exp(-distance_transform_edt(~fibrosis, sampling=tissue.dx) / RIM_MM)
     return _lower(tissue, 1 - lowering, conductive=~fibrosis, condition="fibrotic", texture=texture)
 
 
 def combined(tissue: Tissue, seed: int | np.random.Generator = 0) -> Tissue:
     """Gap-junction remodeling and fibrosis in one sheet: `gap_junction`, then `fibrotic`, from one generator."""
-    rng = np.random.default_rng(seed)
+    rng = _generator(seed)
     return replace(fibrotic(gap_junction(tissue, rng), seed=rng), condition="combined")
+
+
+def _generator(seed: Any) -> np.random.Generator:
+    """A generator as it came, or one of a seed."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    return np.random.default_rng(count("seed", seed, 0, 2**128))
 
 
 def _lower(tissue: Tissue, factor: float | np.ndarray, **changes: Any) -> Tissue:

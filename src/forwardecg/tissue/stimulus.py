@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
-from forwardecg.tissue.grid import Grid, check_positive
+from forwardecg.contract import array, corner, count, fixed, instance, number, one_of
+from forwardecg.tissue.grid import LONGEST, Grid, length
 from forwardecg.tissue.sheet import Tissue, grid_of
+
+MOST_BEATS, LONGEST_TIME, LARGEST = 10**5, 1e9, 1e6  # of a protocol; ms (12 days); 1/ms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +19,7 @@ class Stimulus:
     """A current into some cells of the sheet, for some time.
 
     Args:
-        mask: (y, x) bool, the cells it enters.
+        mask: (y, x) bool, the cells it enters; kept as a copy that does not change.
         start, duration: ms.
         amplitude: 1/ms, in units of u.
 
@@ -32,14 +37,26 @@ class Stimulus:
     amplitude: float = 0.3
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "mask", np.asarray(self.mask))
-        if self.mask.ndim != 2 or self.mask.dtype != bool or not self.mask.any():
-            came = f"{self.mask.dtype} {self.mask.shape} with {np.count_nonzero(self.mask)} true"
-            raise ValueError(f"stimulus mask: expected bool (y, x) with a true cell, got {came}")
-        finite = np.isfinite([self.start, self.duration, self.amplitude]).all()
-        if not (finite and self.start >= 0 and self.duration > 0 and self.amplitude > 0):
-            came = f"{self.start}, {self.duration}, {self.amplitude}"
-            raise ValueError(f"stimulus: expected start >= 0 ms, duration > 0 ms, amplitude > 0 /ms, got {came}")
+        mask = array("stimulus mask", self.mask, ("y", "x"), kinds="b")
+        if not mask.any():
+            raise ValueError(f"stimulus mask: expected bool (y, x) with a true cell, got {mask.shape} with none")
+        if isinstance(self.mask, xr.DataArray):
+            _count_from_corner(self.mask)
+        object.__setattr__(self, "mask", fixed(mask))
+        for name in ("start", "duration", "amplitude"):
+            unit, high = ("/ms", LARGEST) if name == "amplitude" else ("ms", LONGEST_TIME)
+            value = number(f"stimulus {name}", getattr(self, name), 0, high, unit=unit, above=name != "start")
+            object.__setattr__(self, name, value)
+
+
+def _count_from_corner(mask: xr.DataArray) -> None:
+    """ValueError if the coordinates of a mask are mm that do not begin half a cell from the corner of the sheet."""
+    for dim in mask.dims:
+        if dim in mask.coords and mask.sizes[dim] > 1 and "units" in mask[dim].attrs:
+            centers = array(f"stimulus mask.{dim}", mask[dim], (str(dim),), "mm").astype(float)
+            if (at := corner("stimulus mask", mask[dim], abs(centers[1] - centers[0]))) != (0, 0):
+                wanted = "x and y in mm from the corner of the sheet"
+                raise ValueError(f"stimulus mask: expected {wanted}, got a corner at {at}")
 
 
 def edge_stimulus(sheet: Tissue | Grid, side: str = "left", width: float = 2.0, **timing: float) -> Stimulus:
@@ -62,13 +79,10 @@ def edge_stimulus(sheet: Tissue | Grid, side: str = "left", width: float = 2.0, 
         [True, True, False, False, False, False]
     """
     grid = grid_of(sheet)
-    check_positive("width", width)
-    n = max(1, round(width / grid.dx))
+    n = max(1, round(length("width", width) / grid.dx))
     strips = {"left": np.s_[:, :n], "right": np.s_[:, -n:], "bottom": np.s_[:n, :], "top": np.s_[-n:, :]}
-    if side not in strips:
-        raise ValueError(f"side: expected one of {sorted(strips)}, got {side!r}")
     mask = np.zeros(grid.shape, bool)
-    mask[strips[side]] = True
+    mask[strips[one_of("side", side, sorted(strips))]] = True
     return Stimulus(mask=mask, **timing)
 
 
@@ -90,28 +104,32 @@ def focal_stimulus(sheet: Tissue | Grid, x: float, y: float, radius: float = 4.0
         >>> int(focal_stimulus(Grid((20, 20), dx=0.5), x=5.0, y=5.0, radius=1.0).mask.sum())
         12
     """
-    check_positive("radius", radius)
+    x, y = (number(name, at, -LONGEST, LONGEST, unit="mm") for name, at in (("x", x), ("y", y)))
+    radius = length("radius", radius)
     centers_y, centers_x = grid_of(sheet).centers
     return Stimulus(mask=(centers_y - y) ** 2 + (centers_x - x) ** 2 <= radius**2, **timing)
 
 
 def burst(stimulus: Stimulus, interval: float, n: int) -> list[Stimulus]:
-    """``n`` copies of a stimulus, ``interval`` ms apart, the first at its own start."""
-    if n < 1 or not interval >= stimulus.duration:
-        wanted = f"n >= 1 and an interval of at least the duration {stimulus.duration} ms"
-        raise ValueError(f"burst: expected {wanted}, got {n}, {interval}")
+    """``n`` copies of a stimulus, at most `MOST_BEATS`, ``interval`` ms apart, the first at its own start."""
+    instance("stimulus", stimulus, Stimulus)
+    n, interval = count("n", n, 1, MOST_BEATS), number("interval", interval, 0, LONGEST_TIME, unit="ms", above=True)
+    if interval < stimulus.duration:
+        raise ValueError(f"interval: expected at least the duration {stimulus.duration} ms, got {interval} ms")
     return [replace(stimulus, start=stimulus.start + interval * k) for k in range(n)]
 
 
 def s1_s2(
-    s1: Stimulus, interval: float, n_s1: int, s2: Sequence[float], site: Stimulus | None = None
-) -> list[Stimulus]:
+    s1: Stimulus, interval: float, n_s1: int, s2: Sequence[float] | np.ndarray | xr.DataArray,
+    site: Stimulus | None = None,
+) -> list[Stimulus]:  # fmt: skip
     """A regular train S1, and early beats after it.
 
     Args:
         s1: stimulus of the train.
         interval, n_s1: ms between its beats, and how many there are.
-        s2: ms from the last beat before to each early beat, in order: one for S2, two for S2 and S3.
+        s2: ms, or in another unit that it names, from the last beat before to each early beat, in order: one for S2,
+            two for S2 and S3.
         site: stimulus of the early beats, default s1: another site gives a cross-field protocol.
 
     Returns:
@@ -124,8 +142,23 @@ def s1_s2(
         >>> [s.start for s in s1_s2(edge_stimulus(Grid((4, 4), dx=0.5)), interval=400.0, n_s1=2, s2=[150.0])]
         [0.0, 400.0, 550.0]
     """
-    beats = burst(s1, interval, n_s1)
-    for coupling in s2:
-        check_positive("s2", coupling, "coupling intervals > 0 ms")
-        beats.append(replace(site or s1, start=beats[-1].start + coupling))
+    beats = burst(instance("s1", s1, Stimulus), interval, count("n_s1", n_s1, 1, MOST_BEATS))
+    site = s1 if site is None else instance("site", site, Stimulus)
+    for coupling in _couplings(s2):
+        beats.append(replace(site, start=beats[-1].start + coupling))
     return beats
+
+
+def _couplings(s2: Any) -> list[float]:
+    """Coupling intervals in ms, each above 0; none of an empty sequence."""
+    if (
+        isinstance(s2, Sequence | np.ndarray)
+        and not isinstance(s2, str)
+        and np.shape(s2) == (0,)
+        and np.asarray(s2).dtype.kind == "f"
+    ):
+        return []
+    values = array(
+        "s2", s2, tuple(map(str, s2.dims)) if isinstance(s2, xr.DataArray) else ("beat",), "ms", shape=[None]
+    )
+    return [number("s2", value, 0, LONGEST_TIME, unit="ms", above=True) for value in values.tolist()]

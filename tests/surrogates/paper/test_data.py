@@ -38,8 +38,9 @@ def test_network_reads_u_and_pixels_are_plain_means(V_m):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda V_m: V_m.transpose("y_map", "x_map", "time"), r"V_m: expected dims \(time, y_map, x_map\)"),
-        (lambda V_m: V_m.rename(y_map="y"), "V_m: expected dims"),
+        (lambda V_m: V_m.rename(y_map="row"), r"V_m: expected dims \(time, y_map, x_map\)"),
+        (lambda V_m: V_m.assign_attrs(units="K"), "V_m: expected a unit such as mV"),
+        (lambda V_m: V_m + 0j, "V_m: expected real numbers"),
         (lambda V_m: V_m[0], "V_m: expected dims"),
         (lambda V_m: V_m[:, :10], "V_m: expected square maps"),
         (lambda V_m: V_m[:, :15, :15], "V_m: expected square maps whose side is a multiple of 10 pixels, got 15 x 15"),
@@ -50,10 +51,29 @@ def test_network_reads_u_and_pixels_are_plain_means(V_m):
         (lambda V_m: V_m / 1000, "V_m: expected mV with rest near -85.0, got values from -0.085"),
         (lambda V_m: (V_m + 85) / 100, "V_m: expected mV with rest near -85.0, got values from 0"),
     ],
-    ids=["order", "name", "one frame", "oblong", "uneven", "too small", "NaN", "microvolts", "4-D", "volts", "u"],
+    ids=[
+        "name",
+        "kelvin",
+        "complex",
+        "one frame",
+        "oblong",
+        "uneven",
+        "too small",
+        "NaN",
+        "microvolts",
+        "4-D",
+        "volts",
+        "u",
+    ],
 )
 def test_maps_that_are_not_the_contracts_are_refused(V_m, spoil, message):
-    check_maps(V_m, 10)
+    for same in (
+        V_m,
+        V_m.transpose("y_map", "x_map", "time"),
+        V_m.rename(y_map="y", x_map="x"),
+        (V_m / 1000).assign_attrs(units="V"),
+    ):
+        assert np.allclose(check_maps(same, 10), V_m, atol=1e-3)
     with pytest.raises(ValueError, match=message):
         check_maps(spoil(V_m), 10)
 
@@ -150,8 +170,10 @@ def test_maps_that_fail_half_way_leave_no_file(bank, tmp_path, monkeypatch):
         ({"sims": []}, "sims: expected .* got none"),
         ({"pixels": 3}, "pixels: expected a divisor of the 20 stored ones, got 3"),
         ({"pixels": 40}, "pixels: expected a divisor"),
-        ({"pixels": 0}, "pixels: expected a divisor"),
-        ({"pixels": 10.0}, "pixels: expected a divisor"),
+        ({"pixels": 0}, "pixels: expected a whole number"),
+        ({"pixels": 10.0}, "pixels: expected a whole number"),
+        ({"pixels": "10"}, "pixels: expected a whole number"),
+        ({"frame_interval": "10"}, "frame_interval: expected a number"),
         ({"frame_interval": 7.5}, "frame_interval: expected a multiple of the stored 5 ms, got 7.5"),
         ({"frame_interval": 0.0}, "frame_interval: expected"),
         ({"frame_interval": 50.0}, "frame_interval: expected"),
@@ -169,7 +191,7 @@ def test_what_a_data_set_does_not_hold_is_refused(bank, change, message):
 
 @pytest.mark.parametrize("sims", [[True, False], [1.9]])
 def test_tissues_are_whole_numbers(bank, sims):
-    with pytest.raises(ValueError, match="sims: expected whole numbers"):
+    with pytest.raises(ValueError, match="sims: expected a whole number"):
         Sequences(bank, sims, 10)
 
 

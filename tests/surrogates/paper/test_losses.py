@@ -121,7 +121,7 @@ def test_shapes_that_do_not_match_are_refused():
     """Not broadcast: (B, T) beside (B, 1) would give a number."""
     with pytest.raises(ValueError, match="ecg_pred: expected the shape"):
         huber(torch.zeros(2, 5), torch.zeros(2, 1))
-    with pytest.raises(ValueError, match="ecg_pred: expected the shape"):
+    with pytest.raises(ValueError, match=r"ecg_true: expected traces \(B, T\)"):
         hybrid(torch.zeros(2, 5), torch.zeros(5), delta=1.0, weight=0.0)
 
 
@@ -165,3 +165,32 @@ def test_the_hybrid_takes_the_term_that_is_named():
     for term, function in SPECTRAL.items():
         expected = huber(pred, true) + 0.3 * function(pred, true)
         assert torch.allclose(hybrid(pred, true, delta=1.0, weight=0.3, spectral=term), expected)
+
+
+@pytest.mark.parametrize("loss", [huber, *SPECTRAL.values()])
+def test_traces_that_would_be_broadcast_are_refused(loss):
+    y = torch.ones(2, 64)
+    for other in (y[:, :48], y[:1], y[0], y[:, :1]):
+        with pytest.raises(ValueError, match="ecg_(pred|true): expected"):
+            loss(y, other)
+        with pytest.raises(ValueError, match="ecg_(pred|true): expected"):
+            loss(other, y)
+    with pytest.raises(ValueError, match="ecg_pred: expected Tensor"):
+        loss(y.numpy(), y)
+
+
+def test_one_sample_has_no_spectrum():
+    for few in (torch.ones(2, 1), torch.ones(64)):
+        with pytest.raises(ValueError, match=r"ecg: expected traces \(B, T\) of at least 2 samples"):
+            spectral_entropy(few)
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, float("nan"), "1", None])
+def test_a_bend_that_is_none_is_refused(delta):
+    with pytest.raises(ValueError, match="delta: expected a number > 0"):
+        huber(torch.ones(2, 64), torch.ones(2, 64), delta)
+
+
+def test_other_spectral_terms_are_refused():
+    with pytest.raises(ValueError, match="spectral: expected one of entropy, kl, log, stft, got 'x'"):
+        hybrid(torch.ones(2, 64), torch.ones(2, 64), delta=1.0, weight=0.0, spectral="x")

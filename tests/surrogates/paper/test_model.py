@@ -128,6 +128,13 @@ def test_every_parameter_is_trained(maps):
         ({"heads": 3}, "width: expected an even multiple of heads = 3, got 16"),
         ({"width": 7, "heads": 7}, "width: expected an even multiple"),
         ({"channels": (6,)}, "channels: expected multiples of 4"),
+        ({"channels": ()}, "channels: expected multiples of 4"),
+        ({"channels": 8}, "channels: expected tuple or list"),
+        ({"channels": (4, "8")}, "channels: expected a whole number"),
+        ({"pixels": "50"}, "pixels: expected a whole number"),
+        ({"width": 8.0}, "width: expected a whole number"),
+        ({"t_scale": 0.0}, "t_scale: expected a number > 0 ms"),
+        ({"norm": 1}, "norm: expected bool"),
     ],
 )
 def test_bad_config_is_refused(change, message):

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from forwardecg.contract import V_REST, to_u
+from forwardecg.contract import V_REST, array, count, instance, number, to_u
 from forwardecg.ecg.electrodes import match_electrodes
 from forwardecg.paths import CACHE
 from forwardecg.tissue.symmetry import apply_symmetry
@@ -17,25 +17,22 @@ from forwardecg.tissue.symmetry import apply_symmetry
 D_UNIT = 0.1  # mm^2/ms, about the diffusivity of healthy tissue: brings D to the size of the voltage
 
 
-def check_maps(V_m: xr.DataArray, pixels: int) -> None:
-    """Raise ValueError unless V_m has dims time, y_map, x_map, is finite, in mV, and pools evenly to ``pixels``."""
-    if V_m.dims != ("time", "y_map", "x_map"):
-        raise ValueError(f"V_m: expected dims (time, y_map, x_map), got {V_m.dims}")
-    n_y, n_x = V_m.shape[-2:]
+def check_maps(V_m: xr.DataArray, pixels: int) -> np.ndarray:
+    """V_m (time, y_map, x_map) in mV; ValueError unless it is finite, and pools evenly to ``pixels``."""
+    values = array("V_m", V_m, ("time", "y_map", "x_map"), "mV")
+    n_y, n_x = values.shape[-2:]
     if n_y != n_x or n_y % pixels:
         raise ValueError(f"V_m: expected square maps whose side is a multiple of {pixels} pixels, got {n_y} x {n_x}")
-    low, high = float(V_m.values.min()), float(V_m.values.max())
-    if not np.isfinite([low, high]).all():
-        raise ValueError("V_m: expected finite values in mV, got NaN or infinity")
+    low, high = float(values.min()), float(values.max())
     if not -200 <= low <= -50 or high > 200:
         raise ValueError(f"V_m: expected mV with rest near {V_REST}, got values from {low:.3g} to {high:.3g}")
+    return values
 
 
 def network_maps(V_m: xr.DataArray, pixels: int) -> Tensor:
     """Maps for the networks, u in 0..1 as float16 (time, pixels, pixels), from V_m (time, y_map, x_map) in mV."""
-    check_maps(V_m, pixels)
-    u = torch.from_numpy(to_u(V_m.values))
-    return torch.nn.functional.avg_pool2d(u, V_m.sizes["y_map"] // pixels).half()
+    u = torch.from_numpy(to_u(check_maps(V_m, pixels)))
+    return torch.nn.functional.avg_pool2d(u, u.shape[1] // pixels).half()
 
 
 class Sequences(torch.utils.data.Dataset):
@@ -67,19 +64,17 @@ class Sequences(torch.utils.data.Dataset):
         self, ds: xr.Dataset, sims: Sequence[int], pixels: int, frame_interval: float | None = None,
         leads: str | Sequence[str] = "center", memory_gb: float = 2.0, known_D: bool = False,
     ):  # fmt: skip
-        if "sim" not in ds.dims or "center" not in ds.lead:
+        if "sim" not in instance("ds", ds, xr.Dataset).dims or "center" not in ds.lead:
             raise ValueError(f"ds: expected a data set with the dim sim and the lead center, got dims {[*ds.dims]}")
-        if not all(isinstance(sim, int | np.integer) and not isinstance(sim, bool) for sim in sims):
-            raise ValueError(f"sims: expected whole numbers, got {[*sims]}")
-        sims, side, names = [int(sim) for sim in sims], ds.sizes["x_map"], ds.lead.values.tolist()
+        sims, side, names = [count("sims", sim, -(10**9)) for sim in sims], ds.sizes["x_map"], ds.lead.values.tolist()
         one = isinstance(leads, str) and leads != "all"
         self.leads = names if leads == "all" else [leads] if one else list(leads)
         _check_distinct("sims", sims, range(ds.sizes["sim"]))
         _check_distinct("leads", self.leads, names)
-        if not isinstance(pixels, int | np.integer) or pixels < 1 or side % pixels:
+        if side % (pixels := count("pixels", pixels)):
             raise ValueError(f"pixels: expected a divisor of the {side} stored ones, got {pixels!r}")
         stored = float(ds.time[1] - ds.time[0])
-        step = 1.0 if frame_interval is None else frame_interval / stored
+        step = 1.0 if frame_interval is None else number("frame_interval", frame_interval, 0, unit="ms") / stored
         if not (1 <= step < ds.sizes["time"] and abs(step - round(step)) < 1e-9):
             raise ValueError(f"frame_interval: expected a multiple of the stored {stored:g} ms, got {frame_interval}")
         ds = ds.isel(time=slice(None, None, round(step)))

@@ -6,14 +6,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from forwardecg.contract import instance, number, one_of
+
 SILENCE = 1e-8  # added to the power of every frequency: a silent trace has a flat spectrum and a finite gradient
 
 
 def huber(ecg_pred: Tensor, ecg_true: Tensor, delta: float = 1.0) -> Tensor:
     """Mean of e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2) (Huber, Ann. Math. Stat. 35:73, 1964)."""
-    if ecg_pred.shape != ecg_true.shape:
-        raise ValueError(f"ecg_pred: expected the shape of ecg_true {(*ecg_true.shape,)}, got {(*ecg_pred.shape,)}")
+    _check(ecg_true, ecg_pred, least=1)
+    delta = number("delta", delta, 0, above=True)
     return F.huber_loss(ecg_pred, ecg_true, reduction="none", delta=delta).mean(-1)  # (B,)
+
+
+def _check(ecg_true: Tensor, ecg_pred: Tensor, least: int = 2) -> None:
+    """ValueError unless both are (B, T) with at least ``least`` samples: shapes alone, this stands in every step."""
+    shape = (*instance("ecg_true", ecg_true, Tensor).shape,)
+    if len(shape) != 2 or not shape[0] or shape[1] < least:
+        raise ValueError(f"ecg_true: expected traces (B, T) of at least {least} samples, got {shape}")
+    if instance("ecg_pred", ecg_pred, Tensor).shape != ecg_true.shape:
+        raise ValueError(f"ecg_pred: expected the shape of ecg_true {shape}, got {(*ecg_pred.shape,)}")
 
 
 def _power_spectrum(ecg: Tensor) -> Tensor:
@@ -46,23 +57,28 @@ def spectral_entropy(ecg: Tensor) -> Tensor:
         >>> bool(H[0] < 0.3 < 0.8 < H[1])
         True
     """
+    if instance("ecg", ecg, Tensor).ndim != 2 or ecg.shape[1] < 2:
+        raise ValueError(f"ecg: expected traces (B, T) of at least 2 samples, got {(*ecg.shape,)}")
     p = _spectral_density(ecg)
     return -(p * p.log()).sum(-1) / math.log(p.shape[-1])  # (B,)
 
 
 def entropy_mismatch(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
     """Difference of the spectral entropies: |H(ecg_pred) - H(ecg_true)|."""
+    _check(ecg_true, ecg_pred)
     return (spectral_entropy(ecg_pred) - spectral_entropy(ecg_true)).abs()
 
 
 def spectral_divergence(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
     """sum p_true log(p_true / p_pred), blind to the scale (Kullback and Leibler, Ann. Math. Stat. 22:79, 1951)."""
+    _check(ecg_true, ecg_pred)
     p_true, p_pred = _spectral_density(ecg_true), _spectral_density(ecg_pred)
     return (p_true * (p_true.log() - p_pred.log())).sum(-1)
 
 
 def log_spectral(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
     """Mean over frequencies of |log P_pred - log P_true|: sees scale and frequencies, but none without power."""
+    _check(ecg_true, ecg_pred)
     P_pred, P_true = _power_spectrum(ecg_pred), _power_spectrum(ecg_true)
     floor = 1e-4 * P_true.mean(-1, keepdim=True)
     return ((P_pred + floor).log() - (P_true + floor).log()).abs().mean(-1)
@@ -70,6 +86,9 @@ def log_spectral(ecg_pred: Tensor, ecg_true: Tensor) -> Tensor:
 
 def multi_resolution_stft(ecg_pred: Tensor, ecg_true: Tensor, windows: tuple[int, ...] = (8, 16, 32)) -> Tensor:
     """Mean over windows (samples) of |S_pred - S_true| / |S_true|, S = |STFT| (Yamamoto et al., ICASSP 2020)."""
+    _check(
+        ecg_true, ecg_pred, least=max(windows) // 2 + 1
+    )  # the padding by reflection asks for more than half a window
     losses = []
     for n in windows:
         window = torch.hann_window(n, dtype=ecg_true.dtype, device=ecg_true.device)
@@ -103,5 +122,6 @@ def hybrid(ecg_pred: Tensor, ecg_true: Tensor, *, delta: float, weight: float, s
         >>> bool(hybrid(2 * y, y, delta=1.0, weight=0.0) == huber(2 * y, y))
         True
     """
+    one_of("spectral", spectral, SPECTRAL)
     loss = huber(ecg_pred, ecg_true, delta)
     return loss + weight * SPECTRAL[spectral](ecg_pred, ecg_true) if weight else loss

@@ -10,6 +10,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from forwardecg.contract import count, flag, instance, number, one_of, settle
+
 
 @dataclass(frozen=True, kw_only=True)
 class Seq2SeqConfig:
@@ -31,13 +33,16 @@ class Seq2SeqConfig:
     def __post_init__(self) -> None:
         choices = {"encoder": ("conv", "linear"), "time": ("sinusoidal", "learned", "none")}
         for name, allowed in (choices | {"decoder": ("bilstm", "lstm", "tcn", "linear")}).items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: expected one of {allowed}, got {getattr(self, name)!r}")
-        if not self.channels or any(c < 4 or c % 4 for c in self.channels):
-            raise ValueError(f"channels: expected multiples of 4 (groups of the norm), got {self.channels}")
+            one_of(name, getattr(self, name), allowed)
         for name in ("pixels", "heads", "width", "frames", "inputs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: expected at least 1, got {getattr(self, name)}")
+            settle(self, **{name: count(name, getattr(self, name), 1, 10**5)})
+        for name in ("norm", "attention"):
+            settle(self, **{name: flag(name, getattr(self, name))})
+        settle(self, t_scale=number("t_scale", self.t_scale, 0, unit="ms", above=True))
+        channels = tuple(count("channels", c, 4, 10**5) for c in instance("channels", self.channels, (tuple, list)))
+        object.__setattr__(self, "channels", channels)
+        if not channels or any(c % 4 for c in channels):
+            raise ValueError(f"channels: expected multiples of 4 (groups of the norm), got {self.channels}")
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width: expected an even multiple of heads = {self.heads}, got {self.width}")
 

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from forwardecg.contract import flag, number, one_of, settle
 from forwardecg.ecg.electrodes import match_electrodes
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.paper.data import Sequences, batch_of, normalization
 from forwardecg.surrogates.paper.losses import SPECTRAL, entropy_weight, hybrid
-from forwardecg.tissue.grid import check_positive
 
 VERSION = 1  # of this network, its data and its loss: raised when tests/versions says that trainings have changed
 
@@ -28,11 +28,10 @@ class Seq2SeqLoss:
     augment: bool = True  # the eight symmetries of the square, exact for electrodes in whole orbits of them
 
     def __post_init__(self) -> None:
-        check_positive("delta", self.delta, "a finite number > 0")
-        if not (np.isfinite(self.lambda_se) and self.lambda_se >= 0):
-            raise ValueError(f"lambda_se: expected a finite number >= 0, got {self.lambda_se}")
-        if self.spectral not in SPECTRAL:
-            raise ValueError(f"spectral: expected one of {[*SPECTRAL]}, got {self.spectral!r}")
+        settle(self, delta=number("delta", self.delta, 0, above=True), lambda_se=number("lambda_se", self.lambda_se, 0))
+        one_of("spectral", self.spectral, SPECTRAL)
+        for name in ("decay", "scaled", "augment"):
+            settle(self, **{name: flag(name, getattr(self, name))})
 
 
 class Seq2SeqTask:

@@ -9,15 +9,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import xarray as xr
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from forwardecg.cache import code_hash, key, made_with
-from forwardecg.contract import V_SPAN, to_u
+from forwardecg.contract import V_SPAN, count, instance, to_u
 from forwardecg.data.maps import fill_lost
 from forwardecg.ecg.pixels import conductive_share, upscale_faces
 from forwardecg.paths import CACHE, progress
+from forwardecg.surrogates.files import read_tensors, write_tensors
 from forwardecg.surrogates.structured.fronts import read_fronts
 from forwardecg.surrogates.structured.model import Inputs, make_inputs
 
@@ -71,7 +71,10 @@ class MapSet:
     """
 
     def __init__(self, ds: xr.Dataset, sims: Sequence[int], views: Sequence[View] = (View(),), seed: int = 0):
-        self.sims, self.leads, self.views = [int(sim) for sim in sims], ds.lead.values.tolist(), tuple(views)
+        if not {"sim", "lead", "time"} <= {*instance("ds", ds, xr.Dataset).dims}:
+            raise ValueError(f"ds: expected a data set of load_or_simulate, got dims {[*ds.dims]}")
+        self.sims = [count("sims", sim, 0, ds.sizes["sim"] - 1) for sim in sims]
+        self.leads, self.views = ds.lead.values.tolist(), tuple(views)
         self.positions, self.dt = ds.electrodes.values, float(ds.time[1] - ds.time[0])
         self.dx = 2 * float(ds.electrodes.sel(lead="center")[0]) / ds.sizes["x_map"]
         ecg = ds.phi_e.isel(sim=self.sims).sel(time_ecg=ds.time.values, method="nearest", tolerance=1e-6)
@@ -88,7 +91,7 @@ class MapSet:
         name = key("fronts", VERSION, ds.attrs.get("store"), self.sims, self.views, seed)
         path = CACHE / "fronts" / f"{name}.safetensors"
         if "store" in ds.attrs and path.exists():
-            return load_file(path)
+            return read_tensors(path)[0]
         n, fine, rows = len(self.sims), ds.sizes["x"] // ds.sizes["x_map"], list[dict[str, Tensor]]()
         started = spoke = monotonic()
 
@@ -116,7 +119,7 @@ class MapSet:
         if "store" in ds.attrs:
             path.parent.mkdir(parents=True, exist_ok=True)
             about = {"code": code_hash(_CODE), "made_with": made_with("torch", "numpy")}
-            save_file(prepared, part := path.with_suffix(f".{os.getpid()}.part"), about)
+            write_tensors(part := path.with_suffix(f".{os.getpid()}.part"), prepared, about)
             os.replace(part, path)
         return prepared
 

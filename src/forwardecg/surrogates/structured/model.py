@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from forwardecg.contract import count, instance, settle
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.pixels import face_gradients
 from forwardecg.surrogates.structured.fronts import LEAST_SHARE, PLATEAU, Fronts, local_slowness
@@ -32,9 +33,11 @@ class StructuredConfig:
     dilations: tuple[int, ...] = (1, 2, 4, 8, 1)  # of the convolutions after the first one
 
     def __post_init__(self) -> None:
-        for name, values in (("width", (self.width,)), ("dilations", self.dilations)):
-            if not values or not all(isinstance(value, int) and value >= 1 for value in values):
-                raise ValueError(f"{name}: expected whole numbers of at least 1, got {getattr(self, name)}")
+        settle(self, width=count("width", self.width, 1, 10**4))
+        dilations = tuple(count("dilations", d, 1, 10**4) for d in instance("dilations", self.dilations, (tuple, list)))
+        object.__setattr__(self, "dilations", dilations)
+        if not dilations:
+            raise ValueError("dilations: expected whole numbers of at least 1, got none")
 
 
 class Inputs(NamedTuple):

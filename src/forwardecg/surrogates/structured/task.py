@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from forwardecg.contract import count, instance, number, settle
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.structured.data import VIEWS, MapSet, coarsen
@@ -31,6 +32,10 @@ class StructuredLoss:
     labels: float = 1.0  # first weight of (D_f / median D)^2, ten times it of phi^2; falls to zero: the ECG decides
     leads: tuple[str, ...] = ("center", *(f"train{k + 1}" for k in range(24)))  # electrodes to learn from
 
+    def __post_init__(self) -> None:
+        settle(self, frames=count("frames", self.frames, 1, 10**6), labels=number("labels", self.labels, 0))
+        object.__setattr__(self, "leads", tuple(instance("leads", self.leads, (tuple, list), "names")))
+
 
 class StructuredTask:
     """Conductivity from maps, a `train.Task`: learned from ECGs of many electrodes and the upscaled truth of simulated tissue."""
@@ -42,6 +47,9 @@ class StructuredTask:
 
     def __init__(self, train: MapSet, val: MapSet, config: StructuredLoss = StructuredLoss(), device: str = "cpu"):
         self.train, self.val, self.config, self.n_train, self.device = train, val, config, len(train.sims), device
+        missing = [name for name in config.leads if name not in train.leads]
+        if missing or not config.leads:
+            raise ValueError(f"leads: expected some of {train.leads}, got {missing}")
         self.lead = [train.leads.index(name) for name in config.leads]
         self.G = {v.pool: _gradients(train, v.pool, self.lead, device) for v in train.views}
         self.sd = train.ecg[:, self.lead].std(-1).to(device)  # (n, lead)
