@@ -244,6 +244,7 @@ class Provenance(FromFiles):
             return "not measured"
         minutes, judged, came = (sum(float(row[key]) for row in rows) for key in ("minutes", "judged", "as_published"))
         where = f"{rows[0]['cores']} cores of {rows[0]['machine']}"
+        where += "".join(f", {row['notebook']} with `{row['changed']}`" for row in rows if row["changed"])
         return f"{minutes:.0f} minutes on {where}; {came:.0f} of the {judged:.0f} numbers that have a tolerance are within it"
 
     def commit(self) -> str:

@@ -4,8 +4,10 @@ Nothing is published before the notebook has finished and passed its checks: it 
 results to a stage there (see ``forwardecg.paths``).
 """
 
+import argparse
 import contextlib
 import functools
+import json
 import os
 import shutil
 import sys
@@ -193,19 +195,25 @@ def _short(path: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
-def main(names: list[str]) -> None:
+def main(names: list[str], changes: Mapping[str, Mapping[str, Any]]) -> None:
     """Execute every notebook of this tree in order, or those that are named; ``_run/seconds.json`` says how long each took."""
     seconds: dict[str, float] = {}
     for notebook in NOTEBOOKS:
         if notebook.name in names or not names:
             start = time.monotonic()
-            execute(notebook)
+            execute(notebook, parameters=changes.get(notebook.name))
             seconds[notebook.name] = time.monotonic() - start
             write_json(ROOT / "_run" / SECONDS, seconds)
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="notebooks, all without any")
+    parser.add_argument(
+        "--changes", type=json.loads, default={}, help='changed parameters, as {"03_ecg": {"dx": 0.25}}'
+    )
+    arguments = parser.parse_args()
     try:
-        main(sys.argv[1:])
+        main(arguments.names, arguments.changes)
     except NotebookError as error:
         sys.exit(str(error))

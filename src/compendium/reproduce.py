@@ -3,7 +3,8 @@
 The copy has no lock file, results, weights, caches or notebook outputs. It runs its own code. Nothing is published. Tables that take
 hours of training are taken as they are committed, one row a tissue and seed, and everything is computed from them again.
 ``_run/reproduce.csv`` then says what each notebook took and how many of its numbers came back; the page *provenance* shows
-the copy of it that is committed, ``data/results/bench_reproduce.csv``.
+the copy of it that is committed, ``data/results/bench_reproduce.csv``. A processor without bfloat16 emulates it at a tenth of the
+speed: there the structured networks are trained in float32, and the table says so.
 
 ``make reproduce-all`` trains those as well - every seed, fold and variant - and compares them row by row. It keeps its caches: stopped
 and repeated, it goes on from the last finished epoch.
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import torch
 from llvmlite.binding import get_host_cpu_name
 
 from compendium import headline
@@ -26,6 +28,7 @@ from compendium.execute import SECONDS, NotebookError, hold_lock
 from compendium.registry import INPUTS, ROOT, TRAINED
 
 SCORED = ("baselines_cv", "readable", *TRAINED)
+EMULATED: dict[str, dict] = {"10_structured": {"precision": "float32", "threads": 2}}  # where there is no bfloat16
 ON_ANOTHER_CPU = 0.01  # by which the mean R2 of one training may differ there (`experiments/repeat.py`)
 
 
@@ -93,8 +96,19 @@ def compare_runs(published: pd.DataFrame, reproduced: pd.DataFrame) -> tuple[str
     return f"{len(both)} rows", f"{tissue:.2g} a tissue, {training:.2g} a training", verdict
 
 
-def by_notebook(rows: list[tuple[str, ...]], makers: dict[str, str], seconds: dict[str, float]) -> pd.DataFrame:
-    """One row a notebook: its minutes, how many of its headline numbers are judged and how many came back, the machine."""
+def without_bfloat16() -> dict[str, dict]:
+    """The parameters to change on this processor."""
+    features = torch.cpu.get_capabilities()
+    return {} if any(features.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")) else EMULATED
+
+
+def by_notebook(
+    rows: list[tuple[str, ...]],
+    makers: dict[str, str],
+    seconds: dict[str, float],
+    changes: dict[str, dict],
+) -> pd.DataFrame:
+    """One row a notebook: its minutes, how many of its headline numbers are judged and how many came back, what was changed."""
     judged = [(makers[row[0]], row[-1] == "ok") for row in rows if row[-1] != "not judged"]
     counts = {name: [ok for maker, ok in judged if maker == name] for name in seconds}
     return pd.DataFrame(
@@ -103,6 +117,7 @@ def by_notebook(rows: list[tuple[str, ...]], makers: dict[str, str], seconds: di
             "minutes": [f"{value / 60:.2f}" for value in seconds.values()],
             "judged": [len(ok) for ok in counts.values()],
             "as_published": [sum(ok) for ok in counts.values()],
+            "changed": [" ".join(f"{key}={value}" for key, value in changes.get(name, {}).items()) for name in counts],
             "machine": get_host_cpu_name(),
             "cores": os.cpu_count(),
         }
@@ -132,7 +147,10 @@ def main(everything: bool) -> int:
         "PYTHONUNBUFFERED": "1",
         "FORWARDECG_DATA": str(copy / "data"),
     }
-    driver = [sys.executable, "-m", "compendium.execute"]
+    changes = without_bfloat16()
+    if changes:
+        print(f"This processor has no bfloat16; changed parameters: {changes}", flush=True)
+    driver = [sys.executable, "-m", "compendium.execute", "--changes", json.dumps(changes)]
     steps = [driver]
     if everything:  # the tissues first, then all that is trained on them
         steps = [[*driver, "07_dataset"], [sys.executable, "-m", "experiments.run"], driver]
@@ -157,7 +175,9 @@ def main(everything: bool) -> int:
     if not everything:  # there the tissues come from the cache by the time the notebooks run
         makers = {key: entry["notebook"] for key, entry in {**reproduced, **published}.items()}
         seconds = json.loads((copy / "_run" / SECONDS).read_text(encoding="utf-8"))
-        by_notebook(rows, makers, seconds).to_csv(ROOT / "_run" / "reproduce.csv", index=False, lineterminator="\n")
+        by_notebook(rows, makers, seconds, changes).to_csv(
+            ROOT / "_run" / "reproduce.csv", index=False, lineterminator="\n"
+        )
     return 1 if failed or outside else 0
 
 

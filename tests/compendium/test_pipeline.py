@@ -303,7 +303,10 @@ def test_comparison_judges_by_tolerance():
     assert verdicts == {"a": "ok", "b": "OUTSIDE", "c": "not judged", "d": "NOT REPRODUCED", "e": "NOT PUBLISHED"}
 
     makers, seconds = {key: "01_x" if key in "ab" else "02_y" for key in "abcde"}, {"01_x": 90.0, "02_y": 3.0}
-    table = reproduce.by_notebook(reproduce.compare(published, reproduced), makers, seconds).set_index("notebook")
+    changes = {"02_y": {"precision": "float32", "threads": 2}}
+    table = reproduce.by_notebook(reproduce.compare(published, reproduced), makers, seconds, changes)
+    table = table.set_index("notebook")
+    assert table.changed.tolist() == ["", "precision=float32 threads=2"]
     assert table[["judged", "as_published"]].to_numpy().tolist() == [[2, 1], [2, 0]]
     assert table.minutes.tolist() == ["1.50", "0.05"]
 
