@@ -62,6 +62,7 @@ from scipy.special import eval_legendre
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import distances, lead_field, pseudo_ecg, source_sum_ecg
 from forwardecg.ecg.torso import Disc, Sphere
@@ -936,7 +937,7 @@ figures.show(
 # mirrored sheet, and one farther away must see less.
 
 # %%
-V_m = -85 + 100 * np.random.default_rng(9).random((4, *shape))
+V_m = V_REST + V_SPAN * np.random.default_rng(9).random((4, *shape))
 at = Electrodes(
     np.array([[12.0, 10, 40], [3, 4, 6], [-5, 25, 12]]), ("center", "near", "outside")
 )
@@ -946,7 +947,7 @@ for name, tissue in {"no fibers": small, "fibers": fibers}.items():
     size[name] = np.tensordot(L, np.abs(V_m), axes=((1, 2), (1, 2)))
     apart = np.abs(phi - source_sum_ecg(V_m, tissue, at).values) / size[name]
     check("W1", f"lead field against source sum, {name}", apart.max(), 0, 1e-12)
-    silence = pseudo_ecg(np.full((1, *shape), -85.0), tissue, at).values[:, 0] / (
+    silence = pseudo_ecg(np.full((1, *shape), V_REST), tissue, at).values[:, 0] / (
         85 * L.sum((1, 2))
     )
     check(

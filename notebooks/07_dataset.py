@@ -69,6 +69,7 @@ from scipy.stats import chi2_contingency
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.data.layout import chunk_names
 from forwardecg.data.recipe import REJECTIONS, Recipe, write_recipe
 from forwardecg.data.sets import collection
@@ -292,7 +293,7 @@ def gallery_column(axes, one, title, late):
     of_D = figures.map_axes(axes[0], D, dx, cmap="cividis", vmin=0, vmax=D0_high)
     of_lat = figures.activation_map(axes[1], one.lat.values, dx)
     of_lat.set_clim(0, late)
-    on_maps = dict(cmap="viridis", vmin=-85, vmax=15)
+    on_maps = dict(cmap="viridis", vmin=V_REST, vmax=V_REST + V_SPAN)
     of_V_m = figures.map_axes(axes[2], V_m, dx * pool, **on_maps)
     axes[2].set_title(f"at {t:.0f} ms", fontsize="small")
     color = figures.COLORS[str(one.condition.values)]
@@ -521,7 +522,9 @@ for upper, lower, name in zip(axes[::2].flat, axes[1::2].flat, others, strict=Fa
     one = sets[name].isel(sim=0)
     t = float(one.time[-1]) if name == "reentry" else half_activated(one)
     V_m = one.V_m.sel(time=t).values
-    _ = figures.map_axes(upper, V_m, dx * pool, cmap="viridis", vmin=-85, vmax=15)
+    _ = figures.map_axes(
+        upper, V_m, dx * pool, cmap="viridis", vmin=V_REST, vmax=V_REST + V_SPAN
+    )
     _ = upper.set_title(name.replace("_", " "))
     _ = lower.plot(one.time_ecg, one.phi_e.sel(lead="center"), color="black", lw=0.8)
     _ = lower.set(xlabel="time (ms)")

@@ -58,6 +58,7 @@ from scipy.ndimage import gaussian_filter
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.data.maps import load_small
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.compare import interval
@@ -254,7 +255,7 @@ own_range = "each pixel scaled to its own range"
 
 def scaled(maps):
     """The maps in mV, each pixel stretched to the same range."""
-    return -85 + 100 * (maps - maps.min(0)) / (np.ptp(maps, axis=0) + 1e-9)
+    return V_REST + V_SPAN * (maps - maps.min(0)) / (np.ptp(maps, axis=0) + 1e-9)
 
 
 mistakes = {

@@ -97,7 +97,7 @@ end = float(maps.time[-1])
 shown = [t for t in frames if t <= end] or [end]
 size = (2.5 * len(shown), 2.7)
 fig, axes = plt.subplots(1, len(shown), figsize=size, squeeze=False)
-scale = {"vmin": -85, "vmax": 15, "cmap": "viridis"}
+scale = {"vmin": V_REST, "vmax": V_REST + V_SPAN, "cmap": "viridis"}
 for ax, t in zip(axes[0], shown, strict=True):
     V_m = maps.V_m.sel(time=t, method="nearest").values
     image = figures.map_axes(ax, V_m, maps.dx_map, **scale)

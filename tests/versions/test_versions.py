@@ -60,6 +60,19 @@ def test_results_are_those_of_the_version(stage, request):
         assert share >= 0.95, f"{module}: the canonical run of {stage} leaves out lines {missing}"
 
 
+def test_a_canonical_run_goes_through_what_its_stage_says_it_rests_on():
+    """The hash of the code among the attributes of cached work is of these modules and of others that hold more than that."""
+    from forwardecg.data.layout import SIMULATES
+    from forwardecg.surrogates.paper.task import Seq2SeqTask
+    from forwardecg.surrogates.structured.data import CODE
+    from forwardecg.surrogates.structured.task import StructuredTask
+
+    told = {"tissues": SIMULATES, "fronts": CODE, "paper": Seq2SeqTask.code, "structured": StructuredTask.code}
+    ran = {stage: {*canonical.STAGES[stage].modules} for stage in told}
+    assert {stage: ran[stage] - {*told[stage]} for stage in told} == dict.fromkeys(told, set())
+    assert {*SIMULATES} - ran["tissues"] == {"solver/fibers"}  # it measures and warns, and changes no result
+
+
 NAMES = """
 from forwardecg.data.maps import load_small
 from forwardecg.data.recipe import Recipe

@@ -38,7 +38,9 @@ class Seq2SeqTask:
     """ECGs from maps, a `train.Task`: one value a map; several leads share the network, the first one is scored."""
 
     stage, version = "paper", VERSION
-    code: tuple[str, ...] = tuple(f"surrogates/paper/{name}" for name in ("data", "losses", "model", "task"))
+    code: tuple[str, ...] = (
+        "ecg/electrodes", "measure/scores", "tissue/symmetry", *(f"surrogates/paper/{name}" for name in ("data", "losses", "model", "task")),
+    )  # fmt: skip
 
     def __init__(self, train: Sequences, val: Sequences, config: Seq2SeqLoss = Seq2SeqLoss(), device: str = "cpu"):
         if train.leads != val.leads:

@@ -22,7 +22,7 @@ from forwardecg.surrogates.structured.fronts import read_fronts
 from forwardecg.surrogates.structured.model import Inputs, make_inputs
 
 VERSION = 1  # of what is read off the maps: raised when tests/versions says that it has changed
-_CODE = ("ecg/pixels", *(f"surrogates/structured/{name}" for name in ("data", "fronts", "model")))
+CODE = ("data/lost", "ecg/pixels", *(f"surrogates/structured/{name}" for name in ("data", "fronts", "model")))
 _LABELS = ("D_x", "D_y", "share")  # of inner faces and of pixels, upscaled from the cells
 
 
@@ -118,7 +118,7 @@ class MapSet:
         prepared = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
         if "store" in ds.attrs:
             path.parent.mkdir(parents=True, exist_ok=True)
-            about = {"code": code_hash(_CODE), "made_with": made_with("torch", "numpy")}
+            about = {"code": code_hash(CODE), "made_with": made_with("torch", "numpy")}
             write_tensors(part := path.with_suffix(f".{os.getpid()}.part"), prepared, about)
             os.replace(part, path)
         return prepared

@@ -42,7 +42,8 @@ class StructuredTask:
 
     stage, version = "structured", VERSION
     code: tuple[str, ...] = (
-        "ecg/pixels", *(f"surrogates/structured/{name}" for name in ("data", "fronts", "model", "symmetric", "task")),
+        "ecg/pixels", "measure/scores", "tissue/symmetry",
+        *(f"surrogates/structured/{name}" for name in ("data", "fronts", "model", "symmetric", "task")),
     )  # fmt: skip
 
     def __init__(self, train: MapSet, val: MapSet, config: StructuredLoss = StructuredLoss(), device: str = "cpu"):
