@@ -79,14 +79,16 @@ $(READY): requirements.lock pyproject.toml
 	@rm -f $(VENV)/.ready*
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
 	@echo "Installing the environment into $(VENV), once: 2 to 15 minutes (on Linux PyTorch brings several GB, unless TORCH_INDEX names its CPU wheels)"
-	$(if $(TORCH_INDEX),$(call install,$(VENV)) --no-deps --index-url "$(TORCH_INDEX)" "$$(grep '^torch==' requirements.lock)")
-	$(call install,$(VENV)) -r requirements.lock
+	@grep -v '^torch==' requirements.lock > $(VENV)/hashed.lock
+	$(call install,$(VENV)) --require-hashes -r $(VENV)/hashed.lock
+	$(call install,$(VENV)) $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)" )"$$(grep '^torch==' requirements.lock)"
 	$(call install,$(VENV)) --no-deps --editable .
 	@touch $@
 
 $(VENV)/.ready-lab: $(READY)
 	@echo "Installing JupyterLab into $(VENV), once"
-	$(call install,$(VENV)) --constraint requirements.lock --editable ".[lab]"
+	@sed -n 's/^\([^ ]*==[^ ]*\).*/\1/p' requirements.lock > $(VENV)/versions.lock
+	$(call install,$(VENV)) --constraint $(VENV)/versions.lock --editable ".[lab]"
 	@touch $@
 
 # Finitewave needs numpy < 2, and numpy 1.26 a Python that it was built for

@@ -173,9 +173,7 @@ class Provenance(FromFiles):
 
     def edition(self) -> list[str]:
         project = tomllib.loads((self.root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-        pins = dict(
-            line.split("==") for line in self.text("requirements.lock").splitlines() if "==" in line and line[0] != "#"
-        )
+        pins = dict(re.findall(r"^([\w.-]+)==([^\s;]+)", self.text("requirements.lock"), re.MULTILINE))
         headlines = json.loads(self.text("data/results/headline.json") or "{}")
         recipe = json.loads(self.text("data/results/07_dataset.json") or "{}")
         machines = {

@@ -32,9 +32,13 @@ def project():
 
 @pytest.fixture(scope="module")
 def lock():
-    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
-    return {canonical(name): version for name, version in pairs}
+    return {canonical(name): version for name, version, _ in pins()}
+
+
+def pins() -> list[tuple[str, str, str]]:
+    """Name, version and hashes of each package of the lock."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    return re.findall(r"^([\w.-]+)==([^\s;]+)((?: \\\n    --hash=sha256:[0-9a-f]{64})*)$", text, re.MULTILINE)
 
 
 def required(project) -> set[str]:
@@ -42,6 +46,14 @@ def required(project) -> set[str]:
     return {
         canonical(re.match(r"[\w.-]+", line)[0]) for line in project["dependencies"] + extras["book"] + extras["test"]
     }
+
+
+def test_every_file_that_is_installed_is_known_by_its_hash():
+    """PyTorch's own index and PyPI serve different builds of one version: it has none, and is installed apart."""
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert len(pins()) == len(re.findall(r"^[^#\s]", text, re.MULTILINE))
+    assert [name for name, _, hashes in pins() if not hashes] == ["torch"]
+    assert "--require-hashes" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_lock_holds_every_dependency_at_a_public_version(project, lock):
@@ -103,7 +115,7 @@ def test_workflows_run_this_projects_commands(name):
     assert any(re.search(r"\.ci/run|make (book|reproduce)\b", command) for command in commands(name))
     for job in workflow(name)["jobs"].values():
         for step in job["steps"]:
-            assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/checkout@v4"))
+            assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}", step.get("uses", f"actions/checkout@{40 * '0'}"))
 
 
 def test_tested_versions_of_python_are_those_that_are_promised(project):
