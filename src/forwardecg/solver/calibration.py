@@ -96,7 +96,8 @@ def calibrate_diffusivity(D: np.ndarray, live: np.ndarray, dx: float, dt: float,
         >>> (D_num / [0.05, 0.15]).round(1).tolist()
         [[1.8, 1.5]]
     """
-    D, live = array("D", D, (...,), "mm2 ms-1"), array("live", live, (...,), kinds="b")
+    dims = ("y", "x") if getattr(D, "ndim", 0) == getattr(live, "ndim", 0) == 2 else (...,)
+    D, live = array("D", D, dims, "mm2 ms-1"), array("live", live, dims, kinds="b")
     if D.shape != live.shape or not live.any() or not D[live].min() > 0:
         raise ValueError(f"live: expected cells of the shape {D.shape} of D with D > 0, got {live.sum()} {live.shape}")
     dx, dt = length("dx", dx), number("dt", dt, SHORTEST, 1e6, unit="ms", above=True)

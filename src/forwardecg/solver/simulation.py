@@ -97,7 +97,7 @@ def solve(
     cell: FKParams = FK_CAF, dt: float = 0.1, calibrated: bool = True, dtype: type = np.float32,
     stop_at_rest: bool = False,
 ) -> Iterator[State]:  # fmt: skip
-    """The time loop as a generator: the state at rest, then one `State` each ``every`` ms up to ``t_end``.
+    """The time loop as a generator, whose arguments are checked at once: the state at rest, then one `State` each ``every`` ms up to ``t_end``.
 
     The next step overwrites the arrays of a state: ``u = [state.u.copy() for state in solve(...)]`` keeps them.
 
@@ -133,10 +133,15 @@ def solve(
     g = couplings(_calibrated(tissue, dt, cell) if calibrated else tissue)
     check_step(dt, stable_step(g, tissue.dx), cell)
     pulses = _pulses(stimuli, tissue.live, dt, float(t_end))
-    last_off = max(pulse.off for pulse in pulses) * dt
-    for state in march(g, tissue.dx, dt, constants(cell, dt, dtype), pulses, n_every, n_end):
+    states = march(g, tissue.dx, dt, constants(cell, dt, dtype), pulses, n_every, n_end)
+    return _until_rest(states, max(pulse.off for pulse in pulses) * dt) if stop_at_rest else states
+
+
+def _until_rest(states: Iterator[State], last_off: float) -> Iterator[State]:
+    """States up to the first at rest after ``last_off`` ms."""
+    for state in states:
         yield state
-        if stop_at_rest and state.t >= last_off and state.u.max() < AT_REST:
+        if state.t >= last_off and state.u.max() < AT_REST:
             return
 
 

@@ -94,6 +94,8 @@ def initialize(build: Callable[[], Network], seed: int) -> Network:
         >>> bool((one.weight == same.weight).all())
         True
     """
+    if not callable(build):
+        raise ValueError(f"build: expected a function that makes the network, got {build!r:.60}")
     seed = count("seed", seed, 0, 2**63 - 1)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -154,7 +154,7 @@ def _couplings(s2: Any) -> list[float]:
     if (
         isinstance(s2, Sequence | np.ndarray)
         and not isinstance(s2, str)
-        and np.shape(s2) == (0,)
+        and len(s2) == 0
         and np.asarray(s2).dtype.kind == "f"
     ):
         return []

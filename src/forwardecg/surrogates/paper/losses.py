@@ -123,5 +123,6 @@ def hybrid(ecg_pred: Tensor, ecg_true: Tensor, *, delta: float, weight: float, s
         True
     """
     one_of("spectral", spectral, SPECTRAL)
+    weight = number("weight", weight, 0)
     loss = huber(ecg_pred, ecg_true, delta)
     return loss + weight * SPECTRAL[spectral](ecg_pred, ecg_true) if weight else loss

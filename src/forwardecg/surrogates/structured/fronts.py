@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from forwardecg.contract import instance, number
+
 SLOWEST = 0.1  # mm/ms: neighbors that differ by more than their distance over this are not of one front
 BEHIND = 20.0  # ms behind a crossing over which the amplitude is taken
 PLATEAU = 0.986  # that amplitude in tissue of FK_CAF without fibrosis
@@ -57,6 +59,9 @@ def read_fronts(u: Tensor, dx: float, dt: float, restitution: Tensor = RESTITUTI
         >>> int(seen.number[6, 6]), round(float(seen.slowness[0, 0, 6, 6]), 2)  # p_x^2 = 1 / 0.5^2
         (1, 4.0)
     """
+    if instance("u", u, Tensor).ndim != 3 or not u.is_floating_point() or not u.numel():
+        raise ValueError(f"u: expected real numbers (time, y, x), got {u.dtype} of shape {(*u.shape,)}")
+    dx, dt = number("dx", dx, 0, unit="mm", above=True), number("dt", dt, 0, unit="ms", above=True)
     peak = u.amax(0)
     level = peak.clamp(min=QUIET) / 2
     n_behind = max(round(BEHIND / dt), 1)
