@@ -4,8 +4,10 @@ The gate reads labels, and guesses none: named dims are put in order, known unit
 """
 
 import math
+import os
 from collections.abc import Collection, Iterable, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -98,6 +100,18 @@ def count(name: str, x: Any, low: int = 1, high: int = 10**9) -> int:
     if not isinstance(x, Integral) or isinstance(x, bool | np.bool_) or not low <= int(x) <= high:
         raise ValueError(f"{name}: expected a whole number in {low} .. {high}, got {_short(came)}")
     return int(x)
+
+
+def counts(name: str, x: Any, low: int = 0, high: int = 10**9) -> list[int]:
+    """The whole numbers of a list, tuple, range or array, each in low .. high; ValueError for all else."""
+    return [
+        count(name, one, low, high) for one in instance(name, x, (list, tuple, range, np.ndarray), "of whole numbers")
+    ]
+
+
+def file_path(name: str, x: Any) -> Path:
+    """``x`` as a `Path`, if it is text or one; ValueError for all else."""
+    return Path(x) if isinstance(x, str | os.PathLike) else Path(instance(name, x, str, "a path"))
 
 
 def fraction(name: str, x: Any) -> float:

@@ -1,14 +1,13 @@
 """The recipe of a data set: all that it depends on besides the code; every choice is ours, see the declared choices."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from forwardecg.contract import count, flag, instance, number, one_of
+from forwardecg.contract import count, file_path, flag, instance, number, one_of
 from forwardecg.ecg.electrodes import Electrodes, bank_electrodes, center_electrode
 from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.grid import Grid
@@ -136,8 +135,7 @@ def read_recipe(path: Path | str) -> Recipe:
         >>> read_recipe(Path("recipe.json")) == Recipe(n_sim=2)
         True
     """
-    instance("path", path, (str, os.PathLike))
-    path = Path(path)
+    path = file_path("path", path)
     if not path.is_file():
         raise ValueError(f"path: expected a json file that is there, got {path}")
     try:
@@ -159,8 +157,7 @@ def write_recipe(recipe: Recipe, path: Path | str) -> None:
         >>> Path("recipe.json").read_text().splitlines()[1]
         ' "n_sim": 2,'
     """
-    instance("path", path, (str, os.PathLike))
-    path = Path(path)
+    path = file_path("path", path)
     if not path.absolute().parent.is_dir():
         raise ValueError(f"path: expected a file in a folder that is there, got {path}")
     path.write_text(json.dumps(asdict(instance("recipe", recipe, Recipe)), indent=1) + "\n")

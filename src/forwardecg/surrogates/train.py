@@ -18,7 +18,7 @@ from filelock import FileLock
 from torch import Tensor, distributed, nn
 
 from forwardecg.cache import code_hash, key, made_with
-from forwardecg.contract import count, instance, number, one_of, settle
+from forwardecg.contract import count, file_path, instance, number, one_of, settle
 from forwardecg.paths import CACHE, progress
 from forwardecg.surrogates.files import read_tensors, write_tensors
 
@@ -139,14 +139,15 @@ def fit(
         (['epoch', 'loss', 'val_r2', 'seconds'], 3)
     """
     instance("config", config, TrainConfig)
-    device = next(instance("model", model, nn.Module).parameters()).device
+    _check_task(task)
+    device = next(instance("model", model, nn.Module).parameters(), torch.zeros(0)).device
     rank, world = (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
     generator = torch.Generator().manual_seed(config.seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     live: dict[str, Tensor] = _copy(model)  # weights that are scored: a moving average where there is one
     best, history = live, list[dict]()
     settings = asdict(config) | {"tissues": task.n_train}
-    kept = None if checkpoint is None else Path(checkpoint)
+    kept = None if checkpoint is None else file_path("checkpoint", checkpoint)
     if kept is not None and kept.exists():
         try:
             live, best, history = _restore(kept, settings, model, optimizer, generator)
@@ -197,6 +198,11 @@ def fit(
     model.load_state_dict(best)
     model.eval()
     return pd.DataFrame(history)
+
+
+def _check_task(task: Task) -> None:
+    if missing := [name for name in ("n_train", "draw", "loss", "score") if not hasattr(task, name)]:
+        raise ValueError(f"task: expected a Task, got {type(task).__name__} without {', '.join(missing)}")
 
 
 def load_or_fit(model: nn.Module, task: Task, config: TrainConfig) -> pd.DataFrame:

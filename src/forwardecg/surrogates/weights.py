@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from forwardecg import __version__
-from forwardecg.contract import instance
+from forwardecg.contract import file_path, instance
 from forwardecg.surrogates.files import checksum, sha256, write_tensors
 from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
 from forwardecg.surrogates.structured.model import Structured, StructuredConfig
@@ -54,7 +54,9 @@ def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path | s
     own |= {"sha256": checksum(tensors), "parameters": sum(p.numel() for p in models[0].parameters())}
     libraries = f"forwardecg {__version__}, torch {torch.__version__.partition('+')[0]}"
     text = json.dumps(own | {"versions": f"{libraries}, Python {platform.python_version()}"} | card)
-    write_tensors(Path(path), tensors, {"card": text, "sha256": sha256(text)}, seal=False)  # both checksums are there
+    write_tensors(
+        file_path("path", path), tensors, {"card": text, "sha256": sha256(text)}, seal=False
+    )  # both checksums are there
 
 
 def read_card(path: Path | str) -> dict:
@@ -75,7 +77,7 @@ def read_card(path: Path | str) -> dict:
         >>> card["kind"], card["members"], card["parameters"]
         ('structured', 1, 6597)
     """
-    path = Path(path)
+    path = file_path("path", path)
     if not path.is_file():
         raise ValueError(f"weights: expected {path.name} in {path.parent}, got no such file")
     try:
@@ -112,7 +114,7 @@ def load_models(path: Path | str) -> tuple[list[Any], dict]:
         >>> len(models), card["kind"]
         (1, 'paper')
     """
-    path = Path(path)
+    path = file_path("path", path)
     card, tensors = read_card(path), load_file(path)
     try:
         if (came := checksum(tensors)) != card["sha256"]:
@@ -132,14 +134,15 @@ def load_models(path: Path | str) -> tuple[list[Any], dict]:
 def save_bands(bands: dict, path: Path | str) -> None:
     """Write calibrated bands as json with a checksum of their own; the entry ``weights`` names those that they are for."""
     content = instance("bands", bands, dict) | {"sha256": sha256(_canonical(bands))}
-    part = Path(path).with_name(Path(path).name + ".part")
+    path = file_path("path", path)
+    part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
     part.replace(path)
 
 
 def read_bands(path: Path | str, weights: str) -> dict:
     """The bands that `save_bands` wrote; ValueError if they have changed, or belong to other ``weights``."""
-    path = Path(path)
+    path = file_path("path", path)
     try:
         bands = instance("bands", json.loads(path.read_text(encoding="utf-8")), dict)
     except (OSError, ValueError) as error:

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from forwardecg.contract import V_REST, array, count, instance, number, to_u
+from forwardecg.contract import V_REST, array, count, counts, flag, instance, number, to_u
 from forwardecg.ecg.electrodes import match_electrodes
 from forwardecg.paths import CACHE
 from forwardecg.tissue.symmetry import apply_symmetry
@@ -66,8 +66,11 @@ class Sequences(torch.utils.data.Dataset):
     ):  # fmt: skip
         if "sim" not in instance("ds", ds, xr.Dataset).dims or "center" not in ds.lead:
             raise ValueError(f"ds: expected a data set with the dim sim and the lead center, got dims {[*ds.dims]}")
-        sims, side, names = [count("sims", sim, -(10**9)) for sim in sims], ds.sizes["x_map"], ds.lead.values.tolist()
-        one = isinstance(leads, str) and leads != "all"
+        sims, side, names = counts("sims", sims), ds.sizes["x_map"], ds.lead.values.tolist()
+        one, known_D = (
+            isinstance(instance("leads", leads, (str, list, tuple)), str) and leads != "all",
+            flag("known_D", known_D),
+        )
         self.leads = names if leads == "all" else [leads] if one else list(leads)
         _check_distinct("sims", sims, range(ds.sizes["sim"]))
         _check_distinct("leads", self.leads, names)
@@ -88,7 +91,7 @@ class Sequences(torch.utils.data.Dataset):
         if known_D:
             maps = (_with_D(u, ds.isel(sim=sim)) for u, sim in zip(maps, sims, strict=True))
         shape = (len(sims), ds.sizes["time"], *((2,) if known_D else ()), pixels, pixels)
-        if 2 * math.prod(shape) > memory_gb * 1e9:
+        if 2 * math.prod(shape) > number("memory_gb", memory_gb, 0) * 1e9:
             self.u = _on_disk(maps, shape)
         else:
             self.u = torch.empty(shape, dtype=torch.float16)

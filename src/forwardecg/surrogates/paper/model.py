@@ -106,7 +106,7 @@ class Seq2Seq(nn.Module):
 
     def __init__(self, config: Seq2SeqConfig):
         super().__init__()
-        self.config = config
+        self.config = instance("config", config, Seq2SeqConfig)
         if config.encoder == "conv":
             layers, side = list[nn.Module](), config.pixels
             for n, (c_in, c_out) in enumerate(pairwise((config.inputs, *config.channels))):

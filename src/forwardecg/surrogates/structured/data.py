@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from forwardecg.cache import code_hash, key, made_with
-from forwardecg.contract import V_SPAN, count, instance, to_u
+from forwardecg.contract import V_SPAN, count, counts, instance, to_u
 from forwardecg.data.maps import fill_lost
 from forwardecg.ecg.pixels import conductive_share, upscale_faces
 from forwardecg.paths import CACHE, progress
@@ -73,8 +73,9 @@ class MapSet:
     def __init__(self, ds: xr.Dataset, sims: Sequence[int], views: Sequence[View] = (View(),), seed: int = 0):
         if not {"sim", "lead", "time"} <= {*instance("ds", ds, xr.Dataset).dims}:
             raise ValueError(f"ds: expected a data set of load_or_simulate, got dims {[*ds.dims]}")
-        self.sims = [count("sims", sim, 0, ds.sizes["sim"] - 1) for sim in sims]
-        self.leads, self.views = ds.lead.values.tolist(), tuple(views)
+        self.sims = counts("sims", sims, 0, ds.sizes["sim"] - 1)
+        self.leads, self.views = ds.lead.values.tolist(), tuple(instance("views", views, (list, tuple), "of View"))
+        seed = count("seed", seed, 0, 2**63 - 1)
         self.positions, self.dt = ds.electrodes.values, float(ds.time[1] - ds.time[0])
         self.dx = 2 * float(ds.electrodes.sel(lead="center")[0]) / ds.sizes["x_map"]
         ecg = ds.phi_e.isel(sim=self.sims).sel(time_ecg=ds.time.values, method="nearest", tolerance=1e-6)

@@ -109,7 +109,7 @@ class Structured(nn.Module):
 
     def __init__(self, config: StructuredConfig):
         super().__init__()
-        self.config = config
+        self.config = instance("config", config, StructuredConfig)
         self.lifting = Lifting(N_SCALAR, N_TENSOR, config.width)
         self.layers = nn.ModuleList(GroupConv(config.width, dilation) for dilation in config.dilations)
         self.gates = nn.Parameter(torch.full((len(config.dilations),), 0.5))
