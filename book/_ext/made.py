@@ -24,6 +24,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from compendium.record import closure
+from forwardecg import contract
 from forwardecg.cache import code_hash
 
 RUNS = "data/results/runs"
@@ -159,6 +160,19 @@ class DownloadList(FromFiles):
             if (self.root / path).is_file()
         ]
         return table("file | holds | size", *rows)
+
+
+class Units(FromFiles):
+    """The units that the gate of the package knows, read from its table."""
+
+    def lines(self) -> list[str]:
+        def spelled(names: str) -> str:
+            return ", ".join(f"`{name}`" for name in names.split("|"))
+
+        rows = [
+            f"{unit} | {'; '.join(spelled(names) for names in others)}" for unit, others in contract._UNITS.items() if unit != "1"
+        ]
+        return table("unit of the package | known spellings, also in the plural, with µ, ², ^, \\* and /", *rows)
 
 
 class Provenance(FromFiles):
@@ -301,5 +315,6 @@ def zip_runs(app: Sphinx, exception) -> None:
 def setup(app: Sphinx) -> dict:
     app.add_directive("download-list", DownloadList)
     app.add_directive("provenance", Provenance)
+    app.add_directive("units", Units)
     app.connect("build-finished", zip_runs)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -152,6 +152,9 @@ def write_recipe(recipe: Recipe, path: Path | str) -> None:
         recipe: to write.
         path: json file, overwritten.
 
+    Raises:
+        ValueError: No `Recipe`, or no path.
+
     Examples:
         >>> write_recipe(Recipe(n_sim=2), Path("recipe.json"))
         >>> Path("recipe.json").read_text().splitlines()[1]

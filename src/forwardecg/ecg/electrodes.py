@@ -86,7 +86,7 @@ def center_electrode(sheet: Tissue | Grid, z: float = 40.0) -> Electrodes:
 
     Args:
         sheet: the tissue, or its grid.
-        z: mm above the sheet.
+        z: mm above the sheet, or below where it is negative.
 
     Returns:
         The electrode, called center.
@@ -122,7 +122,7 @@ def standard_electrodes(sheet: Tissue | Grid, z: float = 40.0) -> Electrodes:
 
     Args:
         sheet: the tissue, or its grid.
-        z: mm above the sheet.
+        z: mm above the sheet, or below where it is negative.
 
     Returns:
         The nine electrodes at the places of `STANDARD`, in its order.

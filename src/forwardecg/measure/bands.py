@@ -34,9 +34,9 @@ def pointwise_factor(error: ArrayLike, sigma: ArrayLike, coverage: float) -> flo
     Conformal risk control, Angelopoulos et al., ICLR 2024.
 
     Args:
-        error: (n, T), |ecg_true - ecg_mean| of calibration tissues.
-        sigma: (n, T), from `half_width`.
-        coverage: share of the samples to be inside, 0 to 1.
+        error: (n, T), |ecg_true - ecg_mean| of calibration tissues, at least 0, without missing values.
+        sigma: (n, T), from `half_width`, above 0, in the unit of the error.
+        coverage: share of the samples to be inside, between 0 and 1.
 
     Returns:
         The factor of sigma.

@@ -18,9 +18,9 @@ def interval(
     """A statistic over tissues, and its bootstrap percentile interval.
 
     Args:
-        values: (n,), one a tissue.
-        seed: of the draws.
-        level: of the interval.
+        values: (n,), one a tissue, without missing ones.
+        seed: of the draws, a whole number of at least 0.
+        level: of the interval, between 0 and 1.
         statistic: array -> number; faster if it takes an argument axis.
 
     Returns:

@@ -34,7 +34,8 @@ def r2(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> np.ndarray:
     """Coefficient of determination of each trace: 1 - sum (y - y_hat)^2 / sum (y - mean y)^2.
 
     Args:
-        ecg_true, ecg_pred: (n, T), in the same unit.
+        ecg_true, ecg_pred: (n, T), in the same unit, without missing values; of labeled arrays time is the last axis, and
+            the second is read in the unit of the first.
 
     Returns:
         (n,), 1 at best; NaN where the true trace is flat.
@@ -81,7 +82,7 @@ def score_ecgs(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> pd.DataFrame:
     """One row a trace: r2, r2_normalized, rrmse, correlation, peak_error (relative to the true peak).
 
     Args:
-        ecg_true, ecg_pred: (n, T), in the same unit.
+        ecg_true, ecg_pred: as `r2` takes them.
 
     Returns:
         Table of n rows.

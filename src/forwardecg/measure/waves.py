@@ -88,7 +88,8 @@ def activation_time(V_m: xr.DataArray, threshold: float | Literal["half", "slope
     """Local activation time: first upward crossing of -35 mV (u = 1/2), or of another level, linear between samples.
 
     Args:
-        V_m: dims with time; mV, V or u; its coordinate in ms, or s with this unit.
+        V_m: any dims with time; mV, V or u; its coordinate in ms, or s with this unit. Missing values (NaN, masked) are
+            passed over: the crossing is sought between those beside them.
         threshold: mV; "half": the middle between the lowest and the highest value of each pixel, for pixels of few cells;
             "slope": no level, but the steepest part of the first upstroke.
 
@@ -138,8 +139,8 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
     Collisions and stimuli, where lat has no gradient, give spuriously large values: use medians.
 
     Args:
-        lat: (y, x), ms, or s with this unit.
-        dx: mm; that of the coordinates y and x, where they have a unit.
+        lat: (y, x), ms, or s with this unit; NaN where nothing was activated.
+        dx: mm, above 0; that of the coordinates y and x, where they have a unit.
         reach: cells to either side.
 
     Returns:

@@ -79,9 +79,9 @@ def calibrate_diffusivity(D: np.ndarray, live: np.ndarray, dx: float, dt: float,
     """The diffusivity D_num with which this grid reproduces the converged plane-wave velocity of D, cell by cell.
 
     Args:
-        D: (y, x), mm^2/ms, physical.
-        live: (y, x) bool, cells that conduct.
-        dx, dt: mm, ms.
+        D: (y, x) or any other shape, mm^2/ms, physical; above 0 where it is live.
+        live: bool of that shape, cells that conduct.
+        dx, dt: mm, ms, above 0.
         cell: cell model.
 
     Returns:

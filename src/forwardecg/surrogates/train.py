@@ -83,11 +83,14 @@ def initialize(build: Callable[[], Network], seed: int) -> Network:
     """A network whose initial weights are a function of the seed; the global generator is left alone.
 
     Args:
-        build: makes the network.
-        seed: of its weights.
+        build: makes the network; takes nothing.
+        seed: of its weights, a whole number of at least 0.
 
     Returns:
         network: what ``build`` made.
+
+    Raises:
+        ValueError: ``build`` cannot be called, or another seed.
 
     Examples:
         >>> one, same = (initialize(lambda: nn.Linear(2, 1), seed=3) for _ in range(2))
@@ -112,7 +115,8 @@ def fit(
         model: on any device; its initial weights are part of the experiment, see `initialize`.
         task: what is learned, `Task`.
         config: how.
-        checkpoint: file that holds the state after every epoch; if it is there, training goes on from it.
+        checkpoint: file that holds the state after every epoch, its digest and its settings; if it is there, training
+            goes on from it.
         on_epoch: called with a row of the history after every epoch.
 
     Returns:

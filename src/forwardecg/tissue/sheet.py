@@ -119,8 +119,8 @@ def healthy(shape: tuple[int, int], dx: float, D0: float, seed: int | None = Non
     """Uniform diffusivity ``D0`` everywhere.
 
     Args:
-        shape, dx: cells (y, x), and the side of a cell in mm.
-        D0: mm^2/ms.
+        shape, dx: cells (y, x), and the side of a cell in mm, above 0.
+        D0: mm^2/ms, above 0.
         seed: kept as a note.
 
     Returns:

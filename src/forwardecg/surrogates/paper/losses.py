@@ -45,10 +45,13 @@ def spectral_entropy(ecg: Tensor) -> Tensor:
     p = |rfft(hann y)|^2 / sum. H is blind to the scale of the trace, and to which frequencies carry the power.
 
     Args:
-        ecg: (B, T).
+        ecg: (B, T) tensor of real numbers.
 
     Returns:
         H: (B,), 0 to 1.
+
+    Raises:
+        ValueError: No such tensor.
 
     Examples:
         >>> tone = torch.sin(2 * torch.pi * torch.arange(256) / 8)
@@ -109,13 +112,16 @@ def hybrid(ecg_pred: Tensor, ecg_true: Tensor, *, delta: float, weight: float, s
     """huber + weight |H(ecg_pred) - H(ecg_true)|: the paper's combination; the weights and delta are our choice.
 
     Args:
-        ecg_pred, ecg_true: (B, T), in one unit.
-        delta: of `huber`, in that unit.
-        weight: of the spectral term; 0: it is not computed.
+        ecg_pred, ecg_true: (B, T) tensors, in one unit.
+        delta: of `huber`, in that unit, above 0.
+        weight: of the spectral term, at least 0; 0: it is not computed.
         spectral: one of `SPECTRAL`: another term in place of the entropy.
 
     Returns:
         loss: (B,).
+
+    Raises:
+        ValueError: Another term or shape, no tensors, a delta or a weight out of range.
 
     Examples:
         >>> y = torch.randn(1, 64, generator=torch.Generator())

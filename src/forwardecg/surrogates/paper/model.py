@@ -95,7 +95,7 @@ class Seq2Seq(nn.Module):
         map -> frame encoder -> + time embedding -> self-attention over the sequence -> LSTM -> linear -> phi_e(t)
 
     Args:
-        config: which of these parts it has.
+        config: which of these parts it has, `Seq2SeqConfig`.
 
     Examples:
         >>> network = Seq2Seq(Seq2SeqConfig(pixels=16, channels=(4, 4), width=16))

@@ -59,9 +59,12 @@ class MapSet:
 
     Args:
         ds: data set of `load_or_simulate`.
-        sims: indices of its tissues.
+        sims: indices of its tissues, whole numbers from 0 on.
         views: see `View`.
         seed: of noise and lost pixels.
+
+    Raises:
+        ValueError: No such data set, or no such tissue.
 
     Examples:
         >>> from forwardecg.data.maps import load_small

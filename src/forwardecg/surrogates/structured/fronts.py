@@ -45,12 +45,15 @@ def read_fronts(u: Tensor, dx: float, dt: float, restitution: Tensor = RESTITUTI
         slowness p = grad tau of the times tau at which neighboring pixels cross half of their amplitude
 
     Args:
-        u: (time, y, x), 0 to 1.
-        dx, dt: mm, and ms between frames.
+        u: (time, y, x) tensor, 0 at rest to 1 at the peak, without missing values.
+        dx, dt: mm, and ms between frames, above 0.
         restitution: table of the cell, like `RESTITUTION`; with ones in its last two rows nothing is corrected.
 
     Returns:
         seen: `Fronts`.
+
+    Raises:
+        ValueError: No tensor of three dims; dx or dt not above 0.
 
     Examples:
         >>> t, x = torch.arange(120.0)[:, None, None], 2.0 * torch.arange(12)

@@ -97,7 +97,7 @@ class Structured(nn.Module):
         D = kappa phi c^2 exp(2 tanh(z)), other along x than along y by a deviator;   phi times exp(0.3 tanh(z))
 
     Args:
-        config: sizes.
+        config: sizes, `StructuredConfig`.
 
     Examples:
         >>> network = Structured(StructuredConfig(width=1, dilations=(1,)))
