@@ -203,7 +203,8 @@ def array(
     if not fits or not values.size:
         size = "" if shape is None else f" of shape ({', '.join('any' if n is None else str(n) for n in shape)})"
         raise ValueError(f"{name}: expected {wanted}{size}, got an array of shape {values.shape}")
-    values = np.asarray(values, values.dtype.newbyteorder("="), order="C")  # sums do not depend on what came
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    values = np.require(values, requirements="C")  # so that sums do not depend on the layout that came
     if unit is not None and own is not None and values.dtype.kind != "b":
         factor, offset = unit_factor(name, own, unit)
         if (factor, offset) != (1.0, 0.0):

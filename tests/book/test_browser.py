@@ -220,7 +220,7 @@ def server(html):
 def test_search_finds_the_page(html, server, desk, from_disk):
     desk.goto(f"{html.as_uri() if from_disk else server}/search.html?q=spectral+entropy")
     result = desk.locator("#search-results li a[href*='16_spectral_loss']").first
-    result.wait_for(timeout=20_000)
+    result.wait_for(timeout=200_000)
     result.click()
     desk.wait_for_url("**/notebooks/16_spectral_loss.html*")
     assert "spectral" in desk.title().lower()
@@ -273,7 +273,7 @@ def test_demo_runs_within_the_book(html, desk):
     desk.goto(address)
     desk.select_option("#demo-speed", "fast")
     desk.click("#demo-play")
-    desk.wait_for_function("forwardecgDemo.page.state().surrogate === 'done'", timeout=60_000)
+    desk.wait_for_function("forwardecgDemo.page.state().surrogate === 'done'", timeout=600_000)
     assert desk.evaluate("forwardecgDemo.page.state().score.r2") > 0.95
     desk.focus("#demo-sheet")
     before = desk.evaluate("[forwardecgDemo.page.state().cursor.x, scrollX, scrollY]")
@@ -301,7 +301,7 @@ def test_keyboard_reaches_the_text_first(html, desk):
     assert "main-content" in desk.evaluate(f"{where}.getAttribute('href') || ''") or "skip" in desk.evaluate(
         f"{where}.id + {where}.className"
     )
-    desk.wait_for_function(f"{where}.getBoundingClientRect().top >= 0", timeout=5000)  # it slides in
+    desk.wait_for_function(f"{where}.getBoundingClientRect().top >= 0", timeout=50_000)  # it slides in
     desk.keyboard.press("Enter")
     desk.keyboard.press("Tab")
     assert desk.evaluate(f"document.querySelector('#main-content').contains({where})")

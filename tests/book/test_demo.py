@@ -315,7 +315,7 @@ def state(page) -> dict:
 
 def until(page, condition: str) -> dict:
     page.wait_for_function(
-        f"(() => {{ const s = forwardecgDemo.page.state(); return {condition}; }})()", timeout=60_000
+        f"(() => {{ const s = forwardecgDemo.page.state(); return {condition}; }})()", timeout=600_000
     )
     return state(page)
 
@@ -445,7 +445,7 @@ def test_an_answer_to_another_sheet_is_dropped(opened):
         window.wasReset = true;
     }).observe(document.getElementById("demo-status"), { childList: true })""")
     page.click("#demo-play")
-    page.wait_for_function("window.wasReset", timeout=60_000)
+    page.wait_for_function("window.wasReset", timeout=600_000)
     page.wait_for_timeout(500)
     assert state(page)["surrogate"] == "none" and state(page)["score"] is None and "refuses" not in status(page)
 

@@ -46,7 +46,7 @@ def test_example(name, tmp_path):
     if "load_or_simulate" in example:
         environment["FORWARDECG_DATA"] = str(tmp_path / "data")
     run = subprocess.run(
-        [sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+        [sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1200
     )
     assert run.returncode == 0 and run.stdout.endswith("SHOWN\n"), run.stdout + run.stderr
 

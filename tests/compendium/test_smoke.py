@@ -69,7 +69,7 @@ def test_replay_prints_the_same(name, smoke, second_folder):
         (data / need).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(executed.parents[1] / "data" / need, data / need)
     shutil.copy(executed, second_folder)
-    options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120", "-p", "no:cacheprovider", "-q"]
+    options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=1800", "-p", "no:cacheprovider", "-q"]
     options.append(f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval_sanitize.cfg'}")
     environment = {
         **os.environ,

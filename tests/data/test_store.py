@@ -219,7 +219,7 @@ def test_killed_three_times_and_resumed_is_the_same_bit_for_bit(cache, plain, si
     n = len(layout.chunk_names(0))
     for how, count, done in (("in the skeleton", 0, []), ("between chunks", n + 3, [0]), ("in a chunk", n, [0, 1])):
         with start(cache, how, count) as process:
-            assert process.wait(60) == -signal.SIGKILL
+            assert process.wait(600) == -signal.SIGKILL
         assert store_path(RECIPE).exists() == (how != "in the skeleton")
         assert finished() == done
     assert [name for name in files() if "partial" in name] and simulated == []
@@ -237,9 +237,9 @@ def test_a_stopped_build_leaves_no_process(kind, cache, plain):
         line = next(line for line in process.stdout if line.startswith("workers"))
     finally:
         process.send_signal(kind)
-        process.wait(30)
+        process.wait(300)
         process.stdout.close()
-    workers, until = [int(pid) for pid in line.split()[1:]], time.monotonic() + 10
+    workers, until = [int(pid) for pid in line.split()[1:]], time.monotonic() + 100
     while any(map(alive, workers)) and time.monotonic() < until:
         time.sleep(0.05)
     assert len(workers) == 2 and not any(map(alive, workers)) and process.returncode != 0
@@ -380,7 +380,7 @@ def test_two_builds_at_a_time_share_the_work(cache, plain, monkeypatch):
         lines = [next(line for line in other.stdout if line.startswith("simulates"))]
         build()
         lines += [line for line in other.stdout if line.startswith("simulates")]
-        assert other.wait(30) == 0
+        assert other.wait(300) == 0
     finally:
         other.kill()
         other.stdout.close()
@@ -395,7 +395,7 @@ def test_a_tissue_that_another_has_in_work_comes_last_and_is_waited_for(simulate
     def hold():
         with layout.locked(location, "2"):
             held.set()
-            assert go.wait(30)
+            assert go.wait(300)
 
     monkeypatch.setattr(
         layout,
@@ -404,7 +404,7 @@ def test_a_tissue_that_another_has_in_work_comes_last_and_is_waited_for(simulate
     )
     other = threading.Thread(target=hold)
     other.start()
-    assert held.wait(10)
+    assert held.wait(100)
     build()
     other.join()
     assert simulated == [0, 1, 3, 4, 5, 2] and files() == plain[1]

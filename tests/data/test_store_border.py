@@ -137,7 +137,7 @@ def test_a_stop_by_hand_is_quick_and_says_what_is_kept(tmp_path):
         assert "simulating 200" in process.stdout.readline()
         time.sleep(5)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the workers too
-        _, errors = process.communicate(timeout=20)  # 2 s, on a machine ten times slower
+        _, errors = process.communicate(timeout=60)  # 1 s here
     finally:
         process.kill()
     assert "KeyboardInterrupt: data set: stopped. 0 of 200 tissues are finished and kept" in errors.splitlines()[-1]
@@ -147,7 +147,7 @@ def test_a_stop_by_hand_is_quick_and_says_what_is_kept(tmp_path):
 @pytest.mark.slow
 def test_a_script_without_its_guard_and_one_from_stdin_are_told_so_in_one_line(tmp_path):
     (tmp_path / "a.py").write_text(SCRIPT.format(guard=""))
-    run = {"capture_output": True, "text": True, "timeout": 300}
+    run = {"capture_output": True, "text": True, "timeout": 1200}
     done = subprocess.run([sys.executable, str(tmp_path / "a.py"), str(tmp_path / "sets")], **run)
     assert 'without if __name__ == "__main__"' in done.stderr.splitlines()[-1] and done.stderr.count("Traceback") == 1
     done = subprocess.run([sys.executable, "-", str(tmp_path / "none")], input=SCRIPT.format(guard=""), **run)
@@ -185,5 +185,5 @@ def test_a_recipe_is_read_from_a_path_in_words(tmp_path):
     (tmp_path / "b.json").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="b.json: expected a recipe"):
         read_recipe(tmp_path / "b.json")
-    with pytest.raises(ValueError, match="path: expected str or PathLike"):
+    with pytest.raises(ValueError, match="path: expected str, a path, got 5"):
         read_recipe(5)

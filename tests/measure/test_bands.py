@@ -132,6 +132,7 @@ def test_features_of_another_kind_or_number_are_refused(features):
         unusualness(reference, features)
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_any_container_gives_the_same_bands():
     rng = np.random.default_rng(3)
     error, sigma = rng.exponential(size=(30, 6)), rng.uniform(0.5, 2, (30, 6))

@@ -142,7 +142,7 @@ REFUSED = {
     "a frame of words": (lambda: simulate(SHEET, EDGE, frame_interval="5", **RUN), "frame_interval"),
     "text for D": (lambda: cable_cv("0.1", 0.5, 0.1), "D"),
     "no cell of a cable": (lambda: cable_cv(0.1, 0.5, 0.1, None), "cell"),
-    "list for a diffusivity": (lambda: calibrate_diffusivity([0.1], [True], 0.5, 0.1), "D"),
+    "words for a diffusivity": (lambda: calibrate_diffusivity(["a"], [True], 0.5, 0.1), "D"),
     "a step of next to nothing": (lambda: cable_cv(0.1, 0.5, 1e-320), "dt"),
     "a cable without end": (lambda: cable_cv(1e6, 1e-6, 0.1), "dt"),
     "D of nothing": (lambda: calibrate_diffusivity([[0.1]], [[False]], 0.5, 0.1), "live"),

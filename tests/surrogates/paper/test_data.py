@@ -246,7 +246,7 @@ def test_augmentation_is_exact_at_all_electrodes(bank):
             for maps, traces, sim in zip(u, ecg, members.tolist(), strict=True):
                 tissue, _ = tissue_and_maps(sim)
                 (n,) = (n for n in range(8) if torch.equal(apply_symmetry(sequences.u[sim].float(), n), maps))
-                D, conductive = (apply_symmetry(torch.from_numpy(z), n).numpy() for z in (tissue.D, tissue.conductive))
+                D, conductive = (apply_symmetry(torch.tensor(z), n).numpy() for z in (tissue.D, tissue.conductive))
                 turned = potentials(Tissue(D=D.copy(), conductive=conductive.copy(), dx=DX), maps.double().numpy())
                 assert np.allclose(traces, turned, rtol=0, atol=1e-6 * np.abs(turned).max())
                 seen.add(n)
