@@ -123,7 +123,8 @@ maps = {}
 for name, one in sets.items():
     progress(f"maps of {name}")
     maps[name] = MapSet(load_or_simulate(one), range(one.n_sim))
-train = MapSet(load_or_simulate(recipe), tissues.query("part == 'train'").index)
+members = tissues.query("part == 'train'").index.to_numpy()
+train = MapSet(load_or_simulate(recipe), members)
 
 # %% [markdown]
 # Half the width of a band is a factor times the disagreement of the
