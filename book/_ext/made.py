@@ -170,7 +170,9 @@ class Units(FromFiles):
             return ", ".join(f"`{name}`" for name in names.split("|"))
 
         rows = [
-            f"{unit} | {'; '.join(spelled(names) for names in others)}" for unit, others in contract._UNITS.items() if unit != "1"
+            f"{unit} | {'; '.join(spelled(names) for names in others)}"
+            for unit, others in contract._UNITS.items()
+            if unit != "1"
         ]
         return table("unit of the package | known spellings, also in the plural, with µ, ², ^, \\* and /", *rows)
 

