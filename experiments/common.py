@@ -37,6 +37,17 @@ class Maps:
     one_way: bool = False  # turned so that the wave starts at the same side
     normalize: bool = False  # ECGs with mean 0 and SD 1
     until: float = np.inf  # ms, where they are cut short
+    frames: str = ""  # one side of a split through the recording, of `FRAMES`
+    mirrored: bool = False  # left and right exchanged: the ECG above the center stays
+
+
+WINDOW = 100.0  # ms
+FRAMES = {  # sides of a split through a recording: the number of each half interval between frames, its time in ms
+    "even": lambda half, t: half % 2 == 0,
+    "odd": lambda half, t: half % 2 == 1,
+    "even windows": lambda half, t: (half % 2 == 0) & (t // WINDOW % 2 == 0),
+    "odd windows": lambda half, t: (half % 2 == 0) & (t // WINDOW % 2 == 1),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +63,7 @@ class Run:
     seeds: tuple[int, ...] = (0,)  # of several: the mean of their networks is scored
     tissues: Tissues = Tissues()
     maps: Maps = Maps()
+    seen: Maps | None = None  # the maps that it is chosen and scored on, where they are not those of its training
     view: View = View()  # of the maps that the structured network is scored on
     part: str = "test"  # of the tissues, to be scored
     other: str = ""  # or another set, all of it
@@ -79,10 +91,8 @@ SEEDS = (0, 1, 2, 3, 4)
 @functools.lru_cache(16)
 def sequences(tissues: Groups, maps: Maps) -> Sequences:
     """Tissues of one or several sets, as the paper's network and the linear map read them."""
-    read = [
-        Sequences(open_set(name), sims, maps.pixels, maps.frame_interval, known_D=maps.known_D)
-        for name, sims in tissues
-    ]
+    interval = maps.frame_interval / (1 + bool(maps.frames))
+    read = [Sequences(open_set(name), sims, maps.pixels, interval, known_D=maps.known_D) for name, sims in tissues]
     all_ = copy(read[0])
     if len(read) > 1:
         all_.u, all_.ecg = torch.cat([one.u for one in read]), torch.cat([one.ecg for one in read])
@@ -90,8 +100,12 @@ def sequences(tissues: Groups, maps: Maps) -> Sequences:
         all_.u = torch.stack([turn(u) for u in all_.u])
     if maps.normalize:
         all_.ecg = torch.from_numpy(normalize(all_.ecg.numpy())).float()
-    if maps.until < all_.t[-1]:
-        kept = all_.t <= maps.until
+    if maps.mirrored:
+        all_.u = all_.u.flip(-1)
+    kept = all_.t <= maps.until
+    if maps.frames:
+        kept &= FRAMES[maps.frames](torch.arange(len(all_.t)), all_.t)
+    if not kept.all():
         all_.t, all_.ecg, all_.u = all_.t[kept], all_.ecg[:, kept], all_.u[:, kept].contiguous()
     return all_
 
@@ -148,11 +162,13 @@ def networks(run: Run) -> list[Network]:
     if isinstance(run.net, str):
         return []
     configs = [replace(run.config, seed=seed) for seed in run.seeds]
-    return [_network(run.net, config, run.loss, run.tissues, run.maps) for config in configs]
+    return [_network(run.net, config, run.loss, run.tissues, run.maps, run.seen or run.maps) for config in configs]
 
 
 @functools.cache
-def _network(net: Seq2SeqConfig | StructuredConfig, config: TrainConfig, loss, tissues: Tissues, maps: Maps) -> Network:
+def _network(
+    net: Seq2SeqConfig | StructuredConfig, config: TrainConfig, loss, tissues: Tissues, maps: Maps, seen: Maps
+) -> Network:
     train, val = (parts(tissues)[part] for part in ("train", "val"))
     task: StructuredTask | Seq2SeqTask
     model: torch.nn.Module
@@ -160,7 +176,7 @@ def _network(net: Seq2SeqConfig | StructuredConfig, config: TrainConfig, loss, t
         task, scale = StructuredTask(map_set(train), map_set(val), loss), V_SPAN
         model = initialize(functools.partial(Structured, net), config.seed)
     else:
-        task = Seq2SeqTask(sequences(train, maps), sequences(val, maps), loss)
+        task = Seq2SeqTask(sequences(train, maps), sequences(val, seen), loss)
         scale, net = task.scale, replace(net, pixels=maps.pixels, inputs=1 + maps.known_D)
         model = initialize(functools.partial(Seq2Seq, net), config.seed)
     return Network(model, scale, load_or_fit(model, task, config))

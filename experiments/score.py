@@ -50,14 +50,18 @@ def ecgs(run: Run) -> Iterator[tuple[str, tuple[int, ...], np.ndarray, np.ndarra
             true, pred = (V_SPAN * (z if others else z[:, 0]).numpy() for z in pair)
             yield name, sims, true, pred
     else:
-        read = sequences(groups, run.maps)
-        traces = np.mean([paper.predict(one.model, read, one.scale) for one in trained], 0)
+        maps = run.seen or run.maps
+        read = sequences(groups, maps)
+        traces, exact = np.mean([paper.predict(one.model, read, one.scale) for one in trained], 0), read.ecg.numpy()
         for name, sims in groups:
             t, true = open_set(name).time.values, central_ecg(name, sims)
-            kept = t <= run.maps.until
-            true = (normalize(true) if run.maps.normalize else true)[:, kept]
-            yield name, sims, true, resample(traces[: len(sims)], read.t.numpy(), t[kept])
-            traces = traces[len(sims) :]
+            kept = t <= maps.until
+            true = (normalize(true) if maps.normalize else true)[:, kept]
+            if maps.frames:  # on these frames alone: those between them were in training
+                yield name, sims, exact[: len(sims)].astype(float), traces[: len(sims)]
+            else:
+                yield name, sims, true, resample(traces[: len(sims)], read.t.numpy(), t[kept])
+            traces, exact = traces[len(sims) :], exact[len(sims) :]
 
 
 def _all(name, sims, true, pred) -> pd.DataFrame:

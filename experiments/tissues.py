@@ -16,6 +16,7 @@ from forwardecg.paths import RESULTS
 
 FOLD_SEED, N_FOLDS = 0, 5
 KINDS = ("condition", "texture", "fibrosis_density", "mild")  # of a tissue
+N_LARGE, LARGE_SEED, LARGE_VAL = 3000, 1100, 270  # of the large set: tissues, seed, and those that choose
 HEIGHTS = {"z20": 20.0, "z80": 80.0}  # mm, of the electrode: the base set once more
 CONDITIONS = ("healthy", "gap_junction", "fibrotic", "combined")
 POOL = ("base", "calibration", "test")  # 900 tissues of one recipe: enough to keep those of one kind only
@@ -34,13 +35,20 @@ class Tissues:
     few: int | None = None  # so many training tissues, conditions in proportion
     draw: int = 0  # which few
     more: int = 0  # training tissues from the calibration set, beside them
+    large: int = 0  # and from the large set, whose last `LARGE_VAL` then also choose
+    everyone: bool = False  # all tissues train: a split through each of them; those of the test are all but val
     kind: str = ""  # a fold of the tissues of this kind in all sets of `POOL`
     of_kind: int = 0  # how many there are of them
 
 
 def recipe(name: str = "base") -> Recipe:
-    """The recipe of the base set, of one of `sets.collection`, or of the base set seen from another height."""
+    """The recipe of the base set, of one of `sets.collection`, of the large one, or of the base set from another height.
+
+    The large set is drawn as the base set is, with a seed of its own; its maps have 50 x 50 pixels, and one electrode.
+    """
     own = read_recipe(RESULTS / "07_dataset.json")
+    if name == "large":
+        return replace(own, n_sim=N_LARGE, seed=LARGE_SEED, pool=2 * own.pool, bank=False)
     if name in HEIGHTS:
         return replace(own, z_mm=HEIGHTS[name], bank=False)
     return own if name == "base" else collection(own)[name]
@@ -82,12 +90,18 @@ def parts(tissues: Tissues) -> dict[str, Groups]:
     if tissues.left_out:
         found = {part: sims[table.condition[sims] != tissues.left_out] for part, sims in found.items()}
         found["test"] = np.flatnonzero(table.condition == tissues.left_out)
+    if tissues.everyone:
+        found["test"] = np.setdiff1d(table.index, found["val"])
+        found["train"] = table.index.to_numpy()
     found["train"] = found["train"][:: tissues.every]
     if tissues.few is not None:
         found["train"] = few(tissues.few, tissues.draw)
     groups: dict[str, Groups] = {part: ((tissues.name, tuple(sims.tolist())),) for part, sims in found.items()}
     if tissues.more:
         groups["train"] += (("calibration", tuple(range(tissues.more))),)
+    if tissues.large:
+        groups["train"] += (("large", tuple(range(tissues.large))),)
+        groups["val"] += (("large", tuple(range(N_LARGE - LARGE_VAL, N_LARGE))),)
     return groups
 
 

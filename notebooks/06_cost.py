@@ -18,6 +18,7 @@
 #     - results/bench_speed.csv
 #     - results/bench_nversion.csv
 #     - results/runs/cost.csv
+#     - results/runs/mesh_cost.csv
 # ---
 
 # %% [markdown]
@@ -454,6 +455,30 @@ headline("mixed_precision_speedup", full / half, tolerance=None, on=on_training)
 # seconds first, and is not used. The whole training, in minutes, stands in
 # the table of headline numbers, as measured on the pages that train.
 #
+# ## Meshes
+#
+# The lead field of a mesh is computed cell by cell, without a stiffness
+# matrix, for 48 × 48 × 48 boxes of six tetrahedra and twelve electrodes, on
+# one thread. The reference is scikit-fem, which assembles the matrix and
+# multiplies it by $1/r$; both give the same numbers. Medians of five calls
+# in turns, from `benchmarks/mesh.py`. The memory is the most that a call
+# holds beside the mesh itself.
+
+# %%
+mesh_cost = pd.read_csv(RESULTS / "runs" / "mesh_cost.csv").set_index("what")
+mesh_cost.drop(columns="machine")
+
+# %% tags=["hide-input"]
+tets = mesh_cost.seconds["lead field, with fibers"]
+by_matrix = mesh_cost.seconds["scikit-fem: K, and its product"]
+row = mesh_cost.iloc[0]
+on_mesh = f"{row.tetrahedra} tetrahedra, {row.electrodes} electrodes, one thread"
+on_mesh = f"{on_mesh}, {row.machine}"
+headline("mesh_seconds_tets", tets, unit="s", tolerance=None, on=on_mesh)
+ratio = by_matrix / mesh_cost.seconds["lead field, isotropic"]
+headline("mesh_over_scikit_fem", ratio, tolerance=None, on=f"isotropic, {on_mesh}")
+
+# %% [markdown]
 # ## Results
 #
 # The headline numbers belong to one machine, so none is judged when the

@@ -12,9 +12,17 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAINED = (  # by `make experiments`: every fold and seed, hours of training; each with a table of its trainings
     "frame_cnn_cv", "seq2seq_cv", "seq2seq_search", "structured_cv", "structured_left_out", "structured_data",
     "ablations", "ablations_lr", "ablations_tuned", "ablations_attention", "ablations_budget", "ablations_known_d",
-    "spectral_terms", "sensitivity", "data_efficiency", "shifted", "left_out",
+    "spectral_terms", "sensitivity", "data_efficiency", "shifted", "left_out", "splits",
 )  # fmt: skip
-EXPERIMENTS = ("baselines_cv", "readable", "repeat", "cost", *TRAINED, *(f"{name}_trainings" for name in TRAINED))
+EXPERIMENTS = (
+    "baselines_cv",
+    "readable",
+    "repeat",
+    "cost",
+    "gold",
+    *TRAINED,
+    *(f"{name}_trainings" for name in TRAINED),
+)
 RUNS = tuple(f"results/runs/{name}.csv" for name in EXPERIMENTS)
 INPUTS = (
     *(f"results/bench_{name}.csv" for name in ("speed", "nversion")),  # by `make bench`, on a quiet machine

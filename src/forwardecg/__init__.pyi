@@ -21,6 +21,8 @@ from .ecg.electrodes import standard_electrodes as standard_electrodes
 from .ecg.leadfield import lead_field as lead_field
 from .ecg.leadfield import pseudo_ecg as pseudo_ecg
 from .ecg.leads import twelve_leads as twelve_leads
+from .ecg.mesh import Mesh as Mesh
+from .ecg.meshfiles import read_mesh as read_mesh
 from .solver.simulation import simulate as simulate
 from .surrogates.predict import Surrogate as Surrogate
 from .surrogates.predict import load_surrogate as load_surrogate

@@ -5,5 +5,8 @@ from .leadfield import lead_field as lead_field
 from .leadfield import pseudo_ecg as pseudo_ecg
 from .leads import bipolar as bipolar
 from .leads import twelve_leads as twelve_leads
+from .mesh import Mesh as Mesh
+from .mesh import mesh_of as mesh_of
+from .meshfiles import read_mesh as read_mesh
 from .torso import Disc as Disc
 from .torso import Sphere as Sphere

@@ -27,8 +27,8 @@ class Electrodes:
     """Points in space and what they are called.
 
     Args:
-        positions: (lead, xyz), mm from the corner of the sheet, which lies in z = 0, or in the frame of maps with
-            coordinates in mm; labeled arrays are read by their dims, units and names. Kept as a copy that does not change.
+        positions: (lead, xyz), mm from the corner of the sheet, which lies in z = 0, or in the frame of a mesh, or of
+            maps with coordinates in mm; labeled arrays are read by their dims, units and names. Kept as a copy that does not change.
         names: one a position, all different: any sequence of words.
 
     Raises:
@@ -69,10 +69,10 @@ def words(name: str, names: Any) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
-def check_far(electrodes: Electrodes, nearest: np.ndarray, least: float, what: str) -> None:
+def check_far(electrodes: Electrodes, nearest: np.ndarray, least: float | np.ndarray, what: str) -> None:
     """ValueError if an electrode is nearer, ``nearest`` (lead,) in mm, than ``least`` mm; ``what`` says to what."""
     if (nearest < least).any():
-        lead = int(nearest.argmin())
+        lead = int((nearest - least).argmin())
         came = f"{electrodes.names[lead]!r} at {nearest[lead]:.3g} mm"
         raise ValueError(f"electrodes: expected every electrode at least {what}, got {came}")
 

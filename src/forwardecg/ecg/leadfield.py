@@ -11,10 +11,12 @@ import xarray as xr
 
 from forwardecg.contract import SAME_DIM, array, as_variable, corner, instance, times
 from forwardecg.ecg.electrodes import Electrodes, check_far
+from forwardecg.ecg.mesh import Mesh, mesh_lead_field
 from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.tissue.diffusion import couplings, net_flux
 from forwardecg.tissue.sheet import Tissue
 
+_BLOCK = 2**24  # values of a voltage at the nodes of a mesh that are read at a time
 NEAREST = 1e-9  # mm: an electrode in a scar cell is taken to be at least that far from its center, where nothing flows
 
 
@@ -41,16 +43,16 @@ def distances(tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
     return np.maximum(r, NEAREST)
 
 
-def lead_field(tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere | None = None) -> np.ndarray:
-    """Lead field L = A (1/r) of the tissue: phi_e = sum over cells of L V_m.
+def lead_field(tissue: Tissue | Mesh, electrodes: Electrodes, conductor: Disc | Sphere | None = None) -> np.ndarray:
+    """Lead field L = A (1/r) of a sheet, L = -K (1/r) of a mesh: phi_e = sum over cells or nodes of L V_m.
 
     Args:
-        tissue: the sheet; its D is the physical one.
-        electrodes: places in mm, at least dx from conductive cells.
-        conductor: what the sheet lies in, whose weight takes the place of 1/r; None: unbounded.
+        tissue: the sheet, or a mesh; its D is the physical one.
+        electrodes: places in mm, at least dx from conductive cells of a sheet, a tenth of an edge from those of a mesh.
+        conductor: what the sheet lies in, whose weight takes the place of 1/r; None: unbounded, as around any mesh.
 
     Returns:
-        L (lead, y, x), mm/ms.
+        L (lead, y, x), mm/ms; of a mesh (lead, node), mm/ms on triangles and mm^2/ms on tetrahedra.
 
     Raises:
         ValueError: An electrode too near, outside the conductor or not on it; an argument of another type.
@@ -64,25 +66,31 @@ def lead_field(tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere 
         ((1, 40, 40), True)
     """
     _check(tissue, electrodes, conductor)
+    if isinstance(tissue, Mesh):
+        return mesh_lead_field(tissue, electrodes)
     weight = 1 / distances(tissue, electrodes) if conductor is None else conductor.weight(tissue, electrodes)
     return net_flux(weight, *couplings(tissue))
 
 
 def pseudo_ecg(
-    V_m: xr.DataArray | np.ndarray, tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere | None = None
+    V_m: xr.DataArray | np.ndarray,
+    tissue: Tissue | Mesh,
+    electrodes: Electrodes,
+    conductor: Disc | Sphere | None = None,
 ) -> xr.DataArray:
     """The ECG of a voltage by the lead field: phi_e = L . V_m.
 
     Args:
         V_m: (time, y, x) or (time, y_map, x_map), mV on the grid of the tissue. A labeled array is read by its dims, in
             its unit and that of its times. Coordinates y and x with a unit have the spacing dx of the tissue, and say
-            where its cells lie: electrodes and conductor are then in the frame of these coordinates.
-        tissue: the sheet; its D is the physical one.
-        electrodes: places in mm, at least dx from conductive cells.
-        conductor: what the sheet lies in; None: unbounded.
+            where its cells lie: electrodes and conductor are then in the frame of these coordinates. Of a mesh (time,
+            node), read some frames at a time, so that an array on the disk may be larger than the memory.
+        tissue: the sheet, or a mesh; its D is the physical one.
+        electrodes: places in mm, as `lead_field` takes them.
+        conductor: what the sheet lies in; None: unbounded, as around any mesh.
 
     Returns:
-        phi_e (lead, time_ecg) by name and time, mV mm/ms, in a `Disc` mV mm^2/ms.
+        phi_e (lead, time_ecg) by name and time, mV mm/ms, in a `Disc` and of tetrahedra mV mm^2/ms.
 
     Raises:
         ValueError: V_m of other dims, of another grid, spacing or unknown unit, masked or not finite; what `lead_field` or
@@ -98,6 +106,8 @@ def pseudo_ecg(
         ({'lead': 1, 'time_ecg': 2}, True)
     """
     _check(tissue, electrodes, conductor)
+    if isinstance(tissue, Mesh):
+        return _mesh_ecg(V_m, tissue, electrodes)
     values, time, at = _read(V_m, tissue)
     places, around = _moved(electrodes, at), _moved(conductor, at)
     phi_e = np.tensordot(lead_field(tissue, places, around), values, axes=((1, 2), (1, 2)))
@@ -105,19 +115,42 @@ def pseudo_ecg(
 
 
 def source_sum_ecg(V_m: xr.DataArray | np.ndarray, tissue: Tissue, electrodes: Electrodes) -> xr.DataArray:
-    """`pseudo_ecg` as the plain sum of sources over distance: slower, and independent of the adjoint."""
-    _check(tissue, electrodes, None)
+    """`pseudo_ecg` of a sheet as the plain sum of sources over distance: slower, and independent of the adjoint."""
+    _check(instance("tissue", tissue, Tissue), electrodes, None)
     values, time, at = _read(V_m, tissue)
     weight, source = 1 / distances(tissue, _moved(electrodes, at)), net_flux(values, *couplings(tissue))
     return _labeled(np.tensordot(weight, source, axes=((1, 2), (1, 2))), electrodes, time)
 
 
-def _check(tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere | None) -> None:
+def _mesh_ecg(V_m: Any, mesh: Mesh, electrodes: Electrodes) -> xr.DataArray:
+    """phi_e of a voltage (time, node)."""
+    dims, shape, time = ("time", "node"), (None, len(mesh.points)), None
+    labeled = isinstance(V_m, xr.DataArray) and any(SAME_DIM.get(str(dim), dim) == "time" for dim in V_m.dims)
+    if not labeled and not isinstance(V_m, np.ndarray):
+        V_m = array("V_m", V_m, dims, "mV", shape=shape)
+    when = next(dim for dim in V_m.dims if SAME_DIM.get(str(dim), dim) == "time") if labeled else None
+    n, L = V_m.sizes[when] if labeled else len(V_m) if V_m.ndim else 0, mesh_lead_field(mesh, electrodes)
+    step, parts = max(_BLOCK // len(mesh.points), 1), []
+    for start in range(0, max(n, 1), step):
+        rows = slice(start, start + step)
+        some = V_m.isel({when: rows}) if labeled else V_m[rows]
+        parts.append(L @ array("V_m", some, dims, "mV", shape=shape).T)
+    if labeled and when in V_m.coords:
+        time = times("V_m.time", V_m[when], least=1)
+    phi_e = _labeled(np.concatenate(parts, 1), electrodes, time)
+    volume = mesh.cells.shape[1] == 4
+    scale = f"integral of div(D grad V_m) / r over the mesh; times beta C_m {'' if volume else 'h '}/ (4 pi sigma_b): a potential"
+    unit = "mV mm2 ms-1" if volume else "mV mm ms-1"
+    return phi_e.assign_attrs(units=unit, scale=scale, fiber_tilt=round(mesh.fiber_tilt, 3))
+
+
+def _check(tissue: Tissue | Mesh, electrodes: Electrodes, conductor: Disc | Sphere | None) -> None:
     """ValueError for an argument of another type."""
-    instance("tissue", tissue, Tissue)
+    instance("tissue", tissue, (Tissue, Mesh))
     instance("electrodes", electrodes, Electrodes, "such as center_electrode gives")
     if conductor is not None:
         instance("conductor", conductor, (Disc, Sphere))
+        instance("tissue", tissue, Tissue, "for a conductor lies around a sheet alone")
 
 
 def _read(V_m: Any, tissue: Tissue) -> tuple[np.ndarray, np.ndarray | None, tuple[float, float]]:

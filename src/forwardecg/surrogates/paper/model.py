@@ -24,7 +24,9 @@ class Seq2SeqConfig:
     attention: bool = True  # self-attention over the frames
     decoder: str = "bilstm"  # bilstm (both ways in time) | lstm | tcn | linear
     channels: tuple[int, ...] = (16, 32, 64)  # of the convolutions
+    stride: int = 4  # of the first one, in pixels; 2 in the others
     width: int = 128  # of a frame's code
+    layers: int = 1  # of the LSTM
     heads: int = 4  # of the attention
     t_scale: float = 1000.0  # ms, unit of time inside the embedding
     frames: int = 256  # that the learned embedding has vectors for
@@ -34,7 +36,7 @@ class Seq2SeqConfig:
         choices = {"encoder": ("conv", "linear"), "time": ("sinusoidal", "learned", "none")}
         for name, allowed in (choices | {"decoder": ("bilstm", "lstm", "tcn", "linear")}).items():
             one_of(name, getattr(self, name), allowed)
-        for name in ("pixels", "heads", "width", "frames", "inputs"):
+        for name in ("pixels", "heads", "width", "frames", "inputs", "stride", "layers"):
             settle(self, **{name: count(name, getattr(self, name), 1, 10**5)})
         for name in ("norm", "attention"):
             settle(self, **{name: flag(name, getattr(self, name))})
@@ -110,7 +112,9 @@ class Seq2Seq(nn.Module):
         if config.encoder == "conv":
             layers, side = list[nn.Module](), config.pixels
             for n, (c_in, c_out) in enumerate(pairwise((config.inputs, *config.channels))):
-                kernel, stride = (3, 2) if n else (5, 4)  # the first layer holds most of the cost: a wide stride there
+                kernel, stride = (
+                    (3, 2) if n else (5, config.stride)
+                )  # the first holds most of the cost: a wide stride there
                 norm = [nn.GroupNorm(4, c_out)] if config.norm else []
                 layers += [nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2), *norm, nn.GELU()]
                 side = (side - 1) // stride + 1
@@ -129,7 +133,7 @@ class Seq2Seq(nn.Module):
         both = config.decoder == "bilstm"
         self.decoder: nn.Module = nn.Identity()
         if config.decoder in ("lstm", "bilstm"):
-            self.decoder = nn.LSTM(config.width, config.width, batch_first=True, bidirectional=both)
+            self.decoder = nn.LSTM(config.width, config.width, config.layers, batch_first=True, bidirectional=both)
         elif config.decoder == "tcn":
             self.decoder = TCN(config.width)
         self.head = nn.Linear((1 + both) * config.width, 1)
