@@ -103,10 +103,10 @@ def count(name: str, x: Any, low: int = 1, high: int = 10**9) -> int:
 
 
 def counts(name: str, x: Any, low: int = 0, high: int = 10**9) -> list[int]:
-    """The whole numbers of a list, tuple, range or array, each in low .. high; ValueError for all else."""
-    return [
-        count(name, one, low, high) for one in instance(name, x, (list, tuple, range, np.ndarray), "of whole numbers")
-    ]
+    """The whole numbers of a sequence, or of an array of any kind with one axis, each in low .. high; ValueError for all else."""
+    if isinstance(x, str | bytes | bytearray) or not (isinstance(x, Sequence) or getattr(x, "ndim", 0) == 1):
+        raise ValueError(f"{name}: expected whole numbers, in a sequence or an array with one axis, got {_short(x)}")
+    return [count(name, one, low, high) for one in x]
 
 
 def file_path(name: str, x: Any) -> Path:
