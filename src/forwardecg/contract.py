@@ -279,19 +279,3 @@ def corner(name: str, x: Any, dx: float) -> tuple[float, float]:
         begin = float(centers[0]) - dx / 2
         found[axis] = begin if own is not None and abs(begin) > 1e-6 * dx else 0.0
     return found["x"], found["y"]
-
-
-def settle(record: Any, **checked: Any) -> None:
-    """Put checked values in the place of numpy's in a frozen record; numbers of Python stay: names of cached work hold them."""
-    for name, value in checked.items():
-        if type(getattr(record, name)) not in (int, float, bool):
-            object.__setattr__(record, name, value)
-
-
-def fixed(values: np.ndarray) -> np.ndarray:
-    """A copy that cannot be written to, or the values themselves if they cannot: what a frozen record keeps."""
-    if type(values) is np.ndarray and values.flags.owndata and not values.flags.writeable:
-        return values
-    values = np.array(values)
-    values.flags.writeable = False
-    return values

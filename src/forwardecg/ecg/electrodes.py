@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from forwardecg.contract import array, count, fixed, number
+from forwardecg.cache import fixed
+from forwardecg.contract import array, count, number
 from forwardecg.tissue.grid import LONGEST, Grid, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 

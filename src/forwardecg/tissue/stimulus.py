@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from forwardecg.contract import array, corner, count, fixed, instance, number, one_of
+from forwardecg.cache import fixed
+from forwardecg.contract import array, corner, count, instance, number, one_of
 from forwardecg.tissue.grid import LONGEST, Grid, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
