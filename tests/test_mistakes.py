@@ -9,7 +9,7 @@ import pytest
 import torch
 import xarray as xr
 
-from forwardecg.contract import counts
+from forwardecg.contract import array, count, counts, number
 from forwardecg.tissue.grid import Grid
 
 WHOLE = {  # whole numbers 2, 1 in whatever holds a row of them
@@ -40,3 +40,67 @@ def test_whole_numbers_in_any_row_are_read(what):
 def test_what_is_no_row_of_whole_numbers_is_refused(what):
     with pytest.raises(ValueError, match="^sims: expected (a whole number|whole numbers).* got "):
         counts("sims", NOT_WHOLE[what])
+
+
+YX = np.arange(6.0).reshape(2, 3)
+V = {"units": "V"}
+AS_ONE = {  # the values YX in mV, in forms that were refused, or read without what they say
+    "tensors": [torch.tensor(row, requires_grad=True) for row in YX],
+    "bfloat16": torch.tensor(YX).bfloat16(),
+    "negative view": torch.complex(torch.zeros(2, 3), -torch.tensor(YX).float()).conj().imag,
+    "nothing masked": [np.ma.masked_array(row, False) for row in YX],
+    "unit": xr.DataArray(YX / 1e3, dims=("y", "x"), attrs={"unit": "V"}),
+    "variable": xr.Variable(("x", "y"), YX.T / 1e3, V),
+    "table with names": pd.DataFrame(YX).rename_axis(index="y", columns="x").T,
+    "double double": YX.astype(np.longdouble),
+    "scalars": [[xr.DataArray(one) for one in row] for row in YX],
+}  # fmt: skip
+LOSSY = {  # what would be lost, and what is said of it
+    "list of masks": ([np.ma.masked_array(row, row > 4) for row in YX], "finite values in mV, got 1 that are not"),
+    "mask in a list": ([[1.0, 2.0], [3.0, np.ma.masked]], "finite values in mV, got 1 that are not"),
+    "units in a list": ([xr.DataArray(row / 1e3, attrs=V) for row in YX], "an array, got list .* labels"),
+    "unit of one": ([[xr.DataArray(1.0, attrs=V), 2.0]], "an array, got list .* labels"),
+    "dims in a list": ([xr.DataArray(row, dims="y") for row in YX.T], "an array, got list .* labels"),
+    "packed": (xr.DataArray(YX, dims=("y", "x"), attrs={"scale_factor": 0.01}), r"decoded values \(y, x\), got .* scale_factor"),
+    "fill value": (xr.DataArray(YX, dims=("y", "x"), attrs={"_FillValue": 5.0}), r"decoded values \(y, x\), got .* _FillValue"),
+    "beyond double": (np.full((2, 3), np.longdouble("1e400")), "finite values in mV, got 6 that are not"),
+    "twice": (xr.DataArray(np.ones((2, 2)), dims=("y", "y")), r"dims \(y, x\), got \('y', 'y'\)"),
+    "table of times": (pd.DataFrame(YX).rename_axis(index="time"), r"dims \(y, x\), got \('time', 'dim_1'\)"),
+    "data set": (xr.Dataset({"V_m": (("y", "x"), YX)}), "an array, got Dataset"),
+    "complex without imaginary part": (YX + 0j, "real numbers"),
+    "records": (np.zeros((2, 3), [("V_m", float)]), "real numbers"),
+    "generator": ((row for row in YX), "real numbers"),
+    "whole numbers beyond 64 bits": ([[2**70]], "real numbers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", AS_ONE)
+def test_what_a_form_says_is_read(what):
+    read = array("V_m", AS_ONE[what], ("y", "x"), "mV")
+    assert type(read) is np.ndarray and np.allclose(read, YX, rtol=1e-6, atol=0) and read.dtype.itemsize <= 8
+
+
+@pytest.mark.parametrize("what", LOSSY)
+def test_what_would_be_lost_is_refused(what):
+    given, words = LOSSY[what]
+    with pytest.raises(ValueError, match=f"^V_m: expected {words}") as error:
+        array("V_m", given, ("y", "x"), "mV")
+    assert "\n" not in str(error.value).partition(": expected ")[2].partition(": ")[0], "what came is one line"
+
+
+def test_numbers_without_dims_keep_what_they_say():
+    """A 0-d variable of 5 cm was 5 mm, and 3 seconds a count of 3."""
+    for given in (
+        xr.DataArray(5.0, attrs={"units": "cm"}),
+        xr.Variable((), 5.0, {"units": "cm"}),
+        np.ma.masked_array(50.0),
+    ):
+        assert number("z", given, unit="mm") == 50.0
+    assert number("amplitude", xr.DataArray(300.0, attrs={"units": "1/s"}), unit="/ms") == 0.3
+    assert number("threshold", xr.DataArray(-0.035, attrs={"unit": "V"}), unit="mV, half or slope") == -35.0
+    assert count("n", np.ma.masked_array(3)) == count("n", xr.Variable((), 3)) == 3
+    for given in (np.ma.masked_array(3, True), np.ma.masked, xr.Variable((), 3, {"units": "s"})):
+        with pytest.raises(ValueError, match="^n: expected a "):
+            count("n", given)
+    with pytest.raises(ValueError, match="^z: expected a unit such as mm, .* got 's'"):
+        number("z", xr.Variable((), 3.0, {"units": "s"}), unit="mm")
