@@ -10,6 +10,8 @@ import torch
 import xarray as xr
 
 from forwardecg.contract import array, count, counts, number
+from forwardecg.ecg.electrodes import Electrodes, standard_electrodes
+from forwardecg.ecg.leads import twelve_leads
 from forwardecg.tissue.grid import Grid
 
 WHOLE = {  # whole numbers 2, 1 in whatever holds a row of them
@@ -64,7 +66,7 @@ LOSSY = {  # what would be lost, and what is said of it
     "packed": (xr.DataArray(YX, dims=("y", "x"), attrs={"scale_factor": 0.01}), r"decoded values \(y, x\), got .* scale_factor"),
     "fill value": (xr.DataArray(YX, dims=("y", "x"), attrs={"_FillValue": 5.0}), r"decoded values \(y, x\), got .* _FillValue"),
     "beyond double": (np.full((2, 3), np.longdouble("1e400")), "finite values in mV, got 6 that are not"),
-    "twice": (xr.DataArray(np.ones((2, 2)), dims=("y", "y")), r"dims \(y, x\), got \('y', 'y'\)"),
+    "twice": (xr.DataArray(np.ones((2, 2)), dims=("y", "y_map")), r"dims \(y, x\), got \('y', 'y_map'\)"),
     "table of times": (pd.DataFrame(YX).rename_axis(index="time"), r"dims \(y, x\), got \('time', 'dim_1'\)"),
     "data set": (xr.Dataset({"V_m": (("y", "x"), YX)}), "an array, got Dataset"),
     "complex without imaginary part": (YX + 0j, "real numbers"),
@@ -104,3 +106,52 @@ def test_numbers_without_dims_keep_what_they_say():
             count("n", given)
     with pytest.raises(ValueError, match="^z: expected a unit such as mm, .* got 's'"):
         number("z", xr.Variable((), 3.0, {"units": "s"}), unit="mm")
+
+
+PLACES = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+
+def places(xyz: list, lead: list | None = None) -> xr.DataArray:
+    """Positions with z first, and labels."""
+    return xr.DataArray(PLACES[:, ::-1], {"xyz": xyz} | ({"lead": lead} if lead else {}), ("lead", "xyz"))
+
+
+def test_places_are_read_by_their_labels():
+    table = pd.DataFrame(PLACES[:, ::-1], columns=[*"zyx"])
+    forms = [
+        places([*"zyx"]),
+        places([*"ZYX"], ["a", "b"]),
+        places([*"zyx"], [0, 1]),
+        table,
+        table.set_axis(["a", "b"]),
+    ]
+    for form in [
+        *forms,
+        table.set_axis(["a", "b"]).rename_axis(columns="xyz"),
+        table.set_axis(["a", "b"]).T.rename_axis(columns="lead"),
+    ]:
+        for names in (("a", "b"), pd.Index(["a", "b"]), pd.Series(["a", "b"]), np.array(["a", "b"])):
+            assert np.array_equal(Electrodes(form, names).positions, PLACES)
+    for labels in (["z_mm", "y_mm", "x_mm"], [2, 1, 0], [*"xxz"]):
+        with pytest.raises(ValueError, match="^electrodes: expected x, y and z along xyz, in any order, got "):
+            Electrodes(places(labels), ("a", "b"))
+    for form in (places([*"zyx"], ["b", "a"]), places([*"zyx"], ["b", "c"]), table.set_axis(["b", "a"])):
+        with pytest.raises(ValueError, match="^electrodes: expected the names .*, in the order of the positions, got "):
+            Electrodes(form, ("a", "b"))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate dimension")
+def test_leads_are_found_by_the_words_along_a_table():
+    nine = standard_electrodes(Grid((4, 4), dx=0.5))
+    phi_e = np.random.default_rng(0).random((9, 9))  # as many times as electrodes
+    table, right = pd.DataFrame(phi_e, index=nine.names), twelve_leads(phi_e, nine)
+    for form in (table, table.T, table.rename_axis(index="lead").T):
+        assert np.allclose(twelve_leads(form), right) and np.allclose(twelve_leads(form, nine), right)
+    assert np.allclose(twelve_leads(pd.DataFrame(phi_e.T).rename_axis(columns="lead"), nine), right)
+    with pytest.raises(ValueError, match="^phi_e: expected the leads .* got "):
+        twelve_leads(table[::-1], nine)
+    twice = xr.DataArray(np.ones((10, 2)), {"lead": [*nine.names, "RA"]}, ("lead", "time_ecg"))
+    with pytest.raises(ValueError, match="^phi_e: expected a name of its own for each lead, got "):
+        twelve_leads(twice)
+    with pytest.raises(ValueError, match="^phi_e: expected dims "):
+        twelve_leads(xr.DataArray(phi_e, dims=("lead", "lead")), nine)

@@ -17,6 +17,7 @@ from forwardecg.data.labels import find_axis, find_step, millivolts
 from forwardecg.data.lost import fill_lost as fill_lost
 from forwardecg.data.lost import fill_missing
 from forwardecg.data.readers import read, unnamed
+from forwardecg.ecg.electrodes import by_xyz
 from forwardecg.paths import SMALL
 
 Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
@@ -195,7 +196,7 @@ def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
     if name != "phi_e" and units != "1" and unit_of(values.attrs) is None:  # that of phi_e depends on the conductor
         raise ValueError(f"{name}: expected an attribute units, such as {units}, got none")
     if "xyz" in values.coords:
-        values = values.reindex(xyz=[*"xyz"])
+        values = by_xyz(name, values)
     own, kinds = None if name == "phi_e" else units, "iufb" if name == "conductive" else "iuf"
     data = array(name, values, dims, own, finite=name not in ("lat", "recovery"), kinds=kinds)
     for dim in (f"{dim}_map" for dim in dims if dims == ("y", "x")):
