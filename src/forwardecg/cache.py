@@ -1,6 +1,7 @@
 """Names of cached work: a stage, its version, and a hash of what it was made from, which the code is not part of.
 
-An edit that changes a result raises the VERSION of its stage, as ``tests/versions`` demands.
+An edit that changes a result raises the VERSION of its stage, as ``tests/versions`` demands. Frozen records, which such
+names are made from, keep plain numbers and arrays that do not change.
 """
 
 import ast
@@ -12,6 +13,8 @@ from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -58,3 +61,19 @@ def _docstring_lines(text: str) -> set[int]:
     nodes = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
     found = [node.body[0] for node in nodes if ast.get_docstring(node, clean=False) is not None]
     return {number for one in found for number in range(one.lineno, (one.end_lineno or one.lineno) + 1)}
+
+
+def settle(record: Any, **checked: Any) -> None:
+    """Put checked values in the place of numpy's in a frozen record; numbers of Python stay: names of cached work hold them."""
+    for name, value in checked.items():
+        if type(getattr(record, name)) not in (int, float, bool):
+            object.__setattr__(record, name, value)
+
+
+def fixed(values: np.ndarray) -> np.ndarray:
+    """A copy that cannot be written to, or the values themselves if they cannot: what a frozen record keeps."""
+    if type(values) is np.ndarray and values.flags.owndata and not values.flags.writeable:
+        return values
+    values = np.array(values)
+    values.flags.writeable = False
+    return values

@@ -4,13 +4,12 @@ The gate reads labels, and guesses none: named dims are put in order, known unit
 """
 
 import math
-import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 Kind = TypeVar("Kind")
@@ -41,8 +40,10 @@ _UNITS: dict[str, dict[str, float]] = {
     "mV": {"mV|millivolt": 1.0, "V|volt": 1e3, "uV|microvolt": 1e-3, "u|1": V_SPAN},  # u has an offset, too
     "rad": {"rad|radian": 1.0, "deg|degree|°": math.pi / 180},
     "mm2 ms-1": {"mm2 ms-1": 1.0, "cm2 ms-1": 100.0, "cm2 s-1": 0.1, "m2 s-1": 1e3, "mm2 s-1": 1e-3, "um2 ms-1": 1e-6},
+    "/ms": {"ms-1|1 ms-1": 1.0, "s-1|1 s-1|Hz": 1e-3},
     "1": {"1|dimensionless": 1.0},
 }  # fmt: skip
+_PACKED = ("scale_factor", "add_offset", "_FillValue", "missing_value")  # attributes of what is still to be decoded
 _SIGNS = {"µ": "u", "μ": "u", "²": "2", "⁻¹": "-1", "**": "", "^": "", "·": " ", "*": " "}
 
 
@@ -62,25 +63,15 @@ def to_mV(u: Any) -> Any:
     return V_REST + V_SPAN * u
 
 
-def whole_steps(name: str, time: float, step: float, unit: str = "dt") -> int:
-    """``time`` as a count of ``step``, both in ms; ValueError, which names both, if it is no positive multiple."""
-    time, step = number(name, time, unit="ms"), number(unit, step, 0, unit="ms", above=True)
-    n = round(min(time / step, 1e15))
-    if n < 1 or abs(n * step - time) > 1e-9 * max(time, 1):
-        raise ValueError(f"{name}: expected a positive multiple of {unit} = {step:g} ms, got {time:.12g} ms")
-    return n
-
-
 def number(
     name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, unit: str = "", above: bool = False
 ) -> float:
     """``x`` as a float, if it is one real number in low .. high, or ``above`` low; ValueError for all else, bool and text too."""
-    came = x
-    if getattr(x, "ndim", None) == 0 and hasattr(x, "item") and not isinstance(x, np.ma.MaskedArray):
-        x = x.item()  # of an array, tensor or DataArray without dims
+    came, (x, own) = x, _held(x)
     real = isinstance(x, Real) and not isinstance(x, bool | np.bool_)
-    if real and isinstance(came, xr.DataArray) and "units" in came.attrs:
-        factor, offset = unit_factor(name, came.attrs["units"], unit or "1")
+    if real and own is not None:
+        ours = unit.partition(",")[0]  # what follows is words
+        factor, offset = unit_factor(name, own, ours if ours in _UNITS else "1")
         x = x if (factor, offset) == (1.0, 0.0) else factor * x + offset
     if not (real and abs(x) <= 1.7e308 and low <= x <= high and not (above and x == low)):
         least = "" if low == -math.inf else f" {'>' if above else '>='} {low:g}"
@@ -92,40 +83,33 @@ def number(
     return float(x)
 
 
+def _held(x: Any) -> tuple[Any, Any]:
+    """What an array, tensor or labeled array without dims holds, and the unit that it names; all else as it came."""
+    own = unit_of(x.attrs) if isinstance(x, xr.DataArray | xr.Variable) else None
+    return x.item() if getattr(x, "ndim", None) == 0 and hasattr(x, "item") and not np.ma.is_masked(x) else x, own
+
+
 def count(name: str, x: Any, low: int = 1, high: int = 10**9) -> int:
     """``x`` as an int, if it is a whole number in low .. high, of Python or numpy; ValueError for all else."""
-    came = x
-    if getattr(x, "ndim", None) == 0 and hasattr(x, "item") and not isinstance(x, np.ma.MaskedArray):
-        x = x.item()
+    came, (x, own) = x, _held(x)
+    if own is not None:
+        unit_factor(name, own, "1")
     if not isinstance(x, Integral) or isinstance(x, bool | np.bool_) or not low <= int(x) <= high:
         raise ValueError(f"{name}: expected a whole number in {low} .. {high}, got {_short(came)}")
     return int(x)
 
 
 def counts(name: str, x: Any, low: int = 0, high: int = 10**9) -> list[int]:
-    """The whole numbers of a list, tuple, range or array, each in low .. high; ValueError for all else."""
-    return [
-        count(name, one, low, high) for one in instance(name, x, (list, tuple, range, np.ndarray), "of whole numbers")
-    ]
-
-
-def file_path(name: str, x: Any) -> Path:
-    """``x`` as a `Path`, if it is text or one; ValueError for all else."""
-    return Path(x) if isinstance(x, str | os.PathLike) else Path(instance(name, x, str, "a path"))
-
-
-def fraction(name: str, x: Any) -> float:
-    """``x`` as a float, if it is a number between 0 and 1, both excluded; ValueError for all else."""
-    try:
-        return number(name, x, 0, math.nextafter(1, 0), above=True)
-    except ValueError:
-        raise ValueError(f"{name}: expected a share between 0 and 1, got {_short(x)}") from None
+    """The whole numbers of a sequence, or of an array of any kind with one axis, each in low .. high; ValueError for all else."""
+    if isinstance(x, str | bytes | bytearray) or not (isinstance(x, Sequence) or getattr(x, "ndim", 0) == 1):
+        raise ValueError(f"{name}: expected whole numbers, in a sequence or an array with one axis, got {_short(x)}")
+    return [count(name, one, low, high) for one in x]
 
 
 def instance(name: str, x: Any, kind: type[Kind] | tuple[type[Kind], ...], such_as: str = "") -> Kind:
     """``x``, if it is one of ``kind``; ValueError, with the names of types, for all else."""
     if not isinstance(x, kind):
-        kinds = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
+        kinds = " or ".join(dict.fromkeys(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,))))
         raise ValueError(f"{name}: expected {kinds}{such_as and ', ' + such_as}, got {_short(x)}")
     return x
 
@@ -148,7 +132,13 @@ def _short(x: Any) -> str:
     if isinstance(x, str | Real | complex | None):
         return repr(x)[:60]
     shape = getattr(x, "shape", None)
-    return f"{type(x).__name__}" + (f" of shape {tuple(shape)}" if isinstance(shape, tuple) else f" {x!r:.40}")
+    words = f" of shape {tuple(shape)}" if isinstance(shape, tuple) else f" {' '.join(repr(x)[:400].split()):.40}"
+    return type(x).__name__ + words
+
+
+def unit_of(attrs: Mapping[Any, Any]) -> Any:
+    """The unit among attributes, under ``units`` or, where there is none, as some spell it; None: no unit."""
+    return next((attrs[word] for word in ("units", "unit", "Units", "Unit") if attrs.get(word) is not None), None)
 
 
 def unit_factor(name: str, came: Any, unit: str) -> tuple[float, float]:
@@ -176,25 +166,21 @@ def array(
     become NaN. ``finite``: NaN and infinity are refused. ``kinds``: of the dtype, as numpy names them. What is complex, a
     date, an object or text is refused, as are other dims, another ``shape`` (None: any length) and an unknown unit: ValueError.
     """
-    if isinstance(x, xr.Variable):
-        x = xr.DataArray(x)
+    x = _labeled(x)
     wanted = f"({', '.join('...' if dim is ... else dim for dim in dims)})"
     if isinstance(x, xr.DataArray):
         dims = _spelled(dims, [str(dim) for dim in x.dims])
         values = _in_order(name, x, dims)
-        own = x.attrs.get("units")
+        own = unit_of(x.attrs)
+        if packed := [word for word in _PACKED if word in x.attrs]:
+            raise ValueError(f"{name}: expected decoded values {wanted}, got packed ones, by {', '.join(packed)}")
     else:
         values, own = _plain_array(name, x), None
         dims = _spelled(dims, [f"dim_{k}" for k in range(values.ndim)])
     if values.dtype.kind not in kinds:
         what = "real numbers" if "f" in kinds else "bool"
         raise ValueError(f"{name}: expected {what} {wanted}, got {values.dtype} of shape {values.shape}")
-    if isinstance(values, np.ma.MaskedArray):
-        if values.dtype.kind == "b" and np.ma.getmaskarray(values).any():
-            raise ValueError(f"{name}: expected bool {wanted}, got some that are masked")
-        lost, values = np.ma.getmaskarray(values), np.asarray(values.data)
-        if lost.any():
-            values = np.where(lost, np.nan, values if values.dtype.kind == "f" else values.astype(float))
+    values = _unmasked(name, values)
     fits = values.ndim == len(dims)
     if fits and shape is not None:
         fits = len(shape) == values.ndim and all(
@@ -203,7 +189,8 @@ def array(
     if not fits or not values.size:
         size = "" if shape is None else f" of shape ({', '.join('any' if n is None else str(n) for n in shape)})"
         raise ValueError(f"{name}: expected {wanted}{size}, got an array of shape {values.shape}")
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    with np.errstate(over="ignore"):  # more than double precision holds is infinite in it
+        values = values.astype(float if values.dtype.itemsize > 8 else values.dtype.newbyteorder("="), copy=False)
     values = np.require(values, requirements="C")  # so that sums do not depend on the layout that came
     if unit is not None and own is not None and values.dtype.kind != "b":
         factor, offset = unit_factor(name, own, unit)
@@ -214,6 +201,24 @@ def array(
     return values
 
 
+def _labeled(x: Any) -> Any:
+    """A variable, or a table that names an axis, as a labeled array; all else as it came."""
+    if isinstance(x, pd.DataFrame) and (x.index.name, x.columns.name) != (None, None):
+        return xr.DataArray(np.asarray(x), dims=[axis.name or f"dim_{k}" for k, axis in enumerate(x.axes)])
+    return xr.DataArray(x) if isinstance(x, xr.Variable) else x
+
+
+def _unmasked(name: str, x: np.ndarray) -> np.ndarray:
+    """Values with NaN where they are masked; bool knows none and is refused."""
+    if not isinstance(x, np.ma.MaskedArray):
+        return x
+    lost, values = np.ma.getmaskarray(x), np.asarray(x.data)
+    if lost.any() and values.dtype.kind == "b":
+        raise ValueError(f"{name}: expected bool, got some that are masked")
+    values = values.astype(float) if lost.any() and values.dtype.kind != "f" else values
+    return np.where(lost, np.nan, values) if lost.any() else values
+
+
 def _plain_array(name: str, x: Any) -> np.ndarray:
     """An array without labels; what numpy cannot make one of is refused."""
     if isinstance(x, np.ma.MaskedArray):
@@ -221,9 +226,23 @@ def _plain_array(name: str, x: Any) -> np.ndarray:
     if isinstance(x, np.ndarray):
         return np.asarray(x)
     try:
-        return np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
+        if hasattr(x, "detach") and hasattr(x, "resolve_neg"):
+            x = x.detach().cpu().resolve_neg()
+            x = x.float() if str(x.dtype) == "torch.bfloat16" else x  # numpy has none
+        return np.asarray(_bare(name, x) if isinstance(x, list | tuple) else x)
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{name}: expected an array, got {_short(x)}: {error}") from None
+
+
+def _bare(name: str, x: Any) -> Any:
+    """A list of parts as one of plain arrays: masks and tensors are read as they are alone, and labels, which it would lose, refused."""
+    if isinstance(x, list | tuple):
+        return [one if type(one) in (float, int) else _bare(name, one) for one in x]
+    part = _labeled(x)
+    named = isinstance(part, xr.DataArray) and [*part.dims] != [f"dim_{k}" for k in range(part.ndim)]
+    if named or isinstance(part, xr.DataArray) and unit_of(part.attrs) is not None:
+        raise ValueError("its parts have labels, which are lost in a list: xr.concat keeps them")
+    return _unmasked(name, _plain_array(name, x)) if isinstance(x, np.ma.MaskedArray) or hasattr(x, "detach") else x
 
 
 def _spelled(dims: Sequence[Any], own: list[str]) -> list[str]:
@@ -245,7 +264,7 @@ def _in_order(name: str, x: xr.DataArray, dims: Sequence[str]) -> np.ndarray:
     plain = [SAME_DIM.get(str(dim), str(dim)) for dim in x.dims]
     wanted = [SAME_DIM.get(dim, dim) for dim in dims]
     one_of_two = len({"y_map", "x_map"} & {*map(str, x.dims)}) == 1 and {"y", "x"} <= {*wanted}  # maps are no grids
-    if sorted(plain) != sorted(wanted) or one_of_two:
+    if sorted(plain) != sorted(wanted) or len({*plain}) < len(plain) or one_of_two:
         raise ValueError(f"{name}: expected dims ({', '.join(dims)}), got {tuple(map(str, x.dims))}")
     return _plain_array(name, x.transpose(*(x.dims[plain.index(dim)] for dim in wanted)).data)
 
@@ -268,7 +287,7 @@ def corner(name: str, x: Any, dx: float) -> tuple[float, float]:
         axis = SAME_DIM.get(str(dim), str(dim))
         if axis not in found or dim not in x.coords:
             continue
-        own = x[dim].attrs.get("units")
+        own = unit_of(x[dim].attrs)
         centers = array(f"{name}.{dim}", x[dim], (str(dim),), None if own is None else "mm").astype(float)
         steps = np.diff(centers)
         step = dx if own is not None else float(steps[0]) if steps.size else 1.0
@@ -279,19 +298,3 @@ def corner(name: str, x: Any, dx: float) -> tuple[float, float]:
         begin = float(centers[0]) - dx / 2
         found[axis] = begin if own is not None and abs(begin) > 1e-6 * dx else 0.0
     return found["x"], found["y"]
-
-
-def settle(record: Any, **checked: Any) -> None:
-    """Put checked values in the place of numpy's in a frozen record; numbers of Python stay: names of cached work hold them."""
-    for name, value in checked.items():
-        if type(getattr(record, name)) not in (int, float, bool):
-            object.__setattr__(record, name, value)
-
-
-def fixed(values: np.ndarray) -> np.ndarray:
-    """A copy that cannot be written to, or the values themselves if they cannot: what a frozen record keeps."""
-    if type(values) is np.ndarray and values.flags.owndata and not values.flags.writeable:
-        return values
-    values = np.array(values)
-    values.flags.writeable = False
-    return values

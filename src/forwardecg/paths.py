@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 
 from platformdirs import user_cache_path
 
@@ -34,6 +35,13 @@ MODELS = DATA / "models" if any((DATA / "models").glob("*.safetensors")) else SH
 SMALL = ROOT / "data" / "small" if ROOT else PACKAGE / "small"  # files that ship with the code
 CACHE = DATA / "cache"
 STAGE = _named("FORWARDECG_STAGE") or DATA
+
+
+def file_path(name: str, x: Any) -> Path:
+    """``x`` as a `Path`, if it is text or one; ValueError for all else."""
+    if not isinstance(x, str | os.PathLike):
+        raise ValueError(f"{name}: expected a path, as text or Path, got {x!r:.60}")
+    return Path(x)
 
 
 def progress(message: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from forwardecg.contract import V_REST, V_THRESHOLD, array, number, unit_factor
+from forwardecg.contract import V_REST, V_THRESHOLD, array, number, unit_factor, unit_of
 
 _LOWEST, _REST, _HIGHEST = -200.0, -50.0, 200.0  # mV: the minimum lies between the first two, the maximum below 200
 _STEPS = {  # argument: unit, sane range, attribute of the same meaning, coordinates that show it
@@ -80,7 +80,7 @@ def find_axis(values: xr.DataArray, dim: str, unit: str) -> np.ndarray | None:
     if dim not in values.coords:
         return None
     coordinate = values[dim]
-    own = coordinate.attrs.get("units")
+    own = unit_of(coordinate.attrs)
     factor = None if own is None else unit_factor(dim, own, unit)[0]
     axis = array(dim, coordinate, coordinate.dims).astype(float)
     steps = np.diff(axis)

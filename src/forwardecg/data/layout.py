@@ -27,10 +27,11 @@ from zarr.storage import LocalStore, MemoryStore
 
 from forwardecg import __version__
 from forwardecg.cache import code_hash, made_with
-from forwardecg.contract import V_REST, V_SPAN, as_variable, to_u, whole_steps
+from forwardecg.contract import V_REST, V_SPAN, as_variable, to_u
 from forwardecg.data.recipe import REJECTIONS, STIMULI, Recipe
 from forwardecg.ecg.leadfield import phi_e_attrs
 from forwardecg.tissue.sheet import CONDITIONS, TEXTURES
+from forwardecg.tissue.stimulus import whole_steps
 
 if TYPE_CHECKING:
     from zarr.core.buffer import Buffer

@@ -12,11 +12,12 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from forwardecg.contract import CONTRACT, array, as_variable, count, flag, instance
+from forwardecg.contract import CONTRACT, array, as_variable, count, flag, instance, unit_of
 from forwardecg.data.labels import find_axis, find_step, millivolts
 from forwardecg.data.lost import fill_lost as fill_lost
 from forwardecg.data.lost import fill_missing
 from forwardecg.data.readers import read, unnamed
+from forwardecg.ecg.electrodes import by_xyz
 from forwardecg.paths import SMALL
 
 Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
@@ -112,7 +113,7 @@ def import_maps(
     filled = dict[str, Any]()
     if fill:
         values, filled = fill_missing(name, values, tissue, step["dx"])
-    mv = millivolts(name, values, tissue, unit, given.get("units"))
+    mv = millivolts(name, values, tissue, unit, unit_of(given))
     time = step["dt"] * np.arange(len(V_m))
     if (axis := find_axis(V_m, "time", "ms")) is not None:
         time = axis
@@ -148,6 +149,7 @@ def load_small() -> xr.Dataset:
 
 def _open(source: Source, variable: str | None) -> xr.Dataset:
     """Whatever holds the maps as a data set, with the names and units of the source; ValueError if unreadable."""
+    source = xr.DataArray(source) if isinstance(source, xr.Variable) else source
     if isinstance(source, xr.Dataset | xr.DataArray):
         return source if isinstance(source, xr.Dataset) else source.to_dataset(name=source.name or "V_m")
     if isinstance(source, str | os.PathLike):
@@ -191,10 +193,10 @@ def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
         for dim in values.dims
         if _AXES.get(str(dim)) in _MAP_DIMS[1:]
     }
-    if name != "phi_e" and units != "1" and "units" not in values.attrs:  # that of phi_e depends on the conductor
+    if name != "phi_e" and units != "1" and unit_of(values.attrs) is None:  # that of phi_e depends on the conductor
         raise ValueError(f"{name}: expected an attribute units, such as {units}, got none")
     if "xyz" in values.coords:
-        values = values.reindex(xyz=[*"xyz"])
+        values = by_xyz(name, values)
     own, kinds = None if name == "phi_e" else units, "iufb" if name == "conductive" else "iuf"
     data = array(name, values, dims, own, finite=name not in ("lat", "recovery"), kinds=kinds)
     for dim in (f"{dim}_map" for dim in dims if dims == ("y", "x")):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from forwardecg.contract import count, file_path, flag, instance, number, one_of
+from forwardecg.contract import count, flag, instance, number, one_of
 from forwardecg.ecg.electrodes import Electrodes, bank_electrodes, center_electrode
+from forwardecg.paths import file_path
 from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import CONDITIONS

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from forwardecg.contract import array, count, fixed, number
+from forwardecg.cache import fixed
+from forwardecg.contract import array, count, number
 from forwardecg.tissue.grid import LONGEST, Grid, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
@@ -33,7 +35,7 @@ class Electrodes:
 
     Raises:
         ValueError: Positions of another shape, or not finite; names that are not as many, not distinct, or not those of
-            labeled positions in their order.
+            labeled positions in their order; labels along xyz other than x, y and z.
 
     Examples:
         >>> Electrodes(np.array([[10.0, 10.0, 40.0]]), ("above",)).names
@@ -45,11 +47,10 @@ class Electrodes:
 
     def __post_init__(self) -> None:
         given, names = self.positions, words("electrodes", self.names)
+        given = of_table(given, "xyz") if isinstance(given, pd.DataFrame) else given
         if isinstance(given, xr.DataArray):
-            if "xyz" in given.coords and sorted(map(str, given["xyz"].values)) == ["x", "y", "z"]:
-                given = given.sel(xyz=list("xyz"))
-            own = tuple(map(str, given["lead"].values)) if "lead" in given.coords else names
-            if own != names and set(own) == set(names):
+            given, own = by_xyz("electrodes", given), names_of(given)
+            if own not in (None, names):
                 raise ValueError(f"electrodes: expected the names {own}, in the order of the positions, got {names}")
         at = array("electrodes", given, ("lead", "xyz"), "mm", shape=(None, 3)).astype(float)
         if (np.abs(at) > LONGEST).any():
@@ -60,9 +61,33 @@ class Electrodes:
         object.__setattr__(self, "names", names)
 
 
+def by_xyz(name: str, values: xr.DataArray) -> xr.DataArray:
+    """Positions with x, y, z in this order, if their dim xyz has labels; ValueError for labels that are no x, y and z."""
+    labels = [str(one).lower() for one in values["xyz"].values] if "xyz" in values.coords else [*"xyz"]
+    if labels == ["0", "1", "2"]:
+        return values
+    if sorted(labels) != [*"xyz"]:
+        raise ValueError(f"{name}: expected x, y and z along xyz, in any order, got {labels}")
+    return values.isel(xyz=[labels.index(one) for one in "xyz"]) if "xyz" in values.dims else values
+
+
+def names_of(values: xr.DataArray) -> tuple[str, ...] | None:
+    """The words along the dim lead; None if there are none, or they are numbers."""
+    found = values["lead"].values.tolist() if "lead" in values.coords and values["lead"].ndim else []
+    return tuple(found) if found and all(isinstance(one, str) for one in found) else None
+
+
+def of_table(table: pd.DataFrame, other: str) -> xr.DataArray:
+    """A table of pandas by the words that stand along its axes: those of ``lead``, and of columns that are called x, y, z."""
+    named = [all(isinstance(one, str) for one in axis) for axis in table.axes]
+    across = table.columns.name == "lead" or named == [False, True] and other != "xyz"  # the columns are leads
+    coords = {dim: [*axis] for dim, axis, words in zip(("lead", other), table.axes, named, strict=True) if words}
+    return of_table(table.T, other) if across else xr.DataArray(table.to_numpy(), coords, ("lead", other))
+
+
 def words(name: str, names: Any) -> tuple[str, ...]:
     """Names as a tuple of plain words, of any sequence or array of words; ValueError for all else."""
-    found = names if isinstance(names, np.ndarray) else getattr(names, "values", names)
+    found = names if isinstance(names, np.ndarray) or not hasattr(names, "dtype") else np.asarray(names)
     found = found.tolist() if isinstance(found, np.ndarray) else found
     if isinstance(found, str) or not isinstance(found, Sequence) or not all(isinstance(word, str) for word in found):
         raise ValueError(f"{name}: expected names that are a sequence of words, got {names!r:.60}")

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from forwardecg.contract import array, instance
-from forwardecg.ecg.electrodes import Electrodes, words
+from forwardecg.ecg.electrodes import Electrodes, of_table, words
 
 Potentials = xr.DataArray | np.ndarray
 LIMBS = ("RA", "LA", "LL")
@@ -100,11 +101,14 @@ def _read(phi_e: xr.Dataset | Potentials, electrodes: Electrodes | None) -> tupl
         if "phi_e" not in phi_e:
             raise ValueError(f"phi_e: expected a Dataset that holds phi_e, got one of {[*phi_e]}")
         phi_e = phi_e["phi_e"]
+    phi_e = of_table(phi_e, "time_ecg") if isinstance(phi_e, pd.DataFrame) else phi_e
     own = None
     if isinstance(phi_e, xr.DataArray) and {*phi_e.dims} != {f"dim_{k}" for k in range(phi_e.ndim)}:
         if "lead" not in phi_e.dims:
             raise ValueError(f"phi_e: expected the dim 'lead', got dims {phi_e.dims}")
         own = tuple(map(str, phi_e["lead"].values)) if "lead" in phi_e.coords else None
+        if own is not None and len({*own}) < len(own):
+            raise ValueError(f"phi_e: expected a name of its own for each lead, got {own}")
         phi_e = phi_e.copy(data=array("phi_e", phi_e, tuple(map(str, phi_e.dims)), finite=False))
         n = phi_e.sizes["lead"]
     else:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
-from forwardecg.contract import array, fraction, instance, number
-from forwardecg.measure.compare import interval
+from forwardecg.contract import array, instance, number
+from forwardecg.measure.compare import fraction, interval
 from forwardecg.measure.scores import matched
 
 

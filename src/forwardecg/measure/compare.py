@@ -1,15 +1,25 @@
 """Is a difference real? Scores of tissues, one row a seed, compared with tissues and seeds as the units."""
 
+import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import bootstrap, norm, ttest_ind, ttest_rel
 
-from forwardecg.contract import array, count, fraction, instance, one_of
+from forwardecg.contract import array, count, instance, number, one_of
 
 N_BOOTSTRAP = 10_000
+
+
+def fraction(name: str, x: Any) -> float:
+    """``x`` as a float, if it is a number between 0 and 1, both excluded; ValueError for all else."""
+    try:
+        return number(name, x, 0, math.nextafter(1, 0), above=True)
+    except ValueError:
+        raise ValueError(f"{name}: expected a share between 0 and 1, got {x!r:.60}") from None
 
 
 def interval(

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from forwardecg.contract import array, number, times
+from forwardecg.contract import array, number, times, unit_of
 
 FLAT = 1e-12
 
@@ -20,7 +20,7 @@ def matched(
     names: tuple[str, str], one: ArrayLike, other: ArrayLike, shape: tuple[int | None, ...] = (None, None)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Traces (n, T) and others of the same shape, finite; labeled ones with time last, the others in the unit of the first."""
-    unit = one.attrs.get("units") if isinstance(one, xr.DataArray) else None
+    unit = unit_of(one.attrs) if isinstance(one, xr.DataArray) else None
     first = array(names[0], one, (..., "time"), shape=shape)
     return first, array(names[1], other, (..., "time"), unit, shape=first.shape)
 

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from forwardecg import __version__
-from forwardecg.contract import V_SPAN, as_variable, flag, instance, number, to_mV, whole_steps
+from forwardecg.contract import V_SPAN, as_variable, flag, instance, number, to_mV
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import lead_field, phi_e_attrs
 from forwardecg.ecg.torso import Disc, Sphere
@@ -25,7 +25,7 @@ from forwardecg.tissue.cell import FK_CAF, FKParams, constants
 from forwardecg.tissue.diffusion import couplings, stable_step
 from forwardecg.tissue.grid import blocks
 from forwardecg.tissue.sheet import Tissue
-from forwardecg.tissue.stimulus import LONGEST_TIME, MOST_BEATS, Stimulus
+from forwardecg.tissue.stimulus import LONGEST_TIME, MOST_BEATS, Stimulus, whole_steps
 
 ECG_BLOCK = 32  # ECG samples per matrix product
 PROGRESS_S = 10.0  # s between lines of progress of a run that takes that long

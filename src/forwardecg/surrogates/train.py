@@ -17,9 +17,9 @@ import torch
 from filelock import FileLock
 from torch import Tensor, distributed, nn
 
-from forwardecg.cache import code_hash, key, made_with
-from forwardecg.contract import count, file_path, instance, number, one_of, settle
-from forwardecg.paths import CACHE, progress
+from forwardecg.cache import code_hash, key, made_with, settle
+from forwardecg.contract import count, instance, number, one_of
+from forwardecg.paths import CACHE, file_path, progress
 from forwardecg.surrogates.files import read_tensors, write_tensors
 
 Network = TypeVar("Network", bound=nn.Module)

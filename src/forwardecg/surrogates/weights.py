@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from forwardecg import __version__
-from forwardecg.contract import file_path, instance
+from forwardecg.contract import instance
+from forwardecg.paths import file_path
 from forwardecg.surrogates.files import checksum, sha256, write_tensors
 from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
 from forwardecg.surrogates.structured.model import Structured, StructuredConfig

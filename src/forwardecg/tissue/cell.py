@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from forwardecg.cache import code_hash
-from forwardecg.contract import instance, number, settle
+from forwardecg.cache import code_hash, settle
+from forwardecg.contract import instance, number
 from forwardecg.paths import CACHE
 
 

@@ -1,12 +1,11 @@
 """The grid of a sheet: square cells, sizes in mm."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from forwardecg.contract import count, number
+from forwardecg.contract import count, counts, number
 
 MOST_CELLS, LONGEST = 10**8, 10**6  # of a sheet (0.8 GB an array), and mm of a side or a distance
 
@@ -53,10 +52,10 @@ def length(name: str, value: Any) -> float:
 
 def cells(name: str, shape: Any) -> tuple[int, int]:
     """A shape as two whole numbers of cells (y, x); ValueError for all else, and for more than `MOST_CELLS`."""
-    sides = tuple(shape) if isinstance(shape, Sequence | np.ndarray) and np.ndim(shape) == 1 else ()
+    sides = counts(name, shape, 1, MOST_CELLS)
     if len(sides) != 2:
         raise ValueError(f"{name}: expected two whole numbers (y, x) of cells, got {shape!r:.60}")
-    n_y, n_x = (count(name, n, 1, MOST_CELLS) for n in sides)
+    n_y, n_x = sides
     if n_y * n_x > MOST_CELLS:
         raise ValueError(f"{name}: expected at most {MOST_CELLS} cells, got {n_y} x {n_x}")
     return n_y, n_x

@@ -7,11 +7,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from forwardecg.contract import array, corner, count, fixed, instance, number, one_of
+from forwardecg.cache import fixed
+from forwardecg.contract import array, corner, count, instance, number, one_of
 from forwardecg.tissue.grid import LONGEST, Grid, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
 MOST_BEATS, LONGEST_TIME, LARGEST = 10**5, 1e9, 1e6  # of a protocol; ms (12 days); 1/ms
+
+
+def whole_steps(name: str, time: float, step: float, unit: str = "dt") -> int:
+    """``time`` as a count of ``step``, both in ms; ValueError, which names both, if it is no positive multiple."""
+    time, step = number(name, time, unit="ms"), number(unit, step, 0, unit="ms", above=True)
+    n = round(min(time / step, 1e15))
+    if n < 1 or abs(n * step - time) > 1e-9 * max(time, 1):
+        raise ValueError(f"{name}: expected a positive multiple of {unit} = {step:g} ms, got {time:.12g} ms")
+    return n
 
 
 @dataclass(frozen=True, kw_only=True)

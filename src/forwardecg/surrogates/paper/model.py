@@ -10,7 +10,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from forwardecg.contract import count, flag, instance, number, one_of, settle
+from forwardecg.cache import settle
+from forwardecg.contract import count, flag, instance, number, one_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from forwardecg.contract import flag, number, one_of, settle
+from forwardecg.cache import settle
+from forwardecg.contract import flag, number, one_of
 from forwardecg.ecg.electrodes import match_electrodes
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.paper.data import Sequences, batch_of, normalization

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from forwardecg.contract import count, instance, settle
+from forwardecg.cache import settle
+from forwardecg.contract import count, instance
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.pixels import face_gradients
 from forwardecg.surrogates.structured.fronts import LEAST_SHARE, PLATEAU, Fronts, local_slowness

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from forwardecg.contract import count, instance, number, settle
+from forwardecg.cache import settle
+from forwardecg.contract import count, instance, number
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.structured.data import VIEWS, MapSet, coarsen

@@ -1,0 +1,157 @@
+"""What people get wrong, or write in a way of their own, beyond what `test_fuzz` draws: each once, by hand."""
+
+from array import array as plain_array
+from collections import deque
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+
+from forwardecg.contract import array, count, counts, number
+from forwardecg.ecg.electrodes import Electrodes, standard_electrodes
+from forwardecg.ecg.leads import twelve_leads
+from forwardecg.tissue.grid import Grid
+
+WHOLE = {  # whole numbers 2, 1 in whatever holds a row of them
+    "list": [2, 1], "tuple": (2, 1), "range": range(2, 0, -1), "deque": deque([2, 1]), "array": plain_array("i", [2, 1]),
+    "numpy": np.array([2, 1], ">i2"), "unsigned": np.array([2, 1], np.uint64), "strided": np.array([2, 0, 1])[::2],
+    "nothing masked": np.ma.masked_array([2, 1]), "torch": torch.tensor([2, 1]), "tensors": [torch.tensor(2), torch.tensor(1)],
+    "Index": pd.Index([2, 1]), "RangeIndex": pd.RangeIndex(2, 0, -1), "Series": pd.Series([2, 1], index=[7, 3]),
+    "Int64": pd.Series([2, 1], dtype="Int64"), "DataArray": xr.DataArray([2, 1], {"sim": [5, 6]}, "sim"), "Variable": xr.Variable("sim", [2, 1]),
+}  # fmt: skip
+NOT_WHOLE = {
+    "floats": [2.0, 1.0], "bool": [True, False], "words": ["2", "1"], "text": "21", "bytes": b"21", "set": {2, 1}, "dict": {2: 1},
+    "generator": (n for n in (2, 1)), "number": 2, "none": None, "0-d": np.array(2), "2-D": np.array([[2, 1]]), "nested": [[2, 1]],
+    "numpy floats": np.array([2.0, 1.0]), "numpy bool": np.array([True]), "numpy words": np.array(["2"]), "masked": np.ma.masked_array([2, 1], [0, 1]),
+    "torch floats": torch.tensor([2.0]), "torch bool": torch.tensor([True]), "torch 0-d": torch.tensor(2), "Index of floats": pd.Index([2.0]),
+    "Index of words": pd.Index(["a"]), "Series with NA": pd.Series([2, None], dtype="Int64"), "Series of bool": pd.Series([True]),
+    "DataArray of floats": xr.DataArray([2.0]), "dates": pd.date_range("2020", periods=2), "complex": np.array([2 + 0j]),
+    "table": pd.DataFrame({"n": [2, 1]}), "pairs": pd.MultiIndex.from_tuples([(2, 1)]), "negative": [-1], "huge": [2**70],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WHOLE)
+def test_whole_numbers_in_any_row_are_read(what):
+    assert counts("sims", WHOLE[what]) == [2, 1] and all(type(one) is int for one in counts("sims", WHOLE[what]))
+    assert Grid(WHOLE[what], dx=0.5).shape == (2, 1)
+
+
+@pytest.mark.parametrize("what", NOT_WHOLE)
+def test_what_is_no_row_of_whole_numbers_is_refused(what):
+    with pytest.raises(ValueError, match="^sims: expected (a whole number|whole numbers).* got "):
+        counts("sims", NOT_WHOLE[what])
+
+
+YX = np.arange(6.0).reshape(2, 3)
+V = {"units": "V"}
+AS_ONE = {  # the values YX in mV, in forms that were refused, or read without what they say
+    "tensors": [torch.tensor(row, requires_grad=True) for row in YX],
+    "bfloat16": torch.tensor(YX).bfloat16(),
+    "negative view": torch.complex(torch.zeros(2, 3), -torch.tensor(YX).float()).conj().imag,
+    "nothing masked": [np.ma.masked_array(row, False) for row in YX],
+    "unit": xr.DataArray(YX / 1e3, dims=("y", "x"), attrs={"unit": "V"}),
+    "variable": xr.Variable(("x", "y"), YX.T / 1e3, V),
+    "table with names": pd.DataFrame(YX).rename_axis(index="y", columns="x").T,
+    "double double": YX.astype(np.longdouble),
+    "scalars": [[xr.DataArray(one) for one in row] for row in YX],
+}  # fmt: skip
+LOSSY = {  # what would be lost, and what is said of it
+    "list of masks": ([np.ma.masked_array(row, row > 4) for row in YX], "finite values in mV, got 1 that are not"),
+    "mask in a list": ([[1.0, 2.0], [3.0, np.ma.masked]], "finite values in mV, got 1 that are not"),
+    "units in a list": ([xr.DataArray(row / 1e3, attrs=V) for row in YX], "an array, got list .* labels"),
+    "unit of one": ([[xr.DataArray(1.0, attrs=V), 2.0]], "an array, got list .* labels"),
+    "dims in a list": ([xr.DataArray(row, dims="y") for row in YX.T], "an array, got list .* labels"),
+    "packed": (xr.DataArray(YX, dims=("y", "x"), attrs={"scale_factor": 0.01}), r"decoded values \(y, x\), got .* scale_factor"),
+    "fill value": (xr.DataArray(YX, dims=("y", "x"), attrs={"_FillValue": 5.0}), r"decoded values \(y, x\), got .* _FillValue"),
+    "beyond double": (np.full((2, 3), np.longdouble("1e400")), "finite values in mV, got 6 that are not"),
+    "twice": (xr.DataArray(np.ones((2, 2)), dims=("y", "y_map")), r"dims \(y, x\), got \('y', 'y_map'\)"),
+    "table of times": (pd.DataFrame(YX).rename_axis(index="time"), r"dims \(y, x\), got \('time', 'dim_1'\)"),
+    "data set": (xr.Dataset({"V_m": (("y", "x"), YX)}), "an array, got Dataset"),
+    "complex without imaginary part": (YX + 0j, "real numbers"),
+    "records": (np.zeros((2, 3), [("V_m", float)]), "real numbers"),
+    "generator": ((row for row in YX), "real numbers"),
+    "whole numbers beyond 64 bits": ([[2**70]], "real numbers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", AS_ONE)
+def test_what_a_form_says_is_read(what):
+    read = array("V_m", AS_ONE[what], ("y", "x"), "mV")
+    assert type(read) is np.ndarray and np.allclose(read, YX, rtol=1e-6, atol=0) and read.dtype.itemsize <= 8
+
+
+@pytest.mark.parametrize("what", LOSSY)
+def test_what_would_be_lost_is_refused(what):
+    given, words = LOSSY[what]
+    with pytest.raises(ValueError, match=f"^V_m: expected {words}") as error:
+        array("V_m", given, ("y", "x"), "mV")
+    assert "\n" not in str(error.value).partition(": expected ")[2].partition(": ")[0], "what came is one line"
+
+
+def test_numbers_without_dims_keep_what_they_say():
+    """A 0-d variable of 5 cm was 5 mm, and 3 seconds a count of 3."""
+    for given in (
+        xr.DataArray(5.0, attrs={"units": "cm"}),
+        xr.Variable((), 5.0, {"units": "cm"}),
+        np.ma.masked_array(50.0),
+    ):
+        assert number("z", given, unit="mm") == 50.0
+    assert number("amplitude", xr.DataArray(300.0, attrs={"units": "1/s"}), unit="/ms") == 0.3
+    assert number("threshold", xr.DataArray(-0.035, attrs={"unit": "V"}), unit="mV, half or slope") == -35.0
+    assert count("n", np.ma.masked_array(3)) == count("n", xr.Variable((), 3)) == 3
+    for given in (np.ma.masked_array(3, True), np.ma.masked, xr.Variable((), 3, {"units": "s"})):
+        with pytest.raises(ValueError, match="^n: expected a "):
+            count("n", given)
+    with pytest.raises(ValueError, match="^z: expected a unit such as mm, .* got 's'"):
+        number("z", xr.Variable((), 3.0, {"units": "s"}), unit="mm")
+
+
+PLACES = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+
+
+def places(xyz: list, lead: list | None = None) -> xr.DataArray:
+    """Positions with z first, and labels."""
+    return xr.DataArray(PLACES[:, ::-1], {"xyz": xyz} | ({"lead": lead} if lead else {}), ("lead", "xyz"))
+
+
+def test_places_are_read_by_their_labels():
+    table = pd.DataFrame(PLACES[:, ::-1], columns=[*"zyx"])
+    forms = [
+        places([*"zyx"]),
+        places([*"ZYX"], ["a", "b"]),
+        places([*"zyx"], [0, 1]),
+        table,
+        table.set_axis(["a", "b"]),
+    ]
+    for form in [
+        *forms,
+        table.set_axis(["a", "b"]).rename_axis(columns="xyz"),
+        table.set_axis(["a", "b"]).T.rename_axis(columns="lead"),
+    ]:
+        for names in (("a", "b"), pd.Index(["a", "b"]), pd.Series(["a", "b"]), np.array(["a", "b"])):
+            assert np.array_equal(Electrodes(form, names).positions, PLACES)
+    for labels in (["z_mm", "y_mm", "x_mm"], [2, 1, 0], [*"xxz"]):
+        with pytest.raises(ValueError, match="^electrodes: expected x, y and z along xyz, in any order, got "):
+            Electrodes(places(labels), ("a", "b"))
+    for form in (places([*"zyx"], ["b", "a"]), places([*"zyx"], ["b", "c"]), table.set_axis(["b", "a"])):
+        with pytest.raises(ValueError, match="^electrodes: expected the names .*, in the order of the positions, got "):
+            Electrodes(form, ("a", "b"))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate dimension")
+def test_leads_are_found_by_the_words_along_a_table():
+    nine = standard_electrodes(Grid((4, 4), dx=0.5))
+    phi_e = np.random.default_rng(0).random((9, 9))  # as many times as electrodes
+    table, right = pd.DataFrame(phi_e, index=nine.names), twelve_leads(phi_e, nine)
+    for form in (table, table.T, table.rename_axis(index="lead").T):
+        assert np.allclose(twelve_leads(form), right) and np.allclose(twelve_leads(form, nine), right)
+    assert np.allclose(twelve_leads(pd.DataFrame(phi_e.T).rename_axis(columns="lead"), nine), right)
+    with pytest.raises(ValueError, match="^phi_e: expected the leads .* got "):
+        twelve_leads(table[::-1], nine)
+    twice = xr.DataArray(np.ones((10, 2)), {"lead": [*nine.names, "RA"]}, ("lead", "time_ecg"))
+    with pytest.raises(ValueError, match="^phi_e: expected a name of its own for each lead, got "):
+        twelve_leads(twice)
+    with pytest.raises(ValueError, match="^phi_e: expected dims "):
+        twelve_leads(xr.DataArray(phi_e, dims=("lead", "lead")), nine)
