@@ -12,9 +12,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -70,8 +71,10 @@ def settle(record: Any, **checked: Any) -> None:
             object.__setattr__(record, name, value)
 
 
-def fixed(values: np.ndarray) -> np.ndarray:
+def fixed(values: "np.ndarray") -> "np.ndarray":
     """A copy that cannot be written to, or the values themselves if they cannot: what a frozen record keeps."""
+    import numpy as np  # here, for names of cached work need none
+
     if type(values) is np.ndarray and values.flags.owndata and not values.flags.writeable:
         return values
     values = np.array(values)

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forwardecg.contract import array, fixed, instance
+from forwardecg.cache import fixed
+from forwardecg.contract import array, instance
 from forwardecg.ecg.electrodes import Electrodes, check_far
 from forwardecg.tissue.sheet import Tissue
 

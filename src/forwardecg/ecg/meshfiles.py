@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forwardecg.contract import file_path, instance, unit_factor
+from forwardecg.contract import instance, unit_factor
 from forwardecg.ecg.mesh import Conductivity, Mesh
-from forwardecg.paths import progress
+from forwardecg.paths import file_path, progress
 
 _VTK = (".vtk", ".vtu", ".vtp")
 _PARTS = {  # nodes of each kind of cell of openCARP, and the triangles or tetrahedra that it is cut into
