@@ -32,7 +32,8 @@ from forwardecg.data.recipe import Recipe, read_recipe, write_recipe
 from forwardecg.data.sets import collection
 from forwardecg.data.split import check_disjoint, folds_by_tissue, split_by_tissue
 from forwardecg.data.store import load_or_simulate, store_path
-from forwardecg.ecg import electrodes, leadfield, leads, torso
+from forwardecg.ecg import electrodes, leadfield, leads, mesh, torso
+from forwardecg.ecg.meshfiles import read_mesh
 from forwardecg.measure import bands, compare, scores, waves
 from forwardecg.paths import MODELS, RESULTS
 from forwardecg.solver.calibration import calibrate_diffusivity
@@ -100,6 +101,18 @@ atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 TINY = Recipe(n_sim=1, n_cells=40, t_end=100.0, bank=False)
 
 
+CORNERS = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])
+PATCH = mesh.Mesh(CORNERS, [[0, 1, 2], [0, 2, 3]], D=0.1)
+SQUARE = FOLDER / "square"
+for ending, rows in {
+    ".pts": 1000 * CORNERS,
+    ".elem": ["Tr 0 1 2 1", "Tr 0 2 3 2", "Tr 0 1 3 2"],
+    ".lon": np.eye(3)[[0, 1, 0]],
+}.items():
+    text = [row if isinstance(row, str) else " ".join(map(str, row)) for row in rows]
+    SQUARE.with_suffix(ending).write_text("\n".join([str(1 if ending == ".lon" else len(text)), *text]) + "\n")
+
+
 class Line:
     """A task of one weight each for six numbers."""
 
@@ -141,6 +154,15 @@ TABLE = {
     "standard_electrodes": call(electrodes.standard_electrodes, sheet=TISSUE, z=5.0),
     "lead_field": call(leadfield.lead_field, tissue=TISSUE, electrodes=NINE, conductor=None),
     "pseudo_ecg": call(leadfield.pseudo_ecg, {"V_m": (TYX, "mV")}, V_m=MOVIE, tissue=TISSUE, electrodes=NINE),
+    "Mesh": call(
+        mesh.Mesh, {"points": (("node", "xyz"), "mm"), "cells": (("cell", "corner"), "1"), "fibers": (("cell", "xyz"), "1")},
+        points=CORNERS, cells=np.array([[0, 1, 2], [0, 2, 3]]), D=0.1, D_across=0.05, fibers=np.array([[1.0, 0, 0], [0, 1.0, 0]]),
+    ),
+    "mesh_of": call(mesh.mesh_of, tissue=TISSUE),
+    "read_mesh": call(read_mesh, path=SQUARE, D=0.1, D_across=0.05),
+    "pseudo_ecg of a mesh": call(
+        leadfield.pseudo_ecg, {"V_m": (("time", "node"), "mV")}, V_m=-85 + 100 * rng.random((3, 4)), tissue=PATCH, electrodes=NINE,
+    ),
     "bipolar": call(
         leads.bipolar, {"phi_e": (("lead", "time"), "1")}, phi_e=rng.random((9, 20)), plus=NINE.names[1], minus=NINE.names[2], electrodes=NINE,
     ),
