@@ -61,6 +61,8 @@ def read_igb(path: str | os.PathLike) -> xr.DataArray:
         sizes = {"time": n_t, "node": n_x}
     values: np.ndarray = np.memmap(path, dtype, mode="r", offset=_HEADER, shape=tuple(sizes.values()))
     factor, zero = (_real(path, header, key, default) for key, default in (("facteur", 1.0), ("zero", 0.0)))
+    if factor == 0:
+        raise ValueError(f"facteur of {path.name}: expected a number other than 0, got 0")
     if (factor, zero) != (1.0, 0.0):
         values = factor * values.astype(np.result_type(dtype.newbyteorder("="), np.float32)) + zero
     axes = {dim: _axis(path, header, dim, sizes[dim]) for dim in ("time", "y", "x") if dim in sizes}

@@ -171,7 +171,9 @@ def _in_order(name: str, V_m: xr.DataArray, dims: tuple[str, str, str] | None) -
     words = [*instance("dims", V_m.dims if dims is None else dims, (tuple, list))]
     axes = [_AXES.get(str(axis).rpartition("/")[2]) for axis in words]
     if sorted(map(str, axes)) != sorted(_MAP_DIMS):
-        there = f"the axes {V_m.dims} of sizes {V_m.shape}, such as dims=('y', 'x', 'time')"
+        known = [_AXES.get(str(axis).rpartition("/")[2], "").removesuffix("_map") for axis in V_m.dims]
+        free = [word for word in ("y", "x", "time") if word not in known]
+        there = f"the axes {V_m.dims} of sizes {V_m.shape}, such as dims={tuple(one or free.pop(0) for one in known)}"
         raise ValueError(f"dims: expected the words time, y and x in the order of {there}, got {dims}")
     for label, axis in zip(V_m.dims, axes, strict=True):
         if _AXES.get(str(label), axis) != axis:
