@@ -1,8 +1,10 @@
 """Files of other programs: read back to the last bit, in the axes and units that are said, and refused by name."""
 
 import itertools
+import logging
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -318,8 +320,11 @@ def test_the_shape_of_an_igb_is_that_of_its_header(tmp_path):
         came = read_igb(tmp_path / "a.igb")
         np.testing.assert_array_equal(came, values)
         assert came.dims == dims and not came.coords
-    (tmp_path / "b.igb").write_bytes(b"X:2,Y:1;type:float\tsysteme:little_endian".ljust(1024, b"\0") + bytes(8))
-    assert dict(read_igb(tmp_path / "b.igb").sizes) == {"time": 1, "node": 2}
+    (tmp_path / "b.igb").write_bytes(
+        b"X:2,Y:1;type:float\tsysteme:little_endian unites: *unites:V".ljust(1024, b"\0") + bytes(8)
+    )
+    came = read_igb(tmp_path / "b.igb")
+    assert dict(came.sizes) == {"time": 1, "node": 2} and came.units == "mV"
 
 
 def test_an_igb_stays_on_the_disk_until_it_is_used(tmp_path):
@@ -436,8 +441,10 @@ def write_all(folder: Path) -> dict[str, dict]:
     }
 
 
-def test_a_file_that_was_cut_is_one_sentence_or_whole(tmp_path):
-    """Bytes at the end may be no part of the maps; then these come back whole."""
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_file_that_was_cut_is_one_sentence_or_whole(silent, tmp_path, monkeypatch):
+    """Bytes at the end may be no part of the maps; then these come back whole. What tifffile logs may be switched off."""
+    monkeypatch.setattr(logging.getLogger("tifffile"), "disabled", silent)
     for name, given in write_all(tmp_path).items():
         raw, whole = (tmp_path / name).read_bytes(), import_maps(tmp_path / name, **given)
         for at in sorted({*range(0, len(raw), len(raw) // 23 + 1), *range(len(raw) - 4, len(raw))}):
@@ -452,6 +459,22 @@ def test_a_file_that_was_cut_is_one_sentence_or_whole(tmp_path):
                 np.testing.assert_array_equal(came.V_m, whole.V_m)
         (tmp_path / f"junk.{name}").write_bytes(b"no such file" * 200)
         refused(tmp_path / f"junk.{name}", f"source: expected a readable file, got junk.{name}: ", **given)
+
+
+def test_movies_that_are_read_at_once_do_not_hear_of_each_other(tmp_path):
+    """What tifffile warns of is told to the thread that reads the file."""
+    tifffile.imwrite(tmp_path / "a.tif", COUNTS, metadata=None)
+    (tmp_path / "b.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:9000])
+
+    def came(name: str) -> bool:
+        try:
+            return import_maps(tmp_path / name, **CAMERA).V_m.shape == U.shape
+        except ValueError:
+            return False
+
+    names = ["a.tif", "b.tif"] * 40
+    with ThreadPoolExecutor(4) as threads:
+        assert [*threads.map(came, names)] == [name == "a.tif" for name in names]
 
 
 def test_no_more_is_read_than_the_limit(tmp_path, monkeypatch):

@@ -5,6 +5,8 @@ What a file says of its axes is kept, and what it leaves open is left to who rea
 
 import logging
 import math
+import struct
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,16 +140,20 @@ def _read_tiff(path: Path, chosen: Chosen) -> xr.Dataset:
     except ImportError:
         raise ValueError("TIFF needs the package tifffile, of the extra [files]") from None
     told: list[str] = []
+    here = threading.get_ident()
 
     def listen(record: logging.LogRecord) -> bool:
-        told.append(record.getMessage())
-        return False
+        if mine := record.thread == here:  # another thread may read another file
+            told.append(record.getMessage())
+        return not mine
 
     logger = logging.getLogger("tifffile")
     logger.addFilter(listen)
     try:
         with tifffile.TiffFile(path, _multifile=False) as file:  # frames in other files are not looked for
             stacks = file.series
+            if _after_last(file):
+                told.append("frames are missing after the last that is there")
             if told or len(stacks) != 1:
                 shapes = ", ".join(str(one.shape) for one in stacks[:9])
                 raise ValueError(told[0] if told else f"expected one stack of frames, got {len(stacks)}: {shapes}")
@@ -161,13 +167,23 @@ def _read_tiff(path: Path, chosen: Chosen) -> xr.Dataset:
             longest = max(max(page.databytecounts, default=0) for page in pages)
             grown = _MOST_GROWN * longest if packings != {"NONE"} else 0
             kept = chosen({"movie": Declared(stack.shape, max(stack.nbytes, grown))})
-            values = stack.asarray() if kept else np.empty((0, 0, 0))
+            values = stack.asarray(maxworkers=1) if kept else np.empty((0, 0, 0))
             if told:
                 raise ValueError(told[0])
             dims = [_AXES.get(axis, f"movie/axis {axis}") for axis in stack.axes]
     finally:
         logger.removeFilter(listen)
     return xr.Dataset({"movie": (dims, values)} if kept else {})
+
+
+def _after_last(file: Any) -> int:
+    """Where the frame after the last that was found is said to be; 0 for none, 1 for a cut file. A log may be switched off."""
+    form, stream = file.tiff, file.filehandle
+    stream.seek(file.pages[-1].offset)
+    (tags,) = struct.unpack(form.tagnoformat, stream.read(form.tagnosize))
+    stream.seek(tags * form.tagsize, 1)
+    end = stream.read(form.offsetsize)
+    return int(struct.unpack(form.offsetformat, end)[0]) if len(end) == form.offsetsize else 1
 
 
 def _read_igb(path: Path, chosen: Chosen) -> xr.Dataset:

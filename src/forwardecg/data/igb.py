@@ -80,7 +80,7 @@ def _read_header(path: Path) -> dict[str, str]:
     words = [word.partition(":") for line in lines for word in re.split(r"[ ,;\t]+", line) if word]
     if len(head) < _HEADER or not all(key and colon and text.isprintable() for key, colon, text in words):
         raise ValueError(f"path: expected an igb file with words key:value in {_HEADER} bytes, got {path.name}")
-    header = {key.lower(): value for key, _, value in words}
+    header = {key.lower(): value for key, _, value in words if value}
     if lost := [key for key in ("x", "y", "type", "systeme") if key not in header]:
         raise ValueError(f"path: expected an igb file with x, y, type and systeme, got {path.name} without {lost[0]}")
     return header
