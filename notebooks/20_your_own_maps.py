@@ -17,8 +17,8 @@
 #       {headline}`finitewave_maps_r2_mean`, and what clearly does not fit is refused or
 #       flagged.
 #     next:
-#       page: book/downloads
-#       why: all files of this edition
+#       page: book/bring_your_own_data
+#       why: one recipe for each program that may have made them
 #     needs:
 #     - models/structured.safetensors
 #     - models/structured_bands.json

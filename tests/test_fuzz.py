@@ -27,6 +27,7 @@ import xarray as xr
 from test_house import ROOMS, exports, name_of
 
 from forwardecg.data.draw import draw_tissue, simulate_one
+from forwardecg.data.igb import read_igb
 from forwardecg.data.maps import export_tissue, import_maps, load_small
 from forwardecg.data.recipe import Recipe, read_recipe, write_recipe
 from forwardecg.data.sets import collection
@@ -98,6 +99,10 @@ def call(function: Callable[..., Any], arrays: dict | None = None, calls: int = 
 
 FOLDER = Path(tempfile.mkdtemp())
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
+IGB = FOLDER / "vm.igb"
+IGB.write_bytes(
+    b"x:9 y:6 t:90 type:double systeme:little_endian".ljust(1024) + np.ascontiguousarray(MOVIE, "<f8").tobytes()
+)
 TINY = Recipe(n_sim=1, n_cells=40, t_end=100.0, bank=False)
 
 
@@ -204,6 +209,9 @@ TABLE = {
     "import_maps": call(
         import_maps, {"source": (TYX, "mV"), "mask": (YX, "1")}, source=MOVIE[::3], dx=2.0, dt=6.0, unit="mV", fill=False, mask=np.ones((6, 9), bool),
     ),
+    "import_maps of a camera": call(
+        import_maps, {"source": (TYX, "1")}, source=10 * MOVIE[::3], dx=2.0, dt=6.0, counts=(np.full((6, 9), -850.0), 1000.0),
+    ),
     "TrainConfig": call(TrainConfig, epochs=3, batch=4, lr=1e-3, weight_decay=0.0, ema=0.5, precision="float32", seed=1),
     "Seq2SeqConfig": call(Seq2SeqConfig, pixels=10, channels=(4, 8), width=16, heads=2, norm=True),
     "StructuredConfig": call(StructuredConfig, width=2),
@@ -225,6 +233,7 @@ TABLE = {
     "write_recipe": call(write_recipe, recipe=Recipe(n_sim=3), path=FOLDER / "recipe.json"),
     "read_recipe": call(read_recipe, path=RESULTS / "07_dataset.json"),
     "export_tissue": call(export_tissue, ds=load_small(), path=FOLDER / "tissue.nc", sim=1, calls=24),
+    "read_igb": call(read_igb, path=IGB),
     "simulate_one": call(simulate_one, recipe=TINY, sim=0, calls=32),
     "load_or_simulate": call(load_or_simulate, recipe=TINY, executor=ThreadPoolExecutor(1), folder=FOLDER, verify=True, calls=32),
     "load_surrogate": call(load_surrogate, name="structured", calls=12),
@@ -236,7 +245,7 @@ TABLE = {
 }  # fmt: skip
 PERMITS_NONE = {
     "seed", "conductor", "texture", "folder", "mask", "electrodes", "kappa", "dx", "dt", "unit", "fiber_angle", "D_across", "checkpoint",
-    "executor", "sim", "frame_interval",
+    "executor", "sim", "frame_interval", "counts",
 }  # fmt: skip
 OTHER_KIND = {  # of any value: never right, unless the value is of that very kind
     "None": None, "text": "a word", "complex": 1 + 2j, "date": np.datetime64("2020-01-01"), "dict": {"a": 1}, "object": object(),

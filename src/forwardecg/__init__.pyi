@@ -9,6 +9,7 @@ from . import paths as paths
 from . import solver as solver
 from . import surrogates as surrogates
 from . import tissue as tissue
+from .data.igb import read_igb as read_igb
 from .data.maps import export_tissue as export_tissue
 from .data.maps import import_maps as import_maps
 from .data.maps import load_small as load_small

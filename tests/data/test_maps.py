@@ -274,12 +274,12 @@ def test_maps_are_refused(case):
 def test_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="source: expected a file or folder that is there, got none.nc"):
         import_maps(tmp_path / "none.nc")
-    (tmp_path / "a.mat").touch()
+    (tmp_path / "a.doc").touch()
     with pytest.raises(
         ValueError,
-        match=r"source: expected a file ending in .nc, .nc4, .cdf, .h5, .hdf5, .npy, .npz, .zip, or a folder of Zarr, got a.mat",
+        match=r"source: expected a file ending in .nc, .nc4, .cdf, .h5, .hdf5, .npy, .npz, .zip, .mat, .tif, .tiff, .igb, or a folder of Zarr, got a.doc",
     ):
-        import_maps(tmp_path / "a.mat")
+        import_maps(tmp_path / "a.doc")
     (tmp_path / "empty").mkdir()
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
     np.savez(tmp_path / "objects.npz", V_m=np.array([{}], object))

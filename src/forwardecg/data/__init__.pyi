@@ -1,5 +1,6 @@
 from .draw import draw_tissue as draw_tissue
 from .draw import simulate_one as simulate_one
+from .igb import read_igb as read_igb
 from .maps import export_tissue as export_tissue
 from .maps import import_maps as import_maps
 from .maps import load_small as load_small

@@ -14,13 +14,49 @@ _STEPS = {  # argument: unit, sane range, attribute of the same meaning, coordin
 }
 
 
+def from_counts(
+    name: str, values: np.ndarray, tissue: np.ndarray | None, counts: Any, unit: str | None, own: Any
+) -> np.ndarray:  # fmt: skip
+    """What a camera counts as u, 0 at rest and 1 at the peak; the units that are told must not be those of a voltage."""
+    if not isinstance(counts, tuple | list) or len(counts) != 2:
+        raise ValueError(f"counts: expected (rest, amplitude), got {counts!r:.60}")
+    if unit not in (None, "u", "1") or own is not None and _is_voltage(own):
+        raise ValueError(
+            f"counts: expected none for {name} in a unit of its own, got unit {unit}, attribute units {own}"
+        )
+    kind = np.result_type(values.dtype, np.float32)
+    rest, amplitude = (np.broadcast_to(_of_pixels(one, values.shape[1:]), values.shape[1:]) for one in counts)
+    good = np.isfinite(rest) & np.isfinite(amplitude) & (amplitude != 0)
+    if n := np.count_nonzero(~good if tissue is None else ~good & tissue):
+        raise ValueError(f"counts: expected a rest and an amplitude that is not 0, got {n} pixels of tissue without")
+    rest, amplitude = (np.where(good, one, 1).astype(kind) for one in (rest, amplitude))
+    return (values.astype(kind) - rest) / amplitude
+
+
+def _of_pixels(x: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """A number, or one for each pixel."""
+    return (
+        np.asarray(number("counts", x))
+        if np.ndim(x) == 0
+        else array("counts", x, ("y", "x"), shape=shape, finite=False)
+    )
+
+
+def _is_voltage(word: Any) -> bool:
+    try:
+        return unit_factor("unit", word, "mV")[1] == 0.0  # u has an offset
+    except ValueError:
+        return False
+
+
 def millivolts(
     name: str, values: np.ndarray, tissue: np.ndarray | None, unit: str | None, own: str | None
 ) -> np.ndarray:  # fmt: skip
     """Values in mV, once those of the tissue are known to be finite, and plausible in their unit; rest elsewhere."""
     words = [word for word in (unit, own) if word is not None]
     if not words:
-        raise ValueError(f"unit: expected one of mV, V, u, 1 for {name}, got None, with attribute units None")
+        camera = "what a camera counts needs counts=(rest, amplitude)"
+        raise ValueError(f"unit: expected one of mV, V, u, 1 for {name}, got None, with attribute units None; {camera}")
     found = {unit_factor("unit", word, "mV") for word in words}
     if len(found) > 1:
         raise ValueError(f"unit: expected one unit of {name}, got {unit}, with attribute units {own}")

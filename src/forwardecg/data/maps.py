@@ -13,10 +13,11 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from forwardecg.contract import CONTRACT, array, as_variable, count, flag, instance, unit_of
-from forwardecg.data.labels import find_axis, find_step, millivolts
+from forwardecg.data.formats import unnamed
+from forwardecg.data.labels import find_axis, find_step, from_counts, millivolts
 from forwardecg.data.lost import fill_lost as fill_lost
 from forwardecg.data.lost import fill_missing
-from forwardecg.data.readers import read, unnamed
+from forwardecg.data.readers import read
 from forwardecg.ecg.electrodes import by_xyz
 from forwardecg.paths import SMALL
 
@@ -68,21 +69,25 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
 def import_maps(
     source: Source, *, dx: float | None = None, dt: float | None = None, unit: str | None = None,
     variable: str | None = None, dims: tuple[str, str, str] | None = None, fill: bool = False,
-    mask: ArrayLike | None = None,
+    mask: ArrayLike | None = None, counts: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> xr.Dataset:  # fmt: skip
     """One's own maps in the data contract: V_m (time, y_map, x_map) in mV, its times in ms, and ``dx_map``.
 
     Args:
-        source: file (.nc, .h5, .npy, .npz, zipped Zarr), folder (Zarr), array (time, y, x), xr.DataArray or xr.Dataset.
+        source: file (.nc, .h5, .npy, .npz, .mat, .tif, .igb, zipped Zarr), folder (Zarr), array (time, y, x), xr.DataArray
+            or xr.Dataset. Of TIFF a stack of gray frames, which needs the extra [files].
         dx: mm, side of a pixel; not needed where coordinates y and x have a unit, or an attribute ``dx_map`` says it.
         dt: ms between frames; not needed where the coordinate time has a unit or ``frame_interval`` says it.
         unit: mV, V, or u (0 at rest, 1 at the peak: -85 .. 15 mV); not needed where the maps have ``units``.
-        variable: name of the maps; needed where several could be meant and none is called V_m.
-        dims: the words time, y, x in the order of the axes; needed where the axes are named otherwise.
+        variable: name of the maps, in HDF5 also group/name; needed where several could be meant and none is called V_m.
+        dims: the words time, y, x in the order of the axes; needed where the axes are named otherwise, and for every .mat:
+            there in the order in which MATLAB shows them.
         fill: missing values (NaN, masked) are filled in: up to `lost.MOST_FRAMES` frames in a row from those beside them in
             time, other pixels, up to `lost.MOST_LOST` of them, by the mean of their neighbors; False: they are refused.
         mask: (y, x) bool, True where there is tissue. What lies outside is taken for no tissue, whatever its values: it
             comes back at rest, which gives no ECG, and counts neither as lost nor as a neighbor. None: all is tissue.
+        counts: (rest, amplitude) of a camera, numbers or (y, x): what a pixel counts at rest, and by how much more at the peak,
+            negative where the dye gets darker. They become u, so that a ``unit`` other than u is refused.
 
     Returns:
         V_m, and what else the source has under names of the contract: D, conductive, electrodes and so on. A D on the
@@ -110,10 +115,12 @@ def import_maps(
     step = {argument: find_step(argument, value, V_m, given) for argument, value in (("dx", dx), ("dt", dt))}
     values = array(name, V_m, _MAP_DIMS, finite=False)
     tissue = _tissue(ds.coords.get("tissue") if mask is None else mask, values.shape[1:])
-    filled = dict[str, Any]()
+    filled, own = dict[str, Any](), unit_of(given)
+    if counts is not None:
+        values, unit, own = from_counts(name, values, tissue, counts, unit, own), "u", None
     if fill:
         values, filled = fill_missing(name, values, tissue, step["dx"])
-    mv = millivolts(name, values, tissue, unit, unit_of(given))
+    mv = millivolts(name, values, tissue, unit, own)
     time = step["dt"] * np.arange(len(V_m))
     if (axis := find_axis(V_m, "time", "ms")) is not None:
         time = axis
@@ -123,8 +130,8 @@ def import_maps(
             maps[dim] = dim, axis, {"units": "mm", "long_name": "centers of the pixels"}
     if tissue is not None:
         maps = maps.assign_coords(tissue=(_MAP_DIMS[1:], tissue))
-    own = {key: value for key, value in ds.attrs.items() if key != "Conventions"}
-    maps.attrs = own | {"dx_map": step["dx"]} | filled
+    others = {key: value for key, value in ds.attrs.items() if key != "Conventions"}
+    maps.attrs = others | {"dx_map": step["dx"]} | filled
     for other in ("time_ecg", *CONTRACT):  # the axis before what lies along it
         if other in ds.variables and other not in (name, "V_m", "time", *maps.variables):
             maps[other] = _kept(other, ds[other], maps)
@@ -166,7 +173,10 @@ def _in_order(name: str, V_m: xr.DataArray, dims: tuple[str, str, str] | None) -
     words = [*instance("dims", V_m.dims if dims is None else dims, (tuple, list))]
     axes = [_AXES.get(str(axis).rpartition("/")[2]) for axis in words]
     if sorted(map(str, axes)) != sorted(_MAP_DIMS):
-        raise ValueError(f"dims: expected the words time, y and x in the order of the axes {V_m.dims}, got {dims}")
+        known = [_AXES.get(str(axis).rpartition("/")[2], "").removesuffix("_map") for axis in V_m.dims]
+        free = [word for word in ("y", "x", "time") if word not in known]
+        there = f"the axes {V_m.dims} of sizes {V_m.shape}, such as dims={tuple(one or free.pop(0) for one in known)}"
+        raise ValueError(f"dims: expected the words time, y and x in the order of {there}, got {dims}")
     for label, axis in zip(V_m.dims, axes, strict=True):
         if _AXES.get(str(label), axis) != axis:
             raise ValueError(f"dims: expected an order that agrees with the names of the axes {V_m.dims}, got {dims}")

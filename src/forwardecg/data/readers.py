@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from zipfile import ZipFile
 
 import h5py  # type: ignore[import-untyped]
@@ -18,6 +18,7 @@ import xarray as xr
 from zarr.storage import ZipStore
 
 from forwardecg.contract import CONTRACT, as_variable
+from forwardecg.data.formats import READERS, Chosen, Declared, datasets, declared_by, nameless, unnamed
 
 MOST_BYTES = 4 * 2**30  #: that a file may declare, for all that is read of it
 _MOST_META = 2**26  # bytes of one file of metadata
@@ -26,13 +27,6 @@ _CODECS = {  # of Zarr 2 and 3 that hold numbers, words or checksums, and nothin
     "fixedscaleoffset", "quantize", "bitround", "astype", "packbits", "crc32", "crc32c", "adler32", "fletcher32", "vlen-utf8",
     "scale_offset", "cast_value",
 }  # fmt: skip
-
-
-class Declared(NamedTuple):
-    """What a file says of one of its arrays."""
-
-    shape: tuple[int, ...]
-    bytes: int
 
 
 def read(path: Path, variable: str | None = None, everything: bool = False) -> xr.Dataset:
@@ -44,7 +38,14 @@ def read(path: Path, variable: str | None = None, everything: bool = False) -> x
             f"source: expected {kinds if path.exists() else 'a file or folder that is there'}, got {path.name}"
         )
 
+    wrong: list[str] = []
+
     def chosen(declared: dict[str, Declared]) -> list[str]:
+        maps = [name for name, one in declared.items() if len(one.shape) == 3]
+        several = variable is None and "V_m" not in declared and len(maps) > 1
+        if not everything and (several or isinstance(variable, str) and variable not in declared):
+            wrong.append(f"variable: expected the name of the maps, one of {maps or [*declared]}, got {variable}")
+            return []
         kept = [name for name, one in declared.items() if everything or _is_wanted(name, one, variable, declared)]
         total = sum(declared[name].bytes for name in kept)
         if total > MOST_BYTES:
@@ -53,24 +54,18 @@ def read(path: Path, variable: str | None = None, everything: bool = False) -> x
         return kept
 
     try:
-        return reader(path, chosen)
+        ds = reader(path, chosen)
     except Exception as error:  # decoders raise what they like, of zarr, blosc, HDF5 and zip
         why = " ".join(str(error).split())[:300]
         raise ValueError(f"source: expected a readable file, got {path.name}: {why or type(error).__name__}") from None
+    if wrong:
+        raise ValueError(wrong[0])
+    return ds
 
 
 def _is_wanted(name: str, one: Declared, variable: str | None, declared: dict[str, Declared]) -> bool:
     maps = variable or ("V_m" if "V_m" in declared else None)
     return name in (*CONTRACT, "tissue") or len(one.shape) < 2 or name == maps or maps is None and len(one.shape) == 3
-
-
-Chosen = Callable[[dict[str, Declared]], list[str]]
-
-
-def unnamed(arrays: dict[str, Any]) -> xr.Dataset:
-    """Arrays as variables; their axes are called name/time, name/y, name/x, for several may differ in size."""
-    axes = {name: ("time", "y", "x") if values.ndim == 3 else range(values.ndim) for name, values in arrays.items()}
-    return xr.Dataset({name: ([f"{name}/{axis}" for axis in axes[name]], values) for name, values in arrays.items()})
 
 
 def _read_npy(path: Path, chosen: Chosen) -> xr.Dataset:
@@ -113,24 +108,21 @@ def _read_netcdf(path: Path, chosen: Chosen) -> xr.Dataset:
 
 def _read_hdf5(path: Path, chosen: Chosen) -> xr.Dataset:
     """With the dims of NetCDF 4, or else those that the labels of the axes name."""
-    declared, labels = {}, {}
+    labels = {}
     with h5py.File(path, "r") as file:
-        links: list[str] = []
-        file.visititems_links(lambda name, link: links.append(name) if isinstance(link, h5py.ExternalLink) else None)
-        for name, one in ((name, file[name]) for name in file if name not in links):
-            if not isinstance(one, h5py.Dataset):
-                continue
-            if one.is_virtual or one.external:
-                links.append(name)
-            declared[name] = Declared(one.shape or (), one.size * one.dtype.itemsize if one.shape is not None else 0)
+        found = datasets(file)
+        for name, one in found.items():
             names = [axis.label for axis in one.dims]
             if names and all(names) and not any(len(axis) for axis in one.dims):
                 labels[name] = names
-    if links:
-        raise ValueError(f"{links[0]} lies in another file, and links are not followed")
-    kept = chosen(declared)
+        declared = {name: declared_by(one) for name, one in found.items()}
+        kept = chosen(declared)
+        deep = {name: nameless(name, found[name][()]) for name in kept if "/" in name}
+        for name, values in deep.items():
+            values.attrs.update({key: file[name].attrs[key] for key in ("units",) if key in file[name].attrs})
     options = {"engine": "h5netcdf", "phony_dims": "sort", "decode_times": False}
     with xr.open_dataset(path, drop_variables={*declared} - {*kept}, **options) as ds:  # type: ignore[arg-type]
+        ds = ds.assign(deep)
         for name in labels.keys() & ds.variables.keys():
             values = ds.variables[name]
             ds = ds.drop_vars(name).assign({name: xr.Variable(labels[name], values.values, values.attrs)})
@@ -239,5 +231,6 @@ _READERS: dict[str, Callable[[Path, Chosen], xr.Dataset]] = {  # times stay the 
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".zip": _read_zarr,
+    **READERS,
     "folder": _read_zarr,
 }

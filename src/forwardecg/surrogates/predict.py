@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, overload
+from typing import Any, Literal, NamedTuple, Protocol, overload
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ class Surrogate(Protocol):
 
     def predict(
         self, maps: Source, dx: float | None = None, dt: float | None = None, electrodes: Electrodes | None = None, *,
-        unit: str | None = None, fill: bool = False, mask: ArrayLike | None = None,
+        unit: str | None = None, fill: bool = False, mask: ArrayLike | None = None, **labels: Any,
     ) -> xr.Dataset:  # fmt: skip
         """The ECG of voltage maps, from them alone.
 
@@ -67,6 +67,7 @@ class Surrogate(Protocol):
             unit: of the maps, such as mV; not needed where they say it.
             fill: missing values (NaN) are filled in, as `import_maps` says; False: they are an error.
             mask: (y, x) bool, True where there is tissue; None: everywhere, but in pixels that are constant and not at rest.
+            **labels: ``variable``, ``dims`` and ``counts``, as `import_maps` takes them.
 
         Returns:
             out: phi_e (lead, time_ecg) in mV mm/ms, the ``electrodes``, and the attribute ``flags``: words on what is unlike
@@ -106,7 +107,7 @@ class StructuredSurrogate:
     @torch.no_grad()
     def predict(
         self, maps: Source, dx: float | None = None, dt: float | None = None, electrodes: Electrodes | None = None, *,
-        unit: str | None = None, fill: bool = False, mask: ArrayLike | None = None, kappa: float | None = None,
+        unit: str | None = None, fill: bool = False, mask: ArrayLike | None = None, kappa: float | None = None, **labels: Any,
     ) -> xr.Dataset:  # fmt: skip
         """`Surrogate.predict` at any electrodes, with bands, and the conductivity that the ECG rests on.
 
@@ -119,7 +120,7 @@ class StructuredSurrogate:
         """
         kappa = None if kappa is None else number("kappa", kappa, *KAPPA_RANGE, unit="ms")
         _check(electrodes)
-        maps, odd = inspect(import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill, mask=mask))
+        maps, odd = inspect(import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill, mask=mask, **labels))
         seen = see_maps(maps)
         n_y, n_x = seen.u.shape[1:]
         local, places = frames_of(electrodes, center_electrode(Grid((n_y, n_x), seen.dx)), maps)
@@ -180,7 +181,7 @@ class PaperSurrogate:
     @torch.no_grad()
     def predict(
         self, maps: Source, dx: float | None = None, dt: float | None = None, electrodes: Electrodes | None = None, *,
-        unit: str | None = None, fill: bool = False, mask: ArrayLike | None = None,
+        unit: str | None = None, fill: bool = False, mask: ArrayLike | None = None, **labels: Any,
     ) -> xr.Dataset:  # fmt: skip
         """`Surrogate.predict` at the one electrode and the times (ms from the first frame) that the network was trained on.
 
@@ -190,7 +191,7 @@ class PaperSurrogate:
         pixels, data, t = self.card["config"]["pixels"], self.card["data"], np.array(self.card["time"], np.float32)
         size, clock = data["n_cells"] * data["dx"], float(t[1] - t[0])
         center = center_electrode(Grid((data["n_cells"],) * 2, data["dx"]), data["z_mm"])
-        maps, odd = inspect(import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill, mask=mask))
+        maps, odd = inspect(import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill, mask=mask, **labels))
         local, places = frames_of(electrodes, center, maps)
         if local.positions.shape != (1, 3) or not np.allclose(local.positions, center.positions, atol=1e-3):
             expected = (
