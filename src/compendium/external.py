@@ -4,11 +4,10 @@ A copy is looked for in the folder that FORWARDECG_EXTERNAL names, in data/cache
 that has an address of its own is downloaded to the second, where there is a network.
 """
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import pooch
 
 from compendium.registry import ROOT
 from forwardecg.paths import CACHE
@@ -50,10 +49,12 @@ def locate(name: str) -> Path:
     for folder in folders:
         path = folder / name
         if path.is_file():
-            if pooch.file_hash(str(path)) != file.sha256:
+            if hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
                 raise FileNotFoundError(f"{path}: expected sha256 {file.sha256}, got another file")
             return path
     if file.address:
+        import pooch  # here, for it warns in a notebook
+
         try:
             fetched = pooch.retrieve(file.address, file.sha256, Path(name).name, own / Path(name).parent)
             return Path(fetched)

@@ -20,6 +20,7 @@ EXPERIMENTS = (
     "repeat",
     "cost",
     "gold",
+    "mesh_cost",
     *TRAINED,
     *(f"{name}_trainings" for name in TRAINED),
 )
