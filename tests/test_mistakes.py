@@ -10,9 +10,14 @@ import torch
 import xarray as xr
 
 from forwardecg.contract import array, count, counts, number
+from forwardecg.data.maps import import_maps, load_small
 from forwardecg.ecg.electrodes import Electrodes, standard_electrodes
 from forwardecg.ecg.leads import twelve_leads
+from forwardecg.measure.compare import interval, paired_difference
+from forwardecg.measure.scores import landmarks, r2, score_ecgs
+from forwardecg.solver.calibration import calibrate_diffusivity
 from forwardecg.tissue.grid import Grid
+from forwardecg.tissue.stimulus import Stimulus
 
 WHOLE = {  # whole numbers 2, 1 in whatever holds a row of them
     "list": [2, 1], "tuple": (2, 1), "range": range(2, 0, -1), "deque": deque([2, 1]), "array": plain_array("i", [2, 1]),
@@ -155,3 +160,59 @@ def test_leads_are_found_by_the_words_along_a_table():
         twelve_leads(twice)
     with pytest.raises(ValueError, match="^phi_e: expected dims "):
         twelve_leads(xr.DataArray(phi_e, dims=("lead", "lead")), nine)
+
+
+TRACES = np.sin(np.arange(60.0)).reshape(3, 20)
+
+
+def traces(lead: list, time: object, values: np.ndarray = TRACES) -> xr.DataArray:
+    return xr.DataArray(values, {"lead": lead, "time": time}, ("lead", "time"))
+
+
+def test_scores_pair_what_lies_at_the_same_coordinates():
+    """The traces of leads in another order, or at other times, were compared by their places."""
+    ms, s = ("time", 5.0 * np.arange(20), {"units": "ms"}), ("time", 5e-3 * np.arange(20), {"units": "s"})
+    true = traces(["a", "b", "c"], ms)
+    assert (r2(true, traces(["a", "b", "c"], s).T.rename(time="time_ecg")) == 1).all()
+    assert (r2(true, true.drop_vars("lead")) == 1).all() and (r2(true, TRACES) == 1).all()
+    others = [
+        traces(["c", "b", "a"], ms, TRACES[::-1]),
+        traces([*"def"], ms),
+        true.assign_coords(time=2 * true.time),
+        true[:, ::-1],
+    ]
+    for other in others:
+        with pytest.raises(
+            ValueError, match="^ecg_pred: expected the coordinate (lead|time) of ecg_true, got another one"
+        ):
+            score_ecgs(true, other)
+    with pytest.raises(ValueError, match="^ecg: expected the coordinate time of t, got another one"):
+        landmarks(np.arange(20.0), true)
+    scores = xr.DataArray(np.arange(8.0).reshape(2, 4) ** 2, {"sim": [0, 1, 2, 3], "seed": [0, 1]}, ("seed", "sim"))
+    assert paired_difference(scores, scores.T.assign_coords(seed=[2, 3])).difference == 0
+    assert interval(scores[0])[0] == interval(scores[0].values)[0]
+    with pytest.raises(ValueError, match="^b: expected the coordinate sim of a, got another one"):
+        paired_difference(scores, scores[:, ::-1])
+
+
+def test_masks_lie_where_the_maps_do():
+    """A mask with its x downward was laid upon the maps as it came."""
+    V_m = load_small().isel(sim=1).V_m[::2, 20:30, 20:32]
+    mm = 2.0 * np.arange(12) + 1
+    V_m = V_m.assign_coords(x_map=("x_map", mm, {"units": "mm"}))
+    inside = np.arange(120).reshape(10, 12) % 7 > 0
+
+    def mask(x: np.ndarray, unit: str | None) -> xr.DataArray:
+        return xr.DataArray(inside, {"x": ("x", x, {"units": unit} if unit else {})}, ("y", "x"))
+
+    right = import_maps(V_m, dt=10.0, mask=inside)
+    for form in (mask(mm / 10, "cm"), mask(np.arange(12), None)):
+        assert import_maps(V_m, dt=10.0, mask=form).equals(right)
+    for form in (mask(mm[::-1], "mm"), mask(mm + 100, "mm"), mask(3 * mm, "mm"), mask(np.arange(12)[::-1], None)):
+        with pytest.raises(ValueError, match=r"^mask(\.x)?: expected "):
+            import_maps(V_m, dt=10.0, mask=form)
+    with pytest.raises(ValueError, match=r"^stimulus mask\.x: expected equal steps upward, got "):
+        Stimulus(mask=mask(np.arange(12)[::-1], None))
+    D = xr.DataArray(np.full((2, 3), 0.12), {"x": [2, 1, 0]}, ("y", "x"))
+    with pytest.raises(ValueError, match=r"^D\.x: expected equal steps upward, got "):
+        calibrate_diffusivity(D, np.ones((2, 3), bool), 0.5, 0.1)

@@ -12,12 +12,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from forwardecg.contract import CONTRACT, array, as_variable, count, flag, instance, unit_of
+from forwardecg.contract import CONTRACT, array, as_variable, corner, count, flag, instance, unit_of
 from forwardecg.data.labels import find_axis, find_step, millivolts
 from forwardecg.data.lost import fill_lost as fill_lost
 from forwardecg.data.lost import fill_missing
 from forwardecg.data.readers import read, unnamed
 from forwardecg.ecg.electrodes import by_xyz
+from forwardecg.measure.scores import agree
 from forwardecg.paths import SMALL
 
 Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
@@ -110,6 +111,8 @@ def import_maps(
     step = {argument: find_step(argument, value, V_m, given) for argument, value in (("dx", dx), ("dt", dt))}
     values = array(name, V_m, _MAP_DIMS, finite=False)
     tissue = _tissue(ds.coords.get("tissue") if mask is None else mask, values.shape[1:])
+    corner("mask", mask, step["dx"])
+    agree((name, "mask"), V_m, mask)
     filled = dict[str, Any]()
     if fill:
         values, filled = fill_missing(name, values, tissue, step["dx"])

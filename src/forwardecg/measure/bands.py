@@ -80,7 +80,7 @@ def whole_trace_factor(error: ArrayLike, sigma: ArrayLike, coverage: float) -> f
 
 def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
     """The ceil((n + 1) coverage)-th smallest of n scores: a new exchangeable one stays below with at least this probability."""
-    scores, coverage = array("scores", scores, ("n",)), fraction("coverage", coverage)
+    scores, coverage = array("scores", scores, (...,), shape=[None]), fraction("coverage", coverage)
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
     if rank > len(scores):
         least = math.ceil(coverage / (1 - coverage) - 1e-9)
