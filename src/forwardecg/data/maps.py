@@ -19,7 +19,7 @@ from forwardecg.data.lost import fill_missing
 from forwardecg.data.readers import read, unnamed
 from forwardecg.ecg.electrodes import by_xyz
 from forwardecg.measure.scores import agree
-from forwardecg.paths import SMALL
+from forwardecg.paths import SMALL, file_path
 
 Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
 
@@ -50,9 +50,7 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
     if "sim" not in ds.dims and sim is not None:
         raise ValueError(f"sim: expected None, got {sim!r}")
     sim = count("sim", sim, 0, n_sim - 1) if "sim" in ds.dims else None
-    instance("path", path, (str, os.PathLike))
-    if not Path(path).absolute().parent.is_dir():
-        raise ValueError(f"path: expected a file in a folder that is there, got {path}")
+    path = file_path("path", path, new=True)
     tissue = ds if sim is None else ds.isel(sim=sim)
     columns = {str(name): value.values.item() for name, value in tissue.variables.items() if value.ndim == 0}
     recipe = json.loads(tissue.attrs.get("recipe", "{}"))  # of a data set: it knows the sides of cells and pixels, mm
@@ -156,7 +154,7 @@ def _open(source: Source, variable: str | None) -> xr.Dataset:
     if isinstance(source, xr.Dataset | xr.DataArray):
         return source if isinstance(source, xr.Dataset) else source.to_dataset(name=source.name or "V_m")
     if isinstance(source, str | os.PathLike):
-        return read(Path(source), variable)
+        return read(file_path("source", source), variable)
     return unnamed({"V_m": array("V_m", source, ("time", "y", "x"), finite=False)})
 
 

@@ -147,9 +147,8 @@ def by_seed(rows: pd.DataFrame, score: str = "r2") -> np.ndarray:
     """Scores (seed, tissue), both in increasing order, from rows with columns seed, sim and the score."""
     columns = [*instance("rows", rows, pd.DataFrame).columns]
     if not {"seed", "sim", score} <= {*columns} or rows.duplicated(["seed", "sim"]).any():
-        raise ValueError(
-            f"rows: expected one for each seed and sim, with {score}, got several, or the columns {columns}"
-        )
+        came = f"several, or the columns {columns}"
+        raise ValueError(f"rows: expected one for each seed and sim, with {score}, got {came}")
     table = rows.pivot(index="seed", columns="sim", values=score)
     if missing := int(table.isna().sum().sum()):
         raise ValueError(f"rows: expected {score} of every tissue for every seed, got {missing} missing")

@@ -18,12 +18,8 @@ FLAT = 1e-12
 
 def agree(names: tuple[str, str], one: Any, other: Any, but: str = "") -> None:
     """ValueError where the coordinates of two labeled arrays, along a dim that both have and that is not ``but``, differ."""
-    first, second = (
-        {SAME_DIM.get(str(dim), str(dim)): x[dim] for dim in x.dims if dim in x.coords}
-        if isinstance(x, xr.DataArray)
-        else {}
-        for x in (one, other)
-    )
+    both = (x if isinstance(x, xr.DataArray) else xr.DataArray() for x in (one, other))
+    first, second = ({SAME_DIM.get(str(d), str(d)): x[d] for d in x.dims if d in x.coords} for x in both)
     for dim in sorted({*first} & {*second} - {but}):
         pair = first[dim], second[dim]
         if all(z.dtype.kind in "iuf" for z in pair):
