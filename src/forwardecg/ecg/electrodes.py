@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forwardecg.cache import fixed
 from forwardecg.contract import array, count, number
-from forwardecg.tissue.grid import LONGEST, Grid, length
+from forwardecg.tissue.grid import LONGEST, Grid, fixed, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
 # Fractions (x, y) of the sheet, looked at as the front of a body is: the right arm is on the viewer's left. The limbs

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from forwardecg.cache import fixed
 from forwardecg.contract import array, corner, count, instance, number, one_of
-from forwardecg.tissue.grid import LONGEST, Grid, length
+from forwardecg.tissue.grid import LONGEST, Grid, fixed, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
 MOST_BEATS, LONGEST_TIME, LARGEST = 10**5, 1e9, 1e6  # of a protocol; ms (12 days); 1/ms
