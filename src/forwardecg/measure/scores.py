@@ -113,7 +113,7 @@ def score_ecgs(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> pd.DataFrame:
         >>> score_ecgs(true, 0.5 * true).round(3).to_dict("records")
         [{'r2': 0.75, 'r2_normalized': 1.0, 'rrmse': 0.5, 'correlation': 1.0, 'peak_error': -0.5}]
     """
-    ecg_true, ecg_pred = matched(("ecg_true", "ecg_pred"), ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     peak = np.abs(ecg_true).max(-1)
     return pd.DataFrame({
         "r2": r2(ecg_true, ecg_pred),

@@ -159,7 +159,7 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
         >>> conduction_velocity(lat, dx=0.5)[3].values.tolist()
         [nan, nan, 0.5, 0.5, 0.5, nan, nan]
     """
-    z = array("lat", lat, ("y", "x"), "ms", finite=False)
+    z = array("lat", lat, ("y", "x"), "ms", finite=False).astype(float, copy=False)
     dx, reach = number("dx", dx, 0, unit="mm", above=True), count("reach", reach)
     if np.isinf(z).any():
         raise ValueError("lat: expected finite values in ms, or NaN, got infinity")
