@@ -10,9 +10,25 @@ import torch
 import xarray as xr
 
 from forwardecg.contract import array, count, counts, number
+from forwardecg.data.maps import export_tissue, import_maps, load_small
+from forwardecg.data.recipe import Recipe, read_recipe, write_recipe
+from forwardecg.data.split import check_disjoint, split_by_tissue
 from forwardecg.ecg.electrodes import Electrodes, standard_electrodes
 from forwardecg.ecg.leads import twelve_leads
+from forwardecg.ecg.torso import Disc, Sphere
+from forwardecg.measure.bands import half_width
+from forwardecg.measure.compare import interval, paired_difference
+from forwardecg.measure.scores import landmarks, r2, score_ecgs
+from forwardecg.measure.waves import activation_time, apd90
+from forwardecg.solver.calibration import calibrate_diffusivity
+from forwardecg.surrogates.paper.losses import huber, hybrid
+from forwardecg.surrogates.structured.data import MapSet
+from forwardecg.surrogates.structured.fronts import read_fronts
+from forwardecg.surrogates.structured.model import Structured, StructuredConfig
+from forwardecg.surrogates.weights import load_models, read_card, save_models
 from forwardecg.tissue.grid import Grid
+from forwardecg.tissue.sheet import healthy, with_fibers
+from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, s1_s2
 
 WHOLE = {  # whole numbers 2, 1 in whatever holds a row of them
     "list": [2, 1], "tuple": (2, 1), "range": range(2, 0, -1), "deque": deque([2, 1]), "array": plain_array("i", [2, 1]),
@@ -133,7 +149,7 @@ def test_places_are_read_by_their_labels():
         for names in (("a", "b"), pd.Index(["a", "b"]), pd.Series(["a", "b"]), np.array(["a", "b"])):
             assert np.array_equal(Electrodes(form, names).positions, PLACES)
     for labels in (["z_mm", "y_mm", "x_mm"], [2, 1, 0], [*"xxz"]):
-        with pytest.raises(ValueError, match="^electrodes: expected x, y and z along xyz, in any order, got "):
+        with pytest.raises(ValueError, match="^electrodes: expected x, y, z along xyz, in any order, got "):
             Electrodes(places(labels), ("a", "b"))
     for form in (places([*"zyx"], ["b", "a"]), places([*"zyx"], ["b", "c"]), table.set_axis(["b", "a"])):
         with pytest.raises(ValueError, match="^electrodes: expected the names .*, in the order of the positions, got "):
@@ -155,3 +171,157 @@ def test_leads_are_found_by_the_words_along_a_table():
         twelve_leads(twice)
     with pytest.raises(ValueError, match="^phi_e: expected dims "):
         twelve_leads(xr.DataArray(phi_e, dims=("lead", "lead")), nine)
+
+
+TRACES = np.sin(np.arange(60.0)).reshape(3, 20)
+
+
+def traces(lead: list, time: object, values: np.ndarray = TRACES) -> xr.DataArray:
+    return xr.DataArray(values, {"lead": lead, "time": time}, ("lead", "time"))
+
+
+def test_scores_pair_what_lies_at_the_same_coordinates():
+    """The traces of leads in another order, or at other times, were compared by their places."""
+    ms, s = ("time", 5.0 * np.arange(20), {"units": "ms"}), ("time", 5e-3 * np.arange(20), {"units": "s"})
+    true = traces(["a", "b", "c"], ms)
+    assert (r2(true, traces(["a", "b", "c"], s).T.rename(time="time_ecg")) == 1).all()
+    assert (r2(true, true.drop_vars("lead")) == 1).all() and (r2(true, TRACES) == 1).all()
+    others = [
+        traces(["c", "b", "a"], ms, TRACES[::-1]),
+        traces([*"def"], ms),
+        true.assign_coords(time=2 * true.time),
+        true[:, ::-1],
+    ]
+    for other in others:
+        with pytest.raises(
+            ValueError, match="^ecg_pred: expected the coordinate (lead|time) of ecg_true, got another one"
+        ):
+            score_ecgs(true, other)
+    with pytest.raises(ValueError, match="^ecg: expected the coordinate time of t, got another one"):
+        landmarks(np.arange(20.0), true)
+    scores = xr.DataArray(np.arange(8.0).reshape(2, 4) ** 2, {"sim": [0, 1, 2, 3], "seed": [0, 1]}, ("seed", "sim"))
+    assert paired_difference(scores, scores.T.assign_coords(seed=[2, 3])).difference == 0
+    assert interval(scores[0])[0] == interval(scores[0].values)[0]
+    with pytest.raises(ValueError, match="^b: expected the coordinate sim of a, got another one"):
+        paired_difference(scores, scores[:, ::-1])
+
+
+def test_masks_lie_where_the_maps_do():
+    """A mask with its x downward was laid upon the maps as it came."""
+    V_m = load_small().isel(sim=1).V_m[::2, 20:30, 20:32]
+    mm = 2.0 * np.arange(12) + 1
+    V_m = V_m.assign_coords(x_map=("x_map", mm, {"units": "mm"}))
+    inside = np.arange(120).reshape(10, 12) % 7 > 0
+
+    def mask(x: np.ndarray, unit: str | None) -> xr.DataArray:
+        return xr.DataArray(inside, {"x": ("x", x, {"units": unit} if unit else {})}, ("y", "x"))
+
+    right = import_maps(V_m, dt=10.0, mask=inside)
+    for form in (mask(mm / 10, "cm"), mask(np.arange(12), None)):
+        assert import_maps(V_m, dt=10.0, mask=form).equals(right)
+    for form in (mask(mm[::-1], "mm"), mask(mm + 100, "mm"), mask(3 * mm, "mm"), mask(np.arange(12)[::-1], None)):
+        with pytest.raises(ValueError, match=r"^mask(\.x)?: expected "):
+            import_maps(V_m, dt=10.0, mask=form)
+    with pytest.raises(ValueError, match=r"^stimulus mask\.x: expected equal steps upward, got "):
+        Stimulus(mask=mask(np.arange(12)[::-1], None))
+    D = xr.DataArray(np.full((2, 3), 0.12), {"x": [2, 1, 0]}, ("y", "x"))
+    with pytest.raises(ValueError, match=r"^D\.x: expected equal steps upward, got "):
+        calibrate_diffusivity(D, np.ones((2, 3), bool), 0.5, 0.1)
+
+
+def test_time_may_be_called_t_or_time_ecg():
+    """Everywhere but in the features of waves it was."""
+    V_m = load_small().isel(sim=1).V_m[:, 20:24, 20:24]
+    for name in ("t", "time_ecg"):
+        for feature in (activation_time, apd90):
+            assert feature(V_m.rename(time=name).transpose("y_map", name, "x_map")).equals(feature(V_m))
+
+
+def test_centers_are_read_by_their_labels():
+    place = {"x": 1.0, "y": 2.0, "z": 3.0}
+    for axes, conductor in (("yx", Disc), ("zyx", Sphere)):
+        series = pd.Series({axis: place[axis] for axis in axes})
+        for form in (series, xr.DataArray(series.to_numpy(), {"xyz": [*axes]}, "xyz"), xr.DataArray([*series[::-1]])):
+            assert conductor(50.0, form).center == (1.0, 2.0, 3.0)[: len(axes)]
+        with pytest.raises(ValueError, match="^center: expected x, y.* along xyz, in any order, got "):
+            conductor(50.0, series.set_axis(["a", "b", "c"][: len(axes)]))
+    point = xr.DataArray([[3.0, 2.0, 1.0]], {"xyz": [*"zyx"]}, ("point", "xyz"))
+    assert (
+        Sphere(5.0, (0.0, 0.0, 0.0)).project(point).tolist()
+        == Sphere(5.0, (0.0, 0.0, 0.0)).project([[1.0, 2.0, 3.0]]).tolist()
+    )
+
+
+def test_other_units_where_one_number_stands_for_all():
+    """A 0-d variable of 5 degrees was 5 rad."""
+    sheet = healthy((4, 4), 0.5, D0=0.13)
+    angle = np.deg2rad(5.0)
+    for form in (
+        xr.Variable((), 5.0, {"units": "deg"}),
+        xr.DataArray(5.0, attrs={"unit": "degrees"}),
+        np.ma.masked_array(angle),
+    ):
+        assert with_fibers(sheet, form, ratio=4.0).fiber_angle[0, 0] == pytest.approx(angle)
+    assert healthy((4, 4), xr.Variable((), 0.05, {"units": "cm"}), D0=0.13).dx == 0.5
+    train = edge_stimulus(sheet)
+    for none in (
+        [],
+        (),
+        np.zeros(0),
+        torch.zeros(0),
+        pd.Series([], dtype=float),
+        xr.DataArray(np.zeros(0), dims="beat"),
+    ):
+        assert len(s1_s2(train, 100.0, 2, none)) == 2
+    assert s1_s2(train, 100.0, 2, xr.Variable("s2", [0.05], {"units": "s"}))[-1].start == 150.0
+
+
+def test_maps_as_a_variable_keep_their_unit():
+    V_m = load_small().isel(sim=1).V_m[::2, 20:30, 20:32].variable.astype(float)
+    right = import_maps(V_m.values, dx=2.0, dt=10.0, unit="mV")
+    for form in ((V_m / 1e3), (V_m / 1e3).transpose()):
+        form = xr.Variable(form.dims, form.values, {"units": "V"})
+        assert np.allclose(import_maps(form, dx=2.0, dt=10.0).V_m, right.V_m, rtol=1e-12)
+        with pytest.raises(ValueError, match="^unit: expected one unit of V_m, got mV, with attribute units V"):
+            import_maps(form, dx=2.0, dt=10.0, unit="mV")
+    assert import_maps(V_m.values.astype(np.longdouble), dx=2.0, dt=10.0, unit="mV").V_m.dtype == float
+
+
+@pytest.mark.parametrize("bad", ["x" * 300, "a\0b", b"recipe.json", 3, None, "folder"])
+def test_paths_that_are_none_are_refused_by_name(tmp_path, bad):
+    """A folder, a name too long or with a zero in it was an OSError."""
+    (tmp_path / "folder").mkdir()
+    bad = tmp_path / bad if isinstance(bad, str) else bad
+    network, small = Structured(StructuredConfig(width=2)), load_small()
+    calls = {
+        "path": [lambda: write_recipe(Recipe(n_sim=3), bad), lambda: save_models([network], bad), lambda: export_tissue(small, bad, sim=0)],
+        "path|weights": [lambda: read_recipe(bad), lambda: read_card(bad), lambda: load_models(bad)],
+        "source|V_m": [lambda: import_maps(bad, dx=2.0, dt=5.0, unit="mV")],
+    }  # fmt: skip
+    for name, some in calls.items():
+        for call in some:
+            with pytest.raises(ValueError, match=f"^({name}): expected .* got "):
+                call()
+    assert [*tmp_path.rglob("*")] == [tmp_path / "folder"], "nothing is written"
+
+
+def test_other_things_are_refused_by_name(tmp_path):
+    """Errors of numpy and torch that named no argument, and what passed."""
+    ragged, whole = [["a"], ["b", "c"]], torch.ones(2, 8, dtype=torch.int64)
+    V_m = load_small().isel(sim=1).V_m[::2, 20:30, 20:32]
+    (tmp_path / "maps.txt").write_text("maps")
+    calls = {
+        "condition": lambda: split_by_tissue(ragged),
+        "hashes['train']": lambda: check_disjoint({"train": ragged, "test": []}),
+        "shape": lambda: Grid(ragged, 0.5),
+        "sd": lambda: half_width([[1.0], [1.0, 2.0]], [[1.0]], 0.1),
+        "sims": lambda: MapSet(load_small(), sims=[]),
+        "ecg_true": lambda: huber(whole.double(), whole),
+        "ecg_pred": lambda: hybrid(whole, whole.double(), delta=1.0, weight=0.1, spectral="entropy"),
+        "u": lambda: read_fronts(torch.from_numpy(V_m.values).float(), 2.0, 10.0),
+        "V_m": lambda: import_maps((tmp_path / "maps.txt").open(), dx=2.0, dt=5.0, unit="mV"),
+    }  # fmt: skip
+    for name, call in calls.items():
+        with pytest.raises(ValueError) as error:
+            call()
+        assert str(error.value).startswith(f"{name}: expected "), error.value

@@ -1,7 +1,7 @@
 """Names of cached work: a stage, its version, and a hash of what it was made from, which the code is not part of.
 
 An edit that changes a result raises the VERSION of its stage, as ``tests/versions`` demands. Frozen records, which such
-names are made from, keep plain numbers and arrays that do not change.
+names are made from, keep plain numbers.
 """
 
 import ast
@@ -12,10 +12,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import numpy as np
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -69,14 +66,3 @@ def settle(record: Any, **checked: Any) -> None:
     for name, value in checked.items():
         if type(getattr(record, name)) not in (int, float, bool):
             object.__setattr__(record, name, value)
-
-
-def fixed(values: "np.ndarray") -> "np.ndarray":
-    """A copy that cannot be written to, or the values themselves if they cannot: what a frozen record keeps."""
-    import numpy as np  # here, for names of cached work need none
-
-    if type(values) is np.ndarray and values.flags.owndata and not values.flags.writeable:
-        return values
-    values = np.array(values)
-    values.flags.writeable = False
-    return values

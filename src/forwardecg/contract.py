@@ -76,9 +76,8 @@ def number(
     if not (real and abs(x) <= 1.7e308 and low <= x <= high and not (above and x == low)):
         least = "" if low == -math.inf else f" {'>' if above else '>='} {low:g}"
         most = "" if high == math.inf else f" <= {high:g}"
-        between = (
-            f" in {low:g} .. {high:g}" if least and most and not above else " and".join(filter(None, (least, most)))
-        )
+        both = least and most and not above
+        between = f" in {low:g} .. {high:g}" if both else " and".join(filter(None, (least, most)))
         raise ValueError(f"{name}: expected a number{between}{unit and ' ' + unit}, got {_short(came)}")
     return float(x)
 

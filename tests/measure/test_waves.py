@@ -103,7 +103,7 @@ def test_bad_input_is_refused():
     V_m = beat(np.array([[50.0]]))
     labels = r"V_m: expected dims \(time, ...\) with a coordinate 'time'"
     for feature in (activation_time, apd90, dvdt_max):
-        for wrong in (V_m.rename(time="t"), V_m.drop_vars("time")):
+        for wrong in (V_m.rename(time="frame"), V_m.drop_vars("time")):
             with pytest.raises(ValueError, match=labels):
                 feature(wrong)
         with pytest.raises(ValueError, match="V_m: expected DataArray"):

@@ -26,7 +26,7 @@ ELSEWHERE = (  # functions of these modules that no cached work rests on
     "describe_maps", "pixel_diffusivity", "mean_of_faces", "predict", "report", "_moved", "_count_from_corner",
     "instance", "settle", "number", "count", "counts", "file_path",
     "fraction", "one_of", "flag", "array", "times", "corner", "unit_factor", "_short", "_spelled", "_in_order",
-    "_plain_array", "_labeled", "_unmasked", "_bare", "_held", "unit_of", "by_xyz", "names_of",
+    "_plain_array", "_labeled", "_unmasked", "_bare", "_held", "unit_of", "by_xyz", "names_of", "agree",
     "of_table",  # the gate: what came in otherwise than plain arrays and numbers
     "_mesh_ecg",
 )  # fmt: skip

@@ -12,20 +12,29 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from forwardecg.contract import CONTRACT, array, as_variable, count, flag, instance, unit_of
+from forwardecg.contract import CONTRACT, array, as_variable, corner, count, flag, instance, unit_of
 from forwardecg.data.formats import unnamed
 from forwardecg.data.labels import find_axis, find_step, from_counts, millivolts
 from forwardecg.data.lost import fill_lost as fill_lost
 from forwardecg.data.lost import fill_missing
 from forwardecg.data.readers import read
 from forwardecg.ecg.electrodes import by_xyz
-from forwardecg.paths import SMALL
+from forwardecg.measure.scores import agree
+from forwardecg.paths import SMALL, file_path
 
 Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
 
 SMALL_SET = SMALL / "tissues.zarr.zip"
 _MAP_DIMS = CONTRACT["V_m"][0]
-_AXES = {"time": "time", "t": "time", "y": "y_map", "y_map": "y_map", "x": "x_map", "x_map": "x_map"}
+_AXES = {
+    "time": "time",
+    "t": "time",
+    "time_ecg": "time",
+    "y": "y_map",
+    "y_map": "y_map",
+    "x": "x_map",
+    "x_map": "x_map",
+}
 # V_m in exported files, in steps of 0.01 mV; the halves of the store have steps of up to 0.05 mV
 _PACKED = {"dtype": "int16", "scale_factor": np.float32(0.01), "_FillValue": np.int16(-32768)}
 
@@ -50,9 +59,7 @@ def export_tissue(ds: xr.Dataset, path: Path | str, sim: int | None = None) -> N
     if "sim" not in ds.dims and sim is not None:
         raise ValueError(f"sim: expected None, got {sim!r}")
     sim = count("sim", sim, 0, n_sim - 1) if "sim" in ds.dims else None
-    instance("path", path, (str, os.PathLike))
-    if not Path(path).absolute().parent.is_dir():
-        raise ValueError(f"path: expected a file in a folder that is there, got {path}")
+    path = file_path("path", path, new=True)
     tissue = ds if sim is None else ds.isel(sim=sim)
     columns = {str(name): value.values.item() for name, value in tissue.variables.items() if value.ndim == 0}
     recipe = json.loads(tissue.attrs.get("recipe", "{}"))  # of a data set: it knows the sides of cells and pixels, mm
@@ -115,6 +122,8 @@ def import_maps(
     step = {argument: find_step(argument, value, V_m, given) for argument, value in (("dx", dx), ("dt", dt))}
     values = array(name, V_m, _MAP_DIMS, finite=False)
     tissue = _tissue(ds.coords.get("tissue") if mask is None else mask, values.shape[1:])
+    corner("mask", mask, step["dx"])
+    agree((name, "mask"), V_m, mask)
     filled, own = dict[str, Any](), unit_of(given)
     if counts is not None:
         values, unit, own = from_counts(name, values, tissue, counts, unit, own), "u", None
@@ -160,7 +169,7 @@ def _open(source: Source, variable: str | None) -> xr.Dataset:
     if isinstance(source, xr.Dataset | xr.DataArray):
         return source if isinstance(source, xr.Dataset) else source.to_dataset(name=source.name or "V_m")
     if isinstance(source, str | os.PathLike):
-        return read(Path(source), variable)
+        return read(file_path("source", source), variable)
     return unnamed({"V_m": array("V_m", source, ("time", "y", "x"), finite=False)})
 
 

@@ -34,9 +34,8 @@ def read(path: Path, variable: str | None = None, everything: bool = False) -> x
     reader = _READERS.get("folder" if path.is_dir() else path.suffix.lower())
     if not path.exists() or reader is None:
         kinds = f"a file ending in {', '.join([*_READERS][:-1])}, or a folder of Zarr"
-        raise ValueError(
-            f"source: expected {kinds if path.exists() else 'a file or folder that is there'}, got {path.name}"
-        )
+        wanted = kinds if path.exists() else "a file or folder that is there"
+        raise ValueError(f"source: expected {wanted}, got {path.name}")
 
     wrong: list[str] = []
 

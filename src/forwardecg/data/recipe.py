@@ -161,7 +161,5 @@ def write_recipe(recipe: Recipe, path: Path | str) -> None:
         >>> Path("recipe.json").read_text().splitlines()[1]
         ' "n_sim": 2,'
     """
-    path = file_path("path", path)
-    if not path.absolute().parent.is_dir():
-        raise ValueError(f"path: expected a file in a folder that is there, got {path}")
+    path = file_path("path", path, new=True)
     path.write_text(json.dumps(asdict(instance("recipe", recipe, Recipe)), indent=1) + "\n")

@@ -37,7 +37,8 @@ def check_disjoint(hashes: Mapping[str, Sequence[str]]) -> None:
     """
     seen: dict[str, tuple[str, int]] = {}
     for part, sheets in instance("hashes", hashes, Mapping).items():
-        for n, one in enumerate(_names(f"hashes[{part!r}]", sheets) if np.size(sheets) else ()):
+        none = sheets in ([], ()) if isinstance(sheets, list | tuple) else getattr(sheets, "size", 1) == 0
+        for n, one in enumerate(() if none else _names(f"hashes[{part!r}]", sheets)):
             other, m = seen.setdefault(one, (part, n))
             if other != part:
                 came = f"tissue {m} of {other!r} again, as tissue {n} of {part!r}"
@@ -118,11 +119,13 @@ def folds_by_tissue(condition: ArrayLike, seed: int = 0, n_folds: int = 5) -> li
 
 def _names(name: str, x: ArrayLike) -> np.ndarray:
     """One name per tissue: words, or whole numbers in their place."""
-    names = np.asarray(x) if isinstance(x, Sequence) and not isinstance(x, str) and len(x) else x
+    flat = isinstance(x, Sequence) and not isinstance(x, str) and not any(isinstance(one, list | tuple) for one in x)
+    names = np.asarray(x) if flat and np.size(x) else x
     kind = getattr(getattr(names, "dtype", None), "kind", "")
     whole = not np.ma.is_masked(names) and (
         kind in "Uiub" or kind == "O" and all(isinstance(one, str) for one in np.ravel(names))
     )
     if not kind or not whole or np.ndim(names) != 1 or not np.size(names):
-        raise ValueError(f"{name}: expected one name per tissue, got {type(x).__name__} of shape {np.shape(x)}")
+        came = f" of shape {tuple(x.shape)}" if hasattr(x, "shape") else f" {x!r:.60}"
+        raise ValueError(f"{name}: expected one name per tissue, got {type(x).__name__}{came}")
     return np.asarray(names)

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forwardecg.cache import fixed
 from forwardecg.contract import array, count, number
-from forwardecg.tissue.grid import LONGEST, Grid, length
+from forwardecg.tissue.grid import LONGEST, Grid, fixed, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
 # Fractions (x, y) of the sheet, looked at as the front of a body is: the right arm is on the viewer's left. The limbs
@@ -61,14 +60,14 @@ class Electrodes:
         object.__setattr__(self, "names", names)
 
 
-def by_xyz(name: str, values: xr.DataArray) -> xr.DataArray:
-    """Positions with x, y, z in this order, if their dim xyz has labels; ValueError for labels that are no x, y and z."""
-    labels = [str(one).lower() for one in values["xyz"].values] if "xyz" in values.coords else [*"xyz"]
-    if labels == ["0", "1", "2"]:
+def by_xyz(name: str, values: xr.DataArray, axes: str = "xyz", dim: str = "xyz") -> xr.DataArray:
+    """Positions with their ``axes`` in this order, if a dim has labels; ValueError for labels that are no x, y and z."""
+    if dim not in values.dims or dim not in values.coords or values[dim].values.tolist() == [*range(values.sizes[dim])]:
         return values
-    if sorted(labels) != [*"xyz"]:
-        raise ValueError(f"{name}: expected x, y and z along xyz, in any order, got {labels}")
-    return values.isel(xyz=[labels.index(one) for one in "xyz"]) if "xyz" in values.dims else values
+    labels = [str(one).lower() for one in values[dim].values]
+    if sorted(labels) != [*axes]:
+        raise ValueError(f"{name}: expected {', '.join(axes)} along {dim}, in any order, got {labels}")
+    return values.isel({dim: [labels.index(one) for one in axes]})
 
 
 def names_of(values: xr.DataArray) -> tuple[str, ...] | None:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from forwardecg.cache import fixed
 from forwardecg.contract import array, instance
 from forwardecg.ecg.electrodes import Electrodes, check_far
+from forwardecg.tissue.grid import fixed
 from forwardecg.tissue.sheet import Tissue
 
 NEAR = 4.0  # cells nearer to an electrode than so many of their longest edges are integrated at Gauss points

@@ -9,9 +9,11 @@ g, in place of 1/r, is the potential at r_e of a unit source at r_i, with mean z
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from forwardecg.contract import array
-from forwardecg.ecg.electrodes import Electrodes, check_far
+from forwardecg.ecg.electrodes import Electrodes, by_xyz, check_far
 from forwardecg.tissue.grid import LONGEST, length
 from forwardecg.tissue.sheet import Tissue
 
@@ -85,6 +87,7 @@ class Sphere:
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Points (..., 3) in mm moved away from the center onto the surface."""
+        points = by_xyz("points", points) if isinstance(points, xr.DataArray) else points
         points = array("points", points, (..., "xyz"), "mm").astype(float)
         if points.shape[-1] != 3:
             raise ValueError(f"points: expected (..., 3) in mm, got an array of shape {points.shape}")
@@ -118,7 +121,11 @@ class Sphere:
 
 def _check_geometry(conductor: Disc | Sphere, axes: tuple[str, ...]) -> None:
     object.__setattr__(conductor, "radius", length("radius", conductor.radius))
-    center = array("center", conductor.center, (...,), "mm", shape=[len(axes)]).astype(float)
+    given = conductor.center
+    given = given.rename_axis("xyz").to_xarray() if isinstance(given, pd.Series) else given
+    if isinstance(given, xr.DataArray) and given.ndim == 1:
+        given = by_xyz("center", given, "".join(axes), str(given.dims[0]))
+    center = array("center", given, (...,), "mm", shape=[len(axes)]).astype(float)
     if (np.abs(center) > LONGEST).any():
         raise ValueError(f"center: expected ({', '.join(axes)}) within {LONGEST:g} mm, got {center.tolist()}")
     object.__setattr__(conductor, "center", tuple(center.tolist()))

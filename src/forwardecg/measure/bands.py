@@ -24,7 +24,8 @@ def _ratios(error: ArrayLike, sigma: ArrayLike) -> np.ndarray:
 
 def half_width(sd: ArrayLike, ecg_mean: ArrayLike, floor: float) -> np.ndarray:
     """sigma (..., T) = sqrt(sd^2 + (floor rms(ecg_mean))^2) of an ensemble, sd and ecg_mean of shape (..., T)."""
-    first, second = matched(("sd", "ecg_mean"), sd, ecg_mean, (None,) * np.ndim(sd))
+    shape = (None,) * array("sd", sd, (..., "time")).ndim
+    first, second = matched(("sd", "ecg_mean"), sd, ecg_mean, shape)
     return np.hypot(first, number("floor", floor, 0) * np.sqrt(np.square(second).mean(-1, keepdims=True)))
 
 
@@ -80,7 +81,7 @@ def whole_trace_factor(error: ArrayLike, sigma: ArrayLike, coverage: float) -> f
 
 def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
     """The ceil((n + 1) coverage)-th smallest of n scores: a new exchangeable one stays below with at least this probability."""
-    scores, coverage = array("scores", scores, ("n",)), fraction("coverage", coverage)
+    scores, coverage = array("scores", scores, (...,), shape=[None]), fraction("coverage", coverage)
     rank = math.ceil((len(scores) + 1) * coverage - 1e-9)
     if rank > len(scores):
         least = math.ceil(coverage / (1 - coverage) - 1e-9)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import bootstrap, norm, ttest_ind, ttest_rel
 
 from forwardecg.contract import array, count, instance, number, one_of
+from forwardecg.measure.scores import agree
 
 N_BOOTSTRAP = 10_000
 
@@ -44,11 +45,8 @@ def interval(
         >>> round(estimate, 2), low < estimate < high
         (0.85, True)
     """
-    values, seed, level = (
-        array("values", values, ("n",)).astype(float),
-        count("seed", seed, 0),
-        fraction("level", level),
-    )
+    values = array("values", values, (...,), shape=[None]).astype(float)
+    seed, level = count("seed", seed, 0), fraction("level", level)
     if values.size < 2:
         raise ValueError(f"values: expected at least 2, one a tissue, got {values.size}")
     estimate = float(statistic(values))
@@ -84,7 +82,7 @@ def paired_difference(
         difference, low, high, p, detectable, and effect: the difference over the SD over tissues of a - b, seeds averaged.
 
     Raises:
-        ValueError: Scores of another number of tissues, or not finite.
+        ValueError: Scores of another number of tissues, of other ones by their coordinates, or not finite.
 
     Examples:
         >>> a = np.array([[0.90, 0.80, 0.85, 0.95], [0.91, 0.81, 0.85, 0.94]])  # two seeds, four tissues
@@ -92,7 +90,9 @@ def paired_difference(
         >>> found.difference.round(3).item(), bool(found.low > 0)
         (0.1, True)
     """
+    given = a, b
     a, b = (array(name, one, ("seed", ...), shape=(None, None)).astype(float) for name, one in (("a", a), ("b", b)))
+    agree(("a", "b"), *given, but="seed")
     if a.shape[1] != b.shape[1] or a.shape[1] < 2:
         raise ValueError(f"a, b: expected scores (seed, n) of the same n tissues, got {a.shape} and {b.shape}")
     level, power, family = fraction("level", level), fraction("power", power), count("family", family)
@@ -147,9 +147,8 @@ def by_seed(rows: pd.DataFrame, score: str = "r2") -> np.ndarray:
     """Scores (seed, tissue), both in increasing order, from rows with columns seed, sim and the score."""
     columns = [*instance("rows", rows, pd.DataFrame).columns]
     if not {"seed", "sim", score} <= {*columns} or rows.duplicated(["seed", "sim"]).any():
-        raise ValueError(
-            f"rows: expected one for each seed and sim, with {score}, got several, or the columns {columns}"
-        )
+        came = f"several, or the columns {columns}"
+        raise ValueError(f"rows: expected one for each seed and sim, with {score}, got {came}")
     table = rows.pivot(index="seed", columns="sim", values=score)
     if missing := int(table.isna().sum().sum()):
         raise ValueError(f"rows: expected {score} of every tissue for every seed, got {missing} missing")

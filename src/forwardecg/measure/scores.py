@@ -11,18 +11,39 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from forwardecg.contract import array, number, times, unit_of
+from forwardecg.contract import SAME_DIM, array, number, times, unit_of
 
 FLAT = 1e-12
+
+
+def agree(names: tuple[str, str], one: Any, other: Any, but: str = "") -> None:
+    """ValueError where the coordinates of two labeled arrays, along a dim that both have and that is not ``but``, differ."""
+    both = (x if isinstance(x, xr.DataArray) else xr.DataArray() for x in (one, other))
+    first, second = ({SAME_DIM.get(str(d), str(d)): x[d] for d in x.dims if d in x.coords} for x in both)
+    for dim in sorted({*first} & {*second} - {but}):
+        pair = first[dim], second[dim]
+        if all(z.dtype.kind in "iuf" for z in pair):
+            unit = {"x": "mm", "y": "mm", "time": "ms"}.get(dim)
+            a, b = (array(f"{name}.{dim}", z, (...,), unit) for name, z in zip(names, pair, strict=True))
+            if unit == "mm" and len({unit_of(z.attrs) is None for z in pair}) == 2:  # cells and mm: the direction alone
+                a, b = (np.sign(np.diff(z)) for z in (a, b))
+            same = a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=1e-3 * abs(float(np.diff(a[:2]).sum())))
+        else:
+            same = np.array_equal(pair[0].values, pair[1].values)
+        if not same:
+            came = f"another one, from {pair[1].values[0]} to {pair[1].values[-1]}"
+            raise ValueError(f"{names[1]}: expected the coordinate {dim} of {names[0]}, got {came}")
 
 
 def matched(
     names: tuple[str, str], one: ArrayLike, other: ArrayLike, shape: tuple[int | None, ...] = (None, None)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Traces (n, T) and others of the same shape, finite; labeled ones with time last, the others in the unit of the first."""
+    """Traces (n, T) and others of the same shape, finite; labeled ones with time last, at the same coordinates and in one unit."""
     unit = unit_of(one.attrs) if isinstance(one, xr.DataArray) else None
     first = array(names[0], one, (..., "time"), shape=shape)
-    return first, array(names[1], other, (..., "time"), unit, shape=first.shape)
+    second = array(names[1], other, (..., "time"), unit, shape=first.shape)
+    agree(names, one, other)
+    return first, second
 
 
 def _checked(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +62,7 @@ def r2(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> np.ndarray:
         (n,), 1 at best; NaN where the true trace is flat.
 
     Raises:
-        ValueError: Other shapes, or values that are not finite.
+        ValueError: Other shapes, other coordinates, or values that are not finite.
 
     Examples:
         >>> true = np.array([[0.0, 1.0, 0.0, -1.0]])
@@ -92,7 +113,7 @@ def score_ecgs(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> pd.DataFrame:
         >>> score_ecgs(true, 0.5 * true).round(3).to_dict("records")
         [{'r2': 0.75, 'r2_normalized': 1.0, 'rrmse': 0.5, 'correlation': 1.0, 'peak_error': -0.5}]
     """
-    ecg_true, ecg_pred = matched(("ecg_true", "ecg_pred"), ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
     peak = np.abs(ecg_true).max(-1)
     return pd.DataFrame({
         "r2": r2(ecg_true, ecg_pred),
@@ -137,6 +158,7 @@ def landmarks(t: ArrayLike, ecg: ArrayLike) -> pd.DataFrame:
     Onset and end: where |ecg| first and last passes `EDGE` of its largest value. Zero crossing: last between extrema.
     """
     t = times("t", t)
+    agree(("t", "ecg"), xr.DataArray(t, {"time": ("time", t, {"units": "ms"})}), ecg)
     ecg = array("ecg", ecg, (..., "time"), shape=(None, t.size)).astype(float)
     rows = []
     for trace in ecg:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forwardecg.contract import V_THRESHOLD, array, corner, count, instance, number, one_of, times
+from forwardecg.contract import SAME_DIM, V_THRESHOLD, array, corner, count, instance, number, one_of, times
 
 LEAST = 3.0  # mV: what changes by less is no wave
 
@@ -19,12 +19,17 @@ def _record(V_m: xr.DataArray, *others: Any) -> tuple[np.ndarray, np.ndarray]:
     """Times in ms, and V_m in mV with time as the first dim, before ``others``."""
     wanted = f"({', '.join('...' if dim is ... else dim for dim in ('time', *others))})"
     V_m = instance("V_m", V_m, xr.DataArray, f"{wanted} with a coordinate 'time'")
-    if "time" not in V_m.dims or "time" not in V_m.coords:
+    if (dim := _time(V_m)) not in V_m.coords:
         raise ValueError(f"V_m: expected dims {wanted} with a coordinate 'time' in ms, got dims {V_m.dims}")
-    t, values = times("time", V_m.time), array("V_m", V_m, ("time", *others), "mV", finite=False)
+    t, values = times("time", V_m[dim]), array("V_m", V_m, ("time", *others), "mV", finite=False)
     if n := int(np.isinf(values).sum()):
         raise ValueError(f"V_m: expected finite values in mV, or NaN, got {n} infinite ones")
     return t, values.astype(float) if values.dtype.kind in "iu" else _joined(t, values)
+
+
+def _time(V_m: xr.DataArray) -> Any:
+    """The dim of V_m that is time, by the names of `contract.SAME_DIM`; None if there is none."""
+    return next((dim for dim in V_m.dims if SAME_DIM.get(str(dim), dim) == "time"), None)
 
 
 def _joined(t: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -42,7 +47,7 @@ def _joined(t: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _like(V_m: xr.DataArray, values: np.ndarray, name: str, unit: str, words: str) -> xr.DataArray:
     """A feature with the other dims and coordinates of V_m."""
-    template = V_m.isel(time=0, drop=True)
+    template = V_m.isel({_time(V_m): 0}, drop=True)
     return template.copy(data=values).rename(name).assign_attrs(units=unit, long_name=words)
 
 
@@ -154,11 +159,8 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
         >>> conduction_velocity(lat, dx=0.5)[3].values.tolist()
         [nan, nan, 0.5, 0.5, 0.5, nan, nan]
     """
-    z, dx, reach = (
-        array("lat", lat, ("y", "x"), "ms", finite=False),
-        number("dx", dx, 0, unit="mm", above=True),
-        count("reach", reach),
-    )
+    z = array("lat", lat, ("y", "x"), "ms", finite=False).astype(float, copy=False)
+    dx, reach = number("dx", dx, 0, unit="mm", above=True), count("reach", reach)
     if np.isinf(z).any():
         raise ValueError("lat: expected finite values in ms, or NaN, got infinity")
     corner("lat", lat, dx)

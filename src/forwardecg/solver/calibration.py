@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from forwardecg.contract import array, instance, number
+from forwardecg.contract import array, corner, instance, number
 from forwardecg.solver.kernel import Pulse, march
 from forwardecg.tissue.cell import FK_CAF, FKParams, constants
 from forwardecg.tissue.diffusion import face_diffusivity, stability_limit
@@ -96,11 +96,14 @@ def calibrate_diffusivity(D: np.ndarray, live: np.ndarray, dx: float, dt: float,
         >>> (D_num / [0.05, 0.15]).round(1).tolist()
         [[1.8, 1.5]]
     """
-    dims = ("y", "x") if getattr(D, "ndim", 0) == getattr(live, "ndim", 0) == 2 else (...,)
-    D, live = array("D", D, dims, "mm2 ms-1"), array("live", live, dims, kinds="b")
+    given = D, live
+    dims = [("y", "x") if getattr(x, "ndim", 0) == 2 else (...,) for x in given]
+    D, live = array("D", D, dims[0], "mm2 ms-1").astype(float, copy=False), array("live", live, dims[1], kinds="b")
     if D.shape != live.shape or not live.any() or not D[live].min() > 0:
         raise ValueError(f"live: expected cells of the shape {D.shape} of D with D > 0, got {live.sum()} {live.shape}")
     dx, dt = length("dx", dx), number("dt", dt, SHORTEST, 1e6, unit="ms", above=True)
+    if corner("D", given[0], dx) != corner("live", given[1], dx):
+        raise ValueError("live: expected cells that lie where those of D do, got x and y that begin elsewhere")
     check_step(dt, stability_limit(float(D[live].max()), dx), instance("cell", cell, FKParams, "such as FK_CAF"))
     table_D, table_D_num = calibration_table(dx, dt, cell)
     if table_D.size < 4:

@@ -46,9 +46,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, "pt") as file:
             metadata = dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
-        raise ValueError(
-            f"{path.name}: expected a whole safetensors file, got a truncated or foreign one: {error}"
-        ) from None
+        came = f"a truncated or foreign one: {error}"
+        raise ValueError(f"{path.name}: expected a whole safetensors file, got {came}") from None
     digest = metadata.pop("digest", None)
     if digest is not None and digest != _digest(tensors, metadata):
         raise ValueError(f"{path.name}: expected what was written, by its digest, got a changed file")

@@ -136,9 +136,8 @@ class StructuredSurrogate:
         inside = np.ones((n_y, n_x), bool) if seen.tissue is None else seen.tissue.numpy()
         D_half = self.bands["D"]["factor"] * np.hypot(D.std(0), self.bands["D"]["floor"] * np.median(D.mean(0)[inside]))
         reference = Reference.from_card(self.bands["reference"])
-        unusual = (
-            float(unusualness(reference, describe_maps(seen.of_tissue, seen.fronts)[None])[0]) / reference.threshold
-        )
+        far = unusualness(reference, describe_maps(seen.of_tissue, seen.fronts)[None])
+        unusual = float(far[0]) / reference.threshold
         speed = math.exp(0.5 * (float(seen.of_tissue.prior.median()) - math.log(KAPPA)))
         flags = odd + seen.flags + self._flags(seen, maps.attrs["dx_map"], speed, unusual)
         variables = {

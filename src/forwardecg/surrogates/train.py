@@ -156,9 +156,8 @@ def fit(
         try:
             live, best, history = _restore(kept, settings, model, optimizer, generator)
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"checkpoint {kept.name}: expected the state of a training of this {type(model).__name__}: {error}"
-            ) from None
+            wanted = f"the state of a training of this {type(model).__name__}"
+            raise ValueError(f"checkpoint {kept.name}: expected {wanted}: {error}") from None
     n_batch = math.ceil(task.n_train / config.batch)
     for epoch in range(len(history), config.epochs):
         if _stale(history, config.patience):

@@ -41,9 +41,8 @@ def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path | s
     models = [*instance("models", models, (list, tuple), "networks")]
     kinds = tuple(network for network, _ in KINDS.values())
     if not models or not all(type(model) in kinds for model in models):
-        raise ValueError(
-            f"models: expected networks, Seq2Seq or Structured, got {[type(one).__name__ for one in models]}"
-        )
+        came = [type(one).__name__ for one in models]
+        raise ValueError(f"models: expected networks, Seq2Seq or Structured, got {came}")
     kind = next(name for name, (network, _) in KINDS.items() if type(models[0]) is network)
     if any(type(model) is not type(models[0]) or model.config != models[0].config for model in models):
         raise ValueError("models: expected networks of one kind and configuration, got several")
@@ -55,9 +54,8 @@ def save_models(models: Sequence[Seq2Seq] | Sequence[Structured], path: Path | s
     own |= {"sha256": checksum(tensors), "parameters": sum(p.numel() for p in models[0].parameters())}
     libraries = f"forwardecg {__version__}, torch {torch.__version__.partition('+')[0]}"
     text = json.dumps(own | {"versions": f"{libraries}, Python {platform.python_version()}"} | card)
-    write_tensors(
-        file_path("path", path), tensors, {"card": text, "sha256": sha256(text)}, seal=False
-    )  # both checksums are there
+    about = {"card": text, "sha256": sha256(text)}  # both checksums are there
+    write_tensors(file_path("path", path, new=True), tensors, about, seal=False)
 
 
 def read_card(path: Path | str) -> dict:

@@ -68,3 +68,12 @@ def blocks(a: np.ndarray, pool: int) -> np.ndarray:
     if n_y % pool or n_x % pool:
         raise ValueError(f"pool: expected a divisor of the grid {n_y} x {n_x}, got {pool}")
     return a.reshape(n_y // pool, pool, n_x // pool, pool)
+
+
+def fixed(values: np.ndarray) -> np.ndarray:
+    """A copy that cannot be written to, or the values themselves if they cannot: what a frozen record keeps."""
+    if type(values) is np.ndarray and values.flags.owndata and not values.flags.writeable:
+        return values
+    values = np.array(values)
+    values.flags.writeable = False
+    return values

@@ -7,9 +7,8 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import distance_transform_edt
 
-from forwardecg.cache import fixed
 from forwardecg.contract import array, corner, count, flag, instance, number, one_of
-from forwardecg.tissue.grid import Grid, cells, length
+from forwardecg.tissue.grid import Grid, cells, fixed, length
 
 #: What a tissue can be.
 CONDITIONS = ("healthy", "gap_junction", "fibrotic", "combined")

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from forwardecg.cache import fixed
 from forwardecg.contract import array, corner, count, instance, number, one_of
-from forwardecg.tissue.grid import LONGEST, Grid, length
+from forwardecg.tissue.grid import LONGEST, Grid, fixed, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
 MOST_BEATS, LONGEST_TIME, LARGEST = 10**5, 1e9, 1e6  # of a protocol; ms (12 days); 1/ms
@@ -62,7 +61,7 @@ class Stimulus:
 def _count_from_corner(mask: xr.DataArray) -> None:
     """ValueError if the coordinates of a mask are mm that do not begin half a cell from the corner of the sheet."""
     for dim in mask.dims:
-        if dim in mask.coords and mask.sizes[dim] > 1 and "units" in mask[dim].attrs:
+        if dim in mask.coords and mask.sizes[dim] > 1:
             centers = array(f"stimulus mask.{dim}", mask[dim], (str(dim),), "mm").astype(float)
             if (at := corner("stimulus mask", mask[dim], abs(centers[1] - centers[0]))) != (0, 0):
                 wanted = "x and y in mm from the corner of the sheet"
@@ -161,14 +160,8 @@ def s1_s2(
 
 def _couplings(s2: Any) -> list[float]:
     """Coupling intervals in ms, each above 0; none of an empty sequence."""
-    if (
-        isinstance(s2, Sequence | np.ndarray)
-        and not isinstance(s2, str)
-        and len(s2) == 0
-        and np.asarray(s2).dtype.kind == "f"
-    ):
+    shape = (len(s2),) if isinstance(s2, list | tuple) else getattr(s2, "shape", None)
+    if shape == (0,) and np.asarray(s2).dtype.kind == "f":
         return []
-    values = array(
-        "s2", s2, tuple(map(str, s2.dims)) if isinstance(s2, xr.DataArray) else ("beat",), "ms", shape=[None]
-    )
+    values = array("s2", s2, (...,), "ms", shape=[None])
     return [number("s2", value, 0, LONGEST_TIME, unit="ms", above=True) for value in values.tolist()]

@@ -67,10 +67,8 @@ class Sequences(torch.utils.data.Dataset):
         if "sim" not in instance("ds", ds, xr.Dataset).dims or "center" not in ds.lead:
             raise ValueError(f"ds: expected a data set with the dim sim and the lead center, got dims {[*ds.dims]}")
         sims, side, names = counts("sims", sims), ds.sizes["x_map"], ds.lead.values.tolist()
-        one, known_D = (
-            isinstance(instance("leads", leads, (str, list, tuple)), str) and leads != "all",
-            flag("known_D", known_D),
-        )
+        one = isinstance(instance("leads", leads, (str, list, tuple)), str) and leads != "all"
+        known_D = flag("known_D", known_D)
         self.leads = names if leads == "all" else [leads] if one else list(leads)
         _check_distinct("sims", sims, range(ds.sizes["sim"]))
         _check_distinct("leads", self.leads, names)

@@ -21,10 +21,10 @@ def huber(ecg_pred: Tensor, ecg_true: Tensor, delta: float = 1.0) -> Tensor:
 def _check(ecg_true: Tensor, ecg_pred: Tensor, least: int = 2) -> None:
     """ValueError unless both are (B, T) with at least ``least`` samples: shapes alone, this stands in every step."""
     shape = (*instance("ecg_true", ecg_true, Tensor).shape,)
-    if len(shape) != 2 or not shape[0] or shape[1] < least:
-        raise ValueError(f"ecg_true: expected traces (B, T) of at least {least} samples, got {shape}")
-    if instance("ecg_pred", ecg_pred, Tensor).shape != ecg_true.shape:
-        raise ValueError(f"ecg_pred: expected the shape of ecg_true {shape}, got {(*ecg_pred.shape,)}")
+    if len(shape) != 2 or not shape[0] or shape[1] < least or not ecg_true.is_floating_point():
+        raise ValueError(f"ecg_true: expected traces (B, T) of at least {least} samples, got {ecg_true.dtype} {shape}")
+    if instance("ecg_pred", ecg_pred, Tensor).shape != ecg_true.shape or not ecg_pred.is_floating_point():
+        raise ValueError(f"ecg_pred: expected the shape of ecg_true {shape}, got {ecg_pred.dtype} {(*ecg_pred.shape,)}")
 
 
 def _power_spectrum(ecg: Tensor) -> Tensor:
@@ -60,8 +60,8 @@ def spectral_entropy(ecg: Tensor) -> Tensor:
         >>> bool(H[0] < 0.3 < 0.8 < H[1])
         True
     """
-    if instance("ecg", ecg, Tensor).ndim != 2 or ecg.shape[1] < 2:
-        raise ValueError(f"ecg: expected traces (B, T) of at least 2 samples, got {(*ecg.shape,)}")
+    if instance("ecg", ecg, Tensor).ndim != 2 or ecg.shape[1] < 2 or not ecg.is_floating_point():
+        raise ValueError(f"ecg: expected traces (B, T) of at least 2 samples, got {ecg.dtype} {(*ecg.shape,)}")
     p = _spectral_density(ecg)
     return -(p * p.log()).sum(-1) / math.log(p.shape[-1])  # (B,)
 

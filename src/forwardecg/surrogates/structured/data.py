@@ -77,6 +77,8 @@ class MapSet:
         if not {"sim", "lead", "time"} <= {*instance("ds", ds, xr.Dataset).dims}:
             raise ValueError(f"ds: expected a data set of load_or_simulate, got dims {[*ds.dims]}")
         self.sims = counts("sims", sims, 0, ds.sizes["sim"] - 1)
+        if not self.sims:
+            raise ValueError("sims: expected at least one tissue, got none")
         self.leads, self.views = ds.lead.values.tolist(), tuple(instance("views", views, (list, tuple), "of View"))
         seed = count("seed", seed, 0, 2**63 - 1)
         self.positions, self.dt = ds.electrodes.values, float(ds.time[1] - ds.time[0])

@@ -53,7 +53,7 @@ def read_fronts(u: Tensor, dx: float, dt: float, restitution: Tensor = RESTITUTI
         seen: `Fronts`.
 
     Raises:
-        ValueError: No tensor of three dims; dx or dt not above 0.
+        ValueError: No tensor of three dims; values that are no u, as mV; dx or dt not above 0.
 
     Examples:
         >>> t, x = torch.arange(120.0)[:, None, None], 2.0 * torch.arange(12)
@@ -64,6 +64,8 @@ def read_fronts(u: Tensor, dx: float, dt: float, restitution: Tensor = RESTITUTI
     """
     if instance("u", u, Tensor).ndim != 3 or not u.is_floating_point() or not u.numel():
         raise ValueError(f"u: expected real numbers (time, y, x), got {u.dtype} of shape {(*u.shape,)}")
+    if not (u.abs() <= 10).all():  # mV are beyond it
+        raise ValueError(f"u: expected values from 0 at rest to 1 at the peak, got {u.min():.4g} to {u.max():.4g}")
     dx, dt = number("dx", dx, 0, unit="mm", above=True), number("dt", dt, 0, unit="ms", above=True)
     peak = u.amax(0)
     level = peak.clamp(min=QUIET) / 2
