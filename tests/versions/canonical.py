@@ -235,7 +235,7 @@ STAGES = {
         "solver/simulation", "tissue/cell", "tissue/diffusion", "tissue/grid", "tissue/sheet", "tissue/stimulus",
     )),
     "fronts": Stage(fronts, ("surrogates.structured.data",), ("surrogates/structured/fronts",)),
-    "loop": Stage(loop, ("surrogates.train",), ("surrogates/train",)),
+    "loop": Stage(loop, ("surrogates.train",), ("surrogates/checkpoint", "surrogates/train")),
     "paper": Stage(paper, ("surrogates.paper.task", "surrogates.train"), (
         *(f"surrogates/paper/{name}" for name in ("data", "losses", "model", "task")),
     )),
