@@ -168,9 +168,9 @@ def pixel_diffusivity(D: Conductivity) -> Tensor:
     return mean_of_faces(*faces(D))
 
 
-def inner_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) -> tuple[Tensor, Tensor]:
-    """`pixels.face_gradients` of the inner faces in 1/mm, G_x (lead, y, x-1) and G_y (lead, y-1, x), in float32."""
-    G_x, G_y = face_gradients(Grid(shape, dx), electrodes)
+def inner_gradients(grid: Grid, electrodes: Electrodes) -> tuple[Tensor, Tensor]:
+    """`pixels.face_gradients` of the inner faces of a grid in 1/mm, G_x (lead, y, x-1) and G_y (lead, y-1, x), in float32."""
+    G_x, G_y = face_gradients(grid, electrodes)
     return torch.from_numpy(G_x[:, :, 1:-1]).float(), torch.from_numpy(G_y[:, 1:-1]).float()
 
 

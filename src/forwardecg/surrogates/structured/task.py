@@ -21,6 +21,7 @@ from forwardecg.surrogates.structured.model import (
     faces,
     inner_gradients,
 )
+from forwardecg.tissue.grid import Grid
 
 VERSION = 1  # of this network, its data and its loss: raised when tests/versions says that trainings have changed
 
@@ -150,5 +151,5 @@ def _gradients(maps: MapSet, pool: int, leads: Sequence[int], device: str = "cpu
     """`inner_gradients` of some electrodes of a set, on pixels averaged in squares of ``pool``."""
     places = Electrodes(maps.positions[list(leads)], tuple(maps.leads[k] for k in leads))
     n_y, n_x = (n // pool for n in maps.u.shape[-2:])
-    G_x, G_y = inner_gradients((n_y, n_x), maps.dx * pool, places)
+    G_x, G_y = inner_gradients(Grid((n_y, n_x), maps.dx * pool), places)
     return G_x.to(device), G_y.to(device)
