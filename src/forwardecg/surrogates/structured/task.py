@@ -12,7 +12,7 @@ from forwardecg.cache import settle
 from forwardecg.contract import count, instance, number
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.scores import r2
-from forwardecg.surrogates.structured.data import VIEWS, MapSet, coarsen
+from forwardecg.surrogates.structured.data import CODE, VIEWS, MapSet, coarsen
 from forwardecg.surrogates.structured.model import (
     Conductivity,
     Inputs,
@@ -77,8 +77,7 @@ class StructuredTask:
 
     stage, version = "structured", VERSION
     code: tuple[str, ...] = (
-        "ecg/pixels", "measure/scores", "tissue/symmetry",
-        *(f"surrogates/structured/{name}" for name in ("data", "fronts", "model", "symmetric", "task")),
+        *CODE, "measure/scores", "surrogates/structured/symmetric", "surrogates/structured/task", "tissue/symmetry",
     )  # fmt: skip
 
     def __init__(self, train: MapSet, val: MapSet, config: StructuredLoss = StructuredLoss(), device: str = "cpu"):
