@@ -62,7 +62,8 @@ class Theirs:
         import fw  # here, since the worker processes do without it
 
         self.advance, self.n = fw.advance, n
-        self.model = fw.build((n, n), DX, DT, D, FK_MLR1, [edge_stimulus(Grid((n, n), DX))], npfloat)
+        grid = Grid((n, n), DX)
+        self.model = fw.build(grid, DT, D, FK_MLR1, [edge_stimulus(grid)], npfloat)
         self.advance(self.model, WARM, initialize=True)
         self.state = {name: getattr(self.model, name).copy() for name in "uvw"} | {"t": self.model.t, "step": WARM}
         self.advance(self.model, 2)

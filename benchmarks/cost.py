@@ -37,6 +37,7 @@ from forwardecg.surrogates.structured.model import (
 from forwardecg.surrogates.structured.task import StructuredTask
 from forwardecg.surrogates.train import TrainConfig, fit, initialize
 from forwardecg.surrogates.weights import load_models
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue
 
 N_CALLS, N_FRAMES, N_LEADS = 20, 160, 16
@@ -60,10 +61,10 @@ def inference(ds, recipe) -> dict[str, float]:
     surrogate, u = load_surrogate(), torch.from_numpy(to_u(V_m.values.astype(np.float32)))
     seen = Inputs(*(z[None] for z in make_inputs(read_fronts(u, dx, 5.0), dx, 5.0)))
     D, conductive = ds.D[0].values.astype(float), ds.conductive[0].values
-    tissue, share = Tissue(D=D, conductive=conductive, dx=recipe.dx), np.ones(u.shape[1:])
+    tissue, (n_y, n_x) = Tissue(D=D, conductive=conductive, dx=recipe.dx), u.shape[1:]
     fine = np.random.default_rng(0).random((N_FRAMES, *recipe.shape), np.float32)
     L, known = lead_field(tissue, places).astype(np.float32), upscale_faces(D, conductive, recipe.pool)
-    weights = map_lead_field(known.D_x, known.D_y, share, dx, places).astype(np.float32)
+    weights = map_lead_field(known.D_x, known.D_y, np.ones((n_y, n_x)), dx, places).astype(np.float32)
     D_pixels = surrogate.models[0](seen)
     (seq2seq,), card = load_models(MODELS / "paper.safetensors")
     pooled = torch.nn.functional.avg_pool2d(u, 2)[None, ::2]
@@ -81,7 +82,7 @@ def inference(ds, recipe) -> dict[str, float]:
             )
             / 64,
             "operator on the pixels": time_calls(
-                lambda: batched_lead_field(D_pixels, *inner_gradients(u.shape[1:], dx, places))  # type: ignore[arg-type]
+                lambda: batched_lead_field(D_pixels, *inner_gradients(Grid((n_y, n_x), dx), places))
             ),
             "product on the pixels": time_calls(lambda: np.tensordot(weights, u.numpy(), ((1, 2), (1, 2)))),
             "exact lead field, known D: build": time_calls(lambda: lead_field(tissue, places)),

@@ -21,7 +21,6 @@ from forwardecg.contract import V_SPAN
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import lead_field
 from forwardecg.tissue.cell import FK_CAF
-from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import fibrotic, healthy
 from forwardecg.tissue.stimulus import focal_stimulus
 
@@ -34,9 +33,9 @@ TARGET = Path(__file__).resolve().parents[1] / "data" / "small" / "finitewave.np
 
 sheet = fibrotic(healthy(SHAPE, DX, D), "patchy", seed=11)
 sheet = replace(sheet, D=np.full(SHAPE, D))  # Finitewave takes one D; what is not fibrosis conducts alike
-stimulus = focal_stimulus(Grid(SHAPE, DX), 4.0, 12.0, radius=6.0)
+stimulus = focal_stimulus(sheet.grid, 4.0, 12.0, radius=6.0)
 cell = replace(FK_CAF, name="FK-CAF, one tau_v_minus", tau_v_minus_low=FK_CAF.tau_v_minus_high)
-model = fw.build(SHAPE, DX, DT, D, cell, [stimulus])
+model = fw.build(sheet.grid, DT, D, cell, [stimulus])
 model.cardiac_tissue.mesh[1:-1, 1:-1][~sheet.conductive] = 2  # fibrosis, in its words
 electrodes = Electrodes(np.array([*PLACES.values()], float), tuple(PLACES))
 L = V_SPAN * lead_field(sheet, electrodes)

@@ -20,14 +20,15 @@ import finitewave
 import numpy as np
 
 from forwardecg.tissue.cell import FKParams
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.stimulus import Stimulus
 
 
-def build(shape, dx, dt, D, fk: FKParams, stimuli: list[Stimulus], npfloat="float64", D_across=None):
+def build(grid: Grid, dt, D, fk: FKParams, stimuli: list[Stimulus], npfloat="float64", D_across=None):
     """A model with its border added; with ``D_across`` the fibers run along x."""
-    tissue = finitewave.CardiacTissue([shape[0] + 2, shape[1] + 2])
+    tissue = finitewave.CardiacTissue([n + 2 for n in grid.shape])
     model = finitewave.FentonKarma()
-    model.cardiac_tissue, model.dt, model.dr, model.D_model = tissue, dt, dx, D
+    model.cardiac_tissue, model.dt, model.dr, model.D_model = tissue, dt, grid.dx, D
     model.npfloat, model.prog_bar = npfloat, False
     if fk.tau_v_minus_low != fk.tau_v_minus_high:
         raise ValueError(f"{fk.name}: expected one tau_v_minus, got two")

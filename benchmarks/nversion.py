@@ -14,6 +14,7 @@ from scipy.ndimage import map_coordinates
 
 from forwardecg.solver.simulation import solve
 from forwardecg.tissue.cell import FK_MLR1
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import healthy, with_fibers
 from forwardecg.tissue.stimulus import Stimulus
 
@@ -57,8 +58,8 @@ def theirs(tensor: str, dx: float) -> np.ndarray:
     volumes = nodes if tensor == "isotropic" else cells
     edges_x, edges_y = volumes(SIZE_X, dx), volumes(SIZE_Y, dx)
     across = D_ACROSS if tensor == "anisotropic" else None
-    shape = (edges_y.size - 1, edges_x.size - 1)
-    model = fw.build(shape, dx, DT, D_ALONG, FK_MLR1, stimuli(edges_x, edges_y), D_across=across)
+    grid = Grid((edges_y.size - 1, edges_x.size - 1), dx)
+    model = fw.build(grid, DT, D_ALONG, FK_MLR1, stimuli(edges_x, edges_y), D_across=across)
     activation = fw.Activation()
     model.tracker_sequence = fw.finitewave.TrackerSequence()
     model.tracker_sequence.add_tracker(activation)

@@ -94,6 +94,7 @@ from forwardecg.surrogates.structured.task import (
 )
 from forwardecg.surrogates.train import TrainConfig, initialize, load_or_fit
 from forwardecg.surrogates.weights import save_models
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import healthy
 from forwardecg.tissue.stimulus import edge_stimulus, s1_s2
 
@@ -324,7 +325,7 @@ rng = np.random.default_rng(0)
 size = recipe.n_cells * recipe.dx
 places = np.column_stack([rng.uniform(0, size, (6, 2)), rng.uniform(5, 90, 6)])
 electrodes = Electrodes(places, tuple("abcdef"))
-G = inner_gradients(maps.u.shape[2:], dx_map, electrodes)
+G = inner_gradients(Grid(maps.u.shape[2:], dx_map), electrodes)
 D = infer_conductivity(models[0], one)
 L = batched_lead_field(D, *G)[0].double().flatten(1)
 a, b = (torch.rand(L.shape[1], dtype=torch.float64) for _ in range(2))
@@ -348,7 +349,7 @@ with torch.no_grad():
 # np.rot90 takes x to y, and y to size - x
 turned = np.column_stack([places[:, 1], size - places[:, 0], places[:, 2]])
 electrodes_turned = Electrodes(turned, tuple("abcdef"))
-G_turned = inner_gradients(u_turned.shape[1:], dx_map, electrodes_turned)
+G_turned = inner_gradients(Grid(u_turned.shape[1:], dx_map), electrodes_turned)
 
 
 def ecg_of(D, G, u):

@@ -88,6 +88,7 @@ from forwardecg.surrogates.structured.model import (
 from forwardecg.surrogates.structured.task import predict
 from forwardecg.surrogates.weights import load_models
 from forwardecg.tissue.cell import FK_CAF
+from forwardecg.tissue.grid import Grid
 
 figures.set_style()
 headline = Headline("11_generality")
@@ -308,7 +309,7 @@ def seen_again(part, pool=1, stride=1, restitution=RESTITUTION, **spoil):
         u = spoiled(coarsen(u.float(), pool)[::stride], **spoil)
         seen = make_inputs(read_fronts(u, dx, dt, restitution), dx, dt)
         seen = Inputs(*(z[None] for z in seen))
-        G = inner_gradients(u.shape[1:], dx, center)
+        G = inner_gradients(Grid(u.shape[1:], dx), center)
         L = sum(batched_lead_field(model(seen), *G)[0] for model in models)
         ecg = torch.einsum("eyx,tyx->et", L / len(models), u)
         found.append(r2(true[:, ::stride].double().numpy(), ecg.double().numpy())[0])

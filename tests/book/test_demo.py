@@ -201,7 +201,7 @@ def test_each_network(page_surrogate, model, seen):
 
 
 def test_ecg_of_each_network_and_of_all_with_the_band(page_surrogate, model, seen, place, predicted):
-    G = inner_gradients(seen.u.shape[1:], seen.dx, place)
+    G = inner_gradients(Grid(seen.u.shape[1:], seen.dx), place)
     batch = Inputs(*(z[None] for z in seen.inputs))
     with torch.no_grad():
         alone = [

@@ -15,9 +15,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from compendium.registry import ROOT
-from forwardecg.cache import key
+from forwardecg.cache import code_hash, key
 from forwardecg.measure.scores import r2
-from forwardecg.surrogates import files
+from forwardecg.surrogates import checkpoint, files
 from forwardecg.surrogates import train as module
 from forwardecg.surrogates.paper.data import Sequences
 from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
@@ -171,7 +171,7 @@ def test_a_checkpoint_says_what_code_and_libraries_made_it(data, tmp_path):
     fit(TINY, *data, replace(SHORT, epochs=1), tmp_path / "c")
     with safe_open(tmp_path / "c", "pt") as file:
         about = file.metadata()
-    code = module.code_hash(["surrogates/train", *Seq2SeqTask.code])
+    code = code_hash([*checkpoint.LOOP, *Seq2SeqTask.code])
     assert about["code"] == code and about["made_with"].startswith("Python ") and "torch" in about["made_with"]
 
 
@@ -332,8 +332,8 @@ def test_a_version_names_a_training_and_an_edit_does_not(data, tmp_path, monkeyp
     load_or_fit(TINY, *data, SHORT)
     (first,) = names()
     assert first.startswith("paper-v1-")
-    monkeypatch.setattr(module, "code_hash", lambda *_: "edited")
-    monkeypatch.setattr(module, "made_with", lambda *_: "other libraries")
+    monkeypatch.setattr(checkpoint, "code_hash", lambda *_: "edited")
+    monkeypatch.setattr(checkpoint, "made_with", lambda *_: "other libraries")
     load_or_fit(TINY, *data, SHORT)
     assert names() == {first}
     monkeypatch.setattr(Seq2SeqTask, "version", 2)

@@ -1,5 +1,7 @@
 from .predict import Surrogate as Surrogate
 from .predict import load_surrogate as load_surrogate
+from .train import Task as Task
+from .train import TrainConfig as TrainConfig
 from .train import fit as fit
 from .train import initialize as initialize
 from .train import load_or_fit as load_or_fit

@@ -123,8 +123,9 @@ class StructuredSurrogate:
         maps, odd = inspect(import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill, mask=mask, **labels))
         seen = see_maps(maps)
         n_y, n_x = seen.u.shape[1:]
-        local, places = frames_of(electrodes, center_electrode(Grid((n_y, n_x), seen.dx)), maps)
-        u, G = seen.u.flatten(1), inner_gradients((n_y, n_x), seen.dx, local)
+        grid = Grid((n_y, n_x), seen.dx)
+        local, places = frames_of(electrodes, center_electrode(grid), maps)
+        u, G = seen.u.flatten(1), inner_gradients(grid, local)
         batch = Inputs(*(z[None] for z in seen.inputs))
         scale = 1.0 if kappa is None else kappa / self.card["kappa_cable"]
         found = [_within(seen.tissue, model(batch)) for model in self.models]

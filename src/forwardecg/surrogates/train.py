@@ -3,7 +3,6 @@
 Under ``torchrun`` every process draws the same batch and takes its share of the rows; gradients are summed over all.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -17,22 +16,38 @@ import torch
 from filelock import FileLock
 from torch import Tensor, distributed, nn
 
-from forwardecg.cache import code_hash, key, made_with, settle
+from forwardecg.cache import key, settle
 from forwardecg.contract import count, instance, number, one_of
 from forwardecg.paths import CACHE, file_path, progress
-from forwardecg.surrogates.files import read_tensors, write_tensors
+from forwardecg.surrogates.checkpoint import restore_checkpoint, save_checkpoint
 
 Network = TypeVar("Network", bound=nn.Module)
 VERSION = 1  # of the loop: raised when tests/versions says that trainings have changed
 
 
 class Task(Protocol):
-    """What is learned: a task of one of the two networks, or one's own."""
+    """What is learned: a task of one of the two networks, or one's own.
 
-    stage: str  # names what is trained, and so the files of the cache
-    version: int  # of the task and its network, raised when their trainings change
-    code: tuple[str, ...]  # modules of this package that they rest on, for the attributes of what is trained
-    n_train: int  # tissues
+    Attributes:
+        stage: names what is trained, and so the files of the cache.
+        version: of the task and its network, raised when their trainings change.
+        code: modules of this package that they rest on, for the attributes of what is trained.
+        n_train: tissues.
+
+    Examples:
+        The example of `fit` has the smallest one. What an object lacks is said:
+
+        >>> try:
+        ...     fit(nn.Linear(1, 1), object(), TrainConfig())
+        ... except ValueError as error:
+        ...     print(error)
+        task: expected a Task, got object without n_train, draw, loss, score
+    """
+
+    stage: str
+    version: int
+    code: tuple[str, ...]
+    n_train: int
 
     def fingerprint(self) -> tuple:
         """What names the data and the settings, as `cache.key` takes it."""
@@ -49,16 +64,33 @@ class Task(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How a network is trained; all of it our choice, since the paper does not state it."""
+    """How a network is trained; all of it our choice, since the paper does not state it.
 
-    epochs: int = 60  # passes over the tissues
-    batch: int = 8  # tissues in a step
-    lr: float = 1.5e-3  # peak of the learning rate
-    weight_decay: float = 1e-2  # of AdamW
-    ema: float = 0.0  # memory of one step of the moving average that is scored and kept; 0: the last weights
-    patience: int | None = None  # epochs without a better validation score after which training stops; None: never
-    precision: str = "float32"  # or bfloat16, mixed: weights and losses stay float32
-    seed: int = 0  # of order and chance
+    Args:
+        epochs, batch: passes over the tissues, and tissues in a step, at least 1.
+        lr: peak of the learning rate, at least 0.
+        weight_decay: of AdamW, at least 0.
+        ema: memory of one step of the moving average that is scored and kept, 0 to below 1; 0: the last weights.
+        patience: epochs without a better validation score after which training stops; None: never.
+        precision: float32, or bfloat16, mixed: weights and losses stay float32.
+        seed: of order and chance, at least 0.
+
+    Raises:
+        ValueError: A number of another kind or out of range, another precision.
+
+    Examples:
+        >>> TrainConfig(epochs=3, lr=1e-3).batch
+        8
+    """
+
+    epochs: int = 60
+    batch: int = 8
+    lr: float = 1.5e-3
+    weight_decay: float = 1e-2
+    ema: float = 0.0
+    patience: int | None = None
+    precision: str = "float32"
+    seed: int = 0
 
     def __post_init__(self) -> None:
         settle(
@@ -154,7 +186,7 @@ def fit(
     kept = None if checkpoint is None else file_path("checkpoint", checkpoint)
     if kept is not None and kept.exists():
         try:
-            live, best, history = _restore(kept, settings, model, optimizer, generator)
+            live, best, history = restore_checkpoint(kept, settings, model, optimizer, generator)
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             wanted = f"the state of a training of this {type(model).__name__}"
             raise ValueError(f"checkpoint {kept.name}: expected {wanted}: {error}") from None
@@ -196,7 +228,8 @@ def fit(
         row = {"epoch": epoch, "loss": float(total) / task.n_train, "val_r2": val_r2}
         history.append(row | {"seconds": time.monotonic() - started})
         if kept is not None and rank == 0:
-            _save(kept, settings, task, model, optimizer, generator, live, best, history)
+            code = tuple(getattr(task, "code", ()))  # a task of one's own may lack it
+            save_checkpoint(kept, settings, code, model, optimizer, generator, live, best, history)
         on_epoch(history[-1])
     model.load_state_dict(best)
     model.eval()
@@ -245,41 +278,3 @@ def _stale(history: list[dict], patience: int | None) -> bool:
     """Whether the best validation score is ``patience`` epochs old."""
     scores = [row["val_r2"] for row in history]
     return patience is not None and bool(scores) and len(scores) - 1 - scores.index(max(scores)) >= patience
-
-
-def _save(
-    path: Path, settings: dict, task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator,
-    live: dict[str, Tensor], best: dict[str, Tensor], history: list[dict],
-) -> None:  # fmt: skip
-    tensors = {"generator": generator.get_state()}
-    for prefix, part in (("model", model.state_dict()), ("live", live), ("best", best)):
-        tensors |= {f"{prefix}.{name}": tensor for name, tensor in part.items()}
-    for i, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
-    code = code_hash(["surrogates/train", *getattr(task, "code", ())])  # a task of one's own may lack it
-    about = {"history": json.dumps(history), "settings": json.dumps(settings), "code": code}
-    write_tensors(path, tensors, about | {"made_with": made_with("torch", "numpy")})
-
-
-def _restore(
-    path: Path, settings: dict, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
-) -> tuple[dict[str, Tensor], dict[str, Tensor], list[dict]]:
-    """The live and the best weights, and the history; all else takes up the state that the file holds."""
-    device = next(model.parameters()).device
-    tensors, about = read_tensors(path)
-    history, known = (
-        json.loads(about["history"]),
-        json.loads(about.get("settings", "{}")),
-    )  # older ones have only a name
-    if other := [name for name, value in known.items() if settings.get(name) != value]:
-        raise ValueError(", ".join(f"made with {name} = {known[name]}, not {settings.get(name)}" for name in other))
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {name.removeprefix(prefix): t.to(device) for name, t in tensors.items() if name.startswith(prefix)}
-
-    model.load_state_dict(part("model."))
-    state = optimizer.state_dict()
-    state["state"] = {i: part(f"optimizer.{i}.") for i in range(len(list(model.parameters())))}
-    optimizer.load_state_dict(state)
-    generator.set_state(tensors["generator"])
-    return part("live."), part("best."), history

@@ -49,7 +49,7 @@ def inferred(model, u, dx=DX):
 
 
 def ecg(model, u, electrodes, V=None):
-    G = [z.double() for z in inner_gradients(u.shape[1:], DX, electrodes)]
+    G = [z.double() for z in inner_gradients(Grid(u.shape[1:], DX), electrodes)]
     return torch.einsum("eyx,tyx->et", batched_lead_field(inferred(model, u), *G)[0], u if V is None else V).detach()
 
 
@@ -86,7 +86,7 @@ def test_the_operator_is_that_of_upscale(maps, bank):
         for z, pad in zip(faces(D), (((0, 0), (1, 1)), ((1, 1), (0, 0))), strict=True)
     )
     share = D.share[0].detach().clamp(min=0.06).numpy()
-    G = [z.double() for z in inner_gradients((20, 20), DX, bank)]
+    G = [z.double() for z in inner_gradients(Grid((20, 20), DX), bank)]
     weights = batched_lead_field(D, *G)[0].detach().numpy()
     expected = map_lead_field(D_x, D_y, share, DX, bank)
     assert np.allclose(weights, expected, atol=1e-6 * np.abs(expected).max())

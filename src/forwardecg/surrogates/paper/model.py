@@ -16,22 +16,46 @@ from forwardecg.contract import count, flag, instance, number, one_of
 
 @dataclass(frozen=True, kw_only=True)
 class Seq2SeqConfig:
-    """Which parts the network has, and their sizes."""
+    """Which parts the network has, and their sizes.
 
-    pixels: int = 50  # side of the input maps
-    encoder: str = "conv"  # conv | linear
-    norm: bool = False  # group norm in the encoder, which divides each frame by its own amplitude
-    time: str = "sinusoidal"  # time embedding: sinusoidal | learned (a vector a frame) | none
-    attention: bool = True  # self-attention over the frames
-    decoder: str = "bilstm"  # bilstm (both ways in time) | lstm | tcn | linear
-    channels: tuple[int, ...] = (16, 32, 64)  # of the convolutions
-    stride: int = 4  # of the first one, in pixels; 2 in the others
-    width: int = 128  # of a frame's code
-    layers: int = 1  # of the LSTM
-    heads: int = 4  # of the attention
-    t_scale: float = 1000.0  # ms, unit of time inside the embedding
-    frames: int = 256  # that the learned embedding has vectors for
-    inputs: int = 1  # channels of a map: the voltage alone; 2: beside the true D, which no user has (an ablation)
+    Args:
+        pixels: side of the input maps.
+        encoder: of a frame: conv or linear.
+        norm: group norm in the encoder, which divides each frame by its own amplitude.
+        time: embedding: sinusoidal, learned (a vector a frame) or none.
+        attention: self-attention over the frames.
+        decoder: over time: bilstm (both ways), lstm, tcn or linear.
+        channels: of the convolutions, multiples of 4.
+        stride: of the first one, in pixels; 2 in the others.
+        width: of a frame's code, an even multiple of ``heads``.
+        layers: of the LSTM.
+        heads: of the attention.
+        t_scale: ms, unit of time inside the embedding, above 0.
+        frames: that the learned embedding has vectors for.
+        inputs: channels of a map: 1, the voltage; 2, the true D beside it, which no user has (an ablation).
+
+    Raises:
+        ValueError: A field of another type, out of range or none of its words.
+
+    Examples:
+        >>> Seq2SeqConfig(pixels=25, decoder="lstm").width
+        128
+    """
+
+    pixels: int = 50
+    encoder: str = "conv"
+    norm: bool = False
+    time: str = "sinusoidal"
+    attention: bool = True
+    decoder: str = "bilstm"
+    channels: tuple[int, ...] = (16, 32, 64)
+    stride: int = 4
+    width: int = 128
+    layers: int = 1
+    heads: int = 4
+    t_scale: float = 1000.0
+    frames: int = 256
+    inputs: int = 1
 
     def __post_init__(self) -> None:
         choices = {"encoder": ("conv", "linear"), "time": ("sinusoidal", "learned", "none")}

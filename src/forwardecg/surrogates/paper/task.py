@@ -19,14 +19,30 @@ VERSION = 1  # of this network, its data and its loss: raised when tests/version
 
 @dataclass(frozen=True, kw_only=True)
 class Seq2SeqLoss:
-    """The paper's loss and our augmentation; the numbers are our choice, since the paper does not state them."""
+    """The paper's loss and our augmentation; the numbers are our choice, since the paper does not state them.
 
-    delta: float = 1.0  # Huber, in standard deviations of a tissue's ECG
-    lambda_se: float = 0.1  # weight of the spectral term at the start
-    spectral: str = "entropy"  # that term: entropy, or kl, log, stft of `losses.SPECTRAL`
-    decay: bool = True  # of its weight, by half a cosine to zero; False: constant
-    scaled: bool = True  # errors over the SD of the tissue's ECG; False: over that of all training ECGs
-    augment: bool = True  # the eight symmetries of the square, exact for electrodes in whole orbits of them
+    Args:
+        delta: of Huber's loss, in standard deviations of a tissue's ECG, above 0.
+        lambda_se: weight of the spectral term at the start, at least 0.
+        spectral: that term: entropy, or kl, log, stft of `losses.SPECTRAL`.
+        decay: of its weight, by half a cosine to zero; False: constant.
+        scaled: errors over the SD of the tissue's ECG; False: over that of all training ECGs.
+        augment: by the eight symmetries of the square, exact for electrodes in whole orbits of them.
+
+    Raises:
+        ValueError: A field of another type, out of range or none of its words.
+
+    Examples:
+        >>> Seq2SeqLoss(spectral="kl").lambda_se
+        0.1
+    """
+
+    delta: float = 1.0
+    lambda_se: float = 0.1
+    spectral: str = "entropy"
+    decay: bool = True
+    scaled: bool = True
+    augment: bool = True
 
     def __post_init__(self) -> None:
         settle(self, delta=number("delta", self.delta, 0, above=True), lambda_se=number("lambda_se", self.lambda_se, 0))
@@ -36,7 +52,27 @@ class Seq2SeqLoss:
 
 
 class Seq2SeqTask:
-    """ECGs from maps, a `train.Task`: one value a map; several leads share the network, the first one is scored."""
+    """ECGs from maps, a `train.Task`: one value a map; several leads share the network, the first one is scored.
+
+    Args:
+        train: tissues to learn from.
+        val: tissues that choose the epoch, with the same leads.
+        config: loss and augmentation.
+        device: of the network: "cpu", "cuda".
+
+    Raises:
+        ValueError: Other leads in ``val``; training ECGs that are flat or not finite.
+
+    Examples:
+        >>> from forwardecg.data.maps import load_small
+        >>> from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
+        >>> from forwardecg.surrogates.train import TrainConfig, fit, initialize
+        >>> train, val = (Sequences(load_small(), sims, 10, frame_interval=25.0) for sims in ([0, 2, 3], [1]))
+        >>> config = Seq2SeqConfig(pixels=10, channels=(4,), width=8, heads=2)
+        >>> network = initialize(lambda: Seq2Seq(config), seed=0)
+        >>> len(fit(network, Seq2SeqTask(train, val), TrainConfig(epochs=2)))
+        2
+    """
 
     stage, version = "paper", VERSION
     code: tuple[str, ...] = (

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from forwardecg.cache import code_hash, key, made_with
 from forwardecg.contract import V_SPAN, count, counts, instance, to_u
-from forwardecg.data.maps import fill_lost
+from forwardecg.data.lost import fill_lost
 from forwardecg.ecg.pixels import conductive_share, upscale_faces
 from forwardecg.paths import CACHE, progress
 from forwardecg.surrogates.files import read_tensors, write_tensors

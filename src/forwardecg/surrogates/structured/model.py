@@ -28,10 +28,22 @@ MOST_D, MOST_SHARE, MOST_ANISOTROPY = 2.0, 0.3, 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class StructuredConfig:
-    """Sizes of the network."""
+    """Sizes of the network.
 
-    width: int = 4  # channels for each of the eight symmetries
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 1)  # of the convolutions after the first one
+    Args:
+        width: channels for each of the eight symmetries.
+        dilations: of the convolutions after the first one, in pixels.
+
+    Raises:
+        ValueError: No whole numbers of at least 1.
+
+    Examples:
+        >>> StructuredConfig(width=2).dilations
+        (1, 2, 4, 8, 1)
+    """
+
+    width: int = 4
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1)
 
     def __post_init__(self) -> None:
         settle(self, width=count("width", self.width, 1, 10**4))
@@ -156,9 +168,9 @@ def pixel_diffusivity(D: Conductivity) -> Tensor:
     return mean_of_faces(*faces(D))
 
 
-def inner_gradients(shape: tuple[int, int], dx: float, electrodes: Electrodes) -> tuple[Tensor, Tensor]:
-    """`pixels.face_gradients` of the inner faces in 1/mm, G_x (lead, y, x-1) and G_y (lead, y-1, x), in float32."""
-    G_x, G_y = face_gradients(Grid(shape, dx), electrodes)
+def inner_gradients(grid: Grid, electrodes: Electrodes) -> tuple[Tensor, Tensor]:
+    """`pixels.face_gradients` of the inner faces of a grid in 1/mm, G_x (lead, y, x-1) and G_y (lead, y-1, x), in float32."""
+    G_x, G_y = face_gradients(grid, electrodes)
     return torch.from_numpy(G_x[:, :, 1:-1]).float(), torch.from_numpy(G_y[:, 1:-1]).float()
 
 

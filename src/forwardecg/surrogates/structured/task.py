@@ -12,7 +12,7 @@ from forwardecg.cache import settle
 from forwardecg.contract import count, instance, number
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.scores import r2
-from forwardecg.surrogates.structured.data import VIEWS, MapSet, coarsen
+from forwardecg.surrogates.structured.data import CODE, VIEWS, MapSet, coarsen
 from forwardecg.surrogates.structured.model import (
     Conductivity,
     Inputs,
@@ -21,17 +21,31 @@ from forwardecg.surrogates.structured.model import (
     faces,
     inner_gradients,
 )
+from forwardecg.tissue.grid import Grid
 
 VERSION = 1  # of this network, its data and its loss: raised when tests/versions says that trainings have changed
 
 
 @dataclass(frozen=True, kw_only=True)
 class StructuredLoss:
-    """Loss of a tissue: squared errors of ECGs over their own variance, plus ``labels`` times those of D and phi."""
+    """Loss of a tissue: squared errors of ECGs over their own variance, plus ``labels`` times those of D and phi.
 
-    frames: int = 50  # drawn at random for each batch
-    labels: float = 1.0  # first weight of (D_f / median D)^2, ten times it of phi^2; falls to zero: the ECG decides
-    leads: tuple[str, ...] = ("center", *(f"train{k + 1}" for k in range(24)))  # electrodes to learn from
+    Args:
+        frames: drawn at random for each batch, at least 1.
+        labels: first weight of (D_f / median D)^2, ten times it of phi^2; falls to zero: the ECG decides.
+        leads: names of the electrodes to learn from.
+
+    Raises:
+        ValueError: A field of another type or out of range.
+
+    Examples:
+        >>> len(StructuredLoss(labels=0.5).leads)
+        25
+    """
+
+    frames: int = 50
+    labels: float = 1.0
+    leads: tuple[str, ...] = ("center", *(f"train{k + 1}" for k in range(24)))
 
     def __post_init__(self) -> None:
         settle(self, frames=count("frames", self.frames, 1, 10**6), labels=number("labels", self.labels, 0))
@@ -39,12 +53,31 @@ class StructuredLoss:
 
 
 class StructuredTask:
-    """Conductivity from maps, a `train.Task`: learned from ECGs of many electrodes and the upscaled truth of simulated tissue."""
+    """Conductivity from maps, a `train.Task`: learned from ECGs of many electrodes and the upscaled truth of simulated tissue.
+
+    Args:
+        train: tissues to learn from; their views are of `data.VIEWS`.
+        val: tissues that choose the epoch.
+        config: loss.
+        device: of the network: "cpu", "cuda".
+
+    Raises:
+        ValueError: Leads that the tissues lack; training ECGs that are flat or not finite.
+
+    Examples:
+        >>> from forwardecg.data.maps import load_small
+        >>> from forwardecg.surrogates.structured.model import StructuredConfig
+        >>> from forwardecg.surrogates.train import TrainConfig, fit, initialize
+        >>> maps = MapSet(load_small(), sims=[0, 1, 2])
+        >>> task = StructuredTask(maps.subset([0, 2]), maps.subset([1]), StructuredLoss(frames=9))
+        >>> network = initialize(lambda: Structured(StructuredConfig(width=1, dilations=(1,))), seed=0)
+        >>> len(fit(network, task, TrainConfig(epochs=1)))
+        1
+    """
 
     stage, version = "structured", VERSION
     code: tuple[str, ...] = (
-        "ecg/pixels", "measure/scores", "tissue/symmetry",
-        *(f"surrogates/structured/{name}" for name in ("data", "fronts", "model", "symmetric", "task")),
+        *CODE, "measure/scores", "surrogates/structured/symmetric", "surrogates/structured/task", "tissue/symmetry",
     )  # fmt: skip
 
     def __init__(self, train: MapSet, val: MapSet, config: StructuredLoss = StructuredLoss(), device: str = "cpu"):
@@ -117,5 +150,5 @@ def _gradients(maps: MapSet, pool: int, leads: Sequence[int], device: str = "cpu
     """`inner_gradients` of some electrodes of a set, on pixels averaged in squares of ``pool``."""
     places = Electrodes(maps.positions[list(leads)], tuple(maps.leads[k] for k in leads))
     n_y, n_x = (n // pool for n in maps.u.shape[-2:])
-    G_x, G_y = inner_gradients((n_y, n_x), maps.dx * pool, places)
+    G_x, G_y = inner_gradients(Grid((n_y, n_x), maps.dx * pool), places)
     return G_x.to(device), G_y.to(device)
