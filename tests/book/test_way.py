@@ -92,6 +92,13 @@ def test_numbers_of_an_answer_come_from_the_results(page):
         (207687.67, "value", "207688 ms"),
         (-3.8e-05, "value", "\N{MINUS SIGN}0.00004 ms"),
         (0.0, "value", "0 ms"),
+        (0.9300, "value", "0.930 ms"),
+        (0.99997, "value", "1.000 ms"),
+        (26.0, "value", "26 ms"),
+        (0.0461, "signed", "+0.046 ms"),
+        (-0.0151, "signed", "\N{MINUS SIGN}0.015 ms"),
+        (0.00013, "signed", "+0.0001 ms"),
+        (0.0, "signed", "0 ms"),
         (1, "scale", "a cable"),
     ],
 )
