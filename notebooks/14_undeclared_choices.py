@@ -64,7 +64,7 @@ import pandas as pd
 from compendium import figures
 from compendium.claims import LEVEL, NO, OPEN, YES, at_least
 from compendium.record import Headline, result_file
-from compendium.tables import as_text, printed
+from compendium.tables import printed
 from forwardecg.measure.compare import by_seed, interval, paired_difference
 from forwardecg.paths import RESULTS
 
@@ -354,13 +354,13 @@ for key, name in keys.items():
 # %%
 both = pd.concat([of_split, of_score, of_data]).rename_axis("choice")
 both.round(5).to_csv(result_file("14_undeclared_choices.csv"))
-summary = both[["tissues", "seeds", "verdict"]].map(as_text)
+summary = printed(both[["tissues", "seeds", "verdict"]])
 spans = zip(both["R2"], both.low, both.high, strict=True)
 span = [f"{mean:.3f} ({low:.3f} to {high:.3f})" for mean, low, high in spans]
 summary.insert(0, "R2, 95 % interval", span)
-csv = result_file("14_undeclared_choices_table.csv")
-summary.rename_axis("if the paper meant").to_csv(csv)
-summary
+summary = summary.rename_axis("if the paper meant")
+summary.to_csv(result_file("14_undeclared_choices_table.csv"))
+printed(summary)
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(9, 8.8))
@@ -381,16 +381,15 @@ for n in (len(of_split), len(of_split) + len(of_score)):
     _ = ax.axhline(n - 0.5, color="0.8", lw=0.8)
 _ = ax.set(yticks=y, yticklabels=both.index, xlabel="$R^2$ with its 95 % interval")
 _ = ax.invert_yaxis()
-place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-_ = ax.legend(frameon=False, fontsize="small", **place)
+_ = ax.legend(frameon=False, fontsize="small", loc="lower left")
 png = result_file("14_undeclared_choices.png")
 fig.savefig(png, dpi=120, metadata={"Software": None})
 figures.show(
     fig,
     "R² with its interval for each reading of what the paper leaves open, in three "
-    "groups: split, score, data. Scores on training tissues, on tissue without fibrosis "
-    "and of the median mild tissue lie in or near the band that rounds to the paper's "
-    "number; most others lie left of it.",
+    "groups: split, score, data. Scores on training tissues, on tissue without "
+    "fibrosis and of the median mild tissue lie in or near the band that rounds to the "
+    "paper's number; most others lie left of it.",
 )
 
 # %% [markdown]
@@ -403,10 +402,10 @@ figures.show(
 # Split by tissue, and over all tissues, the network stays below the band.
 # Three kinds of reading come near it or reach it: splits in which the
 # scored tissues were in training, though not each of them; tissue without
-# fibrosis; and the median over mild tissue. No choice of electrode, pixels, frames, duration or
-# normalization moves the mean by more than a hundredth. The kind of
-# fibrosis moves it by several hundredths, and even the most favorable kind
-# falls short.
+# fibrosis; and the median over mild tissue. No choice of electrode, pixels,
+# frames, duration or normalization moves the mean by more than a hundredth.
+# The kind of fibrosis moves it by several hundredths, and even the most
+# favorable kind falls short.
 #
 # The figure shows few combinations of choices. The readings of the split
 # use one size of network and one length of training. Rows with fewer
