@@ -41,11 +41,12 @@
 # # The structured surrogate
 #
 # **Question.** What does a network achieve that does not predict the ECG at
-# all, but the conductivity, and leaves the rest to the exact operator?
+# all, but the conductivity, and leaves the rest to the lead field?
 #
 # **Scale:** five-fold cross-validation over the 300 tissues, maps of 100 ×
 # 100 pixels, seeds as stated with the scores; on this page five seeds are
-# trained on the paper's own 80/10/10 split, and published.
+# trained on one split of 80/10/10 (that of the authors' later paper; the
+# present one states none), and published.
 #
 # *Needs* {doc}`07_dataset` and the tables of `make experiments`. *Takes*
 # some minutes on two cores the first time, a minute afterward. The theory

@@ -14,7 +14,7 @@
 #     answer: >-
 #       None of the named parts is shown to help at our main setting, and with high
 #       confidence none is worth a hundredth of R² there; attention is worth
-#       {headline}`ablation_attention_alone` where nothing else mixes the frames.
+#       {headline}`ablation_attention_alone.signed` where nothing else mixes the frames.
 #     next:
 #       page: notebooks/16_spectral_loss
 #       why: what the entropy term can see, and what it does
