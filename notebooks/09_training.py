@@ -66,6 +66,7 @@ import xarray as xr
 
 from compendium import figures
 from compendium.record import Headline, model_file, result_file
+from compendium.tables import printed
 from forwardecg.data.recipe import read_recipe
 from forwardecg.data.store import load_or_simulate
 from forwardecg.measure.scores import score_ecgs, summarize
@@ -209,7 +210,7 @@ result.round(6).to_csv(result_file("09_training.csv"), index=False)
 assert result.r2.mean() >= claim_r2_min, result.r2.mean()
 by_condition = result.groupby("condition").r2.apply(summarize).unstack()
 present = [c for c in figures.COLORS if c in by_condition.index]
-by_condition.loc[present, ["mean", "sd", "median", "worst"]].round(2)
+printed(by_condition.loc[present, ["mean", "sd", "median", "worst"]])
 
 # %% tags=["hide-input"]
 on_split = f"{len(result)} test tissues of the split, 1 seed"
@@ -264,7 +265,7 @@ for kind, chosen in kinds.items():
     rows[kind] = {**summarize(chosen.r2), "mean, normalized ECGs": normalized}
 cv = pd.DataFrame(rows).T.drop(columns="flat")
 assert cv["mean"]["all"] >= claim_folds_min
-cv.round(3)
+printed(cv)
 
 # %% tags=["hide-input"]
 n_seeds = folds.seed.nunique()
@@ -301,7 +302,7 @@ found = search.groupby("variant", sort=False).r2.apply(summarize).unstack()
 found = found[["mean", "median", "worst"]]
 found["mild"] = search[search.mild].groupby("variant").r2.mean()
 found["minutes, one thread"] = trainings.groupby("variant").minutes.mean()
-found.round({"mean": 3, "median": 3, "worst": 2, "mild": 3, "minutes, one thread": 1})
+printed(found)
 
 # %% [markdown]
 # The columns are mean, median and worst $R^2$ over 30 validation tissues,
