@@ -45,12 +45,12 @@
 # number? Each row below is a possible reading of the paper. None of them is
 # known to be the authors' own.
 #
-# **Scale:** choices of the split: the published network, trained with three
-# seeds for each. Choices of the score: the five-fold cross-validation of
-# {doc}`09_training`, 300 tissues, one seed. Choices of the data and the
-# maps: one changed at a time at the setting of {doc}`15_ablations`,
-# retrained, three folds of five, one seed. Every row is the paper's
-# architecture.
+# **Scale:** choices of the split: the setting of the published network,
+# trained with three seeds for each. Choices of the score: the five-fold
+# cross-validation of {doc}`09_training`, 300 tissues, one seed. Choices of
+# the data and the maps: one changed at a time at the setting of
+# {doc}`15_ablations`, retrained, three folds of five, one seed. Every row
+# is the paper's architecture.
 #
 # Needs the tables of `make experiments`; seconds. With other values:
 # `make run NB=14_undeclared_choices SET="paper_r2=0.98"`. What we chose,
