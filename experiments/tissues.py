@@ -26,7 +26,7 @@ Groups = tuple[tuple[str, tuple[int, ...]], ...]  # names of sets, each with the
 
 @dataclass(frozen=True, kw_only=True)
 class Tissues:
-    """Tissues to train, to choose and to test on: the paper's own 80/10/10 of the base set, where nothing else is said."""
+    """Tissues to train, to choose and to test on: the split of 07_dataset, 80/10/10, where nothing else is said."""
 
     name: str = "base"  # of the set
     fold: int | None = None  # of the cross-validation, in place of the split

@@ -9,8 +9,8 @@
 #     answer: >-
 #       A step of the solver costs {headline}`solver_speedup_f64_f64.2` times less than
 #       one of Finitewave, both in double precision; a prediction for many electrodes
-#       costs {headline}`predict_over_lead_field.2` times what the exact operator does,
-#       so that speed is no reason for a network.
+#       costs {headline}`predict_over_lead_field.2` times what the exact lead field
+#       does, so that speed is no reason for a network.
 #     next:
 #       page: book/data
 #       why: the names and units of what has been computed

@@ -54,6 +54,7 @@ import pandas as pd
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.contract import to_u
 from forwardecg.data.recipe import read_recipe
 from forwardecg.data.store import load_or_simulate
@@ -260,7 +261,7 @@ table = by_method.r2.apply(summarize).unstack()
 table = table.loc[list(keys), ["mean", "sd", "median", "worst"]]
 table["mild"] = per_tissue[per_tissue.mild].groupby("method").r2.mean()
 table["mean, normalized ECGs"] = by_method.r2_normalized.mean()
-table.round(3)
+printed(table)
 
 # %% tags=["hide-input"]
 scale = f"{per_tissue.sim.nunique()} tissues, {folds.fold.nunique()} folds"

@@ -66,6 +66,7 @@ import torch
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.contract import V_SPAN
 from forwardecg.data.maps import fill_lost
 from forwardecg.data.recipe import read_recipe
@@ -196,7 +197,7 @@ for name, part in maps.items():
     rows[name]["training-free"] = training_free_r2(part)
 table = pd.DataFrame(rows).T.rename_axis("set")
 table.round(5).to_csv(result_file("11_generality.csv"))
-table.rename_axis(None).round(3)
+printed(table.rename_axis(None))
 
 # %% tags=["hide-input"]
 short = table[["n", "mean", "median", "worst", "unseen", "near"]].rename(
@@ -332,7 +333,7 @@ maps_table = pd.DataFrame(
     }
 ).T
 maps_table.round(5).rename_axis("maps").to_csv(result_file("11_generality_maps.csv"))
-maps_table[["mean", "sd", "median", "worst", "n"]].round(3)
+printed(maps_table[["mean", "sd", "median", "worst", "n"]])
 
 # %% tags=["hide-input"]
 noise = noises[len(noises) // 2]

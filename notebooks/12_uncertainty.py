@@ -65,6 +65,7 @@ import torch
 
 from compendium import figures
 from compendium.record import Headline, model_file, result_file
+from compendium.tables import printed
 from forwardecg.contract import V_SPAN
 from forwardecg.data.recipe import read_recipe
 from forwardecg.data.sets import collection
@@ -190,7 +191,7 @@ on_point, on_whole = ["pointwise", "low", "high"], ["whole trace", "low ", "high
 columns = ["traces", *on_point, *on_whole, "width / SD"]
 table = pd.DataFrame(rows, index=columns).T
 table.round(4).rename_axis("set").to_csv(result_file("12_uncertainty.csv"))
-table.round(2)
+printed(table)
 
 # %% tags=["hide-input"]
 found = table.loc["test"]
@@ -340,7 +341,7 @@ unusual = {
 }
 flagged = {name: float((score > 1).mean()) for name, score in unusual.items()}
 medians = {name: np.median(score) for name, score in unusual.items()}
-pd.DataFrame({"flagged": flagged, "median score": medians}).round(2)
+printed(pd.DataFrame({"flagged": flagged, "median score": medians}))
 
 # %% tags=["hide-input"]
 others = [share for name, share in flagged.items() if name not in ("test", "two_foci")]

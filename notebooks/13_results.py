@@ -17,9 +17,9 @@
 #       Mean R² rises from {headline}`blind_leadfield_r2_mean` for a blind lead field
 #       over {headline}`seq2seq_r2_mean` for the paper's architecture to
 #       {headline}`structured_r2_mean` for the structured surrogate; the true
-#       conductivity on the same pixels has {headline}`true_d_pooled_leadfield_r2_mean`
-#       plainly averaged (pooled) and {headline}`true_d_upscaled_leadfield_r2_mean`
-#       upscaled.
+#       conductivity on the same pixels reaches
+#       {headline}`true_d_pooled_leadfield_r2_mean` plainly averaged (pooled) and
+#       {headline}`true_d_upscaled_leadfield_r2_mean` upscaled.
 #     next:
 #       page: book/reproduction
 #       why: the paper's claims one by one
@@ -63,6 +63,7 @@ import pandas as pd
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.contract import V_SPAN
 from forwardecg.data.draw import draw_tissue
 from forwardecg.data.recipe import read_recipe
@@ -187,9 +188,9 @@ for name in conditions:
     of_condition = per_tissue.query("condition == @name")
     table[figures.LABELS[name]] = of_condition.groupby("method").r2.mean()
 table["mean, normalized ECGs"] = by_method.r2_normalized.mean()
-table.map("{:.3f}".format).to_csv(result_file("13_results_table.csv"))
+printed(table).to_csv(result_file("13_results_table.csv"))
 per_tissue.round(6).to_csv(result_file("13_results.csv"), index=False)
-table.round(3)
+printed(table)
 
 # %% tags=["hide-input"]
 low, high = interval(per_tissue[per_tissue.method == "structured"].r2.to_numpy())[1:]
@@ -260,7 +261,7 @@ of = {name: by_seed(rows) for name, rows in scored.groupby("method")}
 found = {f"{a} - {b}": paired_difference(of[a], of[b]) for a, b in pairs}
 found = pd.DataFrame(found).T
 found["p"] = holm(found.p)
-found.round(4)
+printed(found, ["difference", "low", "high", "effect"], digits=4)
 
 # %% [markdown]
 # An interval without zero is a difference that more tissues of the recipe

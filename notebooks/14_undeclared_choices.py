@@ -10,22 +10,27 @@
 #     language: python
 #     name: python3
 #   page:
-#     question: Which single choice that the paper leaves open would give its number?
+#     question: Which choice that the paper leaves open would give its number?
 #     answer: >-
-#       One of those tried: tissue without fibrosis, {headline}`choice_no_fibrosis`; and
-#       one pair, mild tissue and the median in place of the mean,
-#       {headline}`choice_mild_median`; one more pair is open, and nobody can tell from
-#       what is published whether the paper made any of them.
+#       Much depends on the split: the same network reaches
+#       {headline}`split_train_r2_mean` on the tissues that it was trained on,
+#       {headline}`split_frames_r2_mean` where frames of one tissue are on both sides,
+#       and {headline}`split_tissue_r2_mean` on tissues that it has not seen; there it
+#       reaches {headline}`choice_no_fibrosis` only without fibrosis, and from what is
+#       published nobody can tell which reading is the paper's.
 #     next:
 #       page: notebooks/15_ablations
 #       why: the parts of the network one by one
 #     needs:
+#     - results/runs/splits.csv
 #     - results/runs/seq2seq_cv.csv
 #     - results/runs/sensitivity.csv
 #     - results/runs/readable.csv
 #     makes:
 #       results/14_undeclared_choices.csv: >-
-#         the score under each choice, with interval and verdict
+#         the score under each reading, with interval and verdict
+#       results/14_undeclared_choices_table.csv: >-
+#         the same as the page on the paper's claims prints it
 #     draws: [results/14_undeclared_choices.png]
 #     smoke: {n_draws: 500}
 # ---
@@ -33,16 +38,19 @@
 # %% [markdown]
 # # Undeclared choices: which one would yield 0.99?
 #
-# **Question.** The paper reports a mean $R^2$ of 0.99 ± 0.01 and leaves
-# open on what kind of ECG, tissue, electrode and average. Our reading of it
-# gives less ({doc}`09_training`). Which single choice, made otherwise,
-# would give the paper's number?
+# **Question.** The paper reports a mean $R^2$ of 0.99 ± 0.01. It does not
+# state how its tissues were split, nor on what kind of ECG, tissue,
+# electrode and average the number was taken. Our reading of it gives less
+# ({doc}`09_training`). Which choice, made otherwise, would give the paper's
+# number? Each row below is a possible reading of the paper. None of them is
+# known to be the authors' own.
 #
-# **Scale:** choices of the score: the five-fold cross-validation of
-# {doc}`09_training`, 300 tissues, the architecture of the published network
-# trained on 210 of them in each fold. Choices of the data and the maps: one
-# changed at a time at the setting of {doc}`15_ablations`, retrained, three
-# folds of five, one seed. Every row is the paper's architecture.
+# **Scale:** choices of the split: the setting of the published network,
+# trained with three seeds for each. Choices of the score: the five-fold
+# cross-validation of {doc}`09_training`, 300 tissues, one seed. Choices of
+# the data and the maps: one changed at a time at the setting of
+# {doc}`15_ablations`, retrained, three folds of five, one seed. Every row
+# is the paper's architecture.
 #
 # Needs the tables of `make experiments`; seconds. With other values:
 # `make run NB=14_undeclared_choices SET="paper_r2=0.98"`. What we chose,
@@ -54,7 +62,9 @@ import numpy as np
 import pandas as pd
 
 from compendium import figures
+from compendium.claims import LEVEL, NO, OPEN, YES, at_least
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.measure.compare import by_seed, interval, paired_difference
 from forwardecg.paths import RESULTS
 
@@ -65,38 +75,105 @@ headline = Headline("14_undeclared_choices")
 paper_r2 = 0.99  # mean R2 of the paper
 rounding = 0.005  # what rounds to it counts as it
 n_draws = 20000  # of thirty test tissues
-claim_moves_max = 0.02  # no choice but that of the tissue changes the mean by more
-claim_as_stated_max = 0.985  # the mean of raw ECGs over all tissue stays below this
+claim_moves_max = 0.02  # no choice of the maps or the ECG changes the mean by more
+claim_as_stated_max = 0.985  # the mean over all tissues, by tissue, stays below this
 
 # %% [markdown]
 # ## Verdict
 #
-# Each choice gets a score, an interval and one of three verdicts.
-# **Reproduced:** the whole 95 % interval over tissues is at 0.985 or above,
-# which rounds to the paper's number. **Not reproduced:** the whole interval
-# is below. **Open:** 0.985 is inside. The luck of a training is in none of
-# the intervals here.
+# Each reading gets a score, a 95 % interval and a verdict. 0.985 is the
+# least that rounds to the paper's 0.99. If the whole interval lies at 0.985
+# or above, the score is **reproduced** under the reading that we take to be
+# the paper's: raw ECGs, all tissues, the mean, split by tissue. Under any
+# other reading the same result is a **level reached under another
+# reading**. If the whole interval lies below 0.985, the level is **not
+# reached**. A row whose interval contains 0.985 stays **open**. The limits
+# are compared before they are rounded for print.
 
 
 # %%
-def verdict(low, high):
-    """What a row says about the paper's number."""
-    least = paper_r2 - rounding
-    if low >= least:
-        return "reproduced"
-    return "not reproduced" if high < least else "open"
+def row(values, statistic=np.mean, reached=LEVEL):
+    """Score of one network for each tissue: estimate, interval, verdict."""
+    mean, low, high = interval(np.asarray(values), statistic=statistic)
+    return entry(len(values), 1, mean, low, high, reached)
 
 
-def entry(tissues, mean, low, high):
+def entry(tissues, seeds, mean, low, high, reached=LEVEL):
     """One row of the tables below."""
-    numbers = {"tissues": tissues, "mean R2": mean, "low": low, "high": high}
-    return numbers | {"verdict": verdict(low, high)}
+    numbers = {"tissues": tissues, "seeds": seeds, "R2": mean}
+    verdict = at_least(low, mean, high, paper_r2 - rounding, reached)
+    return numbers | {"low": low, "high": high, "verdict": verdict}
 
 
-def row(values, statistic=np.mean):
-    """Estimate, interval over tissues, and verdict."""
-    return entry(len(values), *interval(np.asarray(values), statistic=statistic))
+# %% [markdown]
+# ## Choices of the split
+#
+# A split says which part of the data may be in training when the network is
+# scored. By tissue, no map of a scored tissue is in training; that is how
+# this book splits. The authors' later paper divides its data 80/10/10; the
+# present one states no split. Each row is the published setting, trained
+# with three seeds.
+#
+# - *By tissue*: trained on 240 tissues, scored on 300 others.
+# - *Training tissues*: the same networks, scored on the 240 themselves.
+# - *Frames*: trained on every second frame of all 300 tissues, scored on
+#   the frames between them.
+# - *Time windows*: trained on every second window of 100 ms, scored on the
+#   windows between them.
+# - *Mirror images*: trained on all 300 tissues as they were drawn, scored
+#   on their mirror images, which have the same ECG. These networks are
+#   trained without augmentation, and so is their control by tissue.
+#
+# In the last three, 30 tissues choose the epoch and are not scored. The
+# intervals are over tissues and seeds.
 
+# %%
+RUNS = RESULTS / "runs"
+splits = pd.read_csv(RUNS / "splits.csv", keep_default_na=False)
+names = {
+    "by tissue": "split by tissue, as we split",
+    "training tissues": "scored on the training tissues",
+    "frames of one tissue on both sides": "split by frames",
+    "time windows of one tissue on both sides": "split by time windows",
+    "a tissue on one side, its mirror image on the other": "split by mirror image",
+    "by tissue, without mirror images or turns": "split by tissue, no augmentation",
+}
+of_split = {}
+for reading, name in names.items():
+    some = splits[splits.reading == reading]
+    scores = by_seed(some)
+    # over tissues and seeds
+    mean = paired_difference(scores, np.zeros(scores.shape))
+    reached = YES if reading == "by tissue" else LEVEL
+    limits = mean.difference, mean.low, mean.high
+    numbers = entry(scores.shape[1], len(scores), *limits, reached)
+    mild = some.r2[some.mild].mean()
+    of_split[name] = numbers | {"mild": mild, "median": np.median(scores.mean(0))}
+of_split = pd.DataFrame(of_split).T.infer_objects()
+printed(of_split)
+
+# %% tags=["hide-input"]
+keys = {
+    "tissue": "split by tissue, as we split",
+    "train": "scored on the training tissues",
+    "frames": "split by frames",
+    "windows": "split by time windows",
+    "mirror": "split by mirror image",
+}
+for key, name in keys.items():
+    tissues, seeds = of_split.tissues[name], of_split.seeds[name]
+    on_split = f"{tissues} tissues, {seeds} seeds, the published setting, {name}"
+    value = of_split["R2"][name]
+    headline(f"split_{key}_r2_mean", value, tolerance=0.02, on=on_split)
+
+# %% [markdown]
+# *R2* is the mean over tissues and seeds; *mild* and *median* are over the
+# same scores. The second row is the score of these networks on tissues they
+# know. Its distance from the first row is what they fail to carry over to
+# other tissues. In the three rows after it, a network has seen the scored
+# tissue at other instants or in its mirror image, and may recall it instead
+# of inferring its conductivity. How far it does differs from row to row.
+# The table cannot say which split the paper made.
 
 # %% [markdown]
 # ## Choices of the score
@@ -107,7 +184,6 @@ def row(values, statistic=np.mean):
 # in the first cell; the second one has all rows.
 
 # %%
-RUNS = RESULTS / "runs"
 cv = pd.read_csv(RUNS / "seq2seq_cv.csv", keep_default_na=False).groupby("sim").first()
 sd = pd.read_csv(RUNS / "readable.csv").groupby("sim").sd_true.first()
 
@@ -125,22 +201,25 @@ low, high = np.quantile(resampled, [0.025, 0.975])
 
 # %%
 mild = cv[cv.mild]
+fibrotic = mild[mild.texture != "none"]
+as_read = "as we read it: raw ECGs, all tissue, mean over tissues"
 all_summed = "pooled: squared errors and variances summed over tissues"
 normalized = "each ECG, true and predicted, normalized before scoring"
 mild_only = "mild tissue only: fibrosis below 20 %, not interstitial"
 of_score = {
-    "as we read it: raw ECGs, all tissue, mean over tissues": row(cv.r2),
+    as_read: row(cv.r2, reached=YES),
     "median over tissues": row(cv.r2, np.median),
-    all_summed: entry(len(cv), pooled(cv), low, high),
+    all_summed: entry(len(cv), 1, pooled(cv), low, high),
     normalized: row(cv.r2_normalized),
     mild_only: row(mild.r2),
     "mild tissue and normalized": row(mild.r2_normalized),
     "mild tissue, median": row(mild.r2, np.median),
+    "mild tissue that has fibrosis": row(fibrotic.r2),
 }
 for name in ("none", "compact", "patchy", "diffuse", "interstitial"):
     of_score[f"texture: {name}"] = row(cv.r2[cv.texture == name])
 of_score = pd.DataFrame(of_score).T.infer_objects()
-of_score.round(3)
+printed(of_score)
 
 # %% tags=["hide-input"]
 keys = {
@@ -153,17 +232,24 @@ keys = {
     "no_fibrosis": "texture: none",
 }
 for key, name in keys.items():
-    value = of_score["mean R2"][name]
+    value = of_score["R2"][name]
     headline(f"choice_{key}", value, tolerance=0.02, on="300 tissues, 5 folds, 1 seed")
+on_fibrotic = f"{len(fibrotic)} mild tissues with fibrosis, 5 folds, 1 seed"
+value = fibrotic.r2.mean()
+headline("seq2seq_r2_mild_fibrotic", value, tolerance=0.02, on=on_fibrotic)
 
 # %% [markdown]
-# The column is named after the mean, but a row that says median or pooled
-# holds that. No row here was chosen to look good: each answers "what if the
-# paper meant this?". The rows cannot say what the paper did mean.
+# *R2* is the mean over tissues; a row that says median or pooled holds that
+# instead. Two rows need care. *No fibrosis* is excluded by the paper
+# itself: 180 of its 300 tissues are fibrotic or combined. And most mild
+# tissues have no fibrosis at all, so that they carry the median over mild
+# tissue; the row *mild tissue that has fibrosis* shows the rest. Both are
+# levels of an easier question, and no reproduction.
 #
-# **The luck of the draw.** The paper tests on a tenth, thirty tissues. How
-# often would thirty of our tissues, in proportion of the conditions, give
-# 0.99? We draw them many times.
+# **Chance.** The paper does not say how many tissues it tests on; its
+# successor tests on a tenth, which would be thirty. How often would thirty
+# of our tissues, in proportion of the conditions, give 0.99? We draw them
+# many times.
 
 # %%
 rng = np.random.default_rng(1)
@@ -202,16 +288,16 @@ figures.show(
 )
 
 # %% [markdown]
-# The dotted line is the paper's number, rounded down. The spread is what
-# thirty tissues leave to chance, with the networks as they are; it does not
-# show the chance of the training set.
+# The dotted line is the paper's number, rounded down. The spread shows the
+# chance of drawing thirty tissues, with the networks as they are. The
+# chance of the training set is not in it.
 #
 # ## Choices of the data and the maps
 #
 # Now the choice is made before training. All rows have the smaller setting
-# of the ablations. The first one is that setting unchanged, and each is
-# compared with it: paired by tissue where the tissues are the same, by two
-# intervals where they are not.
+# of the ablations. The first row is that setting unchanged. *Difference* is
+# the effect of making the choice, paired by tissue. It stays empty where
+# the tissues are others; there two intervals are to be compared.
 
 # %%
 rows = pd.read_csv(RUNS / "sensitivity.csv", keep_default_na=False)
@@ -234,10 +320,8 @@ for choice, some in rows.groupby("choice", sort=False):
     more = {"mild": some.r2[some.mild].mean(), "median": some.r2.median()}
     of_data[choice] = row(some.r2) | more | difference(some)
 of_data = pd.DataFrame(of_data).T.infer_objects()
-both = pd.concat([of_score, of_data])
-csv = result_file("14_undeclared_choices.csv")
-both.rename_axis("choice").round(5).to_csv(csv)
-of_data.round(3)
+signed = ["difference", "diff. low", "diff. high"]
+printed(of_data, signed)
 
 # %% tags=["hide-input"]
 keys = {
@@ -259,66 +343,87 @@ keys = {
 }
 on_data = "3 folds, 1 seed, setting of the ablations"
 for key, name in keys.items():
-    headline(f"choice_{key}", of_data["mean R2"][name], tolerance=0.02, on=on_data)
+    headline(f"choice_{key}", of_data["R2"][name], tolerance=0.02, on=on_data)
 
 # %% [markdown]
-# The figure has the rows of both tables, marked by verdict.
+# ## What would make 0.99 true: all readings
+#
+# The table and the figure gather the rows of the three tables, with their
+# verdicts.
+
+# %%
+both = pd.concat([of_split, of_score, of_data]).rename_axis("choice")
+both.round(5).to_csv(result_file("14_undeclared_choices.csv"))
+summary = printed(both[["tissues", "seeds", "verdict"]])
+spans = zip(both["R2"], both.low, both.high, strict=True)
+span = [f"{mean:.3f} ({low:.3f} to {high:.3f})" for mean, low, high in spans]
+summary.insert(0, "R2, 95 % interval", span)
+summary = summary.rename_axis("if the paper meant")
+summary.to_csv(result_file("14_undeclared_choices_table.csv"))
+printed(summary)
 
 # %% tags=["hide-input"]
-fig, ax = plt.subplots(figsize=(9, 7.5))
+fig, ax = plt.subplots(figsize=(9, 8.8))
 y = np.arange(len(both))
 marks = {
-    "reproduced": ("black", "black"),
-    "open": ("black", "white"),
-    "not reproduced": ("0.55", "0.55"),
+    YES: ("C2", "C2"),
+    LEVEL: ("black", "black"),
+    OPEN: ("black", "white"),
+    NO: ("0.55", "0.55"),
 }
 for name, (color, face) in marks.items():
     at = (both.verdict == name).to_numpy()
     _ = ax.hlines(y[at], both.low[at], both.high[at], color=color, lw=1.5)
-    _ = ax.plot(both["mean R2"][at], y[at], "o", color=color, mfc=face, label=name)
+    label = name if at.any() else None
+    _ = ax.plot(both["R2"][at], y[at], "o", color=color, mfc=face, label=label)
 _ = ax.axvspan(paper_r2 - rounding, 1, color="0.5", alpha=0.2, lw=0)
-_ = ax.axhline(len(of_score) - 0.5, color="0.8", lw=0.8)
-_ = ax.set(yticks=y, yticklabels=both.index, xlabel="$R^2$, 95 % interval over tissues")
+for n in (len(of_split), len(of_split) + len(of_score)):
+    _ = ax.axhline(n - 0.5, color="0.8", lw=0.8)
+_ = ax.set(yticks=y, yticklabels=both.index, xlabel="$R^2$ with its 95 % interval")
 _ = ax.invert_yaxis()
-place = {"loc": "center left", "bbox_to_anchor": (1, 0.5)}
-_ = ax.legend(frameon=False, fontsize="small", **place)
+_ = ax.legend(frameon=False, fontsize="small", loc="lower left")
 png = result_file("14_undeclared_choices.png")
 fig.savefig(png, dpi=120, metadata={"Software": None})
 figures.show(
     fig,
-    "R² with its interval for each reading of what the paper leaves open, marked by "
-    "verdict. Most points lie left of the band that rounds to the paper's number; "
-    "tissue without fibrosis and the median of mild tissue reach it.",
+    "R² with its interval for each reading of what the paper leaves open, in three "
+    "groups: split, score, data. Scores on training tissues, on tissue without "
+    "fibrosis and of the median mild tissue lie in or near the band that rounds to the "
+    "paper's number; most others lie left of it.",
 )
 
 # %% [markdown]
-# Above the line are the same networks under other scores. Below it are
-# networks trained on other data. The gray band is what rounds to the
-# paper's number. **Two rows reach it: tissue without any fibrosis, and the
-# median over mild tissue.** One more is open: mild tissue, each ECG
-# normalized. No choice of electrode, pixels, frames, duration or
-# normalization moves the mean by more than a hundredth, up or down. The
-# kind of fibrosis moves it by several: from interstitial to diffuse, or
-# from all densities to those below 10 %; and even the most favorable of
-# these falls short.
+# The uppermost rows are choices of the split, the middle ones other scores
+# of the cross-validated networks, the lowest ones networks trained on other
+# data. The gray band is what rounds to the paper's number. Intervals of the
+# first group are over tissues and seeds; those of the others are over
+# tissues alone, with one seed.
 #
-# So the paper's 0.99 is what this architecture gives, in our hands, where
-# there is little to infer. Three things could lie behind it: tissue that is
-# milder than ours, an average that hides its tail, or a network and a
-# training much better than ours; from what is published nobody can tell
-# which. The authors' later paper, on another geometry and with the same
-# kind of network, reports 0.949 ± 0.037 {cite}`OgbomoHarmitt2026`, which is
-# near what we find.
+# Split by tissue, and over all tissues, the network stays below the band.
+# Three kinds of reading come near it or reach it: splits in which the
+# scored tissues were in training, though not each of them; tissue without
+# fibrosis; and the median over mild tissue. No choice of electrode, pixels,
+# frames, duration or normalization moves the mean by more than a hundredth.
+# The kind of fibrosis moves it by several hundredths, and even the most
+# favorable kind falls short.
 #
-# The figure does not show combinations of choices, beyond the few in its
-# upper part, and each point below the line has one seed. Rows with fewer
+# The figure shows few combinations of choices. The readings of the split
+# use one size of network and one length of training. Rows with fewer
 # tissues also train on fewer; *all textures, 190 tissues* is their control,
 # *300 other tissues* that of rows that draw from all three sets of the
 # recipe.
+#
+# ## Claims
+#
+# By tissue and over all tissues the mean stays below
+# `claim_as_stated_max`, in the cross-validation and on the 300 further
+# tissues. The networks score higher on their training tissues than on
+# others. No choice of the maps or the ECG moves the mean by more than
+# `claim_moves_max`.
 
 # %% tags=["hide-input"]
-reproduced = set(both.index[both.verdict == "reproduced"])
-assert of_score["mean R2"].iloc[0] < claim_as_stated_max
-assert reproduced == {"mild tissue, median", "texture: none"}
+by_tissue = of_split["R2"]["split by tissue, as we split"]
+assert max(by_tissue, of_score["R2"][as_read]) < claim_as_stated_max
+assert of_split["R2"]["scored on the training tissues"] > by_tissue
 assert of_data.difference.abs().max() < claim_moves_max
 print(headline.provenance())

@@ -223,26 +223,25 @@ figures.show(
 #
 # ## 5 Ablations
 #
-# This figure compares each variant of the paper's network with the network
-# that has all parts; {doc}`15_ablations`.
+# This figure shows the effect of having each part of the paper's network;
+# {doc}`15_ablations`.
 
 # %% tags=["hide-input"]
 ablations = pd.read_csv(RESULTS / "15_ablations.csv", index_col="variant")
 fig, ax = plt.subplots(figsize=(6.5, 4.6))
-figures.forest(ax, ablations)
-_ = ax.set(xlabel=r"difference in mean $R^2$ from the network with all parts")
+figures.forest(ax, ablations.set_index("part"))
+_ = ax.set(xlabel=r"effect of having the part, in mean $R^2$")
 save(fig, 5)
 figures.show(
     fig,
-    "Forest plot of the difference in mean R² of each variant from the network with "
-    "all parts. Most intervals hold zero; a decoder that looks back only, or none, is "
-    "clearly worse.",
+    "Forest plot of the effect of having each part, in mean R². Most intervals contain "
+    "zero; a decoder, and one that reads both ways, clearly helps.",
 )
 
 # %% [markdown]
-# Intervals are 95 %, over five seeds and 300 test tissues. Points are
-# filled where $p$ is below 0.05 after Holm's correction. Other budgets of
-# training are not shown.
+# Right of the line the part helps. Intervals are 95 %, over five seeds and
+# 300 test tissues. Points are filled where $p$ is below 0.05 after Holm's
+# correction. Other budgets of training are not shown.
 #
 # ## 6 Number of training tissues
 #
@@ -285,20 +284,20 @@ figures.show(
 
 # %% tags=["hide-input"]
 choices = pd.read_csv(RESULTS / "14_undeclared_choices.csv", index_col="choice")
-fig, ax = plt.subplots(figsize=(8, 7))
+fig, ax = plt.subplots(figsize=(8, 8.4))
 y = np.arange(len(choices))
 _ = ax.hlines(y, choices.low, choices.high, color="0.5", lw=1.5)
-_ = ax.plot(choices["mean R2"], y, "o", color="black", ms=4)
+_ = ax.plot(choices["R2"], y, "o", color="black", ms=4)
 _ = ax.axvspan(0.985, 1, color="0.5", alpha=0.2, lw=0)
 _ = ax.set(yticks=y, yticklabels=choices.index)
-_ = ax.set_xlabel(r"$R^2$, 95 % interval over tissues")
+_ = ax.set_xlabel(r"$R^2$ with its 95 % interval")
 _ = ax.invert_yaxis()
 save(fig, 7)
 figures.show(
     fig,
-    "R² with its interval for each reading of what the paper leaves open. Most points "
-    "lie left of the band that rounds to the paper's number; tissue without fibrosis "
-    "and the median of mild tissue reach it.",
+    "R² with its interval for each reading of what the paper leaves open. Scores on "
+    "training tissues, on tissue without fibrosis and of the median mild tissue lie in "
+    "or near the band that rounds to the paper's number; most others lie left of it.",
 )
 
 # %% [markdown]

@@ -1,7 +1,8 @@
 """What this book asks of Sphinx beyond the stock extensions: no remote scripts, and numbers that nobody types.
 
-``{headline}`key``` writes the value of a headline number with three decimals (from 100 on none; what they would show as
-0 with one digit), ``{headline}`key.2``` the value to two significant digits (any number from one up),
+``{headline}`key``` writes the value of a headline number with three decimals (a whole number, and from 100 on, with none;
+what three would show as 0 with one digit), ``{headline}`key.signed``` the same with its sign, plus or minus, as a
+difference has it, ``{headline}`key.2``` the value to two significant digits (any number from one up),
 ``{headline}`key.scale``` what it was measured on; all come from ``data/results/headline.json``.
 ``{setting}`data.recipe.Recipe.dx``` writes a default of the package as its source has it: a module's constant, a field of a
 dataclass, an argument of a function, or (``{setting}`09_training.epochs```) a parameter of a notebook. An unknown name
@@ -26,15 +27,16 @@ logger = logging.getLogger(__name__)
 def headline_text(entry: dict, field: str) -> str:
     """The value as the pages print it, its unit after it: three decimals, or as many significant digits as ``field`` says.
 
-    Another field as it stands.
+    Signed where ``field`` says so; another field as it stands.
     """
     value, digits = entry["value"], int(field) if field.isdecimal() else 0
     if digits:
         number = f"{Decimal(f'{value:.{digits - 1}e}'):f}"  # Decimal keeps the zeros that are significant
-    elif field == "value":
-        number = f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 100 else f"{value:.0f}"
+    elif field in ("value", "signed"):
+        number = f"{value:.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.3f}"
         if value and not float(number):  # less than three decimals can hold, and not nothing
             number = f"{Decimal(f'{value:.0e}'):f}"
+        number = f"+{number}" if field == "signed" and value > 0 else number
     else:
         return str(entry[field])
     unit = entry["unit"] if entry["unit"] not in ("", "1", "-") else ""

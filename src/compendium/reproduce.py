@@ -79,8 +79,8 @@ def table(rows: list[tuple[str, ...]], header: tuple[str, ...] = HEADER) -> str:
 
 
 LABELS = (  # what names a row of a table of scores; all else is measured, or known of the tissue
-    "method", "maps", "variant", "decoder", "attention", "lr", "budget", "term", "weight", "choice", "tissues", "left_out",
-    "fold", "seed", "set", "sim",
+    "method", "maps", "variant", "decoder", "attention", "lr", "budget", "term", "weight", "choice", "reading", "tissues",
+    "left_out", "fold", "seed", "set", "sim",
 )  # fmt: skip
 
 

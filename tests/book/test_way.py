@@ -16,6 +16,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 from compendium import render
+from compendium.claims import VERDICTS
 from compendium.header import read_page
 from compendium.registry import NOTEBOOKS, ROOT
 from forwardecg.contract import CONTRACT
@@ -92,6 +93,13 @@ def test_numbers_of_an_answer_come_from_the_results(page):
         (207687.67, "value", "207688 ms"),
         (-3.8e-05, "value", "\N{MINUS SIGN}0.00004 ms"),
         (0.0, "value", "0 ms"),
+        (0.9300, "value", "0.930 ms"),
+        (0.99997, "value", "1.000 ms"),
+        (26.0, "value", "26 ms"),
+        (0.0461, "signed", "+0.046 ms"),
+        (-0.0151, "signed", "\N{MINUS SIGN}0.015 ms"),
+        (0.00013, "signed", "+0.0001 ms"),
+        (0.0, "signed", "0 ms"),
         (1, "scale", "a cable"),
     ],
 )
@@ -131,6 +139,27 @@ def test_every_result_has_a_line_that_says_what_it_holds():
     assert all((ROOT / name).is_file() and words for name, words in FILES.items())
     assert {*LISTS} == {"notebooks", "results", "figures", "runs", "other"}
     assert all(name.startswith(made.RUNS) for name in LISTS["runs"]) and not LISTS["notebooks"] | LISTS["figures"]
+
+
+def test_no_source_gives_the_paper_a_split():
+    """It states none; 80/10/10 is that of its authors' later paper."""
+    files = [*BOOK.rglob("*.md"), ROOT / "README.md"]
+    for folder in ("notebooks", "experiments", "src"):
+        files += (ROOT / folder).rglob("*.py")
+    texts = {path: re.sub(r"[\s#]+", " ", path.read_text(encoding="utf-8")) for path in files}
+    assert len(texts) > 100
+    assert not [path.name for path, text in texts.items() if re.search(r"\bown (split|80/10/10)", text)]
+
+
+def test_the_pages_of_evidence_use_the_words_of_the_verdicts():
+    """One set of words, that of `compendium.claims`; no number of tissues is extrapolated."""
+    pages = ["book/reproduction.md", "book/index.md", "book/tour.md", "README.md"]
+    pages += [f"notebooks/{name}.py" for name in ("14_undeclared_choices", "15_ablations", "17_data_efficiency")]
+    for page in pages:
+        text = re.sub(r"[\s#]+", " ", (ROOT / page).read_text(encoding="utf-8"))
+        assert not re.search("not reproduced|cannot be tested|tissues_needed", text, re.IGNORECASE), page
+    rules = (BOOK / "reproduction.md").read_text(encoding="utf-8").lower()
+    assert all(f"*{verdict}*" in rules for verdict in VERDICTS)
 
 
 # On the pages

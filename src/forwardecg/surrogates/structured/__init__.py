@@ -1,4 +1,4 @@
-"""The structured surrogate: fronts of the maps, conductivity by a network, the exact operator."""
+"""The structured surrogate: fronts of the maps, conductivity by a network, the operator on the pixels."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The structured surrogate: fronts of maps -> prior D = kappa phi c^2 -> corrected by a network -> exact operator.
+"""The structured surrogate: fronts of maps -> prior D = kappa phi c^2 -> corrected by a network -> operator.
 
 phi is the share of a pixel that conducts, c the speed of the front, D that of the homogenized sheet. All of it is ours.
 """
