@@ -55,8 +55,8 @@ def test_the_package_is_thin():
     lines = {name_of(path): len(text.splitlines()) for path, text in TEXTS.items()}
     assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 12
     assert {name: n for name, n in lines.items() if n > 300} == {}
-    # the house wanted 5500; borders that refuse by name took 1300 more, meshes and files of other programs 900
-    assert sum(lines.values()) <= 8400
+    # the house wanted 5500; borders that refuse by name took 1300 more, meshes and files of other programs 1100
+    assert sum(lines.values()) <= 8600
     assert sum(map(docstring_lines, TREES.values())) <= 0.3 * sum(lines.values())
 
 
