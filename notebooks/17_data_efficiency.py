@@ -223,8 +223,8 @@ figures.show(
     fig,
     "1 − mean R² of the paper's architecture over the number of training tissues, "
     "both logarithmic, with three fitted laws. They lie close together at the points. "
-    "Beyond the points, on gray, the law without an asymptote goes on falling and the "
-    "others level off far above the paper's number, a dotted line.",
+    "Beyond the points, on gray, the law without an asymptote goes on falling and "
+    "those with one level off. The paper's number is a dotted line.",
 )
 
 # %% tags=["hide-input"]
