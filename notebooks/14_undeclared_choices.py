@@ -374,10 +374,11 @@ marks = {
 }
 for name, (color, face) in marks.items():
     at = (both.verdict == name).to_numpy()
+    if not at.any():
+        continue
     low, high, mean = (both[key][at].clip(floor) for key in ("low", "high", "R2"))
     _ = ax.hlines(y[at], low, high, color=color, lw=1.5)
-    label = name if at.any() else None
-    _ = ax.plot(mean, y[at], "o", color=color, mfc=face, label=label, clip_on=False)
+    _ = ax.plot(mean, y[at], "o", color=color, mfc=face, label=name, clip_on=False)
 _ = ax.axvspan(paper_r2 - rounding, 1, color="0.5", alpha=0.2, lw=0)
 for n in (len(of_split), len(of_split) + len(of_score)):
     _ = ax.axhline(n - 0.5, color="0.8", lw=0.8)
