@@ -147,7 +147,7 @@ figures.show(
 # the test tissues are the same for all $n$, and the seeds are drawn for
 # each $n$ anew.
 
-# %%
+# %% tags=["hide-input"]
 of_paper = rows[rows.method == "paper's seq2seq"]
 large = of_paper[of_paper.tissues >= least_tissues]
 scores = {n: by_seed(some) for n, some in large.groupby("tissues")}
