@@ -63,7 +63,7 @@ import pandas as pd
 
 from compendium import figures
 from compendium.record import Headline, result_file
-from compendium.tables import printed
+from compendium.tables import as_text, printed
 from forwardecg.contract import V_SPAN
 from forwardecg.data.draw import draw_tissue
 from forwardecg.data.recipe import read_recipe
@@ -337,7 +337,7 @@ early = truth.end_true - truth.last_recovery
 def middle(times):
     """The range of the middle nine tenths, in words."""
     low, high = times.quantile(0.05), times.quantile(0.95)
-    return f"(5 to 95 %: {low:.0f} to {high:.0f} ms)"
+    return f"(5 to 95 %: {as_text(low, 0)} to {as_text(high, 0)} ms)"
 
 
 print(
@@ -345,7 +345,7 @@ print(
     f"after the first activation {middle(late)}"
 )
 print(
-    f"end read off the true ECG: {early.median():.0f} ms "
+    f"end read off the true ECG: {as_text(early.median(), 0)} ms "
     f"from the last recovery {middle(early)}"
 )
 
@@ -378,7 +378,8 @@ largest = change.abs().groupby(["model", "seed"]).max()
 of_mean = change.groupby(["model", "seed"]).mean()
 assert largest.again.max() == 0
 assert of_mean.avx2.abs().max() < claim_other_cpu_max
-pd.concat({"largest of a tissue": largest, "of the mean": of_mean}, axis=1).round(5)
+both = pd.concat({"largest of a tissue": largest, "of the mean": of_mean}, axis=1)
+printed(both, [*both], digits=5)
 
 # %% tags=["hide-input"]
 of_tissue = "largest change of R2 of a tissue, 3 trainings"

@@ -147,7 +147,7 @@ figures.show(
 # the test tissues are the same for all $n$, and the seeds are drawn for
 # each $n$ anew.
 
-# %%
+# %% tags=["hide-input"]
 of_paper = rows[rows.method == "paper's seq2seq"]
 large = of_paper[of_paper.tissues >= least_tissues]
 scores = {n: by_seed(some) for n, some in large.groupby("tissues")}
@@ -223,8 +223,8 @@ figures.show(
     fig,
     "1 − mean R² of the paper's architecture over the number of training tissues, "
     "both logarithmic, with three fitted laws. They lie close together at the points. "
-    "Beyond the points, on gray, the law without an asymptote goes on falling and the "
-    "others level off far above the paper's number, a dotted line.",
+    "Beyond the points, on gray, the law without an asymptote goes on falling and "
+    "those with one level off. The paper's number is a dotted line.",
 )
 
 # %% tags=["hide-input"]

@@ -286,10 +286,12 @@ figures.show(
 choices = pd.read_csv(RESULTS / "14_undeclared_choices.csv", index_col="choice")
 fig, ax = plt.subplots(figsize=(8, 8.4))
 y = np.arange(len(choices))
-_ = ax.hlines(y, choices.low, choices.high, color="0.5", lw=1.5)
-_ = ax.plot(choices["R2"], y, "o", color="black", ms=4)
+floor = 0.75  # left edge
+low, high = choices.low.clip(floor), choices.high.clip(floor)
+_ = ax.hlines(y, low, high, color="0.5", lw=1.5)
+_ = ax.plot(choices["R2"].clip(floor), y, "o", color="black", ms=4, clip_on=False)
 _ = ax.axvspan(0.985, 1, color="0.5", alpha=0.2, lw=0)
-_ = ax.set(yticks=y, yticklabels=choices.index)
+_ = ax.set(yticks=y, yticklabels=choices.index, xlim=(floor, 1.005))
 _ = ax.set_xlabel(r"$R^2$ with its 95 % interval")
 _ = ax.invert_yaxis()
 save(fig, 7)
@@ -301,8 +303,8 @@ figures.show(
 )
 
 # %% [markdown]
-# The gray band rounds to the paper's number. Which of these rows the paper
-# meant is not shown.
+# The gray band rounds to the paper's number. Scores below the left edge are
+# drawn on it. Which of these rows the paper meant is not known.
 #
 # ## Downloads
 #
