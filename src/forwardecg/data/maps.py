@@ -25,7 +25,15 @@ Source = xr.Dataset | xr.DataArray | str | os.PathLike | ArrayLike
 
 SMALL_SET = SMALL / "tissues.zarr.zip"
 _MAP_DIMS = CONTRACT["V_m"][0]
-_AXES = {"time": "time", "t": "time", "time_ecg": "time", "y": "y_map", "y_map": "y_map", "x": "x_map", "x_map": "x_map"}
+_AXES = {
+    "time": "time",
+    "t": "time",
+    "time_ecg": "time",
+    "y": "y_map",
+    "y_map": "y_map",
+    "x": "x_map",
+    "x_map": "x_map",
+}
 # V_m in exported files, in steps of 0.01 mV; the halves of the store have steps of up to 0.05 mV
 _PACKED = {"dtype": "int16", "scale_factor": np.float32(0.01), "_FillValue": np.int16(-32768)}
 

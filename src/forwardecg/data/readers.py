@@ -203,11 +203,8 @@ def _declared(name: str, meta: dict[str, Any], n_files: int) -> tuple[Declared, 
         separator = encoding.get("configuration", {}).get("separator", "/" if new else ".")
         prefix = "c" if new else ""
         digits = "".join(filter(str.isdigit, kind)) if isinstance(kind, str) else ""
-        width = (
-            int(digits or 8) // 8 or 1
-            if isinstance(kind, str)
-            else kind.get("configuration", {}).get("length_bytes", 16)
-        )
+        more = {} if isinstance(kind, str) else kind.get("configuration", {})
+        width = int(digits or 8) // 8 or 1 if isinstance(kind, str) else more.get("length_bytes", 16)
     _check_codecs(name, codecs)
     grid = [
         min(-(-n // m), n_files + 1) for n, m in zip(shape, chunk, strict=True)

@@ -15,6 +15,7 @@ from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.tissue.diffusion import couplings, net_flux
 from forwardecg.tissue.sheet import Tissue
 
+MOST_V = 1000.0  # mV: beyond it are fill values, and uV
 NEAREST = 1e-9  # mm: an electrode in a scar cell is taken to be at least that far from its center, where nothing flows
 
 
@@ -85,7 +86,7 @@ def pseudo_ecg(
         phi_e (lead, time_ecg) by name and time, mV mm/ms, in a `Disc` mV mm^2/ms.
 
     Raises:
-        ValueError: V_m of other dims, of another grid, spacing or unknown unit, masked or not finite; what `lead_field` or
+        ValueError: V_m of other dims, of another grid, spacing or unknown unit, masked or beyond 1000 mV; what `lead_field` or
             the conductor refuses.
 
     Examples:
@@ -123,6 +124,8 @@ def _check(tissue: Tissue, electrodes: Electrodes, conductor: Disc | Sphere | No
 def _read(V_m: Any, tissue: Tissue) -> tuple[np.ndarray, np.ndarray | None, tuple[float, float]]:
     """Finite values (time, y, x) in mV on the grid of the tissue, their times in ms if any, and where (x, y) it begins."""
     values = array("V_m", V_m, ("time", "y", "x"), "mV", shape=(None, *tissue.D.shape)).astype(float, copy=False)
+    if (high := float(np.abs(values).max())) > MOST_V:
+        raise ValueError(f"V_m: expected voltages within {MOST_V:g} mV, got {high:g} mV")
     if not isinstance(V_m, xr.DataArray):
         return values, None, (0.0, 0.0)
     when = [dim for dim in V_m.dims if SAME_DIM.get(str(dim), dim) == "time" and dim in V_m.coords]

@@ -24,7 +24,8 @@ def _record(V_m: xr.DataArray, *others: Any) -> tuple[np.ndarray, np.ndarray]:
     t, values = times("time", V_m[dim]), array("V_m", V_m, ("time", *others), "mV", finite=False)
     if n := int(np.isinf(values).sum()):
         raise ValueError(f"V_m: expected finite values in mV, or NaN, got {n} infinite ones")
-    return t, values.astype(float) if values.dtype.kind in "iu" else _joined(t, values)
+    wide = float if values.dtype.kind in "iu" else np.result_type(values.dtype, np.float32)  # half is too coarse
+    return t, _joined(t, values.astype(wide, copy=False))
 
 
 def _time(V_m: xr.DataArray) -> Any:

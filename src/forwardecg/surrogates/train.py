@@ -267,10 +267,8 @@ def _restore(
     """The live and the best weights, and the history; all else takes up the state that the file holds."""
     device = next(model.parameters()).device
     tensors, about = read_tensors(path)
-    history, known = (
-        json.loads(about["history"]),
-        json.loads(about.get("settings", "{}")),
-    )  # older ones have only a name
+    history = json.loads(about["history"])
+    known = json.loads(about.get("settings", "{}"))  # older ones have only a name
     if other := [name for name, value in known.items() if settings.get(name) != value]:
         raise ValueError(", ".join(f"made with {name} = {known[name]}, not {settings.get(name)}" for name in other))
 
