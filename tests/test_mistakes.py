@@ -20,7 +20,7 @@ from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.measure.bands import half_width
 from forwardecg.measure.compare import interval, paired_difference
 from forwardecg.measure.scores import landmarks, r2, score_ecgs
-from forwardecg.measure.waves import activation_time, apd90, dvdt_max
+from forwardecg.measure.waves import activation_time, apd90, conduction_velocity, dvdt_max
 from forwardecg.solver.calibration import calibrate_diffusivity
 from forwardecg.surrogates.paper.losses import huber, hybrid
 from forwardecg.surrogates.structured.data import MapSet
@@ -343,3 +343,32 @@ def test_fill_values_are_no_voltages(fill):
     V_m[1, 0, 0] = fill
     with pytest.raises(ValueError, match="^V_m: expected voltages within 1000 mV, got "):
         pseudo_ecg(V_m, sheet, center_electrode(sheet))
+
+
+def test_results_name_their_own_unit_alone():
+    """What was converted out of the attribute unit went on with it."""
+    V_m = load_small().isel(sim=1).V_m[::2, 20:30, 20:32]
+    lat = activation_time(V_m)
+    ds = xr.Dataset({"V_m": V_m, "lat": (lat / 1e3).assign_attrs(unit="s"), "tissue": (lat.dims, lat.values > 0)})
+    ds["lat"].attrs.pop("units", None)
+    found = import_maps(ds.rename(y_map="y", x_map="x"), dx=2.0, dt=10.0)
+    assert (
+        found.lat.attrs["units"] == "ms"
+        and "unit" not in found.lat.attrs
+        and np.allclose(found.lat, lat, equal_nan=True)
+    )
+    assert np.array_equal(found.tissue, lat > 0), "a mask among the variables was left out"
+    for feature in (
+        activation_time(V_m.drop_attrs(deep=False).assign_attrs(unit="mV")),
+        conduction_velocity(ds.lat.rename(y_map="y", x_map="x"), 2.0),
+    ):
+        assert {"unit", "units"} & {*feature.attrs} == {"units"}
+
+
+def test_a_mask_in_an_npz_file_is_read(tmp_path):
+    V_m = load_small().isel(sim=1).V_m[::2, 20:30, 20:32].values
+    inside = np.arange(120).reshape(10, 12) % 7 > 0
+    np.savez(tmp_path / "maps.npz", V_m=V_m, tissue=inside)
+    assert import_maps(tmp_path / "maps.npz", dx=2.0, dt=10.0, unit="mV").equals(
+        import_maps(V_m, dx=2.0, dt=10.0, unit="mV", mask=inside)
+    )

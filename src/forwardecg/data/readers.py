@@ -172,9 +172,8 @@ def _files(folder: Path) -> Iterator[tuple[str, int]]:
         for one in (Path(here, name) for name in (*folders, *files)):
             if one.is_symlink() and (one.is_dir() or not one.resolve().is_relative_to(home)):
                 raise ValueError(f"{one.relative_to(folder)} lies in another place, and links are not followed")
-        yield from (
-            (Path(here, name).relative_to(folder).as_posix(), Path(here, name).stat().st_size) for name in files
-        )
+        found = (Path(here, name) for name in files)
+        yield from ((one.relative_to(folder).as_posix(), one.stat().st_size) for one in found)
 
 
 def _group(names: Iterable[str]) -> str:
