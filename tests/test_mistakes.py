@@ -13,13 +13,14 @@ from forwardecg.contract import array, count, counts, number
 from forwardecg.data.maps import export_tissue, import_maps, load_small
 from forwardecg.data.recipe import Recipe, read_recipe, write_recipe
 from forwardecg.data.split import check_disjoint, split_by_tissue
-from forwardecg.ecg.electrodes import Electrodes, standard_electrodes
+from forwardecg.ecg.electrodes import Electrodes, center_electrode, standard_electrodes
+from forwardecg.ecg.leadfield import pseudo_ecg
 from forwardecg.ecg.leads import twelve_leads
 from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.measure.bands import half_width
 from forwardecg.measure.compare import interval, paired_difference
 from forwardecg.measure.scores import landmarks, r2, score_ecgs
-from forwardecg.measure.waves import activation_time, apd90
+from forwardecg.measure.waves import activation_time, apd90, conduction_velocity, dvdt_max
 from forwardecg.solver.calibration import calibrate_diffusivity
 from forwardecg.surrogates.paper.losses import huber, hybrid
 from forwardecg.surrogates.structured.data import MapSet
@@ -325,3 +326,49 @@ def test_other_things_are_refused_by_name(tmp_path):
         with pytest.raises(ValueError) as error:
             call()
         assert str(error.value).startswith(f"{name}: expected "), error.value
+
+
+def test_small_types_are_computed_in_wider_ones():
+    """Half precision moved the steepest slope by a millisecond, and whole numbers of 8 bits ran over in a square."""
+    V_m = load_small().isel(sim=1).V_m[:, 20:40, 20:40].astype(np.float16)
+    for feature in (activation_time, apd90, dvdt_max, lambda z: activation_time(z, "slope")):
+        assert np.allclose(feature(V_m), feature(V_m.astype(float)), rtol=0, atol=1e-3, equal_nan=True)
+    sd, mean = np.full((2, 3), 200, np.uint8), np.full((2, 3), 400, np.float16)
+    assert np.array_equal(half_width(sd, mean, 0.1), half_width(sd.astype(float), mean.astype(float), 0.1))
+
+
+@pytest.mark.parametrize("fill", [9.96921e36, -9999.0, 32767.0])
+def test_fill_values_are_no_voltages(fill):
+    sheet, V_m = healthy((4, 4), 0.5, D0=0.13), np.full((2, 4, 4), -85.0)
+    V_m[1, 0, 0] = fill
+    with pytest.raises(ValueError, match="^V_m: expected voltages within 1000 mV, got "):
+        pseudo_ecg(V_m, sheet, center_electrode(sheet))
+
+
+def test_results_name_their_own_unit_alone():
+    """What was converted out of the attribute unit went on with it."""
+    V_m = load_small().isel(sim=1).V_m[::2, 20:30, 20:32]
+    lat = activation_time(V_m)
+    ds = xr.Dataset({"V_m": V_m, "lat": (lat / 1e3).assign_attrs(unit="s"), "tissue": (lat.dims, lat.values > 0)})
+    ds["lat"].attrs.pop("units", None)
+    found = import_maps(ds.rename(y_map="y", x_map="x"), dx=2.0, dt=10.0)
+    assert (
+        found.lat.attrs["units"] == "ms"
+        and "unit" not in found.lat.attrs
+        and np.allclose(found.lat, lat, equal_nan=True)
+    )
+    assert np.array_equal(found.tissue, lat > 0), "a mask among the variables was left out"
+    for feature in (
+        activation_time(V_m.drop_attrs(deep=False).assign_attrs(unit="mV")),
+        conduction_velocity(ds.lat.rename(y_map="y", x_map="x"), 2.0),
+    ):
+        assert {"unit", "units"} & {*feature.attrs} == {"units"}
+
+
+def test_a_mask_in_an_npz_file_is_read(tmp_path):
+    V_m = load_small().isel(sim=1).V_m[::2, 20:30, 20:32].values
+    inside = np.arange(120).reshape(10, 12) % 7 > 0
+    np.savez(tmp_path / "maps.npz", V_m=V_m, tissue=inside)
+    assert import_maps(tmp_path / "maps.npz", dx=2.0, dt=10.0, unit="mV").equals(
+        import_maps(V_m, dx=2.0, dt=10.0, unit="mV", mask=inside)
+    )

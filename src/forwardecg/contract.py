@@ -44,6 +44,7 @@ _UNITS: dict[str, dict[str, float]] = {
     "1": {"1|dimensionless": 1.0},
 }  # fmt: skip
 _PACKED = ("scale_factor", "add_offset", "_FillValue", "missing_value")  # attributes of what is still to be decoded
+UNIT_WORDS = ("units", "unit", "Units", "Unit")  #: Attributes that hold a unit, the first that is there.
 _SIGNS = {"µ": "u", "μ": "u", "²": "2", "⁻¹": "-1", "**": "", "^": "", "·": " ", "*": " "}
 
 
@@ -137,7 +138,7 @@ def _short(x: Any) -> str:
 
 def unit_of(attrs: Mapping[Any, Any]) -> Any:
     """The unit among attributes, under ``units`` or, where there is none, as some spell it; None: no unit."""
-    return next((attrs[word] for word in ("units", "unit", "Units", "Unit") if attrs.get(word) is not None), None)
+    return next((attrs[word] for word in UNIT_WORDS if attrs.get(word) is not None), None)
 
 
 def unit_factor(name: str, came: Any, unit: str) -> tuple[float, float]:

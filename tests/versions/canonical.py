@@ -28,7 +28,7 @@ ELSEWHERE = (  # functions of these modules that no cached work rests on
     "fraction", "one_of", "flag", "array", "times", "corner", "unit_factor", "_short", "_spelled", "_in_order",
     "_plain_array", "_labeled", "_unmasked", "_bare", "_held", "unit_of", "by_xyz", "names_of", "agree",
     "of_table",  # the gate: what came in otherwise than plain arrays and numbers
-    "_mesh_ecg", "fill_missing", "_longest", "_largest_square",
+    "_mesh_ecg", "_voltages", "fill_missing", "_longest", "_largest_square",
 )  # fmt: skip
 
 

@@ -37,9 +37,8 @@ def fill_missing(
         unknown = pixels if tissue is None else pixels | ~tissue
         values = fill_lost(torch.from_numpy(values), torch.from_numpy(unknown)).numpy()
     hole = dx * _largest_square(pixels)
-    words = (
-        f"{of_tissue:.2%} of the pixels, the largest hole {hole:g} mm; {whole.sum()} frames; {share:.2%} of all values"
-    )
+    words = f"{of_tissue:.2%} of the pixels, the largest hole {hole:g} mm; {whole.sum()} frames; "
+    words += f"{share:.2%} of all values"
     return values, {"filled": words, "filled_share": share, "largest_hole": hole}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from forwardecg.contract import CONTRACT, array, as_variable, corner, count, flag, instance, unit_of
+from forwardecg.contract import CONTRACT, UNIT_WORDS, array, as_variable, corner, count, flag, instance, unit_of
 from forwardecg.data.formats import unnamed
 from forwardecg.data.labels import find_axis, find_step, from_counts, millivolts
 from forwardecg.data.lost import fill_lost as fill_lost
@@ -121,7 +121,7 @@ def import_maps(
         V_m["time"] = ("time", ds["time"].values, ds["time"].attrs)  # of an .npz, or of an axis of another name
     step = {argument: find_step(argument, value, V_m, given) for argument, value in (("dx", dx), ("dt", dt))}
     values = array(name, V_m, _MAP_DIMS, finite=False)
-    tissue = _tissue(ds.coords.get("tissue") if mask is None else mask, values.shape[1:])
+    tissue = _tissue(ds.get("tissue") if mask is None else mask, values.shape[1:])
     corner("mask", mask, step["dx"])
     agree((name, "mask"), V_m, mask)
     filled, own = dict[str, Any](), unit_of(given)
@@ -198,6 +198,8 @@ def _tissue(mask: ArrayLike | xr.DataArray | None, shape: tuple[int, ...]) -> np
     if mask is None:
         return None
     kinds = "bui" if isinstance(mask, xr.DataArray) and mask.name == "tissue" else "b"
+    if isinstance(mask, xr.DataArray) and mask.dims == ("tissue/0", "tissue/1"):  # of an .npz
+        mask = mask.values
     tissue = array("mask", mask, ("y", "x"), shape=shape, kinds=kinds).astype(bool)
     if not tissue.any():
         raise ValueError("mask: expected True where there is tissue, got False everywhere")
@@ -207,11 +209,8 @@ def _tissue(mask: ArrayLike | xr.DataArray | None, shape: tuple[int, ...]) -> np
 def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
     """Another variable of the source, if it fits the contract and the maps."""
     dims, units, _ = CONTRACT[name]
-    centers = {
-        _AXES[str(dim)]: find_axis(values, str(dim), "mm")
-        for dim in values.dims
-        if _AXES.get(str(dim)) in _MAP_DIMS[1:]
-    }
+    placed = [str(dim) for dim in values.dims if _AXES.get(str(dim)) in _MAP_DIMS[1:]]
+    centers = {_AXES[dim]: find_axis(values, dim, "mm") for dim in placed}
     if name != "phi_e" and units != "1" and unit_of(values.attrs) is None:  # that of phi_e depends on the conductor
         raise ValueError(f"{name}: expected an attribute units, such as {units}, got none")
     if "xyz" in values.coords:
@@ -235,9 +234,8 @@ def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
         raise ValueError(f"fiber_angle: expected radians within 2 pi, got {turn:.4g}, as in degrees")
     coords = {label: values[label] for label in ("lead", "xyz") if label in values.coords and label in dims}
     data = data.astype(bool) if name == "conductive" else data
-    return xr.DataArray(
-        data, coords, dims, attrs=values.attrs | ({"units": own} if own and "units" in values.attrs else {})
-    )
+    attrs = {key: value for key, value in values.attrs.items() if own is None or key not in UNIT_WORDS}
+    return xr.DataArray(data, coords, dims, attrs=attrs | ({"units": own} if own and attrs != values.attrs else {}))
 
 
 def _chosen(ds: xr.Dataset, variable: str | None) -> str:

@@ -164,9 +164,8 @@ def _files(folder: Path) -> Iterator[tuple[str, int]]:
         for one in (Path(here, name) for name in (*folders, *files)):
             if one.is_symlink() and (one.is_dir() or not one.resolve().is_relative_to(home)):
                 raise ValueError(f"{one.relative_to(folder)} lies in another place, and links are not followed")
-        yield from (
-            (Path(here, name).relative_to(folder).as_posix(), Path(here, name).stat().st_size) for name in files
-        )
+        found = (Path(here, name) for name in files)
+        yield from ((one.relative_to(folder).as_posix(), one.stat().st_size) for one in found)
 
 
 def _group(names: Iterable[str]) -> str:
@@ -195,11 +194,8 @@ def _declared(name: str, meta: dict[str, Any], n_files: int) -> tuple[Declared, 
         separator = encoding.get("configuration", {}).get("separator", "/" if new else ".")
         prefix = "c" if new else ""
         digits = "".join(filter(str.isdigit, kind)) if isinstance(kind, str) else ""
-        width = (
-            int(digits or 8) // 8 or 1
-            if isinstance(kind, str)
-            else kind.get("configuration", {}).get("length_bytes", 16)
-        )
+        more = {} if isinstance(kind, str) else kind.get("configuration", {})
+        width = int(digits or 8) // 8 or 1 if isinstance(kind, str) else more.get("length_bytes", 16)
     _check_codecs(name, codecs)
     grid = [
         min(-(-n // m), n_files + 1) for n, m in zip(shape, chunk, strict=True)

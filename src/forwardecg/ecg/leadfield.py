@@ -17,6 +17,7 @@ from forwardecg.tissue.diffusion import couplings, net_flux
 from forwardecg.tissue.sheet import Tissue
 
 _BLOCK = 2**24  # values of a voltage at the nodes of a mesh that are read at a time
+MOST_V = 1000.0  # mV: beyond it are fill values, and uV
 NEAREST = 1e-9  # mm: an electrode in a scar cell is taken to be at least that far from its center, where nothing flows
 
 
@@ -93,7 +94,7 @@ def pseudo_ecg(
         phi_e (lead, time_ecg) by name and time, mV mm/ms, in a `Disc` and of tetrahedra mV mm^2/ms.
 
     Raises:
-        ValueError: V_m of other dims, of another grid, spacing or unknown unit, masked or not finite; what `lead_field` or
+        ValueError: V_m of other dims, of another grid, spacing or unknown unit, masked or beyond 1000 mV; what `lead_field` or
             the conductor refuses.
 
     Examples:
@@ -124,17 +125,17 @@ def source_sum_ecg(V_m: xr.DataArray | np.ndarray, tissue: Tissue, electrodes: E
 
 def _mesh_ecg(V_m: Any, mesh: Mesh, electrodes: Electrodes) -> xr.DataArray:
     """phi_e of a voltage (time, node)."""
-    dims, shape, time = ("time", "node"), (None, len(mesh.points)), None
+    dims, shape, time = ("time", "node"), (len(mesh.points),), None
     labeled = isinstance(V_m, xr.DataArray) and any(SAME_DIM.get(str(dim), dim) == "time" for dim in V_m.dims)
     if not labeled and not isinstance(V_m, np.ndarray):
-        V_m = array("V_m", V_m, dims, "mV", shape=shape)
+        V_m = _voltages(V_m, dims, shape)
     when = next(dim for dim in V_m.dims if SAME_DIM.get(str(dim), dim) == "time") if labeled else None
     n, L = V_m.sizes[when] if labeled else len(V_m) if V_m.ndim else 0, mesh_lead_field(mesh, electrodes)
     step, parts = max(_BLOCK // len(mesh.points), 1), []
     for start in range(0, max(n, 1), step):
         rows = slice(start, start + step)
         some = V_m.isel({when: rows}) if labeled else V_m[rows]
-        parts.append(L @ array("V_m", some, dims, "mV", shape=shape).T)
+        parts.append(L @ _voltages(some, dims, shape).T)
     if labeled and when in V_m.coords:
         time = times("V_m.time", V_m[when], least=1)
     phi_e = _labeled(np.concatenate(parts, 1), electrodes, time)
@@ -153,9 +154,17 @@ def _check(tissue: Tissue | Mesh, electrodes: Electrodes, conductor: Disc | Sphe
         instance("tissue", tissue, Tissue, "for a conductor lies around a sheet alone")
 
 
+def _voltages(V_m: Any, dims: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Finite values (time, ...) in mV; ValueError for all else."""
+    values = array("V_m", V_m, dims, "mV", shape=(None, *shape)).astype(float, copy=False)
+    if (high := float(np.abs(values).max())) > MOST_V:
+        raise ValueError(f"V_m: expected voltages within {MOST_V:g} mV, got {high:g} mV")
+    return values
+
+
 def _read(V_m: Any, tissue: Tissue) -> tuple[np.ndarray, np.ndarray | None, tuple[float, float]]:
     """Finite values (time, y, x) in mV on the grid of the tissue, their times in ms if any, and where (x, y) it begins."""
-    values = array("V_m", V_m, ("time", "y", "x"), "mV", shape=(None, *tissue.D.shape)).astype(float, copy=False)
+    values = _voltages(V_m, ("time", "y", "x"), tissue.D.shape)
     if not isinstance(V_m, xr.DataArray):
         return values, None, (0.0, 0.0)
     when = [dim for dim in V_m.dims if SAME_DIM.get(str(dim), dim) == "time" and dim in V_m.coords]

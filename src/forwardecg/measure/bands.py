@@ -25,7 +25,7 @@ def _ratios(error: ArrayLike, sigma: ArrayLike) -> np.ndarray:
 def half_width(sd: ArrayLike, ecg_mean: ArrayLike, floor: float) -> np.ndarray:
     """sigma (..., T) = sqrt(sd^2 + (floor rms(ecg_mean))^2) of an ensemble, sd and ecg_mean of shape (..., T)."""
     shape = (None,) * array("sd", sd, (..., "time")).ndim
-    first, second = matched(("sd", "ecg_mean"), sd, ecg_mean, shape)
+    first, second = (z.astype(float) for z in matched(("sd", "ecg_mean"), sd, ecg_mean, shape))
     return np.hypot(first, number("floor", floor, 0) * np.sqrt(np.square(second).mean(-1, keepdims=True)))
 
 

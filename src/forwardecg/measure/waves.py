@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from forwardecg.contract import SAME_DIM, V_THRESHOLD, array, corner, count, instance, number, one_of, times
+from forwardecg.contract import SAME_DIM, UNIT_WORDS, V_THRESHOLD, array, corner, count, instance, number, one_of, times
 
 LEAST = 3.0  # mV: what changes by less is no wave
 
@@ -24,7 +24,8 @@ def _record(V_m: xr.DataArray, *others: Any) -> tuple[np.ndarray, np.ndarray]:
     t, values = times("time", V_m[dim]), array("V_m", V_m, ("time", *others), "mV", finite=False)
     if n := int(np.isinf(values).sum()):
         raise ValueError(f"V_m: expected finite values in mV, or NaN, got {n} infinite ones")
-    return t, values.astype(float) if values.dtype.kind in "iu" else _joined(t, values)
+    wide = float if values.dtype.kind in "iu" else np.result_type(values.dtype, np.float32)  # half is too coarse
+    return t, _joined(t, values.astype(wide, copy=False))
 
 
 def _time(V_m: xr.DataArray) -> Any:
@@ -45,10 +46,13 @@ def _joined(t: np.ndarray, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _like(V_m: xr.DataArray, values: np.ndarray, name: str, unit: str, words: str) -> xr.DataArray:
-    """A feature with the other dims and coordinates of V_m."""
-    template = V_m.isel({_time(V_m): 0}, drop=True)
-    return template.copy(data=values).rename(name).assign_attrs(units=unit, long_name=words)
+def _like(other: xr.DataArray, values: np.ndarray, name: str, unit: str, words: str) -> xr.DataArray:
+    """A feature with the dims, but time, and coordinates of another array."""
+    feature = (
+        other.isel({dim: 0 for dim in [_time(other)] if dim is not None}, drop=True).copy(data=values).rename(name)
+    )
+    kept = {key: value for key, value in feature.attrs.items() if key not in UNIT_WORDS}
+    return feature.drop_attrs(deep=False).assign_attrs(kept, units=unit, long_name=words)
 
 
 def _crossing(
@@ -172,7 +176,7 @@ def conduction_velocity(lat: xr.DataArray, dx: float, reach: int = 2) -> xr.Data
         speed[inner, inner] = 1 / np.hypot(d_y, d_x)
     template = lat if isinstance(lat, xr.DataArray) else xr.DataArray(z, dims=("y", "x"))
     template = template.transpose(*sorted(template.dims, key=lambda dim: str(dim).startswith("x")))
-    return template.copy(data=speed).rename("cv").assign_attrs(units="mm ms-1", long_name="conduction velocity")
+    return _like(template, speed, "cv", "mm ms-1", "conduction velocity")
 
 
 def _bilinear(f: np.ndarray, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -194,9 +194,8 @@ class PaperSurrogate:
         maps, odd = inspect(import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill, mask=mask, **labels))
         local, places = frames_of(electrodes, center, maps)
         if local.positions.shape != (1, 3) or not np.allclose(local.positions, center.positions, atol=1e-3):
-            expected = (
-                f"expected the one that the network was trained on, {center.positions.tolist()} mm from the corner"
-            )
+            at = center.positions.tolist()
+            expected = f"expected the one that the network was trained on, {at} mm from the corner"
             raise ValueError(f"electrodes: {expected}, got {local.positions.tolist()}")
         side, step = maps.attrs["dx_map"], float(maps.time[1] - maps.time[0])
         _, n_y, n_x = maps.V_m.shape
@@ -274,9 +273,8 @@ def see_maps(maps: xr.Dataset) -> Seen:
         raise ValueError(f"maps: expected at least {MIN_FRAMES} frames every {stride * dt:g} ms, got {n}")
     f, tissue = read_fronts(u[::stride], pool * dx, stride * dt), None
     if "tissue" in maps.coords and not maps.tissue.all():
-        tissue = (
-            torch.nn.functional.avg_pool2d(torch.from_numpy(maps.tissue.values)[None, :n_y, :n_x].float(), pool)[0] > 0
-        )
+        inside = torch.from_numpy(maps.tissue.values)[None, :n_y, :n_x].float()
+        tissue = torch.nn.functional.avg_pool2d(inside, pool)[0] > 0
     number_of = f.number if tissue is None else f.number[tissue]
     passed = float((number_of > 0).float().mean()) if local_slowness(f).isfinite().all() else 0.0
     if passed < MIN_PASSED:
