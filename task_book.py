@@ -52,7 +52,7 @@ def task_claims(runs, code, produces):
         ],
         # the reference is made of its docstrings
         "package": sorted(path for path in (ROOT / "src").rglob("*.py*") if path.suffix != ".pyc"),
-        "notebooks": [notebook.published for notebook in NOTEBOOKS],
+        "notebooks": [notebook.ipynb for notebook in NOTEBOOKS],
         "numbers": [MERGED, JUDGED],
         # pictures, and what can be downloaded
         "files": [path for path in sorted(RESULTS.rglob("*.*")) if path not in (MERGED, JUDGED)] or None,

@@ -32,7 +32,7 @@ for _notebook in NOTEBOOKS:
             for path in closure(_notebook.source)
         },
     }
-    _produces = {"notebook": _notebook.published, "results": [ROOT / "data" / name for name in _notebook.results]}
+    _produces = {"notebook": _notebook.ipynb, "results": [ROOT / "data" / name for name in _notebook.results]}
 
     @task(id=_notebook.name, kwargs={"notebook": _notebook, "depends_on": _depends, "produces": _produces})
     def task_notebook(notebook, depends_on, produces):

@@ -38,7 +38,7 @@ class Maps:
     normalize: bool = False  # ECGs with mean 0 and SD 1
     until: float = np.inf  # ms, where they are cut short
     frames: str = ""  # one side of a split through the recording, of `FRAMES`
-    mirrored: bool = False  # left and right exchanged: the ECG above the center stays
+    mirror: bool = False  # left and right exchanged: the ECG above the center stays
 
 
 WINDOW = 100.0  # ms
@@ -100,7 +100,7 @@ def sequences(tissues: Groups, maps: Maps) -> Sequences:
         all_.u = torch.stack([turn(u) for u in all_.u])
     if maps.normalize:
         all_.ecg = torch.from_numpy(normalize(all_.ecg.numpy())).float()
-    if maps.mirrored:
+    if maps.mirror:
         all_.u = all_.u.flip(-1)
     kept = all_.t <= maps.until
     if maps.frames:
@@ -122,7 +122,7 @@ def turn(u: torch.Tensor) -> torch.Tensor:
 
 
 @functools.cache
-def _prepared(name: str) -> MapSet:
+def _prepare(name: str) -> MapSet:
     """All tissues of a set, prepared once: of the base set in the views of training."""
     progress(f"fronts of the maps of {name}, a minute or two where they are not in the cache")
     return MapSet(open_set(name), range(recipe(name).n_sim), [*VIEWS] if name == "base" else [View()])
@@ -131,7 +131,7 @@ def _prepared(name: str) -> MapSet:
 def map_set(tissues: Groups) -> MapSet:
     """Tissues of one set, as the structured network reads them."""
     ((name, sims),) = tissues
-    maps = _prepared(name)
+    maps = _prepare(name)
     return maps if len(sims) == len(maps.sims) else maps.subset(sims)
 
 

@@ -19,7 +19,7 @@ READINGS: dict[str, dict[str, Any]] = {
         "tissues": THROUGH, "maps": Maps(frames="even windows"), "seen": Maps(frames="odd windows"),
     },
     "a tissue on one side, its mirror image on the other": {
-        "tissues": THROUGH, "seen": Maps(mirrored=True), "loss": AS_DRAWN,
+        "tissues": THROUGH, "seen": Maps(mirror=True), "loss": AS_DRAWN,
     },
     "by tissue, without mirror images or turns": {"other": "test", "loss": AS_DRAWN},
 }  # fmt: skip

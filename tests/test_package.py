@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 import forwardecg
 from compendium.record import closure
 from compendium.registry import NOTEBOOKS, ROOT
-from compendium.reproduce import tracked
+from compendium.reproduce import tracked_files
 from forwardecg.paths import PACKAGE
 
 SITE = Path(sysconfig.get_path("purelib"))
@@ -36,7 +36,7 @@ ROOMS = {".".join(path.relative_to(PACKAGE.parent).parent.parts) for path in PAC
 def built(tmp_path_factory):
     """Wheel and source distribution, built without a network from the tracked files alone."""
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("dist")
-    for name in tracked():
+    for name in tracked_files():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         copy2(ROOT / name, tree / name)
     build(tree, out, "wheel", "sdist")
@@ -126,8 +126,8 @@ def test_the_wheel_holds_the_package_its_weights_and_tissues_and_nothing_else(bu
     with zipfile.ZipFile(wheel) as archive:
         names = {*archive.namelist()}
     folder = f"forwardecg-{forwardecg.__version__}.dist-info"
-    source = {name.removeprefix("src/") for name in tracked() if name.startswith("src/forwardecg/")}
-    shipped = {name for name in tracked() if name.startswith(("data/models/", "data/small/"))}
+    source = {name.removeprefix("src/") for name in tracked_files() if name.startswith("src/forwardecg/")}
+    shipped = {name for name in tracked_files() if name.startswith(("data/models/", "data/small/"))}
     files = {f"forwardecg/{name.removeprefix('data/')}" for name in shipped}
     about = {f"{folder}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "licenses/LICENSE")}
     assert names == source | files | about

@@ -170,7 +170,9 @@ def animation(
     colors = plt.get_cmap("viridis")(to_u(V_m.values), bytes=True)[..., :3]
     colors = np.where(alive[..., None], colors, np.uint8(153))[:, ::-1]  # rows of a picture run downward
     size = pixels, round(pixels * n_y / n_x)
-    frames = [_timed(Image.fromarray(map_).resize(size), t) for map_, t in zip(colors, V_m.time.values, strict=True)]
+    frames = [
+        _print_time(Image.fromarray(map_).resize(size), t) for map_, t in zip(colors, V_m.time.values, strict=True)
+    ]
     still = _webp([frames[len(frames) // 2]], quality, interval)
     first, last = float(V_m.time[0]), float(V_m.time[-1])
     words = f'alt="{escape(alt)}" width="{size[0]}" height="{size[1]}" style="max-width: 100%; height: auto"'
@@ -184,7 +186,7 @@ def animation(
     )
 
 
-def _timed(image: Image.Image, t: float) -> Image.Image:
+def _print_time(image: Image.Image, t: float) -> Image.Image:
     place = (0.02 * image.width, 0.02 * image.width)
     ImageDraw.Draw(image).text(place, f"{t:g} ms", fill="white", stroke_width=2, stroke_fill="black", font_size=18)
     return image

@@ -17,7 +17,7 @@ FINDINGS = {  # headline number: what reached it
 }
 
 
-def merged(data: Path) -> dict[str, dict]:
+def merge(data: Path) -> dict[str, dict]:
     """The headline numbers below ``data``: key -> value, unit, tolerance, scale, notebook."""
     entries: dict[str, dict] = {}
     for notebook in NOTEBOOKS:
@@ -45,7 +45,7 @@ def table_hash(readme: Path) -> str:
 
 def publish(data: Path, readme: Path) -> None:
     """Write ``headline.json`` and the table of findings in the README."""
-    entries = merged(data)
+    entries = merge(data)
     write_json(data / "results" / "headline.json", entries)
     text = readme.read_text(encoding="utf-8")
     if BEGIN not in text or END not in text:

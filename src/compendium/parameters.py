@@ -15,7 +15,7 @@ class ParameterError(ValueError):
     """A parameter that the notebook does not have, or a value of the wrong type."""
 
 
-def _offered(source: Path) -> dict[str, dict[str, str]]:
+def _parameters_of(source: Path) -> dict[str, dict[str, str]]:
     """Parameters of a notebook's source: name -> papermill's record (``default`` and ``help``, the comment)."""
     return papermill.inspect_notebook(jupytext.read(source))
 
@@ -30,15 +30,15 @@ def from_text(source: Path, text: str) -> dict[str, Any]:
 
 def check(source: Path, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values, in the types of the notebook's defaults; ParameterError lists what the notebook offers."""
-    known = _offered(source)
+    known = _parameters_of(source)
     try:
-        return {name: _typed(name, value, known) for name, value in values.items()}
+        return {name: _as_default(name, value, known) for name, value in values.items()}
     except ParameterError as error:
         lines = [f"  {name} = {entry['default']}  {entry['help']}".rstrip() for name, entry in known.items()]
         raise ParameterError("\n".join([str(error), f"{source.stem} takes:", *lines])) from None
 
 
-def _typed(name: str, value: Any, known: dict[str, dict[str, str]]) -> Any:
+def _as_default(name: str, value: Any, known: dict[str, dict[str, str]]) -> Any:
     if name not in known:
         raise ParameterError(f"there is no parameter {name!r}")
     try:

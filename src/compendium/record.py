@@ -83,13 +83,13 @@ def closure(source: Path) -> list[Path]:
     found: set[Path] = set()
     todo = [source]
     while todo:
-        for module in _imported(todo.pop()) - found:
+        for module in _imports(todo.pop()) - found:
             found.add(module)
             todo.append(module)
     return sorted(found)
 
 
-def _imported(source: Path) -> set[Path]:
+def _imports(source: Path) -> set[Path]:
     """Modules of the package and of the book's machinery that one file imports anywhere, also inside its functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):

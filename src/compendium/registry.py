@@ -56,7 +56,7 @@ class Notebook:
         return ROOT / "notebooks" / f"{self.name}.py"
 
     @property
-    def published(self) -> Path:
+    def ipynb(self) -> Path:
         return ROOT / "notebooks" / f"{self.name}.ipynb"
 
 

@@ -32,7 +32,7 @@ EMULATED: dict[str, dict] = {"10_structured": {"precision": "float32", "threads"
 ON_ANOTHER_CPU = 0.01  # by which the mean R2 of one training may differ there (`experiments/repeat.py`)
 
 
-def tracked(root: Path = ROOT) -> list[str]:
+def tracked_files(root: Path = ROOT) -> list[str]:
     """The files of this tree that belong to the compendium; without git (an archive), all but what was built."""
     if (root / ".git").exists():
         command = ["git", "ls-files", "-z"]
@@ -126,7 +126,7 @@ def by_notebook(
 
 def _copy_tree(folder: Path, trained: bool) -> None:
     """Copy the tracked tree without what is to be made into ``folder``."""
-    for name in tracked():
+    for name in tracked_files():
         if not is_outcome(name, trained):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
@@ -167,7 +167,7 @@ def main(everything: bool) -> int:
         print(f"\n{table(rows, ('table of trainings', 'rows', 'largest difference in R2', 'verdict'))}")
         outside = sum(row[-1].isupper() for row in rows)
     published = json.loads((ROOT / "data" / "results" / "headline.json").read_text(encoding="utf-8"))
-    reproduced = headline.merged(copy / "data")
+    reproduced = headline.merge(copy / "data")
     rows = compare(published, reproduced)
     judged = [row for row in rows if row[-1] != "not judged"]
     failed = [row for row in judged if row[-1] != "ok"]

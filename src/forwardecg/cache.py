@@ -36,7 +36,7 @@ def _plain(part: Any) -> Any:  # of bytes their own hash stands, of a dataclass 
     raise TypeError(f"key: expected what json knows, dataclasses or bytes, got {type(part).__name__}")
 
 
-def made_with(*libraries: str) -> str:
+def versions_of(*libraries: str) -> str:
     """Versions of Python, of these libraries and of the processor's kind, for the attributes of what is made."""
     found = [f"{library} {version(library).partition('+')[0]}" for library in libraries]
     return ", ".join([f"Python {platform.python_version()}", *found, platform.machine()])

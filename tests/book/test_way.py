@@ -371,8 +371,8 @@ def test_no_page_uses_a_letter_that_is_not_defined():
         path: path.read_text(encoding="utf-8") for path in BOOK.glob("*.md") if path.stem not in ("notation", "index")
     }
     for notebook in NOTEBOOKS:
-        cells = nbformat.read(notebook.published, as_version=4).cells
-        pages[notebook.published] = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        cells = nbformat.read(notebook.ipynb, as_version=4).cells
+        pages[notebook.ipynb] = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     assert letters(r"with $\omega_i$ and $Z$") - defined == {r"\omega", "Z"}
     unknown = {path.stem: letters(text) - defined for path, text in pages.items()}
     assert {page: found for page, found in unknown.items() if found} == {}

@@ -288,7 +288,7 @@ def test_a_hook_lets_a_right_file_pass_and_stops_a_spoiled_one(hook, tmp_path):
 def tree(tmp_path_factory) -> Path:
     """A copy of the tracked files: some hooks mend what they find."""
     folder = tmp_path_factory.mktemp("tree")
-    for name in reproduce.tracked():
+    for name in reproduce.tracked_files():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         copy2(ROOT / name, folder / name)
     own_git(folder)

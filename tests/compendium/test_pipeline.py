@@ -80,7 +80,7 @@ def test_a_second_execution_publishes_the_same_bytes(toy, tmp_path):
     assert driver.execute(toy, home=tmp_path).read_bytes() == first
     assert json.loads((tmp_path / "data" / toy.headline).read_text())["toy"]["value"] == 1.0
     assert any("half way" in line for line in lines)
-    notebook = nbformat.read(toy.published, as_version=4)
+    notebook = nbformat.read(toy.ipynb, as_version=4)
     assert "page" not in notebook.metadata and hooks.pair(toy.source) is None
     assert normalize(notebook, tmp_path) == nbformat.reads(first.decode(), as_version=4)
     outputs = [output for cell in notebook.cells[1:] for output in cell.outputs]
@@ -94,7 +94,7 @@ def test_a_failed_notebook_replaces_nothing(toy, tmp_path):
         driver.execute(toy, home=tmp_path)
     for told in ("99_toy", "code cell 4: assert n_x > 1", "a sheet has cells", "_run/99_toy.ipynb", "Mend"):
         assert told in str(raised.value).replace(os.sep, "/")
-    assert toy.published.read_bytes() == before
+    assert toy.ipynb.read_bytes() == before
     assert json.loads((tmp_path / "data" / toy.headline).read_text())["toy"]["value"] == 1.0
 
 
@@ -148,14 +148,14 @@ def test_an_undeclared_result_is_refused(toy, tmp_path, name):
     toy.source.write_text(TOY.replace("# %%\nassert", f"# %%\n{text}assert"), encoding="utf-8")
     with pytest.raises(driver.NotebookError, match=f"results/{name}, which its header does not declare"):
         driver.execute(toy, home=tmp_path)
-    assert not toy.published.exists() and not (tmp_path / "data").exists()
+    assert not toy.ipynb.exists() and not (tmp_path / "data").exists()
 
 
 def test_a_missing_result_is_refused(toy, tmp_path):
     declared = Notebook("99_toy", makes={"results/99_toy.csv": "a toy"})
     with pytest.raises(driver.NotebookError, match=r"did not write results/99_toy\.csv"):
         driver.execute(declared, home=tmp_path)
-    assert not toy.published.exists()
+    assert not toy.ipynb.exists()
 
 
 def test_two_runs_in_one_folder_are_refused(tmp_path):
@@ -352,9 +352,9 @@ def test_published_notebooks_are_fresh():
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.name)
 def test_published_notebook_is_whole(notebook):
-    published = nbformat.read(notebook.published, as_version=4)
+    published = nbformat.read(notebook.ipynb, as_version=4)
     assert hooks.pair(notebook.source) is None
-    text = notebook.published.read_text(encoding="utf-8")
+    text = notebook.ipynb.read_text(encoding="utf-8")
     assert normalize(nbformat.reads(text, as_version=4), ROOT) == published
     cells = [cell for cell in published.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]
@@ -363,7 +363,7 @@ def test_published_notebook_is_whole(notebook):
 
 
 def test_headline_numbers_are_those_of_the_notebooks():
-    merged = headline.merged(ROOT / "data")
+    merged = headline.merge(ROOT / "data")
     assert json.loads((ROOT / "data" / "results" / "headline.json").read_text(encoding="utf-8")) == merged
     assert headline.readme_table(ROOT / "README.md") == headline.table(merged)
 
@@ -387,6 +387,6 @@ def test_smoke_claims_still_refute_a_constant_prediction():
 
 
 def test_tracked_tree_is_small():
-    sizes = {name: (ROOT / name).stat().st_size for name in reproduce.tracked()}
+    sizes = {name: (ROOT / name).stat().st_size for name in reproduce.tracked_files()}
     assert sum(sizes.values()) <= 80 * MEBI
     assert sum(size for name, size in sizes.items() if name.startswith("data/results/")) <= 20 * MEBI

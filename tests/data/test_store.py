@@ -150,7 +150,7 @@ def start(cache, how, count=0):
 
 def finished(recipe=RECIPE) -> list[int]:
     location, sims = store_path(recipe), {*range(recipe.n_sim)}
-    return sorted(sims - {*layout.unfinished(location, recipe.n_sim, True)}) if location.exists() else []
+    return sorted(sims - {*layout.missing_tissues(location, recipe.n_sim, True)}) if location.exists() else []
 
 
 def test_what_is_read_is_what_was_simulated(plain):
@@ -393,7 +393,7 @@ def test_a_tissue_that_another_has_in_work_comes_last_and_is_waited_for(simulate
     location, held, go = store_path(RECIPE), threading.Event(), threading.Event()
 
     def hold():
-        with layout.locked(location, "2"):
+        with layout.lock(location, "2"):
             held.set()
             assert go.wait(300)
 
@@ -421,7 +421,7 @@ def test_many_that_create_a_store_at_once_do_not_collide(plain):
 def test_leftovers_go_but_not_those_of_a_tissue_in_work(copy, plain):
     for name in ("V_m/c/1/0/0/0", "lat/c/3/0/0", "mild/c/1", "zarr"):
         (copy / f"{name}.0123.partial").write_text("half")
-    with layout.locked(copy, "3"):
+    with layout.lock(copy, "3"):
         build()
     assert files() == plain[1] | {"lat/c/3/0/0.0123.partial": b"half"}
     build()
@@ -605,7 +605,7 @@ def test_an_edit_of_the_code_renames_nothing_and_a_raised_version_does(
             file.write("\nAFTERTHOUGHT = 1\n")
     monkeypatch.setattr(naming, "PACKAGE", tmp_path / "edited")
     monkeypatch.setattr(layout, "code_hash", naming.code_hash)
-    monkeypatch.setattr(layout, "made_with", lambda *_: "Python 4.0")
+    monkeypatch.setattr(layout, "versions_of", lambda *_: "Python 4.0")
     monkeypatch.setattr(layout, "__version__", "9.9")
     assert naming.code_hash(layout.SIMULATES) != before.code
     assert store_path(RECIPE) == location and build().identical(before) and not simulated and not told

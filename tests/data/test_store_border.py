@@ -67,7 +67,7 @@ def test_an_older_store_without_that_column_is_opened_as_it_is(copy, built):
 @pytest.mark.parametrize("file", ["zarr.json", "digest/zarr.json"])
 def test_a_flipped_bit_in_a_description_is_repaired_as_it_was_made(name, file, copy, built, monkeypatch):
     folder, place, sims = copy
-    monkeypatch.setattr(layout, "made_with", lambda *_: "Python 4.0")  # other code repairs it
+    monkeypatch.setattr(layout, "versions_of", lambda *_: "Python 4.0")  # other code repairs it
     before = [json.loads((place / one).read_text()) for one in ("zarr.json", "digest/zarr.json")]
     text = (place / file).read_text()
     at = text.index(f'"{name}": "') + len(name) + 5

@@ -39,7 +39,7 @@ def small():
         "load_or_fit": no_training,
         "VIEWS": [View()],
     }
-    caches = common.sequences, common._prepared, common._network, formulas.formulas
+    caches = common.sequences, common._prepare, common._network, formulas.formulas
     for cache in caches:
         cache.cache_clear()
     with pytest.MonkeyPatch.context() as patch:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from forwardecg.cache import code_hash, key, made_with
+from forwardecg.cache import code_hash, key, versions_of
 from forwardecg.paths import PACKAGE
 
 SOURCE = '''
@@ -48,7 +48,7 @@ def test_every_python_gives_the_same_key_and_hash(python):
 
 
 def test_what_it_was_made_with():
-    assert made_with("numpy").startswith(f"Python {sys.version.split()[0]}, numpy ")
+    assert versions_of("numpy").startswith(f"Python {sys.version.split()[0]}, numpy ")
 
 
 @pytest.fixture

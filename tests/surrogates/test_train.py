@@ -333,7 +333,7 @@ def test_a_version_names_a_training_and_an_edit_does_not(data, tmp_path, monkeyp
     (first,) = names()
     assert first.startswith("paper-v1-")
     monkeypatch.setattr(checkpoint, "code_hash", lambda *_: "edited")
-    monkeypatch.setattr(checkpoint, "made_with", lambda *_: "other libraries")
+    monkeypatch.setattr(checkpoint, "versions_of", lambda *_: "other libraries")
     load_or_fit(TINY, *data, SHORT)
     assert names() == {first}
     monkeypatch.setattr(Seq2SeqTask, "version", 2)

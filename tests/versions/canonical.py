@@ -18,12 +18,12 @@ import coverage
 
 ROOT = Path(__file__).resolve().parents[2]
 UNSEEN = [  # what only refuses or tells, what is compiled, what several processes do together
-    r"raise \w+\(", r"^\s*(wanted|came) = ", r"lead = int\(\(nearest", r"^\s*@compiled", r"PROGRESS_S", r"world > 1",
+    r"raise \w+\(", r"^\s*(wanted|came) = ", r"lead = int\(\(nearest", r"^\s*@jit", r"PROGRESS_S", r"world > 1",
     r"mesh_lead_field\(tissue", r"instance\(\"(conductor|tissue)\", \w+, (\(Disc|Tissue, \"for)",  # of meshes, and of a torso
 ]  # fmt: skip
 ELSEWHERE = (  # functions of these modules that no cached work rests on
-    "read_recipe", "write_recipe", "to_u", "source_sum_ecg", "pseudo_ecg", "_labeled", "_read", "phi_e_attrs", "loader", "map_lead_field",
-    "describe_maps", "pixel_diffusivity", "mean_of_faces", "predict", "report", "_moved", "_count_from_corner",
+    "read_recipe", "write_recipe", "to_u", "source_sum_ecg", "pseudo_ecg", "_label", "_read", "phi_e_attrs", "loader", "map_lead_field",
+    "describe_maps", "pixel_diffusivity", "mean_of_faces", "predict", "report", "_move", "_count_from_corner",
     "instance", "settle", "number", "count", "counts", "file_path",
     "fraction", "one_of", "flag", "array", "times", "corner", "unit_factor", "_short", "_spelled", "_in_order",
     "_plain_array", "_labeled", "_unmasked", "_bare", "_held", "unit_of", "by_xyz", "names_of", "agree",

@@ -100,7 +100,7 @@ HARMLESS = {  # file: a docstring added and one changed, a hint, a private name,
         (r"def constants\((.*?)\) -> Constants:", r"def constants(\1) -> 'Constants':"),
         (r"(def __post_init__\(self\) -> None:\n)", r'\1        """Refuse what is no set."""\n'),
         (r"\bresting\b", "_at_rest"),
-        (r"(@compiled\ndef currents.*?)\n\n\n(@compiled\ndef gates.*?)\Z", SWAPPED),
+        (r"(@jit\ndef currents.*?)\n\n\n(@jit\ndef gates.*?)\Z", SWAPPED),
     ],
     "surrogates/train.py": [
         (r'"""Training as one', '"""Training, as one'),

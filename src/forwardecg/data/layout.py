@@ -26,7 +26,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.storage import LocalStore, MemoryStore
 
 from forwardecg import __version__
-from forwardecg.cache import code_hash, made_with
+from forwardecg.cache import code_hash, versions_of
 from forwardecg.contract import V_REST, V_SPAN, as_variable, to_u
 from forwardecg.data.recipe import REJECTIONS, STIMULI, Recipe
 from forwardecg.ecg.leadfield import phi_e_attrs
@@ -90,7 +90,7 @@ def skeleton(recipe: Recipe) -> dict[str, bytes]:
     attributes = {
         "title": "Simulated cardiac tissue: maps of the transmembrane voltage, and ECGs", "license": "CC-BY-4.0",
         "recipe": json.dumps(asdict(recipe)), "code": code_hash(SIMULATES), "forwardecg": __version__,
-        "made_with": made_with("numpy", "numba", "zarr"),
+        "made_with": versions_of("numpy", "numba", "zarr"),
     }  # fmt: skip
     attributes["checksum"] = _checksum(attributes)
     more[DIGEST] = {"made": attributes}
@@ -167,19 +167,19 @@ def open_store(location: Path | str) -> xr.Dataset:
 
 
 @contextmanager
-def locked(location: Path | str, name: str, wait: bool = True) -> Iterator[None]:
+def lock(location: Path | str, name: str, wait: bool = True) -> Iterator[None]:
     """Hold a lock of a store on a disk until the process ends; filelock.Timeout if another does, and not ``wait``."""
     if isinstance(location, str):  # elsewhere there is none to hold
         yield
         return
     folder = location.with_name(f"{location.name}.locks")
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / f"{name}.lock", timeout=-1 if wait else 0) as lock:
+    with FileLock(folder / f"{name}.lock", timeout=-1 if wait else 0) as held:
         try:
             yield
         finally:
             with suppress(OSError):  # while it is held: who waits for it sees that it is gone, and makes another
-                os.unlink(lock.lock_file)
+                os.unlink(held.lock_file)
 
 
 def place_of(location: Path | str) -> tuple[AbstractFileSystem, str]:
@@ -187,16 +187,16 @@ def place_of(location: Path | str) -> tuple[AbstractFileSystem, str]:
     return (LocalFileSystem(), os.path.abspath(location)) if isinstance(location, Path) else url_to_fs(location)
 
 
-def listing(location: Path | str) -> set[str]:
+def list_files(location: Path | str) -> set[str]:
     """Names of all files of a store, relative to it; none where there is no store."""
     fs, root = place_of(location)
     fs.invalidate_cache()  # of listings, which some places keep
     return {file.removeprefix(f"{root}/") for file in fs.find(root)}
 
 
-def unfinished(location: Path | str, n_sim: int, verify: bool) -> dict[int, bool]:
+def missing_tissues(location: Path | str, n_sim: int, verify: bool) -> dict[int, bool]:
     """The tissues that are not finished or, with ``verify``, altered -> whether any chunk of them is there."""
-    there, arrays = listing(location), open_arrays(location)
+    there, arrays = list_files(location), open_arrays(location)
     with ThreadPoolExecutor(_READERS) as readers:
         finished = list(readers.map(lambda sim: is_finished(arrays, sim, there, verify), range(n_sim)))
     return {sim: not there.isdisjoint(chunk_names(sim)) for sim in range(n_sim) if not finished[sim]}
@@ -206,8 +206,8 @@ def sweep(location: Path | str, there: set[str]) -> None:
     """Remove the halves of files that killed processes left on a disk; those of a tissue in work are let be."""
     for name in (name for name in there if name.endswith(".partial")):
         parts = name.split("/")  # such as V_m/c/17/0/0/0.<digits>.partial, of tissue 17
-        lock = parts[2].split(".")[0] if len(parts) > 2 else "store"
-        with suppress(OSError), locked(location, lock, wait=False):
+        mine = parts[2].split(".")[0] if len(parts) > 2 else "store"
+        with suppress(OSError), lock(location, mine, wait=False):
             (Path(location) / name).unlink(missing_ok=True)
 
 
@@ -215,20 +215,20 @@ def restore(location: Path | str, empty: Mapping[str, bytes]) -> list[str]:
     """Write what is missing or altered of the ``empty`` store's files and return their names; a new one in one move."""
     fs, root = place_of(location)
 
-    def altered() -> list[str]:
+    def find_altered() -> list[str]:
         nonlocal empty
-        empty = _described(fs, root, empty)
+        empty = _describe(fs, root, empty)
         found = {name: _content(fs, f"{root}/{name}") for name in empty}
         return [name for name in empty if found[name] != (json.loads if name.endswith(".json") else bytes)(empty[name])]
 
-    if not (lost := altered()):
+    if not (lost := find_altered()):
         return []
     if isinstance(location, str):
         for name in sorted(lost, key=len):
             fs.pipe_file(f"{root}/{name}", empty[name])
         return lost
-    with locked(location, "store"):
-        lost = altered()  # another process may have been faster
+    with lock(location, "store"):
+        lost = find_altered()  # another process may have been faster
         scratch = location.with_name(f"{location.name}.tmp")
         try:
             for name in lost:
@@ -259,11 +259,11 @@ def _content(fs: AbstractFileSystem, path: str) -> Any:
         return None
 
 
-def _described(fs: AbstractFileSystem, root: str, empty: Mapping[str, bytes]) -> dict[str, bytes]:
+def _describe(fs: AbstractFileSystem, root: str, empty: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of the empty store as they should be in one that is there: it says how it was made, in two places."""
     expected = json.loads(empty[_GROUP])
     group, copy = (_content(fs, f"{root}/{name}") for name in (_GROUP, _COPY))
-    for made in (group.get("attributes") if isinstance(group, dict) else None, _made(copy)):
+    for made in (group.get("attributes") if isinstance(group, dict) else None, _attributes_of(copy)):
         if not isinstance(made, dict) or made.get("recipe") != expected["attributes"]["recipe"]:
             continue
         if "checksum" not in made and copy is None or made.get("checksum") == _checksum(made):  # older stores have none
@@ -274,13 +274,13 @@ def _described(fs: AbstractFileSystem, root: str, empty: Mapping[str, bytes]) ->
     if copy is None and fs.exists(f"{root}/{_DONE}") and not fs.exists(f"{root}/{DIGEST}"):  # of an older store
         del files[_COPY]
         return files
-    second = _made(copy) or made
+    second = _attributes_of(copy) or made
     steady = {name: value for name, value in made.items() if name not in _GROW}
     held = {"made": steady | {name: second[name] for name in _GROW if name in second}}
     return files | {_COPY: json.dumps(json.loads(empty[_COPY]) | {"attributes": held}, indent=2).encode()}
 
 
-def _made(copy: Any) -> dict | None:
+def _attributes_of(copy: Any) -> dict | None:
     """The second copy of the attributes of a store."""
     attributes = copy.get("attributes") if isinstance(copy, dict) else None
     made = attributes.get("made") if isinstance(attributes, dict) else None
@@ -289,7 +289,7 @@ def _made(copy: Any) -> dict | None:
 
 def update(location: Path | str, seconds: float, workers: int) -> None:
     """Add to the seconds that a store has taken, over all calls that built it; the most workers count."""
-    with locked(location, "store"):
+    with lock(location, "store"):
         group = zarr.open_group(location, mode="r+")
         known = {name: group.attrs.get(name) for name in _GROW}
         before = {name: value if isinstance(value, int | float) else 0 for name, value in known.items()}

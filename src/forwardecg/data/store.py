@@ -102,8 +102,8 @@ def load_or_simulate(
     _check_folder(location)
     missing: dict[int, bool] = {}
 
-    def kept() -> str:
-        n = n_sim - len(layout.unfinished(location, n_sim, False)) if layout.listing(location) else 0
+    def status() -> str:
+        n = n_sim - len(layout.missing_tissues(location, n_sim, False)) if layout.list_files(location) else 0
         return f"{n} of {n_sim} tissues are finished and kept in {location}; the next call goes on from there"
 
     try:
@@ -114,16 +114,16 @@ def load_or_simulate(
                 _build(location, recipe, [*missing], executor)
     except BrokenExecutor:
         why = 'killed, out of memory, or started by a script without if __name__ == "__main__"'
-        raise RuntimeError(f"data set: a worker process died: {why}. {kept()}") from None
+        raise RuntimeError(f"data set: a worker process died: {why}. {status()}") from None
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"data set: stopped. {kept()}") from None
+        raise KeyboardInterrupt(f"data set: stopped. {status()}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(error.errno, f"data set: no space left on the disk, free some. {kept()}") from error
+            raise OSError(error.errno, f"data set: no space left on the disk, free some. {status()}") from error
         if error.errno is None or error.filename is None:
             raise
         raise OSError(error.errno, f"data set: {error.strerror}: {error.filename}, in the store {location}") from error
-    if missing and (absent := layout.unfinished(location, n_sim, False)):
+    if missing and (absent := layout.missing_tissues(location, n_sim, False)):
         lack = f"{location}, which lacks {len(absent)} tissues: do they reach it?"
         raise OSError(f"data set: expected the workers to write to {lack}")
     return layout.open_store(location)
@@ -149,14 +149,14 @@ def _check_folder(location: Path | str) -> None:
 
 
 def _prepare(location: Path | str, recipe: Recipe, verify: bool) -> dict[int, bool]:
-    """The store made or mended, and its tissues that are missing, as `layout.unfinished` gives them."""
+    """The store made or mended, and its tissues that are missing, as `layout.missing_tissues` gives them."""
     empty = layout.skeleton(recipe)
-    if not (there := layout.listing(location)):
+    if not (there := layout.list_files(location)):
         _check(recipe)
     if (lost := layout.restore(location, empty)) and there:
         progress(f"data set: {len(lost)} missing or altered files of its description were written again")
     layout.sweep(location, there)
-    missing = layout.unfinished(location, recipe.n_sim, verify)
+    missing = layout.missing_tissues(location, recipe.n_sim, verify)
     if damaged := [str(sim) for sim, in_part in missing.items() if in_part]:
         more = f" and {len(damaged) - 20} more" if len(damaged) > 20 else ""
         progress(f"data set: incomplete or altered, to be simulated again: {', '.join(damaged[:20])}{more}")
@@ -176,7 +176,7 @@ def _simulate_into(location: Path | str, recipe: Recipe, sim: int, patient: bool
     fs.invalidate_cache()
     problem = None
     try:
-        with layout.locked(location, str(sim), patient):
+        with layout.lock(location, str(sim), patient):
             arrays = layout.open_arrays(location)
             there = [name for name in layout.chunk_names(sim) if fs.exists(f"{root}/{name}")]
             if not layout.is_finished(arrays, sim, there, True):

@@ -131,10 +131,10 @@ def calibrate_fibers(
     # derivation).
     top = calibration_table(dx, dt, cell)[0][-1]
 
-    def corrected(D: np.ndarray, other: np.ndarray) -> np.ndarray:
+    def correct(D: np.ndarray, other: np.ndarray) -> np.ndarray:
         f = 1 + (np.sin(angle) * np.cos(angle)) ** 2 * (1 - 3 * other / np.where(live, D, 1.0))
         inside = live & (f * top >= np.minimum(D, top))  # a D beyond the table is refused there
         like = np.where(inside, np.where(live, D, top) / np.where(inside, f, 1.0), top)
         return np.where(inside, D * calibrate_diffusivity(like, live, dx, dt, cell) / like, D * live)
 
-    return corrected(D, D_across), corrected(D_across, D)
+    return correct(D, D_across), correct(D_across, D)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite.binding import get_host_cpu_features
 
-from forwardecg.tissue.cell import Constants, compiled, currents, gates, slow_inward_rate
+from forwardecg.tissue.cell import Constants, currents, gates, jit, slow_inward_rate
 from forwardecg.tissue.diffusion import Couplings
 
 Array = np.ndarray
@@ -26,7 +26,7 @@ WAITING = -2.0  # in place of the recovery time of a cell that is activated and 
 CHUNK = 128  # cells looked at together, in a vectorized loop, before any is looked at alone
 
 
-def _aligned(size: int, fill: float, dtype: type, page_offset: int = 0) -> Array:
+def _align(size: int, fill: float, dtype: type, page_offset: int = 0) -> Array:
     """A filled array (size,) that starts ``page_offset`` bytes, a multiple of an entry's size, after a page begins."""
     # Arrays read side by side need different offsets: equal ones compete for the same few lines of the fastest cache.
     raw: Array = np.full(size + 8192 // np.dtype(dtype).itemsize, fill, dtype)
@@ -34,7 +34,7 @@ def _aligned(size: int, fill: float, dtype: type, page_offset: int = 0) -> Array
     return raw[start : start + size]
 
 
-@compiled
+@jit
 def _rates(new: Array, u: Array, c: Constants) -> None:
     """The slow inward rate of every cell into ``new``, if SPLIT."""
     if SPLIT:
@@ -42,7 +42,7 @@ def _rates(new: Array, u: Array, c: Constants) -> None:
             new[i] = slow_inward_rate(u[i], c)
 
 
-@compiled
+@jit
 def _react(i: int, new: Array, u: Array, v: Array, w: Array, diffusion: Any, c: Constants) -> Any:
     """Cell i one time step on, given div(D grad u) dt and, if SPLIT, its rate in ``new``; 1 if it crossed u = 1/2."""
     half, one, zero = type(c.u_c)(0.5), type(c.u_c)(1), type(c.u_c)(0)
@@ -55,7 +55,7 @@ def _react(i: int, new: Array, u: Array, v: Array, w: Array, diffusion: Any, c: 
     return one if u_i < half and u_new >= half else zero
 
 
-@compiled
+@jit
 def _advance_isotropic(
     new: Array, u: Array, left: Array, right: Array, below: Array, above: Array,
     v: Array, w: Array, west: Array, east: Array, south: Array, north: Array, c: Constants,
@@ -70,7 +70,7 @@ def _advance_isotropic(
     return crossings
 
 
-@compiled
+@jit
 def _advance_anisotropic(
     new: Array, u: Array, left: Array, right: Array, below: Array, above: Array,
     v: Array, w: Array, west: Array, east: Array, south: Array, north: Array,
@@ -90,7 +90,7 @@ def _advance_anisotropic(
     return crossings
 
 
-@compiled
+@jit
 def _record_activation(u: Array, new: Array, lat: Array, recovery: Array, step: int, dt: float) -> None:
     """Activation times of the cells that cross u = 1/2 in this step for the first time."""
     half, one, zero = type(u[0])(0.5), type(u[0])(1), type(u[0])(0)
@@ -104,7 +104,7 @@ def _record_activation(u: Array, new: Array, lat: Array, recovery: Array, step: 
                     lat[i], recovery[i] = dt * (step + (half - u[i]) / (new[i] - u[i])), WAITING
 
 
-@compiled
+@jit
 def _record_recovery(u: Array, new: Array, recovery: Array, step: int, dt: float) -> None:
     """Recovery times of the activated cells that are below u = RECOVERED by now."""
     level, waiting, one, zero = type(u[0])(RECOVERED), type(u[0])(WAITING), type(u[0])(1), type(u[0])(0)
@@ -118,7 +118,7 @@ def _record_recovery(u: Array, new: Array, recovery: Array, step: int, dt: float
                     recovery[i] = dt * (step + 1 - (level - new[i]) / (u[i] - new[i]))
 
 
-@compiled
+@jit
 def advance(
     u: Array, spare: Array, v: Array, w: Array, g: tuple[Array, ...], lat: Array, recovery: Array,
     stimulated: Array, du: Array, c: Constants, dt: float, first: int, n_steps: int, stride: int,
@@ -192,14 +192,14 @@ def march(
     stride = -(-(n_x + 1) // LANES) * LANES  # a row's right halo is the next row's left one
     first_cell = LANES + stride
     size = n_y * stride + 2 * first_cell
-    offsets = iter(range(0, 8 * 448, 448))  # bytes, see `_aligned`
+    offsets = iter(range(0, 8 * 448, 448))  # bytes, see `_align`
 
     def sheet(flat: Array) -> Array:  # (y, x) view of the cells
         return flat[first_cell:-first_cell].reshape(n_y, stride)[:, :n_x]
 
-    u, spare, v, w = (_aligned(size, fill, dtype, next(offsets)) for fill in (0, 0, 1, 1))
-    lat, recovery = (_aligned(size, -1, dtype) for _ in range(2))
-    weights = [np.zeros(0, dtype) if part is None else _aligned(size, 0, dtype, next(offsets)) for part in g]
+    u, spare, v, w = (_align(size, fill, dtype, next(offsets)) for fill in (0, 0, 1, 1))
+    lat, recovery = (_align(size, -1, dtype) for _ in range(2))
+    weights = [np.zeros(0, dtype) if part is None else _align(size, 0, dtype, next(offsets)) for part in g]
     for part, flat in zip(g, weights, strict=True):
         if part is not None:  # the couplings behind the last row and column are 0, as the halo is
             sheet(flat)[:] = part[:n_y, :n_x] * dt / dx**2

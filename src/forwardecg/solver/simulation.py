@@ -33,7 +33,7 @@ MOST_STEPS = 10**10  # of one run
 AT_REST = 1e-4  # u below which a sheet counts as repolarized: 0.01 mV above rest
 
 
-def _listed(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
+def _list_stimuli(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
     """One or more stimuli as a list; ValueError for anything else."""
     if not isinstance(stimuli, Stimulus | Sequence) or isinstance(stimuli, str):
         instance("stimuli", stimuli, (Stimulus, list))
@@ -44,7 +44,7 @@ def _listed(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
     return listed
 
 
-def _checked(tissue: Tissue, cell: FKParams, calibrated: bool, dtype: type, stop_at_rest: bool) -> type:
+def _float_type(tissue: Tissue, cell: FKParams, calibrated: bool, dtype: type, stop_at_rest: bool) -> type:
     """The float type; ValueError, before anything is computed, for arguments of another type."""
     instance("tissue", tissue, Tissue)
     instance("cell", cell, FKParams, "such as FK_CAF")
@@ -80,7 +80,7 @@ def _pulses(stimuli: Sequence[Stimulus], live: np.ndarray, dt: float, t_end: flo
     return pulses
 
 
-def _calibrated(tissue: Tissue, dt: float, cell: FKParams) -> Tissue:
+def _calibrate(tissue: Tissue, dt: float, cell: FKParams) -> Tissue:
     """The tissue with D_num in place of D, along and across the fibers; warns where that is far from right."""
     grid = (tissue.live, tissue.dx, dt, cell)
     if tissue.fiber_angle is None or tissue.D_across is None:
@@ -126,11 +126,11 @@ def solve(
         >>> [(state.t, bool(state.u[0, 15] > 0.5)) for state in run]
         [(0.0, False), (10.0, False), (20.0, True), (30.0, True)]
     """
-    dtype, stimuli = _checked(tissue, cell, calibrated, dtype, stop_at_rest), _listed(stimuli)
+    dtype, stimuli = _float_type(tissue, cell, calibrated, dtype, stop_at_rest), _list_stimuli(stimuli)
     dt = number("dt", dt, 0, LONGEST_TIME, unit="ms", above=True)
     n_every, n_end = _grid_steps(every, t_end, dt)
     check_step(dt, stable_step(couplings(tissue), tissue.dx), cell)
-    g = couplings(_calibrated(tissue, dt, cell) if calibrated else tissue)
+    g = couplings(_calibrate(tissue, dt, cell) if calibrated else tissue)
     check_step(dt, stable_step(g, tissue.dx), cell)
     pulses = _pulses(stimuli, tissue.live, dt, float(t_end))
     states = march(g, tissue.dx, dt, constants(cell, dt, dtype), pulses, n_every, n_end)
@@ -178,7 +178,7 @@ def simulate(
         >>> dict(ds.V_m.sizes), dict(ds.phi_e.sizes), ds.phi_e.attrs["units"]
         ({'time': 9, 'y_map': 5, 'x_map': 15}, {'lead': 1, 'time_ecg': 41}, 'mV mm ms-1')
     """
-    dtype, stimuli = _checked(tissue, cell, calibrated, dtype, stop_at_rest), _listed(stimuli)
+    dtype, stimuli = _float_type(tissue, cell, calibrated, dtype, stop_at_rest), _list_stimuli(stimuli)
     n_y, n_x = tissue.D.shape
     if electrodes is not None:
         instance("electrodes", electrodes, Electrodes, "such as center_electrode gives")

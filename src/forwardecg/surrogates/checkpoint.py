@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from forwardecg.cache import code_hash, made_with
+from forwardecg.cache import code_hash, versions_of
 from forwardecg.surrogates.files import read_tensors, write_tensors
 
 LOOP = ("surrogates/checkpoint", "surrogates/train")  # modules that every training rests on
@@ -23,7 +23,7 @@ def save_checkpoint(
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{name}": tensor for name, tensor in state.items()}
     about = {"history": json.dumps(history), "settings": json.dumps(settings), "code": code_hash({*LOOP, *code})}
-    write_tensors(path, tensors, about | {"made_with": made_with("torch", "numpy")})
+    write_tensors(path, tensors, about | {"made_with": versions_of("torch", "numpy")})
 
 
 def restore_checkpoint(

@@ -17,7 +17,7 @@ from forwardecg.measure.bands import Reference, half_width, unusualness
 from forwardecg.paths import MODELS
 from forwardecg.surrogates.paper.data import network_maps
 from forwardecg.surrogates.paper.model import Seq2Seq
-from forwardecg.surrogates.recording import QUIET, as_result, believed, frames_of, inspect, unlike_one_beat
+from forwardecg.surrogates.recording import QUIET, as_result, frames_of, inspect, reading_of, unlike_one_beat
 from forwardecg.surrogates.structured.fronts import Fronts, local_slowness, read_fronts
 from forwardecg.surrogates.structured.model import (
     KAPPA,
@@ -159,7 +159,7 @@ class StructuredSurrogate:
             if dim in maps.coords:  # the centers of what was averaged
                 centers = maps[dim].values[: n * seen.pool].reshape(n, seen.pool).mean(1)
                 out = out.assign_coords({dim: (dim, centers, maps[dim].attrs)})
-        return out.assign_attrs(believed(maps))
+        return out.assign_attrs(reading_of(maps))
 
     def _flags(self, seen: Seen, dx: float, speed: float, unusual: float) -> list[str]:
         low, high = self.card["speed_range"]
@@ -215,7 +215,7 @@ class PaperSurrogate:
         variables = {"phi_e": (ecg.astype(float), "")}
         flags = odd + unlike_one_beat(u)
         out = as_result(variables, maps.time.values[::stride], places, self.card, flags, dx_map=size / pixels)
-        return out.assign_attrs(believed(maps))
+        return out.assign_attrs(reading_of(maps))
 
 
 @overload

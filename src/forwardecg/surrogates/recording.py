@@ -81,7 +81,7 @@ def frames_of(electrodes: Electrodes | None, center: Electrodes, maps: xr.Datase
     return Electrodes(electrodes.positions - begin, electrodes.names), electrodes
 
 
-def believed(maps: xr.Dataset) -> dict:
+def reading_of(maps: xr.Dataset) -> dict:
     """Attributes that say how the maps were understood: their size in mm, and which way they lie."""
     n_y, n_x = maps.V_m.shape[1:]
     dx = maps.attrs["dx_map"]

@@ -17,7 +17,7 @@ from forwardecg.contract import instance, number
 from forwardecg.paths import CACHE
 
 
-def compiled(function: Callable) -> Callable:
+def jit(function: Callable) -> Callable:
     """`numba.njit`, with the compiled code kept in a folder that is named by the code of all compiled modules."""
     # else a function that inlines another one would go stale when only the other is edited
     before = numba.config.CACHE_DIR  # of the user: asked for when a function is compiled, and given back
@@ -152,7 +152,7 @@ def constants(cell: FKParams, dt: float, dtype: type = np.float32) -> Constants:
 # the width of the float32 loop. Choices test `resting` alone: a second comparison for its opposite costs a port.
 
 
-@compiled
+@jit
 def slow_inward_rate(u: float, c: Constants) -> float:
     """What multiplies -w in J_si, times dt: (1 + tanh(k (u - u_c_si))) / (2 tau_si) = 1 / (tau_si (1 + exp(16 y)))."""
     # y = k (u_c_si - u) / 8, and exp(y) is its Taylor polynomial of degree 4: one division and no library call, so that
@@ -168,7 +168,7 @@ def slow_inward_rate(u: float, c: Constants) -> float:
     return c.dt_tau_si / (one + e) if u != zero else zero
 
 
-@compiled
+@jit
 def currents(u: float, v: float, w: float, rate_si: float, c: Constants) -> tuple[float, float, float]:
     """J_fi, J_so and J_si of one cell in the state (u, v, w), each times dt; ``rate_si`` is `slow_inward_rate`."""
     zero = type(u)(0)
@@ -179,7 +179,7 @@ def currents(u: float, v: float, w: float, rate_si: float, c: Constants) -> tupl
     return J_fi, J_so, J_si
 
 
-@compiled
+@jit
 def gates(u: float, v: float, w: float, c: Constants) -> tuple[float, float]:
     """The gates one step on at fixed u, exactly: dv/dt = (1 - p)(1 - v) / tau_v_minus - p v / tau_v_plus, w alike."""
     one, zero = type(u)(1), type(u)(0)

@@ -12,7 +12,7 @@ import xarray as xr
 from torch import Tensor
 from torch.nn import functional as F
 
-from forwardecg.cache import code_hash, key, made_with
+from forwardecg.cache import code_hash, key, versions_of
 from forwardecg.contract import V_SPAN, count, counts, instance, to_u
 from forwardecg.data.lost import fill_lost
 from forwardecg.ecg.pixels import conductive_share, upscale_faces
@@ -124,7 +124,7 @@ class MapSet:
         prepared = {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
         if "store" in ds.attrs:
             path.parent.mkdir(parents=True, exist_ok=True)
-            about = {"code": code_hash(CODE), "made_with": made_with("torch", "numpy")}
+            about = {"code": code_hash(CODE), "made_with": versions_of("torch", "numpy")}
             write_tensors(part := path.with_suffix(f".{os.getpid()}.part"), prepared, about)
             os.replace(part, path)
         return prepared
