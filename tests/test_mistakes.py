@@ -84,7 +84,7 @@ LOSSY = {  # what would be lost, and what is said of it
     "fill value": (xr.DataArray(YX, dims=("y", "x"), attrs={"_FillValue": 5.0}), r"decoded values \(y, x\), got .* _FillValue"),
     "beyond double": (np.full((2, 3), np.longdouble("1e400")), "finite values in mV, got 6 that are not"),
     "twice": (xr.DataArray(np.ones((2, 2)), dims=("y", "y_map")), r"dims \(y, x\), got \('y', 'y_map'\)"),
-    "table of times": (pd.DataFrame(YX).rename_axis(index="time"), r"dims \(y, x\), got \('time', 'dim_1'\)"),
+    "table half named": (pd.DataFrame(YX).rename_axis(index="y"), r"dims \(y, x\), got \('y', 'dim_1'\)"),
     "data set": (xr.Dataset({"V_m": (("y", "x"), YX)}), "an array, got Dataset"),
     "complex without imaginary part": (YX + 0j, "real numbers"),
     "records": (np.zeros((2, 3), [("V_m", float)]), "real numbers"),
@@ -203,6 +203,9 @@ def test_scores_pair_what_lies_at_the_same_coordinates():
     scores = xr.DataArray(np.arange(8.0).reshape(2, 4) ** 2, {"sim": [0, 1, 2, 3], "seed": [0, 1]}, ("seed", "sim"))
     assert paired_difference(scores, scores.T.assign_coords(seed=[2, 3])).difference == 0
     assert interval(scores[0])[0] == interval(scores[0].values)[0]
+    table = pd.DataFrame(scores.values).rename_axis(index="model", columns="sim")  # names of no dim that is asked for
+    assert paired_difference(table, scores.values).difference == 0
+    assert paired_difference(table.rename_axis(index="seed").T, scores.values).difference == 0
     with pytest.raises(ValueError, match="^b: expected the coordinate sim of a, got another one"):
         paired_difference(scores, scores[:, ::-1])
 

@@ -166,7 +166,7 @@ def array(
     become NaN. ``finite``: NaN and infinity are refused. ``kinds``: of the dtype, as numpy names them. What is complex, a
     date, an object or text is refused, as are other dims, another ``shape`` (None: any length) and an unknown unit: ValueError.
     """
-    x = _labeled(x)
+    x = _labeled(x, dims)
     wanted = f"({', '.join('...' if dim is ... else dim for dim in dims)})"
     if isinstance(x, xr.DataArray):
         dims = _spelled(dims, [str(dim) for dim in x.dims])
@@ -201,9 +201,9 @@ def array(
     return values
 
 
-def _labeled(x: Any) -> Any:
-    """A variable, or a table that names an axis, as a labeled array; all else as it came."""
-    if isinstance(x, pd.DataFrame) and (x.index.name, x.columns.name) != (None, None):
+def _labeled(x: Any, dims: Sequence[Any] = ()) -> Any:
+    """A variable, or a table with an axis called as one of ``dims``, as a labeled array; all else as it came."""
+    if isinstance(x, pd.DataFrame) and {SAME_DIM.get(str(axis.name), axis.name) for axis in x.axes} & {*dims}:
         return xr.DataArray(np.asarray(x), dims=[axis.name or f"dim_{k}" for k, axis in enumerate(x.axes)])
     return xr.DataArray(x) if isinstance(x, xr.Variable) else x
 

@@ -41,7 +41,7 @@ def file_path(name: str, x: Any, new: bool = False) -> Path:
     """``x`` as a `Path`, if it is text or one; ValueError for all else, and for a ``new`` file in no folder, or that is one."""
     known = isinstance(x, str | os.PathLike) and "\0" not in str(x)
     if not known or any(len(os.fsencode(part)) > 255 for part in Path(x).parts):
-        raise ValueError(f"{name}: expected a path, as text or Path, got {x!r:.60}")
+        raise ValueError(f"{name}: expected str, a path, got {x!r:.60}")
     if new and (not Path(x).absolute().parent.is_dir() or Path(x).is_dir()):
         raise ValueError(f"{name}: expected a file in a folder that is there, got {x}")
     return Path(x)
