@@ -68,7 +68,7 @@ def number(
     name: str, x: Any, low: float = -math.inf, high: float = math.inf, *, unit: str = "", above: bool = False
 ) -> float:
     """``x`` as a float, if it is one real number in low .. high, or ``above`` low; ValueError for all else, bool and text too."""
-    came, (x, own) = x, _held(x)
+    came, (x, own) = x, _content_of(x)
     real = isinstance(x, Real) and not isinstance(x, bool | np.bool_)
     if real and own is not None:
         ours = unit.partition(",")[0]  # what follows is words
@@ -83,7 +83,7 @@ def number(
     return float(x)
 
 
-def _held(x: Any) -> tuple[Any, Any]:
+def _content_of(x: Any) -> tuple[Any, Any]:
     """What an array, tensor or labeled array without dims holds, and the unit that it names; all else as it came."""
     own = unit_of(x.attrs) if isinstance(x, xr.DataArray | xr.Variable) else None
     return x.item() if getattr(x, "ndim", None) == 0 and hasattr(x, "item") and not np.ma.is_masked(x) else x, own
@@ -91,7 +91,7 @@ def _held(x: Any) -> tuple[Any, Any]:
 
 def count(name: str, x: Any, low: int = 1, high: int = 10**9) -> int:
     """``x`` as an int, if it is a whole number in low .. high, of Python or numpy; ValueError for all else."""
-    came, (x, own) = x, _held(x)
+    came, (x, own) = x, _content_of(x)
     if own is not None:
         unit_factor(name, own, "1")
     if not isinstance(x, Integral) or isinstance(x, bool | np.bool_) or not low <= int(x) <= high:
@@ -166,21 +166,21 @@ def array(
     become NaN. ``finite``: NaN and infinity are refused. ``kinds``: of the dtype, as numpy names them. What is complex, a
     date, an object or text is refused, as are other dims, another ``shape`` (None: any length) and an unknown unit: ValueError.
     """
-    x = _labeled(x, dims)
+    x = _label(x, dims)
     wanted = f"({', '.join('...' if dim is ... else dim for dim in dims)})"
     if isinstance(x, xr.DataArray):
-        dims = _spelled(dims, [str(dim) for dim in x.dims])
+        dims = _spell_out(dims, [str(dim) for dim in x.dims])
         values = _in_order(name, x, dims)
         own = unit_of(x.attrs)
         if packed := [word for word in _PACKED if word in x.attrs]:
             raise ValueError(f"{name}: expected decoded values {wanted}, got packed ones, by {', '.join(packed)}")
     else:
         values, own = _plain_array(name, x), None
-        dims = _spelled(dims, [f"dim_{k}" for k in range(values.ndim)])
+        dims = _spell_out(dims, [f"dim_{k}" for k in range(values.ndim)])
     if values.dtype.kind not in kinds:
         what = "real numbers" if "f" in kinds else "bool"
         raise ValueError(f"{name}: expected {what} {wanted}, got {values.dtype} of shape {values.shape}")
-    values = _unmasked(name, values)
+    values = _unmask(name, values)
     fits = values.ndim == len(dims)
     if fits and shape is not None:
         fits = len(shape) == values.ndim and all(
@@ -201,14 +201,14 @@ def array(
     return values
 
 
-def _labeled(x: Any, dims: Sequence[Any] = ()) -> Any:
+def _label(x: Any, dims: Sequence[Any] = ()) -> Any:
     """A variable, or a table with an axis called as one of ``dims``, as a labeled array; all else as it came."""
     if isinstance(x, pd.DataFrame) and {SAME_DIM.get(str(axis.name), axis.name) for axis in x.axes} & {*dims}:
         return xr.DataArray(np.asarray(x), dims=[axis.name or f"dim_{k}" for k, axis in enumerate(x.axes)])
     return xr.DataArray(x) if isinstance(x, xr.Variable) else x
 
 
-def _unmasked(name: str, x: np.ndarray) -> np.ndarray:
+def _unmask(name: str, x: np.ndarray) -> np.ndarray:
     """Values with NaN where they are masked; bool knows none and is refused."""
     if not isinstance(x, np.ma.MaskedArray):
         return x
@@ -238,14 +238,14 @@ def _bare(name: str, x: Any) -> Any:
     """A list of parts as one of plain arrays: masks and tensors are read as they are alone, and labels, which it would lose, refused."""
     if isinstance(x, list | tuple):
         return [one if type(one) in (float, int) else _bare(name, one) for one in x]
-    part = _labeled(x)
+    part = _label(x)
     named = isinstance(part, xr.DataArray) and [*part.dims] != [f"dim_{k}" for k in range(part.ndim)]
     if named or isinstance(part, xr.DataArray) and unit_of(part.attrs) is not None:
         raise ValueError("its parts have labels, which are lost in a list: xr.concat keeps them")
-    return _unmasked(name, _plain_array(name, x)) if isinstance(x, np.ma.MaskedArray) or hasattr(x, "detach") else x
+    return _unmask(name, _plain_array(name, x)) if isinstance(x, np.ma.MaskedArray) or hasattr(x, "detach") else x
 
 
-def _spelled(dims: Sequence[Any], own: list[str]) -> list[str]:
+def _spell_out(dims: Sequence[Any], own: list[str]) -> list[str]:
     """``dims`` with those of ``own`` that they do not name in place of ``...``."""
     if ... not in dims:
         return [*dims]

@@ -22,19 +22,19 @@ def _user_cache() -> Path:
     return Path(gettempdir()) / "forwardecg"
 
 
-def _named(variable: str) -> Path | None:
+def _folder_of(variable: str) -> Path | None:
     """The folder that an environment variable names, "~" expanded; None if it is empty or not set."""
     return Path(value).expanduser() if (value := os.environ.get(variable, "").strip()) else None
 
 
-DATA = _named("FORWARDECG_DATA") or (ROOT / "data" if ROOT else _user_cache())
+DATA = _folder_of("FORWARDECG_DATA") or (ROOT / "data" if ROOT else _user_cache())
 RESULTS = DATA / "results"
 SHIPPED = ROOT / "data" / "models" if ROOT else PACKAGE / "models"
 # weights in the data folder are those of a reproduction; a larger disk for data has none
 MODELS = DATA / "models" if any((DATA / "models").glob("*.safetensors")) else SHIPPED
 SMALL = ROOT / "data" / "small" if ROOT else PACKAGE / "small"  # files that ship with the code
 CACHE = DATA / "cache"
-STAGE = _named("FORWARDECG_STAGE") or DATA
+STAGE = _folder_of("FORWARDECG_STAGE") or DATA
 
 
 def file_path(name: str, x: Any, new: bool = False) -> Path:

@@ -89,6 +89,13 @@ def member(module: str, name: str):
     return found
 
 
+def _is_taken(field: ast.AnnAssign) -> bool:
+    """Whether a field is one of the arguments: neither the mark KW_ONLY, nor one that is found when a record is made."""
+    options = field.value.keywords if isinstance(field.value, ast.Call) else []
+    made = any(one.arg == "init" and ast.unparse(one.value) == "False" for one in options)
+    return ast.unparse(field.annotation) != "KW_ONLY" and not made
+
+
 def arguments(node: ast.FunctionDef | ast.ClassDef) -> set[str]:
     """Names of the signature: of a class those of its fields or of its __init__."""
     if isinstance(node, ast.ClassDef):
@@ -97,7 +104,7 @@ def arguments(node: ast.FunctionDef | ast.ClassDef) -> set[str]:
             return {
                 one.target.id
                 for one in node.body
-                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and _is_taken(one)
             }
         node = init[0]
     taken = node.args

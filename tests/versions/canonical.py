@@ -25,8 +25,8 @@ ELSEWHERE = (  # functions of these modules that no cached work rests on
     "read_recipe", "write_recipe", "to_u", "source_sum_ecg", "pseudo_ecg", "_label", "_read", "phi_e_attrs", "loader", "map_lead_field",
     "describe_maps", "pixel_diffusivity", "mean_of_faces", "predict", "report", "_move", "_count_from_corner",
     "instance", "settle", "number", "count", "counts", "file_path",
-    "fraction", "one_of", "flag", "array", "times", "corner", "unit_factor", "_short", "_spelled", "_in_order",
-    "_plain_array", "_labeled", "_unmasked", "_bare", "_held", "unit_of", "by_xyz", "names_of", "agree",
+    "fraction", "one_of", "flag", "array", "times", "corner", "unit_factor", "_short", "_spell_out", "_in_order",
+    "_plain_array", "_label", "_unmask", "_bare", "_content_of", "unit_of", "by_xyz", "names_of", "agree",
     "of_table",  # the gate: what came in otherwise than plain arrays and numbers
     "_mesh_ecg", "_voltages", "fill_missing", "_longest", "_largest_square",
 )  # fmt: skip

@@ -28,17 +28,17 @@ _MOST_GROWN = 1032  # bytes that deflate makes of one, at most
 _AXES = {"T": "time", "I": "time", "Q": "time", "Y": "y", "X": "x"}  # of tifffile; I and Q are pages without a name
 
 
-class Declared(NamedTuple):
+class Declaration(NamedTuple):
     """What a file says of one of its arrays."""
 
     shape: tuple[int, ...]
     bytes: int
 
 
-Chosen = Callable[[dict[str, Declared]], list[str]]
+Choose = Callable[[dict[str, Declaration]], list[str]]
 
 
-def unnamed(arrays: dict[str, Any]) -> xr.Dataset:
+def as_dataset(arrays: dict[str, Any]) -> xr.Dataset:
     """Arrays as variables; their axes are called name/time, name/y, name/x, for several may differ in size."""
     axes = {name: ("time", "y", "x") if values.ndim == 3 else range(values.ndim) for name, values in arrays.items()}
     return xr.Dataset({name: ([f"{name}/{axis}" for axis in axes[name]], values) for name, values in arrays.items()})
@@ -67,28 +67,28 @@ def _is_stack(one: Any) -> bool:
     return isinstance(one, h5py.Dataset) and one.ndim == 3 and one.dtype.kind in "iuf"
 
 
-def declared_by(one: h5py.Dataset) -> Declared:
+def declaration_of(one: h5py.Dataset) -> Declaration:
     """Shape and bytes of an array of HDF5; an empty one has neither."""
-    return Declared(one.shape or (), one.size * one.dtype.itemsize if one.shape is not None else 0)
+    return Declaration(one.shape or (), one.size * one.dtype.itemsize if one.shape is not None else 0)
 
 
-def _read_mat(path: Path, chosen: Chosen) -> xr.Dataset:
+def _read_mat(path: Path, choose: Choose) -> xr.Dataset:
     """The arrays of numbers, in the axes that MATLAB shows."""
     with path.open("rb") as file:
         start = file.read(19)
     if start == b"MATLAB 7.3 MAT-file":
-        return _read_mat73(path, chosen)
+        return _read_mat73(path, choose)
     if start.startswith(b"\x89HDF"):
         raise ValueError("HDF5 without MATLAB's header, whose axes may be in either order: read it as .h5")
     if matfile_version(path, appendmat=False)[0] != 1:
         raise ValueError("neither version 5 nor 7.3 of MATLAB's files")
     there = {name: (shape, kind) for name, shape, kind in whosmat(path, appendmat=False)}
     arrays = {
-        name: Declared(tuple(shape), _NUMBERS[kind].itemsize * math.prod(shape))
+        name: Declaration(tuple(shape), _NUMBERS[kind].itemsize * math.prod(shape))
         for name, (shape, kind) in there.items()
         if kind in _NUMBERS
     }
-    kept = _of_maps(arrays, {name: kind for name, (_, kind) in there.items()}, chosen)
+    kept = _of_maps(arrays, {name: kind for name, (_, kind) in there.items()}, choose)
     single = [name for name in _SINGLE if name in there and math.prod(there[name][0]) <= 64]
     if not kept + single:
         return xr.Dataset()  # no names would be all names
@@ -98,17 +98,17 @@ def _read_mat(path: Path, chosen: Chosen) -> xr.Dataset:
     return _of_matlab({name: came[name] for name in kept}, {name: came[name] for name in single})
 
 
-def _read_mat73(path: Path, chosen: Chosen) -> xr.Dataset:
+def _read_mat73(path: Path, choose: Choose) -> xr.Dataset:
     """HDF5 behind a header of 512 bytes: it counts the axes from the other end."""
     with h5py.File(path, "r") as file:
         found = {name: one for name, one in datasets(file).items() if "/" not in name}
         kinds = {name: _matlab_class(one) for name, one in found.items()}
         arrays = {
-            name: Declared(declared_by(one).shape[::-1], declared_by(one).bytes)
+            name: Declaration(declaration_of(one).shape[::-1], declaration_of(one).bytes)
             for name, one in found.items()
             if kinds[name] in _NUMBERS
         }
-        kept = _of_maps(arrays, kinds | {name: "struct" for name in file if name not in found}, chosen)
+        kept = _of_maps(arrays, kinds | {name: "struct" for name in file if name not in found}, choose)
         single = {name: found[name][()] for name in _SINGLE if name in found and found[name].size <= 64}
         for name in single.keys() & {name for name, kind in kinds.items() if kind == "char"}:
             single[name] = np.array("".join(map(chr, single[name].T.ravel("F"))))
@@ -120,12 +120,12 @@ def _matlab_class(one: h5py.Dataset) -> str:
     return kind.decode() if isinstance(kind, bytes) else str(kind)
 
 
-def _of_maps(arrays: dict[str, Declared], kinds: dict[str, str], chosen: Chosen) -> list[str]:
+def _of_maps(arrays: dict[str, Declaration], kinds: dict[str, str], choose: Choose) -> list[str]:
     """Names of what is read; other names of the contract are not, for a .mat does not say what it means by them."""
     if not any(len(one.shape) > 2 for one in arrays.values()):
         there = ", ".join(f"{name} ({kind})" for name, kind in [*kinds.items()][:9])
         raise ValueError(f"no array of numbers with three axes at its top, but {there or 'nothing'}")
-    return chosen({name: one for name, one in arrays.items() if name not in {*CONTRACT, "tissue"} - {"V_m"}})
+    return choose({name: one for name, one in arrays.items() if name not in {*CONTRACT, "tissue"} - {"V_m"}})
 
 
 def _of_matlab(arrays: dict[str, np.ndarray], single: dict[str, np.ndarray]) -> xr.Dataset:
@@ -133,7 +133,7 @@ def _of_matlab(arrays: dict[str, np.ndarray], single: dict[str, np.ndarray]) -> 
     return xr.Dataset({name: nameless(name, values) for name, values in arrays.items()}, attrs=attributes)
 
 
-def _read_tiff(path: Path, chosen: Chosen) -> xr.Dataset:
+def _read_tiff(path: Path, choose: Choose) -> xr.Dataset:
     """One stack of gray frames; what tifffile only warns of, such as frames that are missing, is an error."""
     try:
         import tifffile
@@ -166,7 +166,7 @@ def _read_tiff(path: Path, chosen: Chosen) -> xr.Dataset:
                 raise ValueError(f"frames are packed by {odd.pop()}, which is none of {', '.join(_PACKINGS)}")
             longest = max(max(page.databytecounts, default=0) for page in pages)
             grown = _MOST_GROWN * longest if packings != {"NONE"} else 0
-            kept = chosen({"movie": Declared(stack.shape, max(stack.nbytes, grown))})
+            kept = choose({"movie": Declaration(stack.shape, max(stack.nbytes, grown))})
             values = stack.asarray(maxworkers=1) if kept else np.empty((0, 0, 0))
             if told:
                 raise ValueError(told[0])
@@ -186,8 +186,8 @@ def _after_last(file: Any) -> int:
     return int(struct.unpack(form.offsetformat, end)[0]) if len(end) == form.offsetsize else 1
 
 
-def _read_igb(path: Path, chosen: Chosen) -> xr.Dataset:
-    kept = chosen({"V_m": Declared((1, 1, 1), path.stat().st_size)})
+def _read_igb(path: Path, choose: Choose) -> xr.Dataset:
+    kept = choose({"V_m": Declaration((1, 1, 1), path.stat().st_size)})
     V_m = read_igb(path)
     if "node" in V_m.dims:
         rows = f"all {V_m.sizes['node']} nodes in one row"
@@ -195,7 +195,7 @@ def _read_igb(path: Path, chosen: Chosen) -> xr.Dataset:
     return V_m.to_dataset(name="V_m") if kept else xr.Dataset()
 
 
-READERS: dict[str, Callable[[Path, Chosen], xr.Dataset]] = {
+READERS: dict[str, Callable[[Path, Choose], xr.Dataset]] = {
     ".mat": _read_mat,
     ".tif": _read_tiff,
     ".tiff": _read_tiff,

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from forwardecg.contract import CONTRACT, UNIT_WORDS, array, as_variable, corner, count, flag, instance, unit_of
-from forwardecg.data.formats import unnamed
+from forwardecg.data.formats import as_dataset
 from forwardecg.data.labels import find_axis, find_step, from_counts, millivolts
 from forwardecg.data.lost import fill_lost as fill_lost
 from forwardecg.data.lost import fill_missing
@@ -115,7 +115,7 @@ def import_maps(
     """
     fill = flag("fill", fill)
     ds = _open(source, variable)
-    name = _chosen(ds, variable)
+    name = _name_of_maps(ds, variable)
     V_m, given = _in_order(name, ds[name], dims), ds.attrs | ds[name].attrs
     if "time" not in V_m.coords and "time" in ds.variables and ds["time"].ndim == 1:
         V_m["time"] = ("time", ds["time"].values, ds["time"].attrs)  # of an .npz, or of an axis of another name
@@ -143,7 +143,7 @@ def import_maps(
     maps.attrs = others | {"dx_map": step["dx"]} | filled
     for other in ("time_ecg", *CONTRACT):  # the axis before what lies along it
         if other in ds.variables and other not in (name, "V_m", "time", *maps.variables):
-            maps[other] = _kept(other, ds[other], maps)
+            maps[other] = _keep(other, ds[other], maps)
     return maps
 
 
@@ -170,7 +170,7 @@ def _open(source: Source, variable: str | None) -> xr.Dataset:
         return source if isinstance(source, xr.Dataset) else source.to_dataset(name=source.name or "V_m")
     if isinstance(source, str | os.PathLike):
         return read(file_path("source", source), variable)
-    return unnamed({"V_m": array("V_m", source, ("time", "y", "x"), finite=False)})
+    return as_dataset({"V_m": array("V_m", source, ("time", "y", "x"), finite=False)})
 
 
 def _in_order(name: str, V_m: xr.DataArray, dims: tuple[str, str, str] | None) -> xr.DataArray:
@@ -206,7 +206,7 @@ def _tissue(mask: ArrayLike | xr.DataArray | None, shape: tuple[int, ...]) -> np
     return tissue
 
 
-def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
+def _keep(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
     """Another variable of the source, if it fits the contract and the maps."""
     dims, units, _ = CONTRACT[name]
     placed = [str(dim) for dim in values.dims if _AXES.get(str(dim)) in _MAP_DIMS[1:]]
@@ -238,7 +238,7 @@ def _kept(name: str, values: xr.DataArray, maps: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(data, coords, dims, attrs=attrs | ({"units": own} if own and attrs != values.attrs else {}))
 
 
-def _chosen(ds: xr.Dataset, variable: str | None) -> str:
+def _name_of_maps(ds: xr.Dataset, variable: str | None) -> str:
     """Name of the maps: the one given, else V_m, else the only variable with three dims."""
     candidates = ["V_m"] if "V_m" in ds else [name for name, values in ds.data_vars.items() if values.ndim == 3]
     named = [variable] if isinstance(variable, str) and variable in ds.data_vars else []

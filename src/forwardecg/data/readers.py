@@ -18,7 +18,7 @@ import xarray as xr
 from zarr.storage import ZipStore
 
 from forwardecg.contract import CONTRACT, as_variable
-from forwardecg.data.formats import READERS, Chosen, Declared, datasets, declared_by, nameless, unnamed
+from forwardecg.data.formats import READERS, Choose, Declaration, as_dataset, datasets, declaration_of, nameless
 
 MOST_BYTES = 4 * 2**30  #: that a file may declare, for all that is read of it
 _MOST_META = 2**26  # bytes of one file of metadata
@@ -39,7 +39,7 @@ def read(path: Path, variable: str | None = None, everything: bool = False) -> x
 
     wrong: list[str] = []
 
-    def chosen(declared: dict[str, Declared]) -> list[str]:
+    def choose(declared: dict[str, Declaration]) -> list[str]:
         maps = [name for name, one in declared.items() if len(one.shape) == 3]
         several = variable is None and "V_m" not in declared and len(maps) > 1
         if not everything and (several or isinstance(variable, str) and variable not in declared):
@@ -53,7 +53,7 @@ def read(path: Path, variable: str | None = None, everything: bool = False) -> x
         return kept
 
     try:
-        ds = reader(path, chosen)
+        ds = reader(path, choose)
     except Exception as error:  # decoders raise what they like, of zarr, blosc, HDF5 and zip
         why = " ".join(str(error).split())[:300]
         raise ValueError(f"source: expected a readable file, got {path.name}: {why or type(error).__name__}") from None
@@ -62,18 +62,18 @@ def read(path: Path, variable: str | None = None, everything: bool = False) -> x
     return ds
 
 
-def _is_wanted(name: str, one: Declared, variable: str | None, declared: dict[str, Declared]) -> bool:
+def _is_wanted(name: str, one: Declaration, variable: str | None, declared: dict[str, Declaration]) -> bool:
     maps = variable or ("V_m" if "V_m" in declared else None)
     return name in (*CONTRACT, "tissue") or len(one.shape) < 2 or name == maps or maps is None and len(one.shape) == 3
 
 
-def _read_npy(path: Path, chosen: Chosen) -> xr.Dataset:
+def _read_npy(path: Path, choose: Choose) -> xr.Dataset:
     values = np.load(path, mmap_mode="r", allow_pickle=False)  # a file that is shorter than it declares is refused
-    chosen({"V_m": Declared(values.shape, values.nbytes)})
-    return unnamed({"V_m": np.array(values)})
+    choose({"V_m": Declaration(values.shape, values.nbytes)})
+    return as_dataset({"V_m": np.array(values)})
 
 
-def _read_npz(path: Path, chosen: Chosen) -> xr.Dataset:
+def _read_npz(path: Path, choose: Choose) -> xr.Dataset:
     """Single numbers and words are attributes; names of the contract have its dims and units, but V_m its own unit."""
     declared = {}
     with ZipFile(path) as archive:
@@ -83,29 +83,29 @@ def _read_npz(path: Path, chosen: Chosen) -> xr.Dataset:
                 header = "read_array_header_1_0" if version == (1, 0) else "read_array_header_2_0"
                 shape, _, kind = getattr(np.lib.format, header)(file)
             size = max(math.prod(shape) * kind.itemsize, entry.file_size)
-            declared[entry.filename.removesuffix(".npy")] = Declared(shape, size)
+            declared[entry.filename.removesuffix(".npy")] = Declaration(shape, size)
     with np.load(path, allow_pickle=False) as file:
-        entries = {name: file[name] for name in chosen(declared)}
+        entries = {name: file[name] for name in choose(declared)}
     attributes = {name: entries.pop(name).item() for name in [*entries] if entries[name].ndim == 0}
     known = {name: as_variable(name, entries.pop(name)) for name in CONTRACT if name in entries and name != "V_m"}
-    return unnamed(entries).assign(known).assign_attrs(attributes)
+    return as_dataset(entries).assign(known).assign_attrs(attributes)
 
 
-def _read_netcdf(path: Path, chosen: Chosen) -> xr.Dataset:
+def _read_netcdf(path: Path, choose: Choose) -> xr.Dataset:
     """NetCDF 3, or HDF5, whatever the ending says."""
     with path.open("rb") as file:
         start = file.read(8)
     if start == b"\x89HDF\r\n\x1a\n":
-        return _read_hdf5(path, chosen)
+        return _read_hdf5(path, choose)
     if not start.startswith(b"CDF"):
         raise ValueError(f"neither NetCDF nor HDF5, it begins with {start[:4]!r}")
     # mapped into memory: more than the file holds cannot be read of it
     with xr.open_dataset(path, engine="scipy", decode_times=False) as ds:
-        declared = {str(name): Declared(values.shape, values.nbytes) for name, values in ds.variables.items()}
-        return ds.drop_vars({*declared} - {*chosen(declared)}).load()
+        declared = {str(name): Declaration(values.shape, values.nbytes) for name, values in ds.variables.items()}
+        return ds.drop_vars({*declared} - {*choose(declared)}).load()
 
 
-def _read_hdf5(path: Path, chosen: Chosen) -> xr.Dataset:
+def _read_hdf5(path: Path, choose: Choose) -> xr.Dataset:
     """With the dims of NetCDF 4, or else those that the labels of the axes name."""
     labels = {}
     with h5py.File(path, "r") as file:
@@ -114,8 +114,8 @@ def _read_hdf5(path: Path, chosen: Chosen) -> xr.Dataset:
             names = [axis.label for axis in one.dims]
             if names and all(names) and not any(len(axis) for axis in one.dims):
                 labels[name] = names
-        declared = {name: declared_by(one) for name, one in found.items()}
-        kept = chosen(declared)
+        declared = {name: declaration_of(one) for name, one in found.items()}
+        kept = choose(declared)
         deep = {name: nameless(name, found[name][()]) for name in kept if "/" in name}
         for name, values in deep.items():
             values.attrs.update({key: file[name].attrs[key] for key in ("units",) if key in file[name].attrs})
@@ -128,10 +128,10 @@ def _read_hdf5(path: Path, chosen: Chosen) -> xr.Dataset:
         return ds.load()
 
 
-def _read_zarr(path: Path, chosen: Chosen) -> xr.Dataset:
+def _read_zarr(path: Path, choose: Choose) -> xr.Dataset:
     archive = None if path.is_dir() else ZipFile(path)
     sizes = dict(_files(path)) if archive is None else {one.filename: one.file_size for one in archive.infolist()}
-    group, declared, chunks = _group(sizes), dict[str, Declared](), dict[str, Iterable[str]]()
+    group, declared, chunks = _group(sizes), dict[str, Declaration](), dict[str, Iterable[str]]()
     below = f"{group}/" if group else ""
     for name, size in sizes.items():
         parts = name.removeprefix(below).split("/")
@@ -143,8 +143,8 @@ def _read_zarr(path: Path, chosen: Chosen) -> xr.Dataset:
             if meta.get("node_type", "array") == "array":
                 if len(parts) == 1:
                     raise ValueError("expected a Zarr group, got a single array")
-                declared[parts[0]], chunks[parts[0]] = _declared(parts[0], meta, len(sizes))
-    kept = chosen(declared)
+                declared[parts[0]], chunks[parts[0]] = _declare(parts[0], meta, len(sizes))
+    kept = choose(declared)
     for array in (name for name in kept if len(declared[name].shape) == 3):  # columns of zeros alone may have none
         if missing := next((chunk for chunk in chunks[array] if f"{below}{array}/{chunk}" not in sizes), ""):
             why = "lost, or not written as they are empty, which to_zarr(..., write_empty_chunks=True) does"
@@ -177,7 +177,7 @@ def _group(names: Iterable[str]) -> str:
     raise ValueError(f"expected one Zarr group at the top or in one folder, got {', '.join(top) or 'none'}")
 
 
-def _declared(name: str, meta: dict[str, Any], n_files: int) -> tuple[Declared, Iterable[str]]:
+def _declare(name: str, meta: dict[str, Any], n_files: int) -> tuple[Declaration, Iterable[str]]:
     """What the metadata of a Zarr array declare, once its codecs are known to be harmless, and the names of its chunks."""
     shape = tuple(meta["shape"])
     if meta["zarr_format"] == 2:
@@ -202,9 +202,9 @@ def _declared(name: str, meta: dict[str, Any], n_files: int) -> tuple[Declared, 
     ]  # no more than it takes to miss one
     biggest = width * max(math.prod(shape), math.prod(chunk) if math.prod(shape) else 0)
     if str(meta.get("fill_value")).lower() == "nan":  # what is lost is a missing value, and read as one
-        return Declared(shape, biggest), ()
+        return Declaration(shape, biggest), ()
     places = product(*map(range, grid))
-    return Declared(shape, biggest), (separator.join([*prefix, *map(str, at)]) or "0" for at in places)
+    return Declaration(shape, biggest), (separator.join([*prefix, *map(str, at)]) or "0" for at in places)
 
 
 def _check_codecs(name: str, codecs: list[Any]) -> None:
@@ -217,7 +217,7 @@ def _check_codecs(name: str, codecs: list[Any]) -> None:
         _check_codecs(name, [*inner.get("codecs", ()), *inner.get("index_codecs", ())])
 
 
-_READERS: dict[str, Callable[[Path, Chosen], xr.Dataset]] = {  # times stay the numbers that they are
+_READERS: dict[str, Callable[[Path, Choose], xr.Dataset]] = {  # times stay the numbers that they are
     ".nc": _read_netcdf,
     ".nc4": _read_netcdf,
     ".cdf": _read_netcdf,

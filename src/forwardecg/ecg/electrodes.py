@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from forwardecg.contract import array, count, number
-from forwardecg.tissue.grid import LONGEST, Grid, fixed, length
+from forwardecg.tissue.grid import LONGEST, Grid, freeze, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
 # Fractions (x, y) of the sheet, looked at as the front of a body is: the right arm is on the viewer's left. The limbs
@@ -56,7 +56,7 @@ class Electrodes:
             raise ValueError(f"electrodes: expected positions within {LONGEST:g} mm, got {np.abs(at).max():g} mm")
         if len(names) != len(at) or len(set(names)) != len(at):
             raise ValueError(f"electrodes: expected {len(at)} distinct names, got {names}")
-        object.__setattr__(self, "positions", fixed(at))
+        object.__setattr__(self, "positions", freeze(at))
         object.__setattr__(self, "names", names)
 
 

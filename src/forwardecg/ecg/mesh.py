@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from forwardecg.contract import array, instance
 from forwardecg.ecg.electrodes import Electrodes, check_far
-from forwardecg.tissue.grid import fixed
+from forwardecg.tissue.grid import freeze
 from forwardecg.tissue.sheet import Tissue
 
 NEAR = 4.0  # cells nearer to an electrode than so many of their longest edges are integrated at Gauss points
@@ -81,7 +81,7 @@ class Mesh:
 
     def _keep(self, **values: np.ndarray) -> None:
         for name, one in values.items():
-            object.__setattr__(self, name, fixed(one))
+            object.__setattr__(self, name, freeze(one))
 
     def _by_cell(self, name: str, D: Any) -> np.ndarray:
         """A conductivity (cell,) in mm^2/ms from one for all, for each cell or for each region."""

@@ -12,11 +12,11 @@ from scipy.stats import binomtest
 
 from forwardecg.contract import array, instance, number
 from forwardecg.measure.compare import fraction, interval
-from forwardecg.measure.scores import matched
+from forwardecg.measure.scores import match_traces
 
 
 def _ratios(error: ArrayLike, sigma: ArrayLike) -> np.ndarray:
-    first, second = matched(("error", "sigma"), error, sigma)
+    first, second = match_traces(("error", "sigma"), error, sigma)
     if not ((first >= 0).all() and (second > 0).all()):
         raise ValueError("error, sigma: expected error >= 0 and sigma > 0, got others")
     return first.astype(float) / second.astype(float)
@@ -25,7 +25,7 @@ def _ratios(error: ArrayLike, sigma: ArrayLike) -> np.ndarray:
 def half_width(sd: ArrayLike, ecg_mean: ArrayLike, floor: float) -> np.ndarray:
     """sigma (..., T) = sqrt(sd^2 + (floor rms(ecg_mean))^2) of an ensemble, sd and ecg_mean of shape (..., T)."""
     shape = (None,) * array("sd", sd, (..., "time")).ndim
-    first, second = (z.astype(float) for z in matched(("sd", "ecg_mean"), sd, ecg_mean, shape))
+    first, second = (z.astype(float) for z in match_traces(("sd", "ecg_mean"), sd, ecg_mean, shape))
     return np.hypot(first, number("floor", floor, 0) * np.sqrt(np.square(second).mean(-1, keepdims=True)))
 
 

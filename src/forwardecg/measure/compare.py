@@ -101,7 +101,7 @@ def paired_difference(
     tissues = rng.multinomial(n, np.full(n, 1 / n), N_BOOTSTRAP) / n  # how often each is drawn, (draw, n)
     paired = len(a) == len(b)
     parts = [a - b] if paired else [a, -b]
-    found = np.asarray(sum(_drawn(tissues @ part.T, rng) for part in parts))
+    found = np.asarray(sum(_draw_seeds(tissues @ part.T, rng) for part in parts))
     tail = min((found <= 0).sum(), (found >= 0).sum())
     p = min(2 * (tail + 1) / (N_BOOTSTRAP + 1), 1.0)
     of_seeds = a.mean(1), b.mean(1)
@@ -116,7 +116,7 @@ def paired_difference(
     return pd.Series(table)
 
 
-def _drawn(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _draw_seeds(means: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mean over drawn seeds (draw,) of means (draw, seed), their spread widened to that of S independent ones."""
     n_seed, center = means.shape[1], means.mean(1)
     if n_seed == 1:

@@ -35,7 +35,7 @@ def agree(names: tuple[str, str], one: Any, other: Any, but: str = "") -> None:
             raise ValueError(f"{names[1]}: expected the coordinate {dim} of {names[0]}, got {came}")
 
 
-def matched(
+def match_traces(
     names: tuple[str, str], one: ArrayLike, other: ArrayLike, shape: tuple[int | None, ...] = (None, None)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Traces (n, T) and others of the same shape, finite; labeled ones with time last, at the same coordinates and in one unit."""
@@ -46,8 +46,8 @@ def matched(
     return first, second
 
 
-def _checked(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    true, pred = matched(("ecg_true", "ecg_pred"), ecg_true, ecg_pred)
+def _pair(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    true, pred = match_traces(("ecg_true", "ecg_pred"), ecg_true, ecg_pred)
     return np.asarray(true, np.float64), np.asarray(pred, np.float64)
 
 
@@ -69,7 +69,7 @@ def r2(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> np.ndarray:
         >>> r2(true, true).item(), r2(true, 0.5 * true).item(), r2(true, 0 * true).item()
         (1.0, 0.75, 0.0)
     """
-    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _pair(ecg_true, ecg_pred)
     sst = np.square(ecg_true - ecg_true.mean(-1, keepdims=True)).sum(-1)
     sse = np.square(ecg_true - ecg_pred).sum(-1)
     flat = sst <= FLAT**2 * ecg_true.shape[-1]
@@ -78,13 +78,13 @@ def r2(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> np.ndarray:
 
 def rrmse(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> np.ndarray:
     """Relative RMS error (n,) of each trace: |y - y_hat| / |y|."""
-    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _pair(ecg_true, ecg_pred)
     return np.linalg.norm(ecg_true - ecg_pred, axis=-1) / np.maximum(np.linalg.norm(ecg_true, axis=-1), 1e-300)
 
 
 def correlation(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> np.ndarray:
     """Pearson correlation (n,) of each trace; NaN where one of the two is flat."""
-    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _pair(ecg_true, ecg_pred)
     return (normalize(ecg_true) * normalize(ecg_pred)).mean(-1) + np.where(_flat(ecg_true) | _flat(ecg_pred), np.nan, 0)
 
 
@@ -113,7 +113,7 @@ def score_ecgs(ecg_true: ArrayLike, ecg_pred: ArrayLike) -> pd.DataFrame:
         >>> score_ecgs(true, 0.5 * true).round(3).to_dict("records")
         [{'r2': 0.75, 'r2_normalized': 1.0, 'rrmse': 0.5, 'correlation': 1.0, 'peak_error': -0.5}]
     """
-    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _pair(ecg_true, ecg_pred)
     peak = np.abs(ecg_true).max(-1)
     return pd.DataFrame({
         "r2": r2(ecg_true, ecg_pred),
@@ -133,7 +133,7 @@ def score_spectra(ecg_true: ArrayLike, ecg_pred: ArrayLike, dt: float) -> pd.Dat
     band_error = |Y_hat - Y| / |Y| over each of the `BANDS`, phases included: the rrmse of the band-passed trace
     log_spectral_distance = RMS over 0-50 Hz of 10 log10(P_hat / P) in dB, P floored at 1e-6 of the largest true power
     """
-    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _pair(ecg_true, ecg_pred)
     dt = number("dt", dt, 0, 10, unit="ms, half a period of 50 Hz", above=True)
     window, frequency = np.hanning(ecg_true.shape[-1]), 1000 * np.fft.rfftfreq(ecg_true.shape[-1], dt)  # Hz
     true, pred = (np.fft.rfft(window * ecg) for ecg in (ecg_true, ecg_pred))
@@ -187,7 +187,7 @@ def score_timing(t: ArrayLike, ecg_true: ArrayLike, ecg_pred: ArrayLike) -> pd.D
 
     The peak is the larger deflection of the true trace; of the predicted one the largest of the same sign.
     """
-    ecg_true, ecg_pred = _checked(ecg_true, ecg_pred)
+    ecg_true, ecg_pred = _pair(ecg_true, ecg_pred)
     true, pred = landmarks(t, ecg_true), landmarks(t, ecg_pred)
     up = ecg_true.max(-1) >= -ecg_true.min(-1)
     table: dict[str, Any] = {f"{name}_error": pred[name] - true[name] for name in ("onset", "end", "zero_crossing")}

@@ -25,7 +25,7 @@ def _record(V_m: xr.DataArray, *others: Any) -> tuple[np.ndarray, np.ndarray]:
     if n := int(np.isinf(values).sum()):
         raise ValueError(f"V_m: expected finite values in mV, or NaN, got {n} infinite ones")
     wide = float if values.dtype.kind in "iu" else np.result_type(values.dtype, np.float32)  # half is too coarse
-    return t, _joined(t, values.astype(wide, copy=False))
+    return t, _join_gaps(t, values.astype(wide, copy=False))
 
 
 def _time(V_m: xr.DataArray) -> Any:
@@ -33,7 +33,7 @@ def _time(V_m: xr.DataArray) -> Any:
     return next((dim for dim in V_m.dims if SAME_DIM.get(str(dim), dim) == "time"), None)
 
 
-def _joined(t: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _join_gaps(t: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Values (time, ...) without gaps: linear between the samples beside them; before the first and after the last is NaN."""
     lost = np.isnan(values).reshape(len(t), -1)
     gaps = np.flatnonzero(lost.any(0) & ~lost.all(0))
@@ -84,7 +84,7 @@ def _steepest(t: np.ndarray, V: np.ndarray) -> np.ndarray:
     return np.where(steep.any(0), np.where(np.isfinite(top), top, middle[k]), np.nan)
 
 
-def _activated(t: np.ndarray, V: np.ndarray, threshold: float | str) -> np.ndarray:
+def _activation(t: np.ndarray, V: np.ndarray, threshold: float | str) -> np.ndarray:
     low, high = np.fmin.reduce(V, 0), np.fmax.reduce(V, 0)
     if not isinstance(threshold, str):
         return _crossing(t, V, number("threshold", threshold, -200, 200, unit="mV, half or slope"), rising=True)
@@ -110,7 +110,7 @@ def activation_time(V_m: xr.DataArray, threshold: float | Literal["half", "slope
         >>> activation_time(V_m).item()
         1.5
     """
-    return _like(V_m, _activated(*_record(V_m, ...), threshold), "lat", "ms", "local activation time")
+    return _like(V_m, _activation(*_record(V_m, ...), threshold), "lat", "ms", "local activation time")
 
 
 def apd90(V_m: xr.DataArray, threshold: float | Literal["half", "slope"] = V_THRESHOLD) -> xr.DataArray:
@@ -130,7 +130,7 @@ def apd90(V_m: xr.DataArray, threshold: float | Literal["half", "slope"] = V_THR
     """
     t, V = _record(V_m, ...)
     rest = np.take_along_axis(V, (~np.isnan(V)).argmax(0)[None], 0)[0]
-    level, lat = rest + 0.1 * (np.fmax.reduce(V, 0) - rest), _activated(t, V, threshold)
+    level, lat = rest + 0.1 * (np.fmax.reduce(V, 0) - rest), _activation(t, V, threshold)
     end = _crossing(t, V, level, rising=False, after=np.where(np.isnan(lat), np.inf, lat))
     return _like(V_m, end - lat, "apd90", "ms", "action potential duration at 90 %")
 

@@ -70,7 +70,7 @@ def blocks(a: np.ndarray, pool: int) -> np.ndarray:
     return a.reshape(n_y // pool, pool, n_x // pool, pool)
 
 
-def fixed(values: np.ndarray) -> np.ndarray:
+def freeze(values: np.ndarray) -> np.ndarray:
     """A copy that cannot be written to, or the values themselves if they cannot: what a frozen record keeps."""
     if type(values) is np.ndarray and values.flags.owndata and not values.flags.writeable:
         return values

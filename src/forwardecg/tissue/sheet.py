@@ -8,7 +8,7 @@ import xarray as xr
 from scipy.ndimage import distance_transform_edt
 
 from forwardecg.contract import array, corner, count, flag, instance, number, one_of
-from forwardecg.tissue.grid import Grid, cells, fixed, length
+from forwardecg.tissue.grid import Grid, cells, freeze, length
 
 #: What a tissue can be.
 CONDITIONS = ("healthy", "gap_junction", "fibrotic", "combined")
@@ -88,7 +88,7 @@ class Tissue:
         if unit is not None and not (low <= values.min() and values.max() <= high):
             wanted = "rad within one turn, not degrees" if unit == "rad" else f"values >= 0 mm^2/ms, up to {_MOST_D:g}"
             raise ValueError(f"{name}: expected {wanted}, got {values.min():g} .. {values.max():g}")
-        object.__setattr__(self, name, fixed(values))
+        object.__setattr__(self, name, freeze(values))
         return cells(name, values.shape)
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from forwardecg.contract import array, corner, count, instance, number, one_of
-from forwardecg.tissue.grid import LONGEST, Grid, fixed, length
+from forwardecg.tissue.grid import LONGEST, Grid, freeze, length
 from forwardecg.tissue.sheet import Tissue, grid_of
 
 MOST_BEATS, LONGEST_TIME, LARGEST = 10**5, 1e9, 1e6  # of a protocol; ms (12 days); 1/ms
@@ -51,7 +51,7 @@ class Stimulus:
             raise ValueError(f"stimulus mask: expected bool (y, x) with a true cell, got {mask.shape} with none")
         if isinstance(self.mask, xr.DataArray):
             _count_from_corner(self.mask)
-        object.__setattr__(self, "mask", fixed(mask))
+        object.__setattr__(self, "mask", freeze(mask))
         for name in ("start", "duration", "amplitude"):
             unit, high = ("/ms", LARGEST) if name == "amplitude" else ("ms", LONGEST_TIME)
             value = number(f"stimulus {name}", getattr(self, name), 0, high, unit=unit, above=name != "start")
