@@ -187,5 +187,5 @@ def test_a_recipe_is_read_from_a_path_in_words(tmp_path):
     (tmp_path / "b.json").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="b.json: expected a recipe"):
         read_recipe(tmp_path / "b.json")
-    with pytest.raises(ValueError, match="path: expected a path, as text or Path, got 5"):
+    with pytest.raises(ValueError, match="path: expected str, a path, got 5"):
         read_recipe(5)
