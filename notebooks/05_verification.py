@@ -1243,6 +1243,48 @@ slope = -np.log2(near_far[0] / near_far[1])
 check("M1", "closed surface, log-log slope of the far field", slope, -2, 0.05)
 
 # %% [markdown]
+# Four more rows have a reference of another kind. In a thin rod with the
+# electrode on its axis, $V = x$ and $V = x^2$ have integrals in closed form
+# (the cases that Chaste tests its own operator with). Around a hole the
+# mesh ends at the centers of cells and the grid at their faces, half a cell
+# apart, and both have to come together as cells shrink. A sheet whose nodes
+# are drawn out of place is another triangulation of the same sheet, and the
+# difference has to fall with the square of the edge.
+
+# %%
+points, tetrahedra = shapes.slab((200, 1, 1), (10.0, 0.1, 0.1))
+x, end = points[:, 0], 15.0  # mm, the electrode
+tip = Electrodes(np.array([[end, 0.05, 0.05]]), ("tip",))
+L = lead_field(Mesh(points, tetrahedra, D=D), tip)[0] / (D * 0.1 * 0.1)
+linear = -(1 / (end - 10) - 1 / end)
+square = -2 * (end / (end - 10) - 1 + np.log((end - 10) / end))
+check("M1", "rod, V = x, relative error", L @ x / linear - 1, 0, 1e-3)
+check("M1", "rod, V = x², relative error", L @ x**2 / square - 1, 0, 1e-3)
+
+apart = {"hole": [], "triangulations": []}
+for n in (60, 120, 240):
+    sheet, step = healthy((n, n), 60 / n, D0=D), 60 / n
+    y, x = sheet.grid.centers
+    ring = np.tanh((18 - np.hypot(x - 30, y - 30)) / 4)
+    hole = replace(sheet, conductive=(np.abs(x - 21) > 3) | (np.abs(y - 30) > 6))
+    on_grid = float(pseudo_ecg(ring[None], hole, above)[0, 0])
+    on_mesh = float(pseudo_ecg(ring.reshape(1, -1), mesh_of(hole), above)[0, 0])
+    apart["hole"].append(abs(on_mesh / on_grid - 1))
+    mesh = mesh_of(sheet)
+    inner = np.sin(np.pi * mesh.points[:, :2] / 60) ** 2
+    shift = 3 * np.sin(mesh.points[:, 1::-1] / 4) * inner
+    drawn = replace(mesh, points=mesh.points + np.pad(shift, ((0, 0), (0, 1))))
+    traces = [
+        lead_field(one, above)[0]
+        @ np.tanh((18 - np.hypot(*(one.points[:, :2] - 30).T)) / 4)
+        for one in (mesh, drawn)
+    ]
+    apart["triangulations"].append(abs(traces[1] / traces[0] - 1))
+falls = {name: np.log2(error[-2] / error[-1]) for name, error in apart.items()}
+check("M1", "grid and mesh around a hole, order", falls["hole"], 1, 0.3)
+check("M1", "two triangulations, order", falls["triangulations"], 2, 0.2)
+
+# %% [markdown]
 # ## Fibers at an angle to the grid
 #
 # On the grid of the data set, calibrated, a plane wave is sent along and
