@@ -17,6 +17,7 @@
 #     needs:
 #     - results/04_reentry.headline.json
 #     - results/bench_nversion.csv
+#     - results/runs/gold.csv
 #     makes:
 #       results/05_verification.csv: >-
 #         every check with expected and obtained value, tolerance and verdict
@@ -24,7 +25,7 @@
 #         ECGs and delays of coarse grids against a fine one, by tissue
 #     smoke: {
 #       size_mm: 24.0, t_end: 120.0, circle_mm: 24.0, n_D: 15, processes: 1,
-#       orders: [20, 40, 80]
+#       orders: [20, 40, 80], refined: [5, 6], shells: [16, 32]
 #     }
 # ---
 
