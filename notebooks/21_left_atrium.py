@@ -10,7 +10,7 @@
 #     language: python
 #     name: python3
 #   page:
-#     question: How does one get a 12-lead ECG from a mesh with fibers?
+#     question: How does one get twelve leads from a mesh with fibers?
 #     answer: >-
 #       With the mesh, its conductivities and a voltage at its nodes, in a few lines; on
 #       one left atrium an operator without the fibers gives other leads, with a median
