@@ -276,7 +276,9 @@ def test_provenance_names_what_made_the_book(html):
     assert [row[3] for row in of_notebooks] == ["yes"] * len(NOTEBOOKS)
     # a page that is younger than the last whole reproduction says so
     took = r"[\d.]+ min|not measured"
-    assert all(re.fullmatch(took, row[1]) and re.fullmatch(r"\d+ of \d+|-|not measured", row[2]) for row in of_notebooks)
+    assert all(
+        re.fullmatch(took, row[1]) and re.fullmatch(r"\d+ of \d+|-|not measured", row[2]) for row in of_notebooks
+    )
 
 
 def test_without_git_the_commit_is_not_known(tmp_path):
