@@ -80,7 +80,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
 	@echo "Installing the environment into $(VENV), once: 2 to 15 minutes (on Linux PyTorch brings several GB, unless TORCH_INDEX names its CPU wheels)"
 	@grep -v '^torch==' requirements.lock > $(VENV)/hashed.lock
-	$(call install,$(VENV)) --require-hashes -r $(VENV)/hashed.lock
+	$(call install,$(VENV)) --no-deps --require-hashes -r $(VENV)/hashed.lock
 	$(call install,$(VENV)) $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)" )"$$(grep '^torch==' requirements.lock)"
 	$(call install,$(VENV)) --no-deps --editable .
 	@touch $@
