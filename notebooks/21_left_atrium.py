@@ -288,8 +288,8 @@ figures.show(
 # Colors are times of activation, the dot is the site; the leads are in mV
 # mm/ms. The first deflections come from the front of the wave, the slow
 # ones after it from repolarization, which follows in the order of
-# activation because all nodes have one template. The small ripples are
-# those of a front that is only about two edges of the mesh wide. **One
+# activation because all nodes have one template. The small ripples
+# probably come from a narrow front on edges of this length. **One
 # conductivity is no substitute for the tensor**, although it is the
 # geometric mean: along the fibers it lets too little current flow, across
 # them too much, and the leads see sums of both signs.

@@ -53,7 +53,13 @@ def test_every_file_that_is_installed_is_known_by_its_hash():
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     assert len(pins()) == len(re.findall(r"^[^#\s]", text, re.MULTILINE))
     assert [name for name, _, hashes in pins() if not hashes] == ["torch"]
-    assert "--require-hashes" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "--no-deps --require-hashes" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_the_lock_is_whole():
+    """It is installed without a look at what its packages ask for: nothing that they ask for may be missing."""
+    run = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout
 
 
 def test_lock_holds_every_dependency_at_a_public_version(project, lock):

@@ -202,7 +202,7 @@ def _elements(mesh: Mesh) -> Iterator[_Elements]:
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a x b (cell, xyz): three times as fast as that of numpy."""
+    """The cross product a x b (cell, xyz)."""
     (ax, ay, az), (bx, by, bz) = a.T, b.T
     return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
 

@@ -16,6 +16,8 @@ PARTS = [
     {"attention": False},
     {"decoder": "tcn"},
     {"decoder": "linear"},
+    {"stride": 2},
+    {"layers": 2},
 ]
 T = 7
 
@@ -33,6 +35,13 @@ def maps():
 
 def count(**change):
     return sum(p.numel() for p in Seq2Seq(replace(TINY, **change)).parameters())
+
+
+def test_a_finer_stride_and_a_second_layer_have_weights_of_their_own():
+    """10 pixels: 3 x 3 after a stride of 4, 5 x 5 after 2; then halved. The second LSTM reads both ways of the first."""
+    width, last = TINY.width, TINY.channels[-1]
+    assert count(stride=2) - count() == last * (3**2 - 2**2) * width
+    assert count(layers=2) - count() == 2 * 4 * width * (2 * width + width + 2)
 
 
 @pytest.mark.parametrize("change", PARTS)
