@@ -53,7 +53,7 @@ reproduce-all: $(READY)
 
 experiments: $(READY)
 	@$(BIN)/python -u -m experiments.run $(NAMES)
-	@test -n "$(NAMES)" || { $(BIN)/python -u -m experiments.repeat && $(BIN)/python -u -m experiments.foreign && $(BIN)/python -u benchmarks/cost.py && $(BIN)/python -u benchmarks/mesh.py; }
+	@test -n "$(NAMES)" || { $(BIN)/python -u -m experiments.repeat && $(BIN)/python -u -m experiments.foreign && $(BIN)/python -u -m experiments.large && $(BIN)/python -u benchmarks/cost.py && $(BIN)/python -u benchmarks/mesh.py; }
 
 run: $(READY)
 	@$(BIN)/python -u -m compendium.run "$$NB" "$$SET"

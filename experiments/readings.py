@@ -27,8 +27,7 @@ READINGS: dict[str, dict[str, Any]] = {
 
 def splits(seeds=(0, 1, 2)) -> list[Run]:
     """The published network under each way to split the 300 tissues; by tissue, scored on the 300 of the test set."""
-    # the third and fourth have another side of each recording in training than they are scored on; validation has 30
-    # tissues in each, and the tissues that choose are not scored
+    # 30 validation tissues choose the epoch, on the maps that are scored, and are not scored themselves
     return [
         replace(PAPER, measures="few", counted=reading != "training tissues", **change).label(
             reading=reading, seed=seed, set=""

@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from experiments import ablations, cross_validation, data_efficiency, readings, shifts
+from experiments import ablations, cross_validation, data_efficiency, readings, scaling, shifts
 from experiments.common import Run, networks
 from experiments.score import tables
 from experiments.tissues import KINDS, kinds
@@ -37,7 +37,7 @@ EXPERIMENTS: dict[str, Callable[[], list[Run]]] = {
         *(ablations.ablations, ablations.ablations_lr, ablations.ablations_tuned, ablations.ablations_attention),
         *(ablations.ablations_known_d, ablations.spectral_terms, ablations.ablations_budget),
         *(shifts.sensitivity, data_efficiency.data_efficiency, shifts.shifted, shifts.left_out, shifts.readable),
-        *(readings.splits,),
+        *(readings.splits, scaling.sizes, scaling.law),
     )
 }
 

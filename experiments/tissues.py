@@ -16,7 +16,8 @@ from forwardecg.paths import RESULTS
 
 FOLD_SEED, N_FOLDS = 0, 5
 KINDS = ("condition", "texture", "fibrosis_density", "mild")  # of a tissue
-N_LARGE, LARGE_SEED, LARGE_VAL = 3000, 1100, 270  # of the large set: tissues, seed, and those that choose
+N_LARGE, LARGE_SEED, LARGE_VAL = 3000, 1100, 300  # of the large set: tissues, seed, and the last ones, which choose
+LEARNED = 240  # training tissues that are scored where a score in training is asked for
 HEIGHTS = {"z20": 20.0, "z80": 80.0}  # mm, of the electrode: the base set once more
 CONDITIONS = ("healthy", "gap_junction", "fibrotic", "combined")
 POOL = ("base", "calibration", "test")  # 900 tissues of one recipe: enough to keep those of one kind only
@@ -33,9 +34,9 @@ class Tissues:
     left_out: str = ""  # a condition that is in no training: its tissues are the test
     every: int = 1  # one in so many training tissues
     few: int | None = None  # so many training tissues, conditions in proportion
-    draw: int = 0  # which few
+    draw: int = 0  # which few, or which of the large set
     more: int = 0  # training tissues from the calibration set, beside them
-    large: int = 0  # and from the large set, whose last `LARGE_VAL` then also choose
+    large: int = 0  # so many of the large set in place of the split; base and test set are then tested whole
     everyone: bool = False  # all tissues train: a split through each of them; those of the test are all but val
     kind: str = ""  # a fold of the tissues of this kind in all sets of `POOL`
     of_kind: int = 0  # how many there are of them
@@ -78,6 +79,8 @@ def whole(name: str) -> Groups:
 
 def parts(tissues: Tissues) -> dict[str, Groups]:
     """The train, val and test tissues."""
+    if tissues.large:
+        return _of_large(tissues.large, tissues.draw)
     if tissues.kind:
         rows = _of_kind(tissues.kind, tissues.of_kind)
         fold = folds_by_tissue(rows.condition, FOLD_SEED, N_FOLDS)[tissues.fold or 0]
@@ -99,10 +102,22 @@ def parts(tissues: Tissues) -> dict[str, Groups]:
     groups: dict[str, Groups] = {part: ((tissues.name, tuple(sims.tolist())),) for part, sims in found.items()}
     if tissues.more:
         groups["train"] += (("calibration", tuple(range(tissues.more))),)
-    if tissues.large:
-        groups["train"] += (("large", tuple(range(tissues.large))),)
-        groups["val"] += (("large", tuple(range(N_LARGE - LARGE_VAL, N_LARGE))),)
     return groups
+
+
+def _of_large(n: int, draw: int) -> dict[str, Groups]:
+    """n training tissues of the large set, in a row that starts elsewhere for each draw; beyond them the calibration set."""
+    most = N_LARGE - LARGE_VAL
+    first, own = draw * most // 3, min(n, most)
+    train: Groups = (("large", tuple((first + k) % most for k in range(own))),)
+    if n > most:
+        train += (("calibration", tuple(range(n - most))),)
+    return {
+        "train": train,
+        "learned": (("large", train[0][1][:LEARNED]),),
+        "val": (("large", tuple(range(most, N_LARGE))),),
+        "test": whole("base") + whole("test"),
+    }
 
 
 def few(n: int, draw: int) -> np.ndarray:
