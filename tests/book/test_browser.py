@@ -313,7 +313,7 @@ def test_wide_figure_is_readable_on_a_phone(html, desk, name):
     desk.goto((html / f"{name}.html").as_uri())
     desk.evaluate(READY)
     figures = desk.evaluate(
-        """[...document.querySelectorAll(".cell_output .output img, figure > a > img:not([src$='tour.svg'])")].map(one =>
+        """[...document.querySelectorAll(".cell_output .output img, figure:not(.drawing) > a > img")].map(one =>
            [one.getBoundingClientRect().width, one.naturalWidth, one.closest('.output, a').clientWidth])"""
     )
     assert figures
@@ -323,7 +323,7 @@ def test_wide_figure_is_readable_on_a_phone(html, desk, name):
 def test_page_prints_whole_and_without_this_machine(html, chromium, tmp_path):
     target = tmp_path / "cell.pdf"
     page = chromium.new_page()
-    pdf.print_page(page, html / "book" / "cell.html", "One cell", target)
+    pdf.print_page(page, html / "book" / "cell.html", "Cell model", target)
     page.close()
     content = target.read_bytes()
     assert content.startswith(b"%PDF") and content.rstrip().endswith(b"%%EOF")
