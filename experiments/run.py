@@ -37,7 +37,7 @@ EXPERIMENTS: dict[str, Callable[[], list[Run]]] = {
         *(ablations.ablations, ablations.ablations_lr, ablations.ablations_tuned, ablations.ablations_attention),
         *(ablations.ablations_known_d, ablations.spectral_terms, ablations.ablations_budget),
         *(shifts.sensitivity, data_efficiency.data_efficiency, shifts.shifted, shifts.left_out, shifts.readable),
-        *(readings.splits, scaling.sizes, scaling.law),
+        *(readings.splits, scaling.law),
     )
 }
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAINED = (  # by `make experiments`: every fold and seed, hours of training; each with a table of its trainings
     "frame_cnn_cv", "seq2seq_cv", "seq2seq_search", "structured_cv", "structured_left_out", "structured_data",
     "ablations", "ablations_lr", "ablations_tuned", "ablations_attention", "ablations_budget", "ablations_known_d",
-    "spectral_terms", "sensitivity", "data_efficiency", "shifted", "left_out", "splits", "sizes", "law",
+    "spectral_terms", "sensitivity", "data_efficiency", "shifted", "left_out", "splits", "law",
 )  # fmt: skip
 EXPERIMENTS = (
     "baselines_cv",
