@@ -42,7 +42,7 @@ class Pacing:
 
     Examples:
         >>> Pacing(jitter=0.0, early=0.0, cycle_low=500.0, cycle_high=500.0).draw(seed=1)
-        array([  61.,  561., 1061., 1561., 2061., 2561.])
+        array([  96.,  596., 1096., 1596., 2096.])
     """
 
     t_end: float = 3000.0
