@@ -133,7 +133,7 @@ def summarize_intervals(table: pd.DataFrame) -> pd.Series:
     there is nothing and nothing is found.
     """
     columns = [*instance("table", table, pd.DataFrame).columns]
-    if not {*COLUMNS} <= {*columns}:
+    if not {"outcome", "onset_error", "offset_error"} <= {*columns}:
         raise ValueError(f"table: expected rows of compare_labels, got the columns {columns}")
     n = {outcome: int((table.outcome == outcome).sum()) for outcome in ("matched", "missed", "extra")}
     total = 2 * n["matched"] + n["missed"] + n["extra"]
