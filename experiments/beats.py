@@ -65,9 +65,9 @@ def load_or_simulate(which: Recordings, sim: int) -> xr.Dataset:
         else:
             raise RuntimeError(f"recording {sim}: none of {which.recipe.max_draws} draws was kept")
         part = path.with_suffix(f".{os.getpid()}")
-        ds.isel(time=slice(None, None, 2)).assign_attrs(attempt=attempt).to_netcdf(
-            part, engine="h5netcdf", encoding={"V_m": {"dtype": "int16", "scale_factor": 0.01, "zlib": True}}
-        )
+        packed = {"V_m": {"dtype": "int16", "scale_factor": 0.01, "_FillValue": -(2**15), "zlib": True}}
+        kept = ds.isel(time=slice(None, None, 2)).assign_attrs(attempt=attempt)
+        kept.to_netcdf(part, engine="h5netcdf", encoding=packed)
         os.replace(part, path)
     with xr.open_dataset(path, engine="h5netcdf") as ds:
         return ds.load()

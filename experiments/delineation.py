@@ -32,6 +32,7 @@ from forwardecg.signals.losses import bound_dice, dice, f1_instance
 from forwardecg.surrogates.train import TrainConfig, initialize, load_or_fit
 
 SHORTEST, RULE_GAP = 20.0, 40.0  # ms: what is shorter is no wave; of the rule, whose slope is 0 at every peak
+TOLERANCE = 50.0  # ms: within the 150 ms of beats a wave whose end is 94 ms off counts as found
 NOISES = (0.0, 0.1)  # SD of the noise, as a share of that of the trace
 WINDOW = 640  # samples that a step sees of a trace
 
@@ -112,7 +113,7 @@ class DelineationTask:
     """Labels from traces, a `train.Task`: windows with their sign, noise and a wandering baseline drawn anew."""
 
     stage, version = "delineation", 1
-    code = ("signals/losses", "signals/intervals")
+    code: tuple[str, ...] = ("signals/losses", "signals/intervals")
 
     def __init__(self, train: Traces, val: Traces, terms: Terms):
         self.train, self.val, self.terms, self.n_train = train, val, terms, len(train.ecg)
@@ -178,7 +179,7 @@ def compare(true: Traces, labels: np.ndarray, shortest: float = SHORTEST) -> pd.
     """Rows of `compare_labels` for each wave that is predicted, with the tissue and the lead of the trace."""
     tables = []
     for k in range(labels.shape[1]):
-        table = compare_labels(true.labels[:, k], labels[:, k], DT, shortest=shortest)
+        table = compare_labels(true.labels[:, k], labels[:, k], DT, TOLERANCE, shortest)
         tables.append(table.assign(wave=WAVES[k]))
     whole = pd.concat(tables, ignore_index=True)
     n = whole.pop("recording").to_numpy(int)
@@ -188,25 +189,31 @@ def compare(true: Traces, labels: np.ndarray, shortest: float = SHORTEST) -> pd.
 def delineator(train: Traces, val: Traces, terms: Terms, config: TrainConfig) -> UNet:
     """A trained network, from the cache if it is there."""
     model = initialize(UNet, config.seed)
-    load_or_fit(model, DelineationTask(train, val, terms), config)  # type: ignore[arg-type]
+    load_or_fit(model, DelineationTask(train, val, terms), config)
     return model
 
 
 def read_patient(model: UNet) -> pd.DataFrame:
-    """The annotated ECG of a patient, read by a delineator of simulated beats: its depolarization against P and against QRS."""
-    true, _ = beats.annotated()
+    """The annotated ECG of a patient, read by a delineator of simulated beats: its depolarization against P and against QRS.
+
+    What it finds before the first mark of a lead, and after the last one, nobody has judged: it is no row.
+    """
+    true, marks = beats.annotated()
     found = predict(model, true.ecg)[:, :1]
+    ends = DT * marks.groupby("lead").agg({"onset_sample": "min", "offset_sample": "max"})
     tables = []
     for k, wave in enumerate(("P", "QRS")):
         one = true._replace(labels=true.labels[:, k : k + 1])
-        tables.append(compare(one, found).assign(wave=wave))
+        table = compare(one, found).assign(wave=wave).join(ends, on="lead")
+        judged = (table.offset >= table.onset_sample) & (table.onset <= table.offset_sample)
+        tables.append(table[judged].drop(columns=["onset_sample", "offset_sample"]))
     return pd.concat(tables)
 
 
 def run(which: Recordings, config: TrainConfig, seeds: int) -> dict[str, pd.DataFrame]:
     """One row an interval: of the rule and of every loss and seed on the test tissues; and of a patient's ECG."""
     parts = {name: beats.traces(which, sims) for name, sims in beats.split(which.n).items()}
-    test, rows, patient = parts["test"], [], []
+    test, rows, patient = parts["test"], list[pd.DataFrame](), list[pd.DataFrame]()
 
     def score(labels: Callable[[np.ndarray], np.ndarray], shortest: float = SHORTEST, **own: Any) -> None:
         for noise in NOISES:

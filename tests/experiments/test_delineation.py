@@ -8,7 +8,7 @@ from compendium import external
 from experiments import beats, delineation
 from experiments.beats import DT, Traces
 from experiments.delineation import LOSSES, DelineationTask, Terms, UNet, add_noise, compare, predict, slope_rule
-from forwardecg.signals.beats import WAVES
+from forwardecg.signals.beats import WAVES, Pacing
 from forwardecg.signals.intervals import summarize_intervals
 from forwardecg.surrogates.train import TrainConfig, fit, initialize
 
@@ -95,6 +95,19 @@ def test_parts_share_no_tissue_and_have_all_conditions():
         beats.split(8)
 
 
+def test_a_recording_is_simulated_once(tmp_path, monkeypatch):
+    """Maps every 4 ms to 0.01 mV, labels and ECG as they were."""
+    monkeypatch.setattr(beats, "CACHE", tmp_path)
+    which = beats.Recordings(n=20, n_cells=24, pacing=Pacing(t_end=500.0, cycle_high=400.0))
+    first = beats.load_or_simulate(which, 1)
+    monkeypatch.setattr(beats, "simulate_beats", None)
+    assert first.identical(beats.load_or_simulate(which, 1))
+    assert first.sizes["time"] == 126 and first.phi_e.shape == (3, 251) and first.labels.shape == (2, 251)
+    read = beats.traces(which, [1])
+    assert read.ecg.shape == (3, 251) and read.ecg.std(-1) == pytest.approx(1) and read.lead.tolist() == [*beats.LEADS]
+    assert read.labels.dtype == bool and read.labels.any((0, 2)).all()
+
+
 def test_an_ecg_of_a_patient_with_its_marks():
     try:
         true, marks = beats.annotated()
@@ -106,6 +119,28 @@ def test_an_ecg_of_a_patient_with_its_marks():
     qrs = np.diff(true.labels[0, 1].astype(int)) > 0
     rate = 60e3 / (DT * np.diff(np.flatnonzero(qrs)).mean())
     assert 40 < rate < 120, "beats a minute"
+
+
+def test_what_nobody_has_judged_is_no_row():
+    """A reader that calls everything a wave finds one in each lead; one that calls all before the first mark so, none."""
+    try:
+        true, marks = beats.annotated()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+    class Reader(torch.nn.Module):
+        def __init__(self, last: int):
+            super().__init__()
+            self.last = last
+
+        def forward(self, ecg):
+            on = (torch.arange(ecg.shape[-1]) < self.last).float() - 0.5
+            return on.expand(len(ecg), 2, -1)
+
+    for last, extra in ((5000, 12), (int(marks.onset_sample.min()) - 1, 0)):
+        rows = delineation.read_patient(Reader(last))
+        assert rows.groupby("wave").size().to_dict() == {"P": 96 + extra, "QRS": 108 + extra}
+        assert {*rows.outcome} == {"missed"} | ({"extra"} if extra else set())
 
 
 def test_a_patient_who_is_not_here_is_one_line(tmp_path, monkeypatch):

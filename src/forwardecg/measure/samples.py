@@ -112,7 +112,7 @@ def mmd_test(
         paired, permutations, seed: of `classifier_test`.
 
     Returns:
-        statistic: MMD^2, below 0 as often as above for one population; null and p as from `classifier_test`.
+        statistic: MMD^2, whose mean is 0 for one population; null and p as from `classifier_test`.
 
     Raises:
         ValueError: What `classifier_test` refuses.

@@ -137,7 +137,7 @@ def summarize_intervals(table: pd.DataFrame) -> pd.Series:
         raise ValueError(f"table: expected rows of compare_labels, got the columns {columns}")
     n = {outcome: int((table.outcome == outcome).sum()) for outcome in ("matched", "missed", "extra")}
     total = 2 * n["matched"] + n["missed"] + n["extra"]
-    found: dict[str, float] = n | {"f1": 2 * n["matched"] / total if total else 1.0}
+    found: dict[str, float] = {**n, "f1": 2 * n["matched"] / total if total else 1.0}
     for edge in ("onset", "offset"):
         error = table[f"{edge}_error"].astype(float).dropna()
         found |= {edge: error.abs().median(), f"{edge}_p90": error.abs().quantile(0.9), f"{edge}_bias": error.median()}
