@@ -82,6 +82,7 @@ ECG = np.sin(np.arange(64) / 5) + 0.1 * rng.standard_normal((3, 64))
 TRACE = torch.from_numpy(ECG)
 WORDS = np.array(["healthy", "fibrotic", "gap_junction", "combined"] * 6)
 ON = np.array([[0, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0]], bool)
+FOUND = ON & (np.arange(12) != 8) & (np.arange(12) != 7)  # one missed: errors are NaN there
 SPLIT = torch.tensor(ON[None], dtype=torch.float64)
 SMALL = load_small().isel(sim=1).V_m.values[::2, 20:60, 20:60]
 
@@ -230,7 +231,7 @@ TABLE = {
         true=np.array([[1.0, 5.0], [9.0, 14.0], [30.0, 40.0]]), pred=np.array([[2.0, 5.0], [31.0, 38.0]]), tolerance=9.0,
     ),
     "compare_labels": call(
-        intervals.compare_labels, {name: (("lead", "time"), "1") for name in ("true", "pred")}, true=ON, pred=np.roll(ON, 1, axis=1), dt=2.0,
+        intervals.compare_labels, {name: (("lead", "time"), "1") for name in ("true", "pred")}, true=ON, pred=FOUND, dt=2.0,
         tolerance=9.0, shortest=0.0,
     ),
     "dice": call(losses.dice, pred=0.8 * SPLIT, true=SPLIT),

@@ -111,6 +111,7 @@ def compare_labels(
     """
     true = array("true", true, (..., "time"), shape=(None, None), kinds="b")
     pred = array("pred", pred, (..., "time"), shape=true.shape, kinds="b")
+    dt = number("dt", dt, 0, 1e4, unit="ms", above=True)
     rows: list[tuple] = []
     for n, (one, other) in enumerate(zip(true, pred, strict=True)):
         there, found = read_intervals(one, dt), read_intervals(other, dt, shortest)
