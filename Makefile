@@ -43,7 +43,7 @@ test: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/compendium/test_smoke.py tests
 
 quick: $(READY)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix tests/,test_house.py ground tissue ecg solver data measure surrogates)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix tests/,test_house.py ground tissue ecg solver data measure signals surrogates)
 
 reproduce: $(READY)
 	@$(BIN)/python -u -m compendium.reproduce

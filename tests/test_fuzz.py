@@ -35,8 +35,9 @@ from forwardecg.data.split import check_disjoint, folds_by_tissue, split_by_tiss
 from forwardecg.data.store import load_or_simulate, store_path
 from forwardecg.ecg import electrodes, leadfield, leads, mesh, torso
 from forwardecg.ecg.meshfiles import read_mesh
-from forwardecg.measure import bands, compare, scores, waves
+from forwardecg.measure import bands, compare, crps, samples, scores, waves
 from forwardecg.paths import MODELS, RESULTS
+from forwardecg.signals import beats, compose, intervals, losses
 from forwardecg.solver.calibration import calibrate_diffusivity
 from forwardecg.solver.simulation import simulate, solve
 from forwardecg.surrogates.paper.data import Sequences
@@ -80,6 +81,9 @@ MOVIE = movie()
 ECG = np.sin(np.arange(64) / 5) + 0.1 * rng.standard_normal((3, 64))
 TRACE = torch.from_numpy(ECG)
 WORDS = np.array(["healthy", "fibrotic", "gap_junction", "combined"] * 6)
+ON = np.array([[0, 1, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0]], bool)
+FOUND = ON & (np.arange(12) != 8) & (np.arange(12) != 7)  # one missed: errors are NaN there
+SPLIT = torch.tensor(ON[None], dtype=torch.float64)
 SMALL = load_small().isel(sim=1).V_m.values[::2, 20:60, 20:60]
 
 
@@ -196,6 +200,43 @@ TABLE = {
     "whole_trace_factor": call(bands.whole_trace_factor, error=rng.random((30, 8)), sigma=rng.random((30, 8)) + 1, coverage=0.9),
     "interval": call(compare.interval, values=rng.random(12), seed=1, level=0.95),
     "paired_difference": call(compare.paired_difference, a=rng.random((3, 12)), b=rng.random((3, 12)), seed=1),
+    "crps_gaussian": call(
+        crps.crps_gaussian, {name: (("lead", "time"), "1") for name in ("ecg_true", "mean", "sd")}, ecg_true=ECG, mean=0.9 * ECG, sd=abs(ECG) + 0.1,
+    ),
+    "crps_ensemble": call(
+        crps.crps_ensemble, {"ecg_true": (("lead", "time"), "1"), "members": (("member", "lead", "time"), "1")},
+        ecg_true=ECG, members=ECG + rng.standard_normal((4, *ECG.shape)), fair=False,
+    ),
+    "classifier_test": call(
+        samples.classifier_test, a=rng.random((9, 3)), b=rng.random((8, 3)), classifier=lambda X, y, others: others[:, 0], folds=3, paired=False,
+        permutations=9, seed=1,
+    ),
+    "mmd_test": call(samples.mmd_test, a=rng.random((9, 3)), b=rng.random((9, 3)), paired=True, permutations=9, seed=1),
+    "histogram_test": call(samples.histogram_test, a=rng.random((9, 3)), b=rng.random((8, 3)), bins=5, paired=False, permutations=9, seed=1),
+    "Pacing": call(beats.Pacing, t_end=2000.0, cycle_low=400.0, cycle_high=600.0, jitter=0.1, early=0.2, coupling=0.6),
+    "simulate_beats": call(
+        beats.simulate_beats, tissue=TISSUE, site=LEFT, electrodes=NINE, pacing=beats.Pacing(t_end=260.0, cycle_low=120.0, cycle_high=120.0), seed=2,
+        frame_interval=2.0, ecg_interval=1.0, pool=1, calibrated=False, calls=24,
+    ),
+    "label_waves": call(
+        beats.label_waves, {"starts": (("beat",), "ms")}, V_m=labeled(MOVIE, TYX, "mV", 2.0), starts=np.array([1.0]), share=0.01,
+    ),
+    "cut_segments": call(compose.cut_segments, {"labels": (("wave", "time"), "1")}, ecg=ECG[0, :12], labels=ON),
+    "compose_recording": call(
+        compose.compose_recording, segments=compose.cut_segments(ECG[0, :36], np.tile(ON, 3)), n_t=50, seed=1, stretch=0.1, scale=0.2,
+    ),
+    "read_intervals": call(intervals.read_intervals, labels=ON[0], dt=2.0, shortest=3.0),
+    "match_intervals": call(
+        intervals.match_intervals, {name: (("interval", "edge"), "ms") for name in ("true", "pred")},
+        true=np.array([[1.0, 5.0], [9.0, 14.0], [30.0, 40.0]]), pred=np.array([[2.0, 5.0], [31.0, 38.0]]), tolerance=9.0,
+    ),
+    "compare_labels": call(
+        intervals.compare_labels, {name: (("lead", "time"), "1") for name in ("true", "pred")}, true=ON, pred=FOUND, dt=2.0,
+        tolerance=9.0, shortest=0.0,
+    ),
+    "dice": call(losses.dice, pred=0.8 * SPLIT, true=SPLIT),
+    "bound_dice": call(losses.bound_dice, pred=0.8 * SPLIT, true=SPLIT, width=5),
+    "f1_instance": call(losses.f1_instance, pred=0.8 * SPLIT, true=SPLIT, steepness=10.0),
     "Recipe": call(
         Recipe, n_sim=3, n_cells=40, dx=0.5, dt=0.1, t_end=100.0, frame_interval=5.0, pool=4, D0_low=0.1, D0_high=0.16, bank=False, max_draws=5,
         min_activated=0.5,

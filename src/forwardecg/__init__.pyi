@@ -6,6 +6,7 @@ from . import data as data
 from . import ecg as ecg
 from . import measure as measure
 from . import paths as paths
+from . import signals as signals
 from . import solver as solver
 from . import surrogates as surrogates
 from . import tissue as tissue

@@ -2,6 +2,11 @@ from .bands import pointwise_factor as pointwise_factor
 from .bands import whole_trace_factor as whole_trace_factor
 from .compare import interval as interval
 from .compare import paired_difference as paired_difference
+from .crps import crps_ensemble as crps_ensemble
+from .crps import crps_gaussian as crps_gaussian
+from .samples import classifier_test as classifier_test
+from .samples import histogram_test as histogram_test
+from .samples import mmd_test as mmd_test
 from .scores import r2 as r2
 from .scores import score_ecgs as score_ecgs
 from .waves import activation_time as activation_time

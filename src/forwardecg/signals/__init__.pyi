@@ -1,0 +1,11 @@
+from .beats import Pacing as Pacing
+from .beats import label_waves as label_waves
+from .beats import simulate_beats as simulate_beats
+from .compose import compose_recording as compose_recording
+from .compose import cut_segments as cut_segments
+from .intervals import compare_labels as compare_labels
+from .intervals import match_intervals as match_intervals
+from .intervals import read_intervals as read_intervals
+from .losses import bound_dice as bound_dice
+from .losses import dice as dice
+from .losses import f1_instance as f1_instance

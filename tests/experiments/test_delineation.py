@@ -1,0 +1,151 @@
+"""Delineators: the parts of the experiment, on traces without a simulation."""
+
+import numpy as np
+import pytest
+import torch
+
+from compendium import external
+from experiments import beats, delineation
+from experiments.beats import DT, Traces
+from experiments.delineation import LOSSES, DelineationTask, Terms, UNet, add_noise, compare, predict, slope_rule
+from forwardecg.signals.beats import WAVES, Pacing
+from forwardecg.signals.intervals import summarize_intervals
+from forwardecg.surrogates.train import TrainConfig, fit, initialize
+
+
+def traces(n: int = 6, n_t: int = 700, seed: int = 0) -> Traces:
+    """Bursts of 60 ms at irregular times, each followed by a slow wave."""
+    rng, t = np.random.default_rng(seed), np.arange(n_t)
+    ecg, labels = np.zeros((n, n_t)), np.zeros((n, 2, n_t), bool)
+    for k in range(n):
+        for start in np.cumsum(rng.integers(150, 220, 4)) - 100:
+            for wave, (first, length, size) in enumerate(((start, 30, 1.0), (start + 40, 60, -0.4))):
+                on = (t >= first) & (t < first + length)
+                labels[k, wave] |= on
+                ecg[k] += size * on * np.sin(2 * np.pi * (t - first) / length)
+    return Traces(beats.standardize(ecg), labels, np.arange(n), np.array(["center"] * n))
+
+
+def test_the_network_is_small_and_keeps_the_length_of_a_trace():
+    model = initialize(UNet, 0)
+    size = sum(4 * weights.numel() for weights in model.parameters())
+    assert size < 160_000
+    for n_t in (640, 1501, 333):
+        assert model(torch.zeros(2, n_t)).shape == (2, 2, n_t)
+
+
+def test_true_labels_score_one_for_every_wave():
+    true = traces()
+    table = compare(true, true.labels)
+    assert {*table.wave} == {*WAVES} and summarize_intervals(table).f1 == 1 and (table.onset_error == 0).all()
+    assert {*table.sim} == {*range(6)} and {*table.lead} == {"center"}
+
+
+def test_instances_are_counted_late():
+    generator = torch.Generator().manual_seed(0)
+    logits, y = torch.randn(2, 2, 50, generator=generator), torch.zeros(2, 2, 50)
+    y[..., 10:30] = 1
+    full, bare = LOSSES["Dice + BoundDice + F1Instance"], LOSSES["Dice + BoundDice"]
+    assert torch.equal(full.loss(logits, y, 0.4), bare.loss(logits, y, 0.4))
+    assert (full.loss(logits, y, 0.7) > bare.loss(logits, y, 0.7)).all()
+    half, whole = (full.loss(logits, y, done) - bare.loss(logits, y, done) for done in (0.55, 0.9))
+    assert torch.allclose(2 * half, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_few_steps_lower_the_loss(name, one_thread):
+    true = traces()
+    task = DelineationTask(true, true, LOSSES[name])
+    history = fit(initialize(UNet, 1), task, TrainConfig(epochs=4, batch=3, lr=1e-2))
+    assert history.loss[2] < history.loss[0] and history.val_r2.between(0, 1).all()
+
+
+def test_what_is_drawn_is_a_window_and_its_labels():
+    """Distorted by a sign, noise and a slow baseline, but in step with the labels."""
+    true = traces()
+    ecg, y = DelineationTask(true, true, Terms(dice=1.0)).draw(torch.arange(6), torch.Generator().manual_seed(2))
+    assert ecg.shape == (6, 640) and y.shape == (6, 2, 640)
+    power = (ecg - ecg.median(-1, keepdim=True).values).square()
+    assert (power[y[:, 0] == 1].mean() > 4 * power[(y == 0).all(1)].mean()).item()
+
+
+def test_the_rule_finds_the_bursts_and_noise_spoils_its_ends():
+    """The slow wave is too flat for it."""
+    true = traces()
+    clean, noisy = (
+        summarize_intervals(compare(true, slope_rule(add_noise(true.ecg, level), share=0.25), 40.0))
+        for level in (0.0, 1.0)
+    )
+    assert clean.f1 > 0.95 and clean.onset <= 12 and clean.offset <= 12
+    assert noisy.f1 < clean.f1
+
+
+def test_prediction_does_not_depend_on_the_batch():
+    true, model = traces(), initialize(UNet, 0)
+    assert np.array_equal(predict(model, true.ecg)[:2], predict(model, true.ecg[:2]))
+
+
+def test_parts_share_no_tissue_and_have_all_conditions():
+    parts = beats.split(100)
+    assert sorted(sum(parts.values(), [])) == [*range(100)]
+    assert {name: len(sims) for name, sims in parts.items()} == {"test": 25, "val": 15, "train": 60}
+    for sims in parts.values():
+        assert {sim % 5 for sim in sims} == {*range(5)}
+    with pytest.raises(ValueError, match="n: expected at least 20"):
+        beats.split(8)
+
+
+def test_a_recording_is_simulated_once(tmp_path, monkeypatch):
+    """Maps every 4 ms to 0.01 mV, labels and ECG as they were."""
+    monkeypatch.setattr(beats, "CACHE", tmp_path)
+    which = beats.Recordings(n=20, n_cells=24, pacing=Pacing(t_end=500.0, cycle_high=400.0))
+    first = beats.load_or_simulate(which, 1)
+    monkeypatch.setattr(beats, "simulate_beats", None)
+    assert first.identical(beats.load_or_simulate(which, 1))
+    assert first.sizes["time"] == 126 and first.phi_e.shape == (3, 251) and first.labels.shape == (2, 251)
+    read = beats.traces(which, [1])
+    assert read.ecg.shape == (3, 251) and read.ecg.std(-1) == pytest.approx(1) and read.lead.tolist() == [*beats.LEADS]
+    assert read.labels.dtype == bool and read.labels.any((0, 2)).all()
+
+
+def test_an_ecg_of_a_patient_with_its_marks():
+    try:
+        true, marks = beats.annotated()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    assert true.ecg.shape == (12, 5000) and len(marks) == 300
+    table = compare(true._replace(labels=true.labels[:, :1]), true.labels[:, :1])
+    assert (table.outcome == "matched").all() and len(table) == 12 * 8
+    qrs = np.diff(true.labels[0, 1].astype(int)) > 0
+    rate = 60e3 / (DT * np.diff(np.flatnonzero(qrs)).mean())
+    assert 40 < rate < 120, "beats a minute"
+
+
+def test_what_nobody_has_judged_is_no_row():
+    """A reader that calls everything a wave finds one in each lead; one that calls all before the first mark so, none."""
+    try:
+        true, marks = beats.annotated()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+
+    class Reader(torch.nn.Module):
+        def __init__(self, last: int):
+            super().__init__()
+            self.last = last
+
+        def forward(self, ecg):
+            on = (torch.arange(ecg.shape[-1]) < self.last).float() - 0.5
+            return on.expand(len(ecg), 2, -1)
+
+    for last, extra in ((5000, 12), (int(marks.onset_sample.min()) - 1, 0)):
+        rows = delineation.read_patient(Reader(last))
+        assert rows.groupby("wave").size().to_dict() == {"P": 96 + extra, "QRS": 108 + extra}
+        assert {*rows.outcome} == {"missed"} | ({"extra"} if extra else set())
+
+
+def test_a_patient_who_is_not_here_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(external, "CACHE", tmp_path)
+    monkeypatch.setattr(external, "ROOT", tmp_path / "a" / "b")
+    with pytest.raises(FileNotFoundError) as caught:
+        delineation.read_patient(initialize(UNet, 0))
+    assert "ecg/ludb_3.nc is not here" in str(caught.value) and "\n" not in str(caught.value)
