@@ -58,8 +58,10 @@ def load_or_simulate(which: Recordings, sim: int) -> xr.Dataset:
             if not (site.mask & draw.tissue.live).any():
                 continue
             electrodes = _three(which.recipe.electrodes)
-            given = {"pacing": which.pacing, "frame_interval": DT, "ecg_interval": DT, "pool": which.recipe.pool}
-            ds = simulate_beats(draw.tissue, site, electrodes, seed=which.seed + sim, **given)
+            ds = simulate_beats(
+                draw.tissue, site, electrodes, seed=which.seed + sim, pacing=which.pacing, frame_interval=DT,
+                ecg_interval=DT, pool=which.recipe.pool,
+            )  # fmt: skip
             if np.isfinite(ds.lat.values[draw.tissue.live]).mean() >= which.recipe.min_activated:
                 break
         else:
@@ -134,7 +136,7 @@ def annotated() -> tuple[Traces, pd.DataFrame]:
         ecg, lead = ds.ecg.values.astype(float), ds.lead.values
     marks = pd.read_csv(waves_path).query("onset_sample >= 0 and offset_sample >= 0")
     labels = np.zeros((len(lead), 3, ecg.shape[1]), bool)
-    for row in marks.itertuples():
-        wave = ("P", "QRS", "T").index(row.wave)
-        labels[lead.tolist().index(row.lead), wave, row.onset_sample : row.offset_sample + 1] = True
+    columns = (marks[name].tolist() for name in ("wave", "lead", "onset_sample", "offset_sample"))
+    for wave, name, onset, offset in zip(*columns, strict=True):
+        labels[lead.tolist().index(name), ("P", "QRS", "T").index(wave), onset : offset + 1] = True
     return Traces(standardize(ecg), labels, np.zeros(len(lead), int), lead), marks

@@ -416,32 +416,33 @@ fig.savefig(png, dpi=120, metadata={"Software": None})
 figures.show(
     fig,
     "R² with its interval for each reading of what the paper leaves open, in four "
-    "groups: split, score, data, number of tissues. Scores on training tissues, on tissue without "
-    "fibrosis and of the median mild tissue lie in or near the band that rounds to the "
-    "paper's number; most others lie left of it.",
+    "groups: split, score, data, number of tissues. Scores on training tissues, on "
+    "tissue without fibrosis and of the median mild tissue lie in or near the band "
+    "that rounds to the paper's number; most others lie left of it.",
 )
 
 # %% [markdown]
 # The uppermost rows are choices of the split, the next ones other scores of
 # the cross-validated networks, then networks trained on other data, and at
-# the bottom those with more tissues. The gray band is what rounds to the paper's number, and scores below
-# the left edge are drawn on it. Intervals of the first and the last group
-# are over tissues and seeds; those of the others are over tissues alone,
-# with one seed.
+# the bottom those with more tissues. The gray band is what rounds to the
+# paper's number, and scores below the left edge are drawn on it. Intervals
+# of the first and the last group are over tissues and seeds; those of the
+# others are over tissues alone, with one seed.
 #
-# Split by tissue, and over all tissues, the network stays below the band.
-# Three kinds of reading come near it or reach it: splits in which the
-# scored tissues were in training, though not each of them; tissue without
-# fibrosis; and the median over mild tissue. No choice of electrode, pixels,
-# frames, duration or normalization moves the mean by more than a hundredth.
-# The kind of fibrosis moves it by several hundredths, and even the most
-# favorable kind falls short.
+# Split by tissue, and over all tissues, the network stays below the band,
+# also with ten times the paper's number of tissues. Three kinds of reading
+# come near it or reach it: splits in which the scored tissues were in
+# training, though not each of them; tissue without fibrosis; and the median
+# over mild tissue. No choice of electrode, pixels, frames, duration or
+# normalization moves the mean by more than a hundredth. The kind of
+# fibrosis moves it by several hundredths, and even the most favorable kind
+# falls short.
 #
-# The figure shows few combinations of choices. The readings of the split
-# use one size of network and one length of training. Rows with fewer
-# tissues also train on fewer; *all textures, 190 tissues* is their control,
-# *300 other tissues* that of rows that draw from all three sets of the
-# recipe.
+# The figure shows few combinations of choices. All rows are one size of
+# network; only in the last group the number of tissues and the passes over
+# them change. Rows with fewer tissues also train on fewer; *all textures,
+# 190 tissues* is their control, *300 other tissues* that of rows that draw
+# from all three sets of the recipe.
 #
 # ## Claims
 #

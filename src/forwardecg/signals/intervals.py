@@ -141,5 +141,9 @@ def summarize_intervals(table: pd.DataFrame) -> pd.Series:
     found: dict[str, float] = {**n, "f1": 2 * n["matched"] / total if total else 1.0}
     for edge in ("onset", "offset"):
         error = table[f"{edge}_error"].astype(float).dropna()
-        found |= {edge: error.abs().median(), f"{edge}_p90": error.abs().quantile(0.9), f"{edge}_bias": error.median()}
+        found |= {
+            edge: error.abs().median(),
+            f"{edge}_p90": float(error.abs().quantile(0.9)),
+            f"{edge}_bias": error.median(),
+        }
     return pd.Series(found)
