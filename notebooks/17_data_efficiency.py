@@ -16,8 +16,9 @@
 #       reaches {headline}`seq2seq_best_r2_mean` ({headline}`seq2seq_best_r2_mean_low`
 #       to {headline}`seq2seq_best_r2_mean_high`); a power law with an asymptote ends at
 #       {headline}`law_asymptote` ({headline}`law_asymptote_low` to
-#       {headline}`law_asymptote_high`); the structured surrogate is above the score
-#       with 540 tissues with {headline}`structured_tissues_enough`.
+#       {headline}`law_asymptote_high`); at a smaller setting with fewer tissues, the
+#       structured surrogate passes its best score with
+#       {headline}`structured_tissues_enough`.
 #     next:
 #       page: notebooks/18_shifted
 #       why: tissue that no method has seen
