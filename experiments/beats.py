@@ -21,12 +21,6 @@ from forwardecg.signals.beats import Pacing, simulate_beats
 VERSION = 1  # of a recording: raised when `simulate_beats` gives others
 DT = 2.0  # ms between samples
 LEADS = ("center", "train1", "train2")  # three of the electrodes of the recipe
-# in a list of its own: pages that find a file by `external` would else be stale
-LUDB = external.External(
-    "e49521e0f794b87e461fb00cad30da44697c0bf36f67a2b44852c6d1fa65f4db",
-    "record 3 of the Lobachevsky University Database, physionet.org/content/ludb (ODC-By 1.0), packed into one file",
-)
-LUDB_WAVES = external.External("c0d234cc2c08534399cc2a360d0514a8b2013fa6e626ea6f04469891432d92b4", LUDB.source)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +84,7 @@ class Traces(NamedTuple):
 
 
 def simulate_all(which: Recordings, jobs: int = 1) -> None:
-    """All recordings into the cache, ``jobs`` side by side; a minute each on a busy core."""
+    """All recordings into the cache, ``jobs`` side by side."""
     with ProcessPoolExecutor(jobs) as pool:
         for n, _ in enumerate(pool.map(functools.partial(_simulate, which), range(which.n))):
             progress(f"recording {n + 1} of {which.n}")
@@ -129,9 +123,7 @@ def annotated() -> tuple[Traces, pd.DataFrame]:
 
     FileNotFoundError, in one line, where there is no copy of the files.
     """
-    names = {"ecg/ludb_3.nc": LUDB, "ecg/ludb_3_waves.csv": LUDB_WAVES}
-    external.FILES.update(names)
-    ecg_path, waves_path = (external.locate(name) for name in names)
+    ecg_path, waves_path = (external.locate(f"ecg/ludb_3{end}") for end in (".nc", "_waves.csv"))
     with xr.open_dataset(ecg_path, engine="h5netcdf") as ds:
         ecg, lead = ds.ecg.values.astype(float), ds.lead.values
     marks = pd.read_csv(waves_path).query("onset_sample >= 0 and offset_sample >= 0")

@@ -1,7 +1,7 @@
 """Delineators: four losses, three seeds, read on recordings whose labels the voltage gives, beside a rule.
 
     python -m experiments.delineation               all; recordings and trainings are found in the cache where they are done
-    python -m experiments.delineation --tissues 8 --epochs 1 --seeds 1      a first look
+    python -m experiments.delineation --tissues 20 --epochs 1 --seeds 1      a first look
 
 Writes ``data/results/runs/delineation.csv``, one row an interval, trained network and noise: the losses are those of
 `forwardecg.signals.losses`, and F1Instance starts after half of the training. The network is the U-Net of ECG-DelNet
@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from experiments import beats
 from experiments.beats import DT, Recordings, Traces
+from experiments.files import write_table
 from forwardecg.measure.scores import FLAT
 from forwardecg.paths import RESULTS, progress
 from forwardecg.signals.beats import WAVES
@@ -32,7 +33,7 @@ from forwardecg.signals.losses import bound_dice, dice, f1_instance
 from forwardecg.surrogates.train import TrainConfig, initialize, load_or_fit
 
 SHORTEST, RULE_GAP = 20.0, 40.0  # ms: what is shorter is no wave; of the rule, whose slope is 0 at every peak
-TOLERANCE = 50.0  # ms: within the 150 ms of beats a wave whose end is 94 ms off counts as found
+TOLERANCE = 50.0  # ms: the 150 ms of beats are longer than many a wave
 NOISES = (0.0, 0.1)  # SD of the noise, as a share of that of the trace
 WINDOW = 640  # samples that a step sees of a trace
 
@@ -243,11 +244,8 @@ def main(tissues: int, cells: int, epochs: int, seeds: int, jobs: int) -> None:
     which = Recordings(n=tissues, n_cells=cells)
     beats.simulate_all(which, jobs)
     config = TrainConfig(epochs=epochs, batch=16, lr=4e-3, weight_decay=1e-3, ema=0.9)
-    (RESULTS / "runs").mkdir(parents=True, exist_ok=True)
     for name, table in run(which, config, seeds).items():
-        part = RESULTS / "runs" / f"{name}.csv.part"
-        table.round(3).to_csv(part, index=False, lineterminator="\n")
-        os.replace(part, part.with_suffix(""))
+        write_table(table, RESULTS / "runs" / f"{name}.csv", digits=3)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 python -m experiments.foreign
 """
 
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from compendium.external import locate
+from experiments.files import write_table
 from forwardecg.contract import V_REST
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import pseudo_ecg
@@ -60,9 +60,7 @@ def compare(found: Gold, shift: float = 0.0) -> pd.DataFrame:
 def main() -> None:
     found = gold()
     table = compare(found).join(compare(found, SAMPLE).r2.rename("r2_shifted")).assign(predicted=found.scale)
-    part = RESULTS / "runs" / "gold.csv.part"
-    table.round(9).to_csv(part, lineterminator="\n")
-    os.replace(part, part.with_suffix(""))
+    write_table(table, RESULTS / "runs" / "gold.csv", digits=9, index=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ process on a machine that should do nothing else. A tissue that is also in a set
     python -m experiments.large
 """
 
-import os
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from experiments.files import write_table
 from experiments.tissues import KINDS, POOL, open_set, recipe
 from forwardecg.data.split import check_disjoint, sheet_hash
 from forwardecg.data.store import load_or_simulate, store_path
@@ -53,13 +53,6 @@ def cost() -> pd.DataFrame:
     return pd.DataFrame([{"tissues": TIMED, "seconds": round(seconds, 2), "set_bytes": size}])
 
 
-def write(table: pd.DataFrame, name: str, **options) -> None:
-    """Write a table at once."""
-    part = RESULTS / "runs" / f"{name}.csv.part"
-    table.round(6).to_csv(part, lineterminator="\n", **options)
-    os.replace(part, part.with_suffix(""))
-
-
 if __name__ == "__main__":
-    write(cost(), "large_cost", index=False)
-    write(tissues(), "large")
+    write_table(tissues(), RESULTS / "runs" / "large.csv", index=True)  # first: it simulates what is not there
+    write_table(cost(), RESULTS / "runs" / "large_cost.csv")

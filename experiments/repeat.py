@@ -18,6 +18,7 @@ import torch
 
 from experiments.ablations import SHORT
 from experiments.common import SEEDS, STRUCTURED
+from experiments.files import write_table
 from experiments.score import tables
 from experiments.tissues import Tissues
 from forwardecg.paths import RESULTS, ROOT, progress
@@ -51,9 +52,8 @@ def main() -> None:
         progress(f"repeat: {way}")
         with tempfile.TemporaryDirectory() as folder:
             rows.append((scores() if change is None else elsewhere(change, folder)).assign(way=way))
-    part = RESULTS / "runs" / "repeat.csv.part"
-    pd.concat(rows).to_csv(part, index=False, lineterminator="\n")  # all digits: identical has to mean identical
-    os.replace(part, part.with_suffix(""))
+    # all digits: identical has to mean identical
+    write_table(pd.concat(rows), RESULTS / "runs" / "repeat.csv", digits=None)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import torch
 
 from experiments import ablations, cross_validation, data_efficiency, readings, scaling, shifts
 from experiments.common import Run, networks
+from experiments.files import write_table
 from experiments.score import tables
 from experiments.tissues import KINDS, kinds
 from forwardecg.paths import RESULTS, progress
@@ -44,7 +45,7 @@ EXPERIMENTS: dict[str, Callable[[], list[Run]]] = {
 
 def training_labels(run: Run) -> dict[str, Any]:
     """What names a training in the table of trainings: of the labels, those that say how it was scored are left out."""
-    return {name: value for name, value in run.labels.items() if name not in ("maps", "set")}
+    return {name: value for name, value in run.labels.items() if name not in ("maps", "set", "part")}
 
 
 def run(name: str) -> str:
@@ -62,12 +63,9 @@ def run(name: str) -> str:
                 "epochs": len(history), "val_r2": history.val_r2.max(), "minutes": history.seconds.sum() / 60,
                 "threads": torch.get_num_threads(),
             }  # fmt: skip
-    RUNS.mkdir(parents=True, exist_ok=True)
     for end, whole in {"": pd.concat(rows), "_trainings": pd.DataFrame(trainings.values())}.items():
         if not whole.empty:
-            part = RUNS / f"{name}{end}.csv.part"
-            whole.round(6).to_csv(part, index=False, lineterminator="\n")
-            os.replace(part, part.with_suffix(""))
+            write_table(whole, RUNS / f"{name}{end}.csv")
     return name
 
 

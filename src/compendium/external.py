@@ -26,6 +26,7 @@ class External:
     address: str = ""  # of the file itself
 
 
+LUDB = "record 3 of the Lobachevsky University Database, physionet.org/content/ludb (ODC-By 1.0), packed into one file"
 FILES = {
     "monoalg3d/sheet.nc": External(
         "bea8af0d8ed061e0d0642899860977d8f81e242e5e70aabe5edf0c87e28cb9a4",
@@ -37,6 +38,8 @@ FILES = {
         "https://github.com/ansys/pyansys-heart at 7d61ce93, tests/heart/assets/post/la_fiber (MIT licence)",
         ATRIUM + "la_endo.vtk",
     ),
+    "ecg/ludb_3.nc": External("e49521e0f794b87e461fb00cad30da44697c0bf36f67a2b44852c6d1fa65f4db", LUDB),
+    "ecg/ludb_3_waves.csv": External("c0d234cc2c08534399cc2a360d0514a8b2013fa6e626ea6f04469891432d92b4", LUDB),
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from forwardecg.cache import settle
 from forwardecg.contract import SAME_DIM, array, count, instance, number, times
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.waves import LEAST
@@ -59,7 +60,7 @@ class Pacing:
             "jitter": (0, 0.5, ""), "early": (0, 1, ""), "coupling": (0.3, 1, ""),
         }  # fmt: skip
         for name, (least, most, unit) in ranges.items():
-            object.__setattr__(self, name, number(name, getattr(self, name), least, most, unit=unit))
+            settle(self, **{name: number(name, getattr(self, name), least, most, unit=unit)})
 
     def draw(self, seed: int) -> np.ndarray:
         """Starts (beat,) of the beats in whole ms, the same for the same seed."""
