@@ -108,6 +108,42 @@ def ablations_attention(seeds=SEEDS) -> list[Run]:
     ]
 
 
+def ablations_time_aware(seeds=SEEDS) -> list[Run]:
+    """Time-aware attention as one part: time embedding and attention both there, and both taken out, with each decoder."""
+    without: dict[str, Any] = {"time": "none", "attention": False}
+    return [
+        replace(SHORT, net=replace(Seq2SeqConfig(decoder=kind), **({} if aware else without))).label(
+            decoder=name, aware=aware, seed=seed, set=""
+        )
+        for seed in seeds
+        for name, kind in DECODERS.items()
+        for aware in (True, False)
+    ]
+
+
+FINE: dict[int, dict[str, Any]] = {  # pixels: a convolution that can see them, and epochs that are affordable
+    50: {"channels": (8, 16, 32), "stride": 2, "epochs": 24},
+    100: {"channels": (8, 16, 32), "stride": 2, "epochs": 12},
+}
+
+
+def ablations_encoder(seeds=(0, 1, 2)) -> list[Run]:
+    """Convolutional and linear encoder on maps of 4 and 2 mm, the first stride two: where a convolution could win."""
+    runs = []
+    for pixels, at in FINE.items():
+        nets = {
+            "convolutional": Seq2SeqConfig(channels=at["channels"], stride=at["stride"]),
+            "linear": Seq2SeqConfig(encoder="linear"),
+        }
+        fine = replace(SHORT, config=replace(SHORT.config, epochs=at["epochs"]), maps=Maps(pixels=pixels))
+        runs += [
+            replace(fine, net=net).label(encoder=name, pixels=pixels, seed=seed, set="")
+            for seed in seeds
+            for name, net in nets.items()
+        ]
+    return runs
+
+
 def ablations_known_d(seeds=SEEDS) -> list[Run]:
     """The same parts where the true D is an input: what do they do for a network that need not infer it?"""
     known = replace(SHORT, maps=replace(SHORT.maps, known_D=True))

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from experiments.tissues import Groups, Tissues, open_set, parts, recipe
+from experiments.variants import Labeled, LabeledConfig, LabeledTask, OneViewTask, Part, PartConfig
 from forwardecg.contract import V_SPAN
 from forwardecg.measure.scores import normalize
 from forwardecg.paths import progress
@@ -39,6 +40,7 @@ class Maps:
     until: float = np.inf  # ms, where they are cut short
     frames: str = ""  # one side of a split through the recording, of `FRAMES`
     mirror: bool = False  # left and right exchanged: the ECG above the center stays
+    bank: bool = False  # the ECGs of all electrodes that the structured network learns from
 
 
 WINDOW = 100.0  # ms
@@ -65,6 +67,7 @@ class Run:
     maps: Maps = Maps()
     seen: Maps | None = None  # the maps that it is chosen and scored on, where they are not those of its training
     view: View = View()  # of the maps that the structured network is scored on
+    only: View | None = None  # the one view of its training, its choice and its score
     part: str = "test"  # of the tissues, to be scored
     other: str = ""  # or another set, all of it
     measures: str = "all"  # of `score.MEASURES`
@@ -92,7 +95,10 @@ SEEDS = (0, 1, 2, 3, 4)
 def sequences(tissues: Groups, maps: Maps) -> Sequences:
     """Tissues of one or several sets, as the paper's network and the linear map read them."""
     interval = maps.frame_interval / (1 + bool(maps.frames))
-    read = [Sequences(open_set(name), sims, maps.pixels, interval, known_D=maps.known_D) for name, sims in tissues]
+    leads = StructuredLoss().leads if maps.bank else "center"
+    read = [
+        Sequences(open_set(name), sims, maps.pixels, interval, leads, known_D=maps.known_D) for name, sims in tissues
+    ]
     all_ = copy(read[0])
     if len(read) > 1:
         all_.u, all_.ecg = torch.cat([one.u for one in read]), torch.cat([one.ecg for one in read])
@@ -122,16 +128,17 @@ def turn(u: torch.Tensor) -> torch.Tensor:
 
 
 @functools.cache
-def _prepare(name: str) -> MapSet:
-    """All tissues of a set, prepared once: of the base set in the views of training."""
+def _prepare(name: str, only: View | None) -> MapSet:
+    """All tissues of a set, prepared once: in one view, or the base set in the views of training."""
     progress(f"fronts of the maps of {name}, a minute or two where they are not in the cache")
-    return MapSet(open_set(name), range(recipe(name).n_sim), [*VIEWS] if name == "base" else [View()])
+    views = [only] if only else [*VIEWS] if name == "base" else [View()]
+    return MapSet(open_set(name), range(recipe(name).n_sim), views)
 
 
-def map_set(tissues: Groups) -> MapSet:
+def map_set(tissues: Groups, only: View | None = None) -> MapSet:
     """Tissues of one set, as the structured network reads them."""
     ((name, sims),) = tissues
-    maps = _prepare(name)
+    maps = _prepare(name, only)
     return maps if len(sims) == len(maps.sims) else maps.subset(sims)
 
 
@@ -162,19 +169,33 @@ def networks(run: Run) -> list[Network]:
     if isinstance(run.net, str):
         return []
     configs = [replace(run.config, seed=seed) for seed in run.seeds]
-    return [_network(run.net, config, run.loss, run.tissues, run.maps, run.seen or run.maps) for config in configs]
+    return [
+        _network(run.net, config, run.loss, run.tissues, run.maps, run.seen or run.maps, run.only) for config in configs
+    ]
 
 
 @functools.cache
 def _network(
-    net: Seq2SeqConfig | StructuredConfig, config: TrainConfig, loss, tissues: Tissues, maps: Maps, seen: Maps
+    net: Seq2SeqConfig | StructuredConfig,
+    config: TrainConfig,
+    loss,
+    tissues: Tissues,
+    maps: Maps,
+    seen: Maps,
+    only: View | None,
 ) -> Network:
     train, val = (parts(tissues)[part] for part in ("train", "val"))
     task: StructuredTask | Seq2SeqTask
     model: torch.nn.Module
     if isinstance(net, StructuredConfig):
-        task, scale = StructuredTask(map_set(train), map_set(val), loss), V_SPAN
-        model = initialize(functools.partial(Structured, net), config.seed)
+        learn = OneViewTask if only else StructuredTask
+        task, scale = learn(map_set(train, only), map_set(val, only), loss), V_SPAN
+        build = functools.partial(Part, net) if isinstance(net, PartConfig) else functools.partial(Structured, net)
+        model = initialize(build, config.seed)
+    elif isinstance(net, LabeledConfig):
+        task = LabeledTask(sequences(train, maps), sequences(val, seen), loss)
+        scale, net = task.scale, replace(net, pixels=maps.pixels)
+        model = initialize(functools.partial(Labeled, net), config.seed)
     else:
         task = Seq2SeqTask(sequences(train, maps), sequences(val, seen), loss)
         scale, net = task.scale, replace(net, pixels=maps.pixels, inputs=1 + maps.known_D)

@@ -43,16 +43,23 @@ def ecgs(run: Run) -> Iterator[tuple[str, tuple[int, ...], np.ndarray, np.ndarra
             yield name, sims, central_ecg(name, sims), pred
     elif isinstance(run.net, StructuredConfig):
         for name, sims in groups:
-            some, others = map_set(((name, sims),)), run.measures == "leads"
+            some, others = map_set(((name, sims),), run.only), run.measures == "leads"
             leads = [k for k, lead in enumerate(some.leads) if lead.startswith(LEADS if others else "center")]
-            found = [structured.predict(one.model, some, leads, view=some.views.index(run.view)) for one in trained]
+            found = [
+                structured.predict(one.model, some, leads, view=some.views.index(run.only or run.view))
+                for one in trained
+            ]
             pair = some.ecg[:, leads].double(), torch.stack(found).double().mean(0)
             true, pred = (V_SPAN * (z if others else z[:, 0]).numpy() for z in pair)
+            if run.only and run.only.stride > 1:  # it has no frames in between
+                t = open_set(name).time.values
+                pred = resample(pred[:, :: run.only.stride], t[:: run.only.stride], t)
             yield name, sims, true, pred
     else:
         maps = run.seen or run.maps
         read = sequences(groups, maps)
         traces, exact = np.mean([paper.predict(one.model, read, one.scale) for one in trained], 0), read.ecg.numpy()
+        traces = traces if traces.ndim == 2 else traces[:, 0]  # of many leads the central one
         for name, sims in groups:
             t, true = open_set(name).time.values, central_ecg(name, sims)
             kept = t <= maps.until

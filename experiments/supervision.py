@@ -1,0 +1,67 @@
+"""What each network is given: the paper's with the structured one's maps, electrodes and labels, and the other way round.
+
+All are trained on the 240 tissues of the split and scored on the 300 of the test set; the paper's network as published is the
+row *by tissue* of `readings.splits`.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from experiments.common import PAPER, STRUCTURED, Maps, Run
+from experiments.variants import LabeledConfig, PartConfig
+from forwardecg.surrogates.structured.data import View
+from forwardecg.surrogates.structured.task import StructuredLoss
+
+SIDE = 25  # pixels of the map of D: the finest that one layer can say of a code of 128 numbers
+
+
+def _more(pixels: int = 50, bank: bool = False, labels: bool = False) -> dict[str, Any]:
+    """Maps of so many pixels, 25 electrodes in place of one, the conductivity of each pixel as a second target."""
+    if not bank:
+        return {"maps": Maps(pixels=pixels)}
+    seen = Maps(pixels=pixels, bank=True)
+    return {"net": LabeledConfig(side=SIDE * labels), "maps": replace(seen, known_D=labels), "seen": seen}
+
+
+GIVEN: dict[str, dict[str, Any]] = {  # to the paper's network
+    "25 electrodes": _more(bank=True),
+    "25 electrodes, labels": _more(bank=True, labels=True),
+    "2 mm maps": _more(100),
+    "2 mm maps, 25 electrodes, labels": _more(100, bank=True, labels=True),
+}
+ONE = StructuredLoss(leads=("center",))
+LIKE_PAPER = {"loss": replace(ONE, labels=0.0), "only": View(pool=2, stride=2)}
+PARTS: dict[str, dict[str, Any]] = {  # of the structured surrogate
+    "all parts": {},
+    "one electrode": {"loss": ONE},
+    "no labels": {"loss": StructuredLoss(labels=0.0)},
+    "one electrode, no labels": {"loss": replace(ONE, labels=0.0)},
+    "one electrode, no labels, 4 mm maps every 10 ms": LIKE_PAPER,
+    "the same without the formula": LIKE_PAPER | {"net": PartConfig(formula=False)},
+    "no formula": {"net": PartConfig(formula=False)},
+    "no symmetry": {"net": PartConfig(symmetric=False)},
+    "one view": {"only": View()},
+    "no average of the weights": {"config": replace(STRUCTURED.config, epochs=15, ema=0.0)},
+}
+SHORT = replace(STRUCTURED, config=replace(STRUCTURED.config, epochs=15), other="test", measures="few")
+
+
+def supervision(seeds=(0, 1, 2)) -> list[Run]:
+    """The paper's network, published setting, with more and more of what the structured one has."""
+    given = replace(PAPER, other="test", measures="few")
+    return [
+        replace(given, **change).label(variant=name, seed=seed, set="")
+        for name, change in GIVEN.items()
+        for seed in seeds
+    ]
+
+
+def structured_parts(seeds=(0, 1, 2)) -> list[Run]:
+    """The structured surrogate with half its passes, one part or one thing it is given taken away; and a mean of three."""
+    runs = [
+        replace(SHORT, **change).label(variant=name, seed=seed, set="")
+        for name, change in PARTS.items()
+        for seed in seeds
+    ]
+    together = replace(SHORT, seeds=seeds, counted=False)
+    return [*runs, together.label(variant="mean of three networks", seed=0, set="")]
