@@ -5,11 +5,13 @@
 #     language: python
 #     name: python3
 #   page:
-#     question: Does the cell behave as published, and which current does what?
+#     question: Does the cell model behave as published, and what does each current do?
 #     answer: >-
-#       The sets agree with the values of an independent pilot of ours within the stated
-#       tolerances; in the atrial one a beat lasts {headline}`apd90_caf_ms`, and the
-#       next can follow after {headline}`erp_caf_ms`.
+#       The five sets agree with an independent pilot code of ours within the stated
+#       tolerances; the fast inward current makes the upstroke and the two slow ones
+#       shape the plateau; in the atrial set a single beat lasts
+#       {headline}`apd90_caf_ms`, and after a train of beats the next one can follow
+#       after {headline}`erp_caf_ms`, before the cell is fully repolarized.
 #     next:
 #       page: book/tissue
 #       why: cells are joined to a sheet
@@ -24,18 +26,18 @@
 # ---
 
 # %% [markdown]
-# # From equation to action potential
+# # Action potential and restitution of one cell
 #
-# **Question.** Which shape do the five sets of the Fenton-Karma model give
-# a heartbeat, and which of its three currents does what? Is our
-# implementation the published model, down to the two time constants that
-# are easily swapped? And how does a beat depend on the rest before it?
+# **Question.** What action potential does each of the five parameter sets
+# of the Fenton-Karma model give, and what does each of its three currents
+# do? Is our implementation the published model, including the two time
+# constants that are easily swapped? How does a beat depend on the rest
+# before it?
 #
-# The theory is on the page before, {doc}`../book/cell`; the symbols are in
-# {doc}`../book/notation`.
+# {doc}`../book/cell` has the theory, {doc}`../book/notation` the symbols.
 #
-# *Needs* nothing but the package. *Takes* about a minute on one core.
-# *Change it* with
+# The page needs only the package and runs in about a minute on one core. To
+# run it with other values:
 #
 #     make run NB=01_action_potential SET="length_mm=40 s1_interval=420"
 
@@ -73,12 +75,12 @@ headline = Headline("01_action_potential")
 # %% [markdown]
 # ## Parameters
 #
-# The cable is resolved finely, so that no {ref}`calibration <calibration>`
-# is needed and the numbers can be compared with reference values, which
-# were measured at the same grid and step with an independent pilot of ours.
-# The references belong to these values of `D`, `dx`, `dt` and to this
-# train: with others the comparison near the end of the page objects, and
-# rightly.
+# The cable is resolved so finely that it needs no
+# {ref}`calibration <calibration>`. The results can then be compared with
+# reference values. An independent pilot code of ours measured most of them
+# on the same grid with the same step. They belong to these values of `D`,
+# `dx`, `dt` and to this train of beats. With other values the comparison
+# near the end of the page stops with an error, as it should.
 
 # %% tags=["parameters"]
 D = 0.1  # mm^2/ms, diffusivity of the cable
@@ -94,12 +96,13 @@ s2_later = [0.0, 2.0, 5.0, 10.0, 18.0, 30.0, 50.0, 90.0, 160.0, 290.0]
 coarse_grids = [[0.2, 0.05], [0.25, 0.1]]  # mm, ms: steps of two coarser cables
 
 # %% [markdown]
-# ## Five sets
+# ## Five parameter sets
 #
-# All sets obey the same equations; {ref}`caf-set` has their numbers. The
-# whole book uses the atrial one. The others are ventricular and come from
-# the paper that introduced the model, and they show how far the same three
-# currents can be bent. Each set carries its name and its source with it.
+# All sets obey the same equations; {ref}`caf-set` lists their numbers.
+# Almost all of this book uses the atrial set, CAF. The other four are
+# ventricular and come from the paper that introduced the model. They show
+# how different the beats of the same three currents can be. Each set
+# carries its name and its source.
 
 # %%
 sets = {fk.name.removeprefix("FK-"): fk for fk in FK_SETS}
@@ -110,14 +113,14 @@ pd.options.display.max_colwidth = None
 pd.DataFrame({"source": [fk.source for fk in sets.values()]}, index=sets)
 
 # %% [markdown]
-# Another set needs no change of the package. A copy of a set with some
-# numbers replaced, or an `FKParams` with all of them given by name, is
-# accepted wherever `cell` is. Here the fast current of the atrial set is
-# halved, as a drug that blocks sodium channels would do it; what becomes of
-# the wave stands in the table near the end. A second copy is a mistake made
-# on purpose, the {ref}`trap <tau-v-trap>` that the page returns to. And a
-# set that cannot be meant is refused when it is made and not when a sheet
-# blows up: the error names the parameter, what was expected and what came.
+# {ref}`caf-set` says how to make a set of your own. Here are two copies of
+# the atrial set with changed numbers. In the first one the fast current is
+# halved, as by a drug that blocks sodium channels. The table near the end
+# shows what this does to the wave. The second one has its two recovery
+# times of $v$ swapped on purpose. This is the {ref}`trap <tau-v-trap>` that
+# is tested below. A third copy gets an impossible value and is refused when
+# it is made. The error names the parameter, what was expected and what
+# came.
 
 # %%
 own = replace(
@@ -135,22 +138,23 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# ## Rest is rest
+# ## Resting state
 #
-# A solver that drifts at rest would show waves nobody started, after long
-# enough. A cell that nobody stimulates must stay where it is: with $u = 0$
-# and both gates open, all rates of {eq}`eq-currents` and {eq}`eq-gates`
-# vanish. The hyperbolic tangent of the slow inward current is an exception,
-# since it never quite reaches its limit. The code cuts off that foot, which
-# is below a ten-millionth of the largest rate, and sets the current to zero
-# at exactly $u = 0$.
+# A solver that drifts at rest would, after some time, show waves that
+# nobody started. A cell that is not stimulated must therefore stay where it
+# is. With $u = 0$ and both gates open, all rates of {eq}`eq-currents` and
+# {eq}`eq-gates` must be zero. The hyperbolic tangent of the slow inward
+# current needs care, because it never quite reaches its limit;
+# {ref}`fenton-karma` says what the code does with this foot. Elsewhere the
+# code replaces the hyperbolic tangent by a division and a short polynomial
+# ({ref}`cell-scheme`).
 #
-# Everywhere else it replaces the hyperbolic tangent by one division and a
-# short polynomial, which a processor can do for many cells at once. The
-# second assertion says what that costs: less than four millionths of the
-# largest rate, at any voltage. The compiled functions want their parameters
-# as `constants`, with the time step already in them, and return each
-# current times $\Delta t$.
+# The assertions below check that every rate is zero at rest. They also
+# check that the foot is negligible, and that the polynomial differs from
+# the hyperbolic tangent by less than four millionths of the largest rate at
+# any voltage. The compiled functions take their parameters as `constants`,
+# which already contain the time step, and return each current times
+# $\Delta t$.
 
 # %%
 error = {}
@@ -172,13 +176,13 @@ print(
 )
 
 # %% [markdown]
-# ## Each gate has its own current
+# ## One gate for each current
 #
-# The slow inward current is gated by $w$ alone, and the fast one by $v$
-# alone. Passing one gate where the other belongs is an easy slip, because
-# both are numbers between 0 and 1 and the action potential still looks like
-# one. So we change one gate at a time, at a plateau voltage, and see which
-# current answers.
+# The gate $w$ acts on the slow inward current alone, the gate $v$ on the
+# fast one alone. It is easy to pass one gate in place of the other, because
+# both are numbers between 0 and 1 and the result still looks like an action
+# potential. So we change one gate at a time, at a plateau voltage, and
+# check which current changes.
 
 # %%
 for name in sets:
@@ -189,12 +193,13 @@ for name in sets:
     assert other_w[0] == base[0] and other_v[0] != base[0], "J_fi depends on v only"
 
 # %% [markdown]
-# ## One beat of one cell
+# ## Beat of a single cell
 #
-# A sheet of a single pixel has no neighbors, so the tissue solver becomes a
-# solver for the cell. It hands out $u$ at every step. The gates are then
-# replayed along that voltage with the same `gates` function, and the
-# currents are read off: each depends only on the state of that instant.
+# A sheet of one pixel has no neighbors, so on it the tissue solver is a
+# solver for one cell. It returns $u$ at every step. We step the gates along
+# this voltage with the same `gates` function and compute the currents. This
+# is possible because each current depends only on the state at that
+# instant.
 
 
 # %%
@@ -221,10 +226,10 @@ u = {name: beat(fk) for name, fk in sets.items()}
 state = {name: replay(u[name], c[name]) for name in sets}  # rows v, w, J_fi, J_so, J_si
 
 # %% [markdown]
-# The replay is not a second model that merely resembles the first. Once the
-# stimulus is over, the step that the fused, vectorized solver took must be
-# minus the sum of the replayed currents, to rounding, at every one of the
-# many thousand steps.
+# The replay has to agree with the solver. Once the stimulus is over, each
+# step of the solver must equal minus the sum of the replayed currents, to
+# rounding. The assertion checks this at every one of the many thousand
+# steps.
 
 # %%
 after = time[:-1] >= Stimulus(mask=np.ones((1, 1), bool)).duration
@@ -265,32 +270,35 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** The stimulus lifts the voltage over threshold, and the
-# fast inward current answers with a spike that is two orders of magnitude
-# larger than anything that follows; hence the scale, which is logarithmic
-# outside a narrow band around zero. For a moment the stimulus pushes $u$
-# beyond 1, where the fast current changes its sign and pulls back. It then
-# shuts itself off, because $v$ closes. The plateau is a contest between a
-# constant outward current and a slow inward current, which fades as the
-# voltage sinks and $w$ closes. When the outward one has won, the cell
-# repolarizes in an almost straight line, and below $u_c$ the rest decays
-# exponentially. The kink in the recovery of $v$ in the left column is where
-# the voltage passes $u_v$. The ventricular set has a weaker outward current
-# and closes $w$ more slowly, and so has the longer plateau.
+# The stimulus lifts the voltage over the threshold. The fast inward current
+# answers with a spike that is two orders of magnitude larger than any later
+# current. For this reason the axis of the currents is logarithmic outside a
+# narrow band around zero. For a moment the stimulus pushes $u$ above 1.
+# There the fast current changes its sign and pulls the voltage back. Then
+# $v$ closes, and the fast current ends.
 #
-# **What it does not show:** real ion channels. Three currents stand in for
-# dozens, and the outward one jumps at threshold where a real one glides.
-# Its jump is the corner at the end of each action potential.
+# During the plateau a constant outward current and a slow inward current
+# oppose each other. The inward current fades as the voltage sinks and $w$
+# closes. Once the outward current is larger, the cell repolarizes along an
+# almost straight line. Below $u_c$ the voltage decays exponentially. In the
+# left column the recovery of $v$ has a kink where the voltage passes $u_v$.
+# The ventricular set has a weaker outward current and closes $w$ more
+# slowly, so its plateau is longer.
+#
+# These are not the currents of real ion channels. Three currents represent
+# dozens, and the outward one jumps at the threshold, where a real one
+# changes smoothly. The jump makes the corner at the end of each action
+# potential.
 
 # %% [markdown]
-# ## The trap of the two time constants
+# ## Swapped recovery times
 #
-# {ref}`tau-v-trap` tells how the recovery of $v$ has two paces and how the
-# papers number them in opposite order. Here is the test: hold the voltage
-# just below and just above $u_v$, let $v$ recover from zero, and compare
-# with the exponential of the time constant that belongs there. For the
-# atrial set the pace near rest is the *slower* one; for MBR, BR and GP it
-# is the faster one.
+# {ref}`tau-v-trap` explains why the two recovery times of $v$ are easily
+# swapped. The test holds the voltage just below and just above $u_v$ and
+# lets $v$ recover from zero. It compares the result with the exponential of
+# the time constant that belongs to that side. In the atrial set the
+# recovery near rest is the *slower* one. In MBR, BR and GP it is the faster
+# one.
 
 # %%
 waiting = np.arange(round(200 / dt) + 1) * dt  # ms
@@ -307,16 +315,19 @@ for side, shift, tau in (
     )
 
 # %% [markdown]
-# ## The same beat in a cable
+# ## Beat in a cable
 #
-# A lone cell is stimulated everywhere at once. In tissue a cell is excited
-# by its neighbor, and part of its current flows on to the next one, which
-# changes the shape a little. Published durations are those of propagated
-# beats, so that is what we compare: a thin cable, stimulated at one end and
-# read at a third, at the middle and at two thirds of its length. The
-# function takes a train of regular beats, S1, and the intervals of early
-# beats after it, S2, because the restitution below needs both. A beat is
-# cut out of the trace behind rest, which `apd90` measures amplitudes from.
+# A single cell is stimulated everywhere at once. In tissue a cell is
+# excited by its neighbor, and part of its current flows on to the next
+# cell. This changes the shape of the beat a little. Published durations
+# belong to propagated beats, so we measure such beats. A thin cable is
+# stimulated at one end and read at one third, one half and two thirds of
+# its length.
+#
+# The function takes a train of regular beats, S1, and the intervals of
+# early beats after it, S2. The restitution below needs both. Since `apd90`
+# measures amplitudes from rest, everything before a beat is replaced by
+# rest.
 
 
 # %%
@@ -363,28 +374,42 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Five beats from one set of equations. What happens on the
-# plateau is decided by how strong the slow inward current is beside the
-# outward one, that is by $\tau_r/\tau_\mathrm{si}$. In the atrial set this
-# is well below one, the outward current wins from the start, and the beat
-# is short and triangular. In MLR-I the two are nearly even, and the voltage
-# sinks slowly. In MBR, GP and BR the inward one is the larger, and lifts
-# the voltage to a dome - in BR far beyond $u = 1$ - until $w$ has closed
-# enough.
+# The five beats come from the same equations. Their plateau depends on the
+# ratio of the slow inward to the outward current, that is on
+# $\tau_r/\tau_\mathrm{si}$. In the atrial set this ratio is well below one.
+# The outward current is larger from the start, and the beat is short and
+# triangular. In MLR-I the two are nearly equal, and the voltage sinks
+# slowly. In MBR, GP and BR the inward current is larger. It lifts the
+# voltage to a dome, in BR far above $u = 1$, until $w$ has closed enough.
 #
-# **What it does not show:** an animal. Each set was made to behave like
-# another model or preparation in a few numbers; nothing is fitted to a
-# recording here.
+# None of these beats was recorded in an animal. Each set was made to agree
+# with another model or preparation in a few numbers, and we fit nothing to
+# a recording.
 
 # %% [markdown]
-# ## When is a second beat possible?
+# ## Refractory period
 #
-# The gates need time to reopen, $v$ some tens of milliseconds and $w$
-# hundreds. The refractory period is the shortest S2 interval whose wave
-# reaches the middle of the cable at all. It is found by bisection, to the
-# millisecond, for the five sets; for the atrial set with its two recovery
-# times swapped, as a counter-example; and for the set with the halved fast
-# current.
+# After a beat the gates need time to reopen. In the atrial set $v$ takes
+# some tens of milliseconds and $w$ hundreds. The effective refractory
+# period is the shortest S2 interval after which a wave reaches the middle
+# of the cable. The interval is counted from the last stimulus of S1 to that
+# of S2. We find it by bisection, to the millisecond, for the five sets, for
+# the atrial set with swapped recovery times, and for the set with the
+# halved fast current.
+#
+# In the atrial set and in MLR-I the refractory period is shorter than the
+# $\mathrm{APD}_{90}$ of the single beat above. There are two reasons.
+# First, a cell can be excited again before it is 90 % repolarized. The gate
+# $v$ begins to reopen when the voltage falls below the threshold $u_c$.
+# This happens before 90 % repolarization, because $u_c$ is higher than a
+# tenth of the amplitude. Soon afterward $v$ is open enough for a stimulus
+# to succeed. Second, S2 follows a train of S1. A single beat starts from
+# complete rest, a beat of a train after a few hundred milliseconds. The
+# last beat of the train is therefore a little shorter than the single one.
+#
+# In MBR, BR and GP the refractory period is longer than the action
+# potential. Their $v$ hardly reopens until the voltage is below $u_v$, and
+# they reach that voltage only after 90 % repolarization.
 
 
 # %%
@@ -406,15 +431,13 @@ for name, fk in cells.items():
     progress(f"refractory period of the set {name}: {refractory[name]} ms")
 
 # %% [markdown]
-# ## A beat remembers the one before
+# ## Restitution
 #
-# A beat that comes before the gates have reopened is a different beat:
-# shorter, and slower on its way. Both are plotted against the rest that the
-# tissue had, the diastolic interval, from the end of one action potential
-# to the next activation in the middle of the cable. The velocity is that
-# between one third and two thirds of the length. This dependence is called
-# restitution, and it decides whether a wave that meets the tail of another
-# one survives.
+# An early beat depends on the rest before it ({ref}`restitution`). We
+# measure the duration and the velocity of the S2 beat and plot both against
+# the diastolic interval. This is the time from the end of one action
+# potential to the next activation, in the middle of the cable. The velocity
+# is that between one third and two thirds of the length.
 
 
 # %%
@@ -470,35 +493,36 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Both fall to the left, and each set in a way of its own.
-# The atrial beat hardly changes its length, and mainly loses speed. In BR a
-# rest that is shorter by one millisecond can shorten the beat by several,
-# and in MBR the curve drops like a wall; a slope above one is what makes
-# paced tissue alternate between long and short beats. MLR-I, MBR and BR are
-# back at full speed after some 100 ms of rest, because their $v$ reopens
-# quickly near rest.
+# Both quantities fall toward short rest, in each set in a different way.
+# The atrial beat hardly changes its duration and mainly loses speed. In BR
+# one millisecond less rest can shorten the beat by several. In MBR the
+# curve falls almost vertically. Where the slope exceeds one, paced tissue
+# can alternate ({ref}`restitution`). MLR-I, MBR and BR are back at full
+# speed after some 100 ms of rest, because their $v$ reopens quickly near
+# rest.
 #
-# With the two recovery times swapped the atrial beats keep their length and
-# travel more slowly. The gray curves by themselves look perfectly healthy,
-# which is what makes the swap a trap.
+# With swapped recovery times the atrial beats keep their duration and
+# travel more slowly. The gray curves look perfectly normal by themselves,
+# so the swap is easily missed.
 #
-# The left end of a curve is no choice of ours: a wave that is started even
-# earlier runs into tissue that is not ready, travels slowly, and so grants
-# the middle of the cable more rest than the stimulus intended. That is why
-# the leftmost points crowd together or turn back.
+# The left end of a curve cannot be chosen. A wave that starts even earlier
+# runs into tissue that has not recovered and travels slowly. The middle of
+# the cable then gets more rest than the stimulus intended. This is why the
+# leftmost points crowd together or turn back.
 #
-# **What it does not show:** what becomes of the tissue after many beats at
-# a short interval.
+# All of this is about one early beat. The curves do not tell what happens
+# to the tissue after many beats at a short interval.
 
 # %% [markdown]
-# ## The grid in the curve
+# ## Restitution and grid
 #
-# The reference for the restitution of the atrial set gives three
-# velocities. Our cable is faster, by more the longer the rest. The same
-# train on two coarser grids tells why: it is the error of the grid and of
-# the time step, which {ref}`calibration` removes in tissue. The reference
-# does not record its grid. Of those drawn here it agrees with 0.2 mm and
-# 0.05 ms, and there the assertion below holds it to 0.01 mm/ms.
+# The reference for the atrial restitution has three velocities. Our cable
+# is faster, and the difference grows with the rest. The same train on two
+# coarser grids shows the cause: the difference is the error of the grid and
+# of the time step, which {ref}`calibration` removes in tissue. The
+# reference does not record its grid. Of those drawn here it agrees with 0.2
+# mm and 0.05 ms. On that grid the assertion near the end holds our
+# velocities to within 0.01 mm/ms of it.
 
 # %%
 reference_rest, reference_cv = [25, 74, 275], [0.476, 0.522, 0.584]  # ms, mm/ms
@@ -525,25 +549,25 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** A coarser grid lowers the whole curve and flattens it: it
-# costs most where the wave is fast. A restitution of velocity is therefore
-# a property of a cell *and* a grid, unless the grid was calibrated.
-#
-# **What it does not show:** a difference in the length of the beats. There
-# is hardly any, on all three grids.
+# A coarser grid lowers the whole curve. It also flattens it, because the
+# error is largest where the wave is fast. A restitution of velocity
+# therefore belongs to a cell *and* a grid, unless the grid was calibrated.
+# The durations are not drawn; they hardly differ between the three grids.
+# The figure cannot prove which grid the reference had. It only shows one
+# that fits.
 
 # %% [markdown]
-# ## Measured against reference
+# ## Comparison with reference values
 #
 # The references were measured with an independent pilot code. Those of CAF,
 # MLR-I and MBR belong to the same grid and step. For BR and GP only a
-# duration is known, on a grid of 0.25 mm, and the tolerance is ours; so is
-# that of the restitution, which is read off the curves above by linear
-# interpolation. One value of the reference is left out: a rest of 4 ms,
-# which the middle of this cable never gets. With a single S1 instead of
-# three the beats after 25, 74 and 275 ms of rest are about 1 ms longer. The
-# velocity of a first wave comes from `cable_cv`, the function behind the
-# calibration.
+# duration is known, on a grid of 0.25 mm, and its tolerance is ours. The
+# tolerance of the restitution is ours as well. The restitution is read off
+# the curves above by linear interpolation. One value of the reference is
+# left out: a rest of 4 ms, which the middle of this cable never gets. With
+# one S1 instead of three, the beats after 25, 74 and 275 ms of rest are
+# about 1 ms longer. The velocity of a first wave comes from `cable_cv`, the
+# function behind the calibration.
 
 # %%
 known = {  # set: value and tolerance of cv (mm/ms), apd90 (ms), refractory period (ms)
@@ -577,9 +601,13 @@ wide.swaplevel(axis=1)[["cv", "apd90", "erp"]].astype(float).round(3)
 
 # %% [markdown]
 # Velocities are in mm/ms (times 100 for cm/s), durations and refractory
-# periods in milliseconds; what has no reference is printed without
-# judgment. Halving the fast current slows the wave and leaves the duration
-# nearly as it was. That is what a user's own set looks like in this table.
+# periods in milliseconds. Rows without a reference are not judged. Halving
+# the fast current slows the wave and leaves the duration nearly unchanged;
+# a set of your own would give a row like this one.
+#
+# Where there is a reference, two independent codes agree on the same model.
+# This does not make it a model of a human atrium: the references are
+# numbers of a code, and no recording is among them.
 
 # %%
 by_rest = [("CAF", "apd90", curve["CAF"], reference, 2) for reference in (99, 102, 105)]

@@ -7,9 +7,10 @@
 #   page:
 #     question: Does the wave run at the speed of the tissue, or at that of the grid?
 #     answer: >-
-#       On the grid of the data set, uncalibrated, its velocity is off by a share of
-#       {headline}`raw_cv_error_dx05.2` at one diffusivity; calibrated, the largest
-#       error of plane waves over the whole range is
+#       Without calibration the grid of the data set changes the velocity by a share of
+#       {headline}`raw_cv_error_dx05.2` at one diffusivity; with calibration the wave
+#       runs at the speed of the tissue, and the largest relative error of plane waves
+#       on a cable, over the whole range of diffusivities, is
 #       {headline}`calibrated_cv_error_max`.
 #     next:
 #       page: book/forward
@@ -25,17 +26,16 @@
 # ---
 
 # %% [markdown]
-# # A wave across four kinds of tissue
+# # Conduction: a wave across four kinds of tissue
 #
-# **Question.** How does one and the same stimulus spread over healthy,
-# remodeled and fibrotic tissue, and along fibers? And is the speed of the
-# wave that of the tissue, or that of the grid it is computed on?
+# **Question.** How does the same stimulus spread over healthy, remodeled
+# and fibrotic tissue, and along fibers? Does the wave run at the speed of
+# the tissue, or at that of the grid on which it is computed?
 #
-# The theory is on the page before, {doc}`../book/tissue`; the symbols are
-# in {doc}`../book/notation`.
+# {doc}`../book/tissue` has the theory, {doc}`../book/notation` the symbols.
 #
-# *Needs* nothing but the package. *Takes* less than a minute on one core.
-# *Change it* with
+# The page needs only the package and runs in less than a minute on one
+# core. To run it with other values:
 #
 #     make run NB=02_tissue_wave SET="D0=0.1 fiber_ratio=9.0"
 
@@ -76,9 +76,9 @@ headline = Headline("02_tissue_wave")
 # %% [markdown]
 # ## Parameters
 #
-# Sheet, grid and time step are those of the data set, {doc}`07_dataset`.
-# The last group says on which grids the speed is measured, and how far it
-# may be off.
+# Sheet, grid and time step are those of the data set ({doc}`07_dataset`).
+# The last group says on which grids the speed is measured, and how large
+# its error may be.
 
 # %% tags=["parameters"]
 size_mm = 200.0  # mm, side of the sheet
@@ -108,11 +108,11 @@ stimulus = edge_stimulus(base, "left")
 # %% [markdown]
 # ## Four tissues, one stimulus
 #
-# All four start from the same healthy sheet. Each of the others is drawn
-# from its seed, as every tissue of the data set is: {ref}`conditions` lists
-# what is random in each. The whole left edge is stimulated, so that in
-# healthy tissue the wave is a straight line and everything else in the
-# picture is due to the tissue.
+# All four tissues start from the same healthy sheet. The other three are
+# drawn from their seeds, as every tissue of the data set is;
+# {ref}`conditions` lists what is random in each. The whole left edge is
+# stimulated. In healthy tissue the wave is then a straight line, so every
+# deviation from a straight line is due to the tissue.
 
 # %%
 tissues = {
@@ -129,12 +129,12 @@ for condition, tissue in tissues.items():
     progress(f"{condition}: simulated")
 
 # %% [markdown]
-# Before looking at anything, two claims that need no reference. A cell that
-# does not conduct has no voltage to change: it stays at rest *exactly*, not
-# approximately, because all of its faces are closed
-# ({ref}`finite-volumes`). And the voltage of the others stays within the
-# range of an action potential: a grid or a step that is too coarse for its
-# diffusivity would overshoot long before it blows up.
+# Two claims can be checked without any reference. First, a cell that does
+# not conduct stays at rest *exactly*, because all its faces are closed
+# ({ref}`finite-volumes`). Second, the voltage of the other cells stays
+# within the range of an action potential. A grid or a step that is too
+# coarse for its diffusivity would overshoot this range long before the
+# solution blows up.
 
 # %%
 for condition, tissue in tissues.items():
@@ -173,18 +173,17 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Read each map from right to left: ahead of the wave the
-# tissue is at rest, behind the sharp front lies the plateau, and behind
-# that the tissue recovers. In healthy tissue front and tail are parallel
-# lines. Remodeling slows the wave and, where it is regional, bends it.
-# Fibrosis, in gray, lets the front through its gaps and heals it behind.
-# Both together leave a slow, ragged front.
+# Read each map from right to left. Ahead of the wave the tissue is at rest.
+# Behind the sharp front is the plateau, and behind the plateau the tissue
+# recovers. In healthy tissue front and tail are parallel lines. Remodeling
+# slows the wave, and bends it where the remodeling is regional. Fibrosis
+# (gray) lets the front through its gaps, and the front closes again behind
+# it. With remodeling and fibrosis together the front is slow and ragged.
+# Each row is a single draw. Another seed gives another texture, so no row
+# is typical of its condition.
 #
-# **What it does not show:** a typical tissue of its kind. These are single
-# draws; another seed gives another texture.
-#
-# The same waves in motion: healthy and gap junction above, fibrotic and
-# combined below.
+# The movie shows the same waves. Each quarter of the picture is one sheet:
+# healthy and gap junction above, fibrotic and combined below.
 
 # %% tags=["nbval-ignore-output"]
 # the first row of a map is at the bottom
@@ -201,14 +200,15 @@ shown = dict(conductive=np.block(alive), pixels=320, quality=20, interval=160)
 figures.animation(movie, 2 * dx, alt, **shown)
 
 # %% [markdown]
-# ## When each cell wakes and recovers
+# ## Activation and recovery times
 #
-# The solver notes two times per cell while it runs, on the full grid and
-# without storing it: the activation, where $u$ first passes one half, to a
-# fraction of a time step, and the recovery, where it has first fallen below
-# one tenth. Their difference is the duration of the action potential at 90
-# % repolarization. It is a property of the cell model, but neighbors that
-# are still excited prolong it and neighbors that have recovered shorten it.
+# While it runs, the solver notes two times for each cell, on the full grid
+# and without storing the voltage. The activation time is when $u$ first
+# passes one half, to a fraction of a time step. The recovery time is when
+# $u$ has first fallen below one tenth. Their difference is the duration of
+# the action potential at 90 % repolarization. The duration belongs to the
+# cell model, but neighbors change it: those that are still excited prolong
+# it, and those that have recovered shorten it.
 
 # %%
 fig, axes = plt.subplots(2, 4, figsize=(10, 4.7), sharex=True, sharey=True)
@@ -234,28 +234,28 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Above, the same four waves as one map each: the color is
-# the time of activation, and a white line is drawn wherever the front stood
-# at equal steps of time. Crowded lines mean slow conduction, and corners
-# mean a detour. A network that is to infer conductivity from the voltage
-# has to read it from just this. Below, the duration of the action
-# potential. It is nearly the same everywhere. It is longest under the
-# stimulus, where all cells are excited at once, and shortest where the wave
-# ends: at the far edge and behind fibrosis, where two fronts meet.
+# The upper maps show the activation times of the four waves. White
+# isochrones mark the front at equal steps of time. Crowded lines mean slow
+# conduction, and corners mean a detour. A network that is to infer the
+# conductivity from the voltage has to read it from exactly this. The lower
+# maps show the duration of the action potential, which is nearly the same
+# everywhere. It is longest under the stimulus, where all cells are excited
+# at once. It is shortest where the wave ends: at the far edge, and behind
+# fibrosis, where two fronts meet.
 #
-# **What it does not show:** *why* the wave is slow at a place. Less
-# diffusivity and more detours crowd the lines alike, yet they enter the ECG
+# The maps cannot tell *why* the wave is slow at a place. A lower
+# diffusivity and a detour both crowd the isochrones, yet they enter the ECG
 # differently.
 
 # %% [markdown]
-# ## How fast?
+# ## Conduction velocity
 #
 # The local velocity is one over the slope of the activation time. Its
-# median over the sheet is compared with the velocity that a plane wave
-# would have in tissue of the healthy diffusivity,
-# $\mathrm{CV} \propto \sqrt{D}$, from the converged cable. For the healthy
-# sheet the two must agree; that is the whole point of the
-# {ref}`calibration <calibration>`.
+# median over the sheet is compared with the velocity of a plane wave in
+# tissue of the healthy diffusivity. That reference is the velocity of the
+# converged cable, with $\mathrm{CV} \propto \sqrt{D}$. In the healthy sheet
+# the two must agree, because this is what the
+# {ref}`calibration <calibration>` is for.
 
 # %%
 cv_0 = converged_cv(FK_CAF)  # mm/ms at D_REFERENCE
@@ -281,23 +281,25 @@ waves.round(
 )
 
 # %% [markdown]
-# The columns are the share of non-conductive cells, the share of the others
-# that was activated, the last activation in milliseconds, and the median
-# velocity in millimeters per millisecond and relative to the healthy
-# expectation. The median hides what fibrosis does best: most cells conduct
-# normally, and a few very slowly.
+# The first numbers are the share of cells that do not conduct and the share
+# of the other cells that was activated. They are followed by the last
+# activation in milliseconds, the median velocity in millimeters per
+# millisecond, and this velocity relative to the healthy expectation. The
+# median hides the main effect of fibrosis: most cells conduct normally, and
+# a few conduct very slowly.
 
 # %% [markdown]
 # ## Fibers
 #
 # Heart muscle conducts better along its fibers than across them. The solver
-# takes a direction per cell, and a diffusivity along and one across
-# ({ref}`fibers`). A wave along the fibers then sees the first, a wave
-# across them the second, and their velocities are as the square roots. We
-# measure that on two sheets whose fibers lie along and across the path of a
-# plane wave; with fibers on an axis of the grid the calibration holds as it
-# does without. Beside it, a sheet in which the fibers turn, with a stimulus
-# in the middle.
+# takes the direction of the fibers in each cell, a diffusivity along them
+# and one across them ({ref}`fibers`). A wave along the fibers meets the
+# first diffusivity, a wave across them the second, and the ratio of the
+# velocities is the square root of that of the diffusivities. We measure
+# this on two sheets, whose fibers lie along and across the path of a plane
+# wave. With fibers on an axis of the grid the calibration holds as it does
+# without fibers. A third sheet has fibers that turn, and a stimulus in the
+# middle.
 
 # %%
 strip = healthy((4, n), dx, D0)
@@ -350,21 +352,21 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** White strokes are the fibers. The front runs ahead where
-# they point away from the stimulus and lags where they lie across, so that
-# the isochrones follow the turn of the fibers: an ellipse that bends.
-#
-# **What it does not show:** a velocity that is right in every direction.
-# Along the axes of the grid it is calibrated; for a front oblique to the
-# fibers *and* to the grid the table is applied to the two diffusivities of
-# the fibers, which is an approximation.
+# White strokes are the fibers. The front runs ahead where the fibers point
+# away from the stimulus, and lags where they lie across its path. The
+# isochrones are therefore ellipses that bend with the fibers. The velocity
+# of this wave is not right in every direction. Along the axes of the grid
+# it is calibrated. For a front that is oblique to the fibers *and* to the
+# grid, the table is applied to the two diffusivities of the fibers, which
+# is an approximation.
 
 # %% [markdown]
-# ## The grid trap
+# ## Error of the velocity on a grid
 #
-# Now the same wave on a cable, on grids from coarse to fine, *without*
-# calibration. Each velocity is divided by the converged one of the same
-# diffusivity. If the grid did not matter, all entries would be zero.
+# The same wave now runs on a cable, *without* calibration, on grids from
+# coarse to fine. Each velocity is divided by the converged one of the same
+# diffusivity, and the table has the deviation from one. If the grid did not
+# matter, all entries would be zero.
 
 # %%
 D_shown = [0.015, 0.05, 0.1, 0.2]
@@ -388,13 +390,12 @@ headline("raw_cv_error_dx05", raw[0.1][0.5] / 100, tolerance=0.005, on=on_cable)
 raw.round(1)
 
 # %% [markdown]
-# Velocity error in percent; a row is a grid, a column a diffusivity, and a
-# missing entry is a wave that the grid did not conduct at all. The error is
-# largest at the bottom of the diffusivity range. So a raw coarse grid would
-# add its own slowing to that of the remodeled tissue and exaggerate the
-# difference between the conditions. With $D_\mathrm{num}$ in place of $D$
-# the error should vanish. We measure it for many diffusivities over the
-# whole range of the data set.
+# The table gives the error of the velocity in percent. A row is a grid and
+# a column a diffusivity. A missing entry is a wave that the grid did not
+# conduct at all. The error is largest at the lowest diffusivities;
+# {ref}`calibration` says why this matters for remodeled tissue. With
+# $D_\mathrm{num}$ in place of $D$ the error should vanish. We measure it
+# for many diffusivities over the whole range of the data set.
 
 # %%
 D = np.geomspace(D_low, D_high, n_D)
@@ -415,10 +416,9 @@ on_grid = f"{n_D} diffusivities, dx {dx:g} mm, dt {dt:g} ms"
 headline("calibrated_cv_error_max", abs(error[worst]), tolerance=0.003, on=on_grid)
 
 # %% [markdown]
-# The calibration rests on one identity, {eq}`eq-scaling`: stretching all
-# lengths by a factor and the diffusivity by its square changes the velocity
-# by exactly that factor, on any grid. It is why one converged measurement
-# serves for every diffusivity. It holds to rounding:
+# The calibration needs one converged measurement for all diffusivities
+# because of the identity {eq}`eq-scaling`. The identity holds to rounding
+# on any grid:
 
 # %%
 for alpha in (0.2, 0.5, 2.0):
@@ -459,27 +459,26 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Left: the raw grids are slow, and slowest where $D$ is
-# small, while the calibrated grid sits on the line for every diffusivity.
-# Right: the same points under a magnifying glass. What is left is not
-# noise. Wherever the front needs a whole number of time steps from one cell
-# to the next, it finds the grid in the same phase at every cell, and its
-# speed *locks*: for a small range of diffusivities it stays as it is, first
-# too fast and then too slow. The lookup table is smooth and cannot follow
-# such steps. They are well below the claimed bound.
+# Left: the raw grids are slow, and slowest where $D$ is small. The
+# calibrated grid is at zero for every diffusivity. Right: the calibrated
+# points again, on a larger scale. The remaining error is not noise. If the
+# front needs a whole number of time steps from one cell to the next, it
+# meets the grid in the same phase at every cell, and its speed *locks*.
+# Over a small range of diffusivities the speed does not change, so it is
+# first too fast and then too slow. The lookup table is smooth and cannot
+# follow such steps. They are well below the claimed bound.
 #
-# **What it does not show:** two dimensions. The calibration is made on a
-# cable. {doc}`05_verification` runs whole sheets on a grid four times as
-# fine and compares their ECGs.
+# The calibration is made and tested here on a cable. {doc}`05_verification`
+# runs whole sheets on a grid four times as fine and compares their ECGs.
 
 # %% [markdown]
 # ## Results
 #
 # One long table holds the four waves, the raw grids and the calibrated
 # grid. The headline numbers are the velocity in the healthy sheet relative
-# to the converged one, the ratio of velocities along and across fibers, and
-# the errors of velocity with and without calibration. What a time step
-# costs is told in {doc}`06_cost`.
+# to the converged one, the ratio of the velocities along and across fibers,
+# and the errors of the velocity with and without calibration.
+# {doc}`06_cost` has the cost of a time step.
 
 # %%
 long = (

@@ -9,11 +9,13 @@
 #       Is the computed ECG exact, and what do tissue, distance and a boundary change?
 #     answer: >-
 #       Three ways to compute it agree to rounding, and a plane front has the value of
-#       its integral; the one fibrotic sheet shown has an ECG of
-#       {headline}`ecg_sd_fibrotic_over_healthy.2` of the size of the healthy one.
+#       its integral; the ECG of the one fibrotic sheet shown is
+#       {headline}`ecg_sd_fibrotic_over_healthy.2` times as large as the healthy one, a
+#       farther electrode sees less, and on top of an insulated sphere the trace is
+#       {headline}`ecg_sphere_over_unbounded.2` times as large.
 #     next:
 #       page: book/torso
-#       why: what changes if the conductor around the sheet ends somewhere
+#       why: what changes if the conductor around the sheet has an end
 #     makes:
 #       results/03_ecg.csv: >-
 #         extrema, size and times of the ECGs of four sheets at several heights, and the
@@ -25,20 +27,19 @@
 # ---
 
 # %% [markdown]
-# # From voltage to the ECG
+# # Pseudo-ECG: accuracy, fibrosis and leads
 #
-# **Question.** Is the ECG computed correctly, what does fibrosis do to it,
-# what do more electrodes and a bounded conductor change, and what does it
-# cost when the tissue is known?
+# **Question.** Is the ECG computed correctly? What do fibrosis, further
+# electrodes and a bounded conductor change? What does an ECG cost when the
+# tissue is known?
 #
-# The theory is on the page before, {doc}`../book/forward`: each statement
-# of its table {ref}`ecg-checks` is asserted here. The bounded conductors
-# are those of {doc}`../book/torso`, the symbols are in
-# {doc}`../book/notation`.
+# {doc}`../book/forward` has the theory, and each statement of its table
+# {ref}`ecg-checks` is asserted here. The bounded conductors are those of
+# {doc}`../book/torso`, the symbols those of {doc}`../book/notation`.
 #
-# *Needs* nothing but the package. *Takes* about a minute and less than 2 GB
-# on one core; several times as much on a grid twice as fine. *Change it*
-# with
+# The page needs only the package. It runs in about a minute on one core
+# with less than 2 GB; a grid twice as fine takes several times as long. To
+# run it with other values:
 #
 #     make run NB=03_ecg SET="dx=0.25 z_mm=20"
 
@@ -77,10 +78,10 @@ headline = Headline("03_ecg")
 # %% [markdown]
 # ## Parameters
 #
-# All lengths are physical, so that each of them can be changed alone: a
-# finer grid, a smaller sheet or a lower electrode. The sheets are those of
-# {doc}`02_tissue_wave`, the electrode is that of the data set, above the
-# center. The heights are those of further electrodes at the same place.
+# All lengths are physical, so each can be changed alone: to a finer grid, a
+# smaller sheet or a lower electrode. The sheets are those of
+# {doc}`02_tissue_wave`. The electrode is that of the data set, above the
+# center. `heights` adds electrodes at the same place and other heights.
 
 # %% tags=["parameters"]
 size_mm = 200.0  # mm, side of the sheet
@@ -103,15 +104,14 @@ repeats = 200  # timed frames
 claim_wrong_weight_rrmse_min = 0.05  # relative error of the weight 1/R^2, at least
 
 # %% [markdown]
-# The number of cells follows from the size, and the time step shrinks with
-# the grid, so that it stays below the
-# {ref}`limit of stability <stability>`. The healthy sheet is then the same
-# on every grid. The others are not: random numbers are drawn cell by cell,
-# and another number of cells makes another texture of the same kind.
+# The number of cells follows from the size. The time step shrinks with the
+# grid, so that it stays below the {ref}`limit of stability <stability>`.
+# The healthy sheet is then the same on every grid. The other sheets are
+# not. Random numbers are drawn cell by cell, and another number of cells
+# gives another texture of the same kind.
 #
 # Three layouts are recorded at once: the column of electrodes above the
-# center, the nine electrodes that twelve leads are made of, and a ring of
-# eight.
+# center, the nine electrodes of the twelve leads, and a ring of eight.
 
 # %%
 n = round(size_mm / dx)
@@ -137,11 +137,11 @@ tissues = {
 # %% [markdown]
 # ## Four waves
 #
-# Every sheet gets the same stimulus along its left edge. The solver records
-# the ECGs at every millisecond as it goes, from the full grid and the
-# physical diffusivity, and keeps a voltage map now and then for the checks.
-# Double precision is not needed for the result; it is used so that
-# identities can be asserted down to rounding.
+# Every sheet gets the same stimulus along its left edge. While it runs, the
+# solver records the ECGs every millisecond, from the full grid and the
+# physical diffusivity. It keeps a voltage map now and then for the checks.
+# The ECG itself does not need double precision. We use it so that
+# identities can be asserted to rounding.
 
 # %%
 run = dict(
@@ -158,14 +158,14 @@ for condition, tissue in tissues.items():
     progress(f"{condition}: simulated")
 
 # %% [markdown]
-# ## Three ways, one answer
+# ## Agreement of three computations
 #
 # {ref}`source-sum` gives three sums for the same potential: sources over
 # distance {eq}`eq-source-sum`, products of first differences over the faces
 # {eq}`eq-green`, and the lead field {eq}`eq-lead`. They share no
 # intermediate result but the diffusivity of the faces. We ask for agreement
-# to twelve digits of $\sum_i |L_i|\,|V_{m,i}|$, which is the size of the
-# terms that have to cancel. The fourth value in the comparison is what the
+# to twelve digits of $\sum_i |L_i|\,|V_{m,i}|$, the size of the terms that
+# have to cancel. A fourth value joins the comparison: the one that the
 # solver recorded while it ran.
 
 
@@ -203,20 +203,22 @@ headline(
 )
 
 # %% [markdown]
-# ## Silence, mirror and distance
+# ## Constant voltage, mirror images and distance
 #
-# The sheet as a whole is no source: what leaves one cell enters its
-# neighbor. So the same voltage everywhere gives no ECG, at rest as at the
-# plateau, and in fibrotic tissue as in healthy. A scheme that loses this
-# adds a monopole, which falls off more slowly than the signal and swamps it
-# far away.
+# The sheet as a whole is no source, because what leaves one cell enters its
+# neighbor. The same voltage everywhere therefore gives no ECG, at rest and
+# at the plateau, in fibrotic and in healthy tissue. A scheme without this
+# property adds a monopole. Its potential falls more slowly with distance
+# than the signal, so far away it hides the signal.
 #
-# **Mirror and distance.** If the tissue, its voltage and the electrode are
-# all seen in a mirror, nothing may change. The electrode is moved off the
-# center for this test, and the tissue with the most irregular structure is
-# taken. On the healthy sheet, whose wave is its own mirror image,
-# electrodes above and below the middle of the ring must agree as they are.
-# And an electrode farther away sees less of any of the waves.
+# **Mirror images.** If tissue, voltage and electrode are all mirrored,
+# nothing may change. The test takes the tissue with the most irregular
+# structure and an electrode off the center. In the healthy sheet the wave
+# is its own mirror image, so electrodes above and below the middle of the
+# ring must agree directly.
+#
+# **Distance.** An electrode farther away must see less of each of the
+# waves.
 
 # %%
 for tissue in tissues.values():
@@ -250,19 +252,19 @@ for condition in tissues:
     assert (np.diff(amplitude) < 0).all(), "a farther electrode sees less"
 
 # %% [markdown]
-# ## A case done by hand
+# ## Plane front: comparison with a closed form
 #
-# Agreement of three sums proves the algebra, not the geometry: all three
-# could share a wrong distance or a wrong area of a cell. So one case is
-# compared with paper and pencil.
+# The agreement of three sums proves the algebra and not the geometry. All
+# three could share a wrong distance or a wrong area of a cell. So one case
+# is compared with a calculation by hand.
 #
 # {ref}`plane-front` reduces a plane front to one integral with the weight
-# $K$ of {eq}`eq-K`, and, if the front is sharp and the sheet very wide, to
-# {eq}`eq-sharp`. We move a front of height 1 mV through a sheet of its own
-# and compare three numbers at every position: the sum over the sheet, the
-# sum along one line, and the limit. To see that the limit is missed only
-# because the sheet is finite, the line sum is repeated with the $K$ of a
-# sheet a hundred times as long.
+# $K$ of {eq}`eq-K`. If the front is sharp and the sheet very wide, the
+# integral becomes {eq}`eq-sharp`. We move a front of height 1 mV through a
+# sheet of its own and compare three numbers at every position: the sum over
+# the sheet, the sum along one line, and the limit. The line sum is repeated
+# with the $K$ of a sheet a hundred times as long. This shows that only the
+# finite size of the sheet separates it from the limit.
 
 # %%
 m, width = round(front_size_mm / dx), 0.6  # cells, mm
@@ -310,17 +312,16 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** The points lie on the line: the sheet does what the
-# integral says, and no factor of two or of the area of a cell is lost. The
-# dashed limit runs a little outside, since it knows no border. A front that
-# approaches is positive, one that leaves is negative, and the extrema lie
-# where the distance equals the height of the electrode (gray lines).
-#
-# **What it does not show:** repolarization. A real wave has a tail, whose
-# source is weaker, wider and of opposite sign.
+# The points lie on the line. The sum over the sheet equals the integral, so
+# no factor of two and no area of a cell is missing. The dashed limit lies a
+# little outside, because its sheet has no border. An approaching front is
+# positive, a receding one negative. The extrema lie where the distance
+# equals the height of the electrode (gray lines). This front has no
+# repolarization. A real wave has a tail, whose source is weaker, wider and
+# of opposite sign.
 
 # %% [markdown]
-# ## What an electrode listens to
+# ## Lead field
 #
 # The {ref}`lead field <lead-field>` is the weight of each cell in the ECG.
 # It does not depend on the wave.
@@ -351,21 +352,24 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** In healthy tissue the lead field is smooth: negative
-# below the electrode, faintly positive around it, and a thin rim at the
-# edge of the sheet, where the current has to turn back. In fibrotic tissue
-# that rim runs along every border of every patch, with one sign on the side
-# that faces the electrode and the other on the far side, and it is much
-# stronger than the smooth part - the scale is logarithmic on both sides of
-# zero. This is the border term of {ref}`source-sum`, and it is how fibrosis
-# enters the ECG even where the front has long passed.
+# In healthy tissue the lead field is smooth. It is negative below the
+# electrode and faintly positive around it, with a thin rim at the edge of
+# the sheet, where the current has to turn back. In fibrotic tissue such a
+# rim runs along every border of every patch. It has one sign on the side
+# that faces the electrode and the other sign on the far side. It is much
+# stronger than the smooth part; the color scale is logarithmic on both
+# sides of zero. This rim is the border term of {ref}`source-sum`. Through
+# it fibrosis enters the ECG even where the front has long passed.
 #
-# **What it does not show:** how much of this reaches the ECG. The two sides
-# of a small patch have nearly the same voltage and mostly cancel.
+# The map of weights does not tell how much of this reaches the ECG. The two
+# sides of a small patch have nearly the same voltage, and their
+# contributions mostly cancel.
 
 # %% [markdown]
-# Sheet, wave and lead field together give the ECG: the four conditions,
-# seen by the electrode of the data set.
+# ## ECG in four conditions
+#
+# Sheet, wave and lead field together give the ECG. The figure shows it for
+# the four conditions, at the electrode of the data set.
 
 # %%
 sd = {condition: float(phi_e.sel(lead=lead).std()) for condition, phi_e in ecgs.items()}
@@ -395,29 +399,31 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** One stimulus, one electrode, four ECGs. All begin
-# positive, while the wave comes, and turn negative as it goes. Healthy
-# tissue gives the largest deflection: the source is proportional to $D$,
-# and the front is straight, so that all of it passes the electrode at once.
-# Remodeling makes the trace smaller and longer; fibrosis makes it smaller,
-# too, and adds notches where the front breaks up and heals. The step late
-# in the healthy trace is no artifact: there the whole front reaches the far
-# edge in the same instant and is gone, and what remains is repolarization
-# on its way across the sheet. In the other sheets the front arrives piece
-# by piece.
+# One stimulus and one electrode give four ECGs. All begin positive while
+# the wave approaches, and turn negative as it moves away. Healthy tissue
+# gives the largest deflection for two reasons. The source is proportional
+# to $D$, and the front is straight, so that all of it passes the electrode
+# at once. Remodeling makes the trace smaller and longer. Fibrosis makes it
+# smaller too, and adds notches where the front breaks up and closes again.
 #
-# **What it does not show:** that these differences identify a condition.
-# Another stimulus site changes the trace at least as much.
+# The late step in the healthy trace is no artifact. The whole front reaches
+# the far edge at the same instant and vanishes. Only repolarization is
+# left, on its way across the sheet. In the other sheets the front arrives
+# piece by piece.
+#
+# An ECG like these does not identify a condition, because another stimulus
+# site changes the trace at least as much.
 
 # %% [markdown]
-# ## Many electrodes at one instant
+# ## Potential maps: many electrodes at one instant
 #
-# One trace is a point of a map. Electrodes on a regular grid, all at one
-# height, show what the potential looks like over the sheet while the wave
-# is under way. Each of them has its own lead field; nothing else is new. On
-# the left are the layouts of this page - grid (dots), ring (discs) and the
-# nine electrodes of the next section - over the voltage of the fibrotic
-# sheet at the same instant, the darker the higher.
+# One trace belongs to one electrode. Electrodes on a regular grid, all at
+# one height, show the potential over the sheet while the wave is under way.
+# Each of them has its own lead field; nothing else is new. The left map
+# shows the layouts of this page: the grid (dots), the ring (discs) and the
+# nine electrodes of the next section (diamonds). Its background is the
+# voltage of the fibrotic sheet at the same instant, darker where it is
+# higher.
 
 # %%
 electrode_grid = grid_electrodes(base, n_map, n_map, map_z_mm)
@@ -461,27 +467,24 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** A band of positive potential runs ahead of the front and
-# a band of negative potential follows it; between the two lies the front
-# itself. In healthy tissue the bands are straight, as the wave is. Fibrosis
-# makes them weaker, uneven and ragged. The map has few pixels, and those of
-# the potential are smooth beside the front, which is sharp: distance blurs.
-#
-# **What it does not show:** a body surface. These electrodes hang in a
-# plane in the open medium.
+# A band of positive potential runs ahead of the front, and a band of
+# negative potential follows it. The front itself lies between the two. In
+# healthy tissue the bands are as straight as the wave. Fibrosis makes them
+# weaker, uneven and ragged. The potential is smooth even though the front
+# is sharp, because distance blurs it; in addition the map has few pixels.
+# It is not the map of a body surface. These electrodes lie in a plane in
+# the open medium.
 
 # %% [markdown]
 # ## Twelve leads
 #
-# A clinical ECG is made of differences. The nine electrodes of
-# `standard_electrodes` hang over the sheet as if it were the front of a
-# body: the arms at the upper corners, the left leg at a lower one, six
-# chest electrodes from the middle to the side. **This is a stylized
-# arrangement over a flat sheet, and no anatomy.** What it does have is the
-# algebra: a lead is a fixed sum of potentials, and therefore has a lead
-# field of its own, the same sum of lead fields. Einthoven's law, that lead
-# I and lead III add up to lead II, must hold to rounding, as must the zero
-# sum of the augmented leads.
+# A clinical ECG is made of differences between electrodes.
+# {ref}`electrodes-leads` defines the leads and shows where the nine
+# electrodes of `standard_electrodes` lie over the sheet. **This arrangement
+# is stylized. It is no anatomy.** What can be tested is the algebra. A lead
+# is a fixed sum of potentials, so its lead field is the same sum of lead
+# fields. Einthoven's law, lead I + lead III = lead II, must hold to
+# rounding. So must the zero sum of the augmented leads.
 
 # %%
 leads = {
@@ -531,24 +534,24 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** The wave runs from left to right. So the negative
-# deflection comes later from lead to lead across the chest, from V1 to V6.
-# In the healthy sheet lead III is zero: the wave is the same above and
-# below the middle, LA and LL are mirror images, and a difference of equals
-# is nothing. Fibrosis breaks the symmetry, and what lead III then shows is
-# *only* fibrosis. For the same reason aVL and aVF coincide in the healthy
-# sheet and not in the fibrotic one.
+# The wave runs from left to right. The negative deflection therefore comes
+# later from lead to lead across the chest, from V1 to V6. In the healthy
+# sheet lead III is zero: the wave is the same above and below the middle,
+# LA and LL are mirror images, and their potentials are equal. Fibrosis
+# breaks the symmetry, so everything in lead III of the fibrotic sheet is
+# due to fibrosis. For the same reason aVL and aVF coincide in the healthy
+# sheet and differ in the fibrotic one.
 #
-# **What it does not show:** a P wave, or anything to be compared with a
-# patient's twelve leads. Sheet, arrangement and distances are stylized, and
-# the unit is that of {ref}`phi-constant`.
+# None of these traces can be compared with a patient's twelve leads. They
+# have no P wave, the sheet and the distances are stylized like the
+# arrangement, and the unit is that of {ref}`phi-constant`.
 
 # %% [markdown]
-# ## A wrong weight
+# ## Wrong weight: the inverse square
 #
-# The weight has to be $1/R$. A public code divides by $R^2$ instead; we do
-# the same here, on purpose, in the healthy sheet, and scale the result so
-# that it fits the correct ECG as well as it can.
+# The weight of a source is $1/R$ ({ref}`phi-e`). A public code divides by
+# $R^2$ instead. We do the same here on purpose, in the healthy sheet, and
+# scale the result so that it fits the correct ECG as well as it can.
 
 # %%
 D_faces = face_diffusivity(base.D, base.conductive)
@@ -579,23 +582,21 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** The inverse square is not a matter of units. It favors
-# what is near, so the deflections move toward the moment of passage and
-# become narrower, just as if the electrode hung lower. The order of the
-# deflections survives, so a wrong weight is easily overlooked when traces
-# are compared by eye.
-#
-# **What it does not show:** every height. An electrode that is far away
+# The inverse square is not a matter of units. It favors what is near. The
+# deflections move toward the moment at which the wave passes, and become
+# narrower, as if the electrode were lower. Their order is the same, so a
+# wrong weight is easily overlooked when traces are compared by eye. How
+# large the error is depends on the height: an electrode that is far away
 # compared with the size of the sheet cannot tell the two weights apart.
 
 # %% [markdown]
-# ## A conductor that ends
+# ## Bounded conductors: sphere and disc
 #
 # {doc}`../book/torso` puts the same sheet into an insulated disc and an
 # insulated sphere. Only the weight changes: a function $G$ takes the place
 # of $1/R$. The conductors are just large enough for the sheet. One
-# electrode is on top of the sphere, above the center, and one at its
-# equator, ahead of the wave, a point that is on the rim of the disc, too.
+# electrode is on top of the sphere, above the center. The other is at its
+# equator, ahead of the wave; this point is also on the rim of the disc.
 
 # %%
 radius = 0.75 * n * dx  # mm, over half the diagonal of the sheet
@@ -644,32 +645,30 @@ headline("ecg_sphere_over_unbounded", boundary.factor[1], tolerance=0.02, on=on_
 boundary.round(3)
 
 # %% [markdown]
-# **What to see.** On top the sphere gives the same trace, more than twice
-# as large: current that cannot leave raises the potential where it turns
-# back. The factor is the best fit in size, and lies between the 2 of fine
-# detail and the 3 of a distant dipole that {ref}`torso-sphere` derives. At
-# the side, close to the edge of the sheet where the wave ends, the traces
-# differ in shape, too, and most of all in the disc, whose potentials fall
-# off as a logarithm: the distant beginning of the wave counts for more in
-# it. The factor of the disc carries a length and is no amplification, since
-# a conductor of two dimensions has another unit; hence the traces divided
-# by their largest values.
+# On top, the trace in the sphere has the same shape and is more than twice
+# as large. Current that cannot leave raises the potential where it turns
+# back. The factor in the table is the best fit in size. It lies between the
+# 2 of fine detail and the 3 of a dipole, which {ref}`torso-sphere` derives.
+# At the side, close to the edge where the wave ends, the traces differ in
+# shape as well. The disc differs most. Its potentials fall off as a
+# logarithm, so the distant beginning of the wave counts for more. The
+# factor of the disc carries a length, because a conductor of two dimensions
+# has another unit, and is therefore no amplification. For this reason the
+# traces on the right are divided by their largest values.
 #
-# Unchanged are the source, the silence of a constant voltage, the instants
-# at which the wave starts and ends, and the cost: one lead field per
-# electrode.
-#
-# **What it does not show:** a torso, with its shape, its lungs and its
-# bones.
+# The boundary leaves other things as they are: the source, the zero
+# response to a constant voltage, the instants at which the wave starts and
+# ends, and the cost of one lead field per electrode. A torso would change
+# more. It has another shape, lungs and bones.
 
 # %% [markdown]
-# ## How often to sample
+# ## Sampling rate
 #
-# The ECG can be recorded at every time step. Whether it has to be is a
-# matter of distance: a low electrode hears only the piece of the front that
-# passes below it, and that piece is gone in a moment. A small sheet is
-# recorded at every step, and every millisecond's sample is then joined by
-# straight lines to see what is lost.
+# The ECG can be recorded at every time step. Whether this is necessary
+# depends on distance. A low electrode sees only the piece of the front that
+# passes below it, and that piece passes quickly. We record a small sheet at
+# every step. Then we keep one sample per millisecond, join these samples by
+# straight lines and measure what is lost.
 
 # %%
 cells = (round(small_mm / dx),) * 2
@@ -720,29 +719,29 @@ figures.show(
 lost.round(3)
 
 # %% [markdown]
-# **What to see.** Left: a wave passes 2 mm below the electrode, dots every
-# millisecond, line at every step. The dots sit closely enough on the swing.
-# The table gives the largest distance between dots joined by lines and the
-# full record, relative to the largest deflection: what is lost while the
-# wave passes falls quickly with height, and at the height of the data set
-# it is of the order of a thousandth. Right: the exception, which no height
-# cures, is the stimulus. It lifts a whole strip within two milliseconds,
-# and only two samples see that. A front that reaches the far edge
-# everywhere at once is as sudden. Where such instants matter, or where an
-# electrode lies on the tissue, sample at every step.
+# Left: a wave passes 2 mm below the electrode. Dots are samples every
+# millisecond, the line has every step. The dots are close enough to follow
+# the swing. The table gives the largest distance between the joined dots
+# and the full record, relative to the largest deflection. The loss while
+# the wave passes falls quickly with height; at the height of the data set
+# it is of the order of a thousandth. Right: the stimulus is an exception at
+# any height. It lifts a whole strip within two milliseconds, and only two
+# samples fall into that time. A front that reaches the far edge everywhere
+# at once is as sudden. Where such instants matter, or where an electrode
+# lies on the tissue, sample at every step.
 #
-# **What it does not show:** the error of the step itself, which is the
-# subject of {doc}`02_tissue_wave`.
+# The loss is measured against a record at every step, which has an error of
+# its own. That error is the subject of {doc}`02_tissue_wave`.
 
 # %% [markdown]
-# ## The honest core
+# ## Cost for known tissue
 #
 # For a **known** diffusivity this is the whole computation: one product of
-# two maps per sample, exact for {eq}`eq-phi`. We time it, frame by frame,
-# as a user would call it, and the lead field itself once. The times go into
-# the results, with the name of the processor. Whatever a network can offer
-# in this book, it cannot be accuracy or speed here; it is that the network
-# does not need to be told $D$ ({ref}`honest-core`).
+# two maps per sample, exact for {eq}`eq-phi`. We time the product frame by
+# frame, as a user would call it, and the making of the lead field once. The
+# times go into the results with the name of the processor. A network cannot
+# be more accurate than this. It can work without being told $D$, and
+# {ref}`honest-core` explains why that is what there is to learn.
 
 
 # %%
@@ -777,12 +776,13 @@ headline(
 # %% [markdown]
 # ## Results
 #
-# The table in the results file holds extrema, standard deviation and time
-# of the maximum of every trace, and how far the identities above were
-# missed. Printed is the part for the electrode of the data set: potentials
-# in the unit of $\phi_e$, times in milliseconds. The standard deviation is
-# the size of an ECG that the scores of this book refer to: a method that
-# gets the shape right and the size wrong is wrong.
+# The results file holds the extrema, the standard deviation and the time of
+# the maximum of every trace, and the errors of the identities above. The
+# printed part is for the electrode of the data set, with potentials in the
+# unit of $\phi_e$ and times in milliseconds. The standard deviation is the
+# size of an ECG to which the scores of this book refer. A method that gets
+# the shape right and the size wrong gets a low score. These are four single
+# tissues; {doc}`07_dataset` has the ECGs of all.
 
 # %%
 rows = []

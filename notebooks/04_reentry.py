@@ -7,10 +7,10 @@
 #   page:
 #     question: When do two stimuli start a spiral, and how fast does it turn?
 #     answer: >-
-#       In the sheet shown, with S2 from {headline}`spiral_window_first_ms` to
-#       {headline}`spiral_window_last_ms`; one turn takes
-#       {headline}`spiral_cycle_length_ms.2`, longer than the published value, with
-#       which the comparison is only qualitative.
+#       In the sheet shown, an S2 from {headline}`spiral_window_first_ms` to
+#       {headline}`spiral_window_last_ms` after S1 starts a spiral that outlasts the
+#       run; one turn takes {headline}`spiral_cycle_length_ms.2`, longer than the
+#       published value, with which the comparison is only qualitative.
 #     next:
 #       page: book/verification
 #       why: how a solver can be checked at all
@@ -25,16 +25,16 @@
 # ---
 
 # %% [markdown]
-# # A spiral from two stimuli
+# # Spiral wave: re-entry from two stimuli
 #
-# **Question.** Can two stimuli start a wave that never ends, how long does
-# it take for one turn, and where is the point it turns around?
+# **Question.** Can two stimuli start a wave that does not end? How long
+# does one turn take, and where is the point around which the wave turns?
 #
-# The theory is on the page before, {doc}`../book/reentry`; the symbols are
-# in {doc}`../book/notation`.
+# {doc}`../book/reentry` has the theory, {doc}`../book/notation` the
+# symbols.
 #
-# *Needs* nothing but the package. *Takes* about a minute on one core.
-# *Change it* with
+# The page needs only the package and runs in about a minute on one core. To
+# run it with other values:
 #
 #     make run NB=04_reentry SET="s2=160 D0=0.2"
 
@@ -62,11 +62,11 @@ headline = Headline("04_reentry")
 # %% [markdown]
 # ## Parameters
 #
-# The first group is the sheet that is shown: the chronic-AF set, the
-# default cell of this book, on the grid of {doc}`07_dataset`, in a sheet
-# half as long. The second group is the scan of S2 times, the third the
-# sheets that the first one is compared with, the fourth what is quoted and
-# claimed. Time zero is the S1 stimulus.
+# The first group is the sheet that is shown. It has the chronic-AF set, the
+# default cell of this book, and the grid of {doc}`07_dataset`, and is half
+# as long. The second group is the scan of S2 times. The third has the
+# sheets with which the first one is compared, and the fourth the quoted
+# value and the claims. Time zero is the S1 stimulus.
 
 # %% tags=["parameters"]
 size_mm = 100.0  # mm, side of the sheet
@@ -107,12 +107,11 @@ claim_change_max = 0.02  # of the cycle length, relative, in each comparison
 claim_frequency_error_max = 0.02  # of the ECG, relative to one over the cycle length
 
 # %% [markdown]
-# The protocol is called *cross-field*. S1 runs from the left edge to the
-# right, as in {doc}`02_tissue_wave`. Behind it the tissue recovers from
-# left to right, so that for a while the left of the sheet is excitable and
-# the right is not. At that time S2 stimulates the whole lower half. Nine
-# probes, three by three, listen for the wave. As before, the time step
-# shrinks with the grid.
+# The protocol is *cross-field* ({ref}`cross-field`). S1 runs from the left
+# edge to the right, as in {doc}`02_tissue_wave`. S2 stimulates the whole
+# lower half at a time at which the left of the sheet has recovered and the
+# right has not. Nine probes, three by three, record the wave. As in
+# {doc}`03_ecg`, the time step shrinks with the grid.
 
 
 # %%
@@ -147,11 +146,12 @@ V_m = ds.V_m
 progress("the spiral: simulated")
 
 # %% [markdown]
-# ## The first turns
+# ## First turns
 #
-# The clock is in the picture. S1 crosses the sheet. S2 finds the left
-# excitable and the right still refractory: it spreads upward on the left
-# only, so the new wave has an end, and around that end it curls.
+# The movie has a clock in the picture. S1 crosses the sheet. S2 finds the
+# left of the sheet excitable and the right still refractory. Its wave
+# spreads upward on the left only. The new wave therefore has an end, and it
+# curls around that end.
 
 # %% tags=["nbval-ignore-output"]
 every = round(10 / frame_interval)
@@ -164,22 +164,20 @@ alt = (
 figures.animation(first_turns, dx, alt)
 
 # %% [markdown]
-# **What to see.** The end of the wave follows the tissue as it recovers,
-# turns down into what S2 has left, and comes back to where it began. From
-# then on nothing needs to be stimulated any more: each turn starts the next
-# one.
-#
-# **What it does not show:** that it goes on after the last picture. This is
-# claimed next.
+# The end of the wave follows the tissue as it recovers. It turns down into
+# tissue that S2 excited and that has recovered since, and returns to where
+# it began. From then on no stimulus is needed, because each turn starts the
+# next one. The movie ends after a few turns. The next section tests whether
+# the wave goes on.
 
 # %% [markdown]
-# ## Does it last, and how fast does it turn?
+# ## Persistence and cycle length
 #
-# Each probe counts the time from one activation to the next
+# Each probe measures the time from one activation to the next
 # ({ref}`cycle-length`). The early cycles are left out, because the wave
-# first has to find its shape. Each probe then has a mean, and the cycle
-# length of the sheet is the median of these means, so that a probe which
-# the tip happens to visit has no say.
+# first has to find its shape. The cycle length of the sheet is the median
+# of the means of the probes. A probe that the tip happens to visit then has
+# no influence.
 
 
 # %%
@@ -209,17 +207,18 @@ headline(
 per_probe.round(0)
 
 # %% [markdown]
-# A row is a probe, counted from the lower left; the columns are its number
+# A row is a probe, counted from the lower left. The columns are its number
 # of cycles after settling and their statistics in milliseconds. The means
-# agree, the single cycles scatter, and most so at the probe in the middle.
-# The scatter is no noise: it is the tip, which comes nearer and goes away,
-# as a siren does, and the middle probe is the one it comes closest to.
+# agree. Single cycles scatter, most at the probe in the middle. This
+# scatter is not noise. The tip comes nearer and moves away, which makes the
+# intervals shorter and longer, and the middle probe is the one it comes
+# closest to.
 #
-# ## The path of the tip
+# ## Path of the tip
 #
-# The tip is where the front meets the back: the one point of the isoline
-# $u = 1/2$ that neither rises nor falls, {eq}`eq-tip`. We look for it in
-# every pair of successive maps.
+# The tip is the one point of the isoline $u = 1/2$ at which $u$ neither
+# rises nor falls, {eq}`eq-tip`. We look for it in every pair of successive
+# maps.
 
 # %%
 tips = tip_path(V_m, dx)
@@ -269,26 +268,25 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Left: the path of the tip over the last map. It begins as
-# a line, where the end of the S2 wave follows the tail of S1. Then it draws
-# a flower: the tip sweeps to and fro through the center, and each petal is
-# rotated against the one before. This is *meander*. The flower as a whole
-# stays where it is: the drift above is the distance between its centers in
-# the first and in the second half of the counted time, in millimeters like
-# the rest. Right: the cycle lengths of the nine probes. After the gray
-# part, which is not counted, they scatter about one value.
-#
-# **What it does not show:** an unlimited time. A spiral can live for
-# seconds and still be lost at a border.
+# Left: the path of the tip over the last map. It begins as a line, where
+# the end of the S2 wave follows the tail of S1. After that it is a flower.
+# The tip sweeps to and fro through the center, and each petal is rotated
+# against the one before. This is *meander*. The flower as a whole stays
+# where it is. The drift in the table above is the distance between its
+# centers in the first and in the second half of the counted time; the table
+# is in millimeters. Right: the cycle lengths of the nine probes. After the
+# gray part, which is not counted, they scatter about one value. The spiral
+# outlasted this run, but that is no proof that it lives forever. A spiral
+# can live for seconds and still be lost at a border.
 
 # %% [markdown]
-# ## When it fails
+# ## Vulnerable window
 #
-# Not every S2 starts a spiral. We repeat the protocol with the other times
-# of the list, in the same sheet, and ask two things. Was any probe of the
-# upper row, which S2 does not touch, activated a second time? And was the
-# sheet still active at the end of the run? If the first is true and the
-# second is not, the new wave ran off the sheet.
+# Not every S2 starts a spiral. We repeat the protocol in the same sheet
+# with the other times of the list, and ask two questions. Was any probe of
+# the upper row, which S2 does not touch, activated a second time? Was the
+# sheet still active at the end of the run? If the first answer is yes and
+# the second is no, the new wave ran off the sheet.
 
 # %%
 scan, maps = [], {}
@@ -338,32 +336,31 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Top left: three outcomes in a row along the time axis,
-# with one *vulnerable window* between two failures. The orange points were
-# still active when the run was stopped. The maps: one of each. Too early:
-# S2 falls on tissue that is excited or refractory; it prolongs the beat of
-# S1 in the lower half, but no wave enters the upper half. In the window: a
-# wave with one free end. Too late: most of the sheet has recovered, the S2
-# wave is almost as long as the sheet, and its end leaves over the right
-# border before it has turned.
+# Top left: three outcomes in sequence along the axis of S2 times, with one
+# *vulnerable window* between two kinds of failure. The orange points were
+# still active when the run was stopped. The maps show one run of each
+# outcome. If S2 comes too early, it meets tissue that is excited or
+# refractory. It prolongs the beat of S1 in the lower half, but no wave
+# enters the upper half. In the window, the wave has one free end. If S2
+# comes too late, most of the sheet has recovered. The S2 wave is almost as
+# long as the sheet, and its end leaves over the right border before it has
+# turned.
 #
-# **What it does not show:** a property of the cell alone. The early limit
-# is close to the refractory period that {doc}`01_action_potential`
-# measures, but the late one depends on the size of the sheet: a larger one
-# gives the end of the wave more room to turn. Nor does it show the borders
-# of the window more closely than the times of the scan are spaced.
+# The window does not belong to the cell alone ({eq}`eq-window`). Its early
+# limit is close to the refractory period that {doc}`01_action_potential`
+# measures. Its late limit depends on the size of the sheet, because a
+# larger sheet gives the end of the wave more room to turn. Both limits are
+# known only to the spacing of the scan.
 
 # %% [markdown]
-# ## What the cycle length depends on
+# ## Dependence of the cycle length on grid, diffusivity and fibers
 #
-# Stretching all lengths takes the diffusivity out of the equation
-# ({ref}`cycle-scaling`), with straight fibers as without. So in a sheet
-# that is large enough, neither the diffusivity nor fibers can change the
-# cycle length, and the path of the tip has to grow with $\sqrt D$. A grid
-# could change it, and so could a border that comes close to the tip. We try
-# all of these, the last together with the fibers: the sheet of the
-# published value is a quarter as long as ours and has fibers. Ours run
-# upward, across S1.
+# In a large sheet neither the diffusivity nor straight fibers can change
+# the cycle length ({ref}`cycle-scaling`). The path of the tip has to grow
+# with $\sqrt D$. A grid could change the cycle length, and so could a
+# border close to the tip. We test all of these. The border is tested
+# together with fibers, since the sheet of the published value is a quarter
+# as long as ours and has fibers. Our fibers run upward, across S1.
 
 # %%
 cases = {
@@ -410,14 +407,16 @@ table.assign(change=100 * table.change).round(1)
 # %% [markdown]
 # The columns are the cycle length in milliseconds, its change in percent,
 # the root-mean-square distance of the tip from its center in millimeters,
-# and the number of tips per map. The cycle length hardly moves, not even on
-# the raw grid, which conducts too slowly: it is a time, and times belong to
-# the cell. Lengths tell another story. With half the diffusivity the path
-# shrinks, roughly as it should. But between two grids that conduct *plane*
-# waves alike it changes as well: the coarser calibrated grid makes it too
-# large, the raw one too small. The calibration is made on a cable and
-# cannot know about a tip, where the wave is as curved as it gets. Take the
-# cycle length from such a grid, not the size of the core.
+# and the number of tips per map. The cycle length hardly changes, not even
+# on the raw grid, which conducts too slowly. It is a time, and times belong
+# to the cell.
+#
+# The length of the path behaves differently. With half the diffusivity it
+# shrinks, roughly as it should. But it also differs between two grids that
+# conduct *plane* waves alike. On the coarser calibrated grid the path is
+# too large, on the raw grid it is too small. The calibration is made on a
+# cable and does not know the strong curvature at a tip. So the cycle length
+# can be taken from such a grid, and the size of the core cannot.
 
 # %% tags=["hide-input"]
 pd.DataFrame(
@@ -438,27 +437,27 @@ pd.DataFrame(
 
 # %% [markdown]
 # The published value {cite}`Goodman2005` is shorter than both of ours by
-# more than its error. The comparison is *qualitative*: we know it from an
-# abstract, without the diffusivities, the protocol and the way of counting,
-# and that our parameters are the same set is likely but unconfirmed
-# ({ref}`caf-set`). What the table above adds is what the difference is
-# *not* due to: not to our grid, nor to fibers or to a sheet as small as
-# theirs, at least with the diffusivities that we gave it. Whether another
-# protocol, other parameters or another way of counting makes the difference
-# cannot be decided from here.
+# more than its error. The comparison is only *qualitative*. We know the
+# value from an abstract, without the diffusivities, the protocol and the
+# way of counting. It is likely but unconfirmed that our parameters are the
+# same set ({ref}`caf-set`). The table above excludes some causes of the
+# difference: our grid, and fibers or a sheet as small as theirs, at least
+# with the diffusivities that we gave it. Another protocol, other parameters
+# or another way of counting remain possible. This page cannot decide
+# between them.
 
 # %% [markdown]
-# ## What an electrode hears
+# ## ECG of a spiral
 #
 # The electrode above the center records the ECG while the spiral turns
-# ({doc}`03_ecg`). Its source repeats itself from turn to turn, so the
-# dominant frequency should be one over the cycle length. The spectrum is
-# taken after settling, with a Hann window, padded with zeros so that its
-# maximum can be read off between the bins.
+# ({doc}`03_ecg`). Its source repeats from turn to turn, so the dominant
+# frequency should be one over the cycle length. The spectrum is taken after
+# settling, with a Hann window. It is padded with zeros, so that its maximum
+# can be read off between the bins.
 #
-# The path of the tip has a spectrum, too. Written as $x + iy$ it tells
-# clockwise from counterclockwise turning: the former has negative
-# frequencies.
+# The path of the tip has a spectrum, too. With the path written as
+# $x + iy$, clockwise turning has negative frequencies and counterclockwise
+# turning positive ones.
 
 # %%
 phi_e = ds.phi_e.isel(lead=0)
@@ -510,26 +509,25 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Left: after the two stimuli the ECG settles into a nearly
-# regular rhythm. Right: the highest line stands at the turning frequency,
-# lower ones at its multiples. Nothing of the rhythm was put in: the stimuli
-# were over before the first turn. A further line stands below the highest
-# one, where the tip has its second frequency: the flower is the sum of two
-# circles, one clockwise with the turning of the wave and one the other way.
-# So the electrode hears the meander.
+# Left: after the two stimuli the ECG settles into a nearly regular rhythm.
+# Right: the highest line is at the turning frequency, and lower ones are at
+# its multiples. The stimuli did not impose this rhythm, because they were
+# over before the first turn. A further line lies below the highest one, at
+# the second frequency of the tip. The flower is the sum of two circles: one
+# clockwise, with the turning of the wave, and one the other way. The
+# electrode therefore records the meander as well.
 #
-# **What it does not show:** fibrillation. This is a single spiral in
-# healthy tissue, seen by a single electrode. Where waves break, there are
-# many tips, and the turns of one do not set the rhythm of all.
+# A single spiral in healthy tissue is not fibrillation. Where waves break,
+# there are many tips, and the turns of one do not set the rhythm of all.
 
 # %% [markdown]
 # ## Results
 #
-# The results file holds the sheets that were compared, the scan, and what
-# was read off the ECG, in one long table. Judged when the book is
-# reproduced are the cycle length, its change on the finer grid, the
-# dominant frequency, the size of the path of the tip, and the two ends of
-# the window, which are known to the spacing of the scan.
+# The results file holds the compared sheets, the scan, and what was read
+# off the ECG, in one long table. When the book is reproduced, these numbers
+# are judged: the cycle lengths of the sheet shown and of the small sheet,
+# the change on the finer grid, the dominant frequency, the size of the path
+# of the tip, and the two ends of the window.
 
 # %%
 long = table.rename_axis("case").reset_index().melt("case", var_name="quantity")

@@ -7,10 +7,11 @@
 #   page:
 #     question: What do the solver, the electrodes and the surrogates cost?
 #     answer: >-
-#       A step of the solver costs {headline}`solver_speedup_f64_f64.2` times less than
-#       one of Finitewave, both in double precision; a prediction for many electrodes
-#       costs {headline}`predict_over_lead_field.2` times what the exact lead field
-#       does, so that speed is no reason for a network.
+#       Finitewave takes {headline}`solver_speedup_f64_f64.2` times as long as our
+#       solver for a step, both in double precision; a prediction of the structured
+#       surrogate for many electrodes takes {headline}`predict_over_lead_field.2` times
+#       as long as the exact lead field of known tissue, so speed is no reason for such
+#       a network.
 #     next:
 #       page: book/data
 #       why: the names and units of what has been computed
@@ -22,20 +23,20 @@
 # ---
 
 # %% [markdown]
-# # Cost of solver, electrodes and surrogates
+# # Computational cost of solver, electrodes and surrogates
 #
-# **Question.** How fast is the solver beside a public code that solves the
-# same equations, and how much faster could it be on the same processor?
-# What do the electrodes add? And do the two codes compute the same wave,
-# without which their speed would mean nothing?
+# **Question.** How fast is the solver compared with a public code that
+# solves the same equations, and how much faster could it be on the same
+# processor? Do the two codes compute the same wave? If not, a comparison of
+# their speeds has no meaning. What do the electrodes add, and what do the
+# surrogates cost compared with the exact lead field?
 #
-# And what do the surrogates cost beside the exact lead field?
-#
-# *Needs* `bench_speed.csv` and `bench_nversion.csv`, which `make bench`
-# measures in an environment of its own, in about five minutes: the public
-# code, Finitewave, cannot live in ours; and `runs/cost.csv` of
-# `benchmarks/cost.py`. Here nothing is timed. *Takes* seconds. *Change it*
-# with
+# Nothing is timed on this page, and it runs in seconds. It needs
+# `bench_speed.csv` and `bench_nversion.csv`. `make bench` measures these in
+# about five minutes, in an environment of its own, because the public code,
+# Finitewave, cannot be installed together with ours. It also needs
+# `runs/cost.csv` of `benchmarks/cost.py` and `runs/mesh_cost.csv` of
+# `benchmarks/mesh.py`. To run it with other values:
 #
 #     make run NB=06_cost SET="n_shown=667"
 
@@ -55,8 +56,8 @@ headline = Headline("06_cost")
 # ## Parameters
 #
 # The targets were set before the measurement. Those that are claimed are
-# asserted below; a target that is missed stays in the table, with a "no"
-# behind it.
+# asserted below. A target that is missed stays in the table and is marked
+# with a "no".
 
 # %% tags=["parameters"]
 n_shown = 400  # cells along a side of the sheet in the tables: 200, 400 or 667
@@ -86,18 +87,18 @@ def value(case, quantity="time_per_update", precision="f32", n=n_shown):
 # %% [markdown]
 # ## Agreement of the two codes
 #
-# Before the speeds we compare the results of the two codes, on the same
-# sheet and grids. The sheet measures 20 by 7 mm, as the slab of a
-# well-known benchmark of electrophysiology codes (Niederer et al. 2011)
-# seen from the side, with its diffusivities of
-# 0.0953 and 0.0126 mm²/ms along and across the fibers, which run along x,
-# and once more with the larger one in all directions. The cells are MLR-I,
-# {doc}`01_action_potential`, the only set that Finitewave's version of the
-# model can express. A corner of 1.5 by 1.5 mm is stimulated, and the
-# activation time is the crossing of $u = 1/2$, linear between time steps.
+# Before the speeds, we compare the results of the two codes on the same
+# sheet and grids. The sheet measures 20 by 7 mm. It is the slab of a
+# well-known benchmark of electrophysiology codes {cite}`Niederer2011`, seen
+# from the side. Its diffusivities are 0.0953 and 0.0126 mm²/ms along and
+# across the fibers, which run along x. A second sheet has the larger one in
+# all directions. The cells are MLR-I ({doc}`01_action_potential`), the only
+# set that Finitewave's version of the model can express. A corner of 1.5 by
+# 1.5 mm is stimulated. The activation time is the crossing of $u = 1/2$,
+# linear between time steps.
 #
-# Our grid is not calibrated here: {ref}`calibration <calibration>` would
-# correct an error that both codes must make alike.
+# Our grid is not calibrated here, because {ref}`calibration <calibration>`
+# would correct an error that both codes must make alike.
 
 # %%
 times = nversion.pivot_table("lat", ["tensor", "x", "y"], ["code", "dx"])
@@ -118,40 +119,41 @@ on_points = "largest of 7 points, 3 grids, 2 tensors"
 headline("nversion_difference_max", largest, unit="ms", tolerance=None, on=on_points)
 
 # %% [markdown]
-# **What to see.** Activation times in milliseconds at five points of the
-# diagonal and at two corners, ours on three grids, and ours minus
-# Finitewave's on the same grids. Our times move as the grid is refined; the
-# differences hardly leave zero. With fibers, where both codes close the
-# faces at a border, they are far below the time step of 0.005 ms. Without,
-# a few hundredths of a millisecond appear at the far edges of the coarsest
-# grid and vanish as it is refined: there Finitewave's stencil mirrors the
-# neighbor at a border, and the sheet ends in the middle of the outermost
-# cells.
+# The table has activation times in milliseconds at five points of the
+# diagonal and at two corners: ours on three grids, and ours minus
+# Finitewave's on the same grids. Our times change as the grid is refined.
+# The differences between the codes are close to zero. With fibers, where
+# both codes close the faces at a border, they are far below the time step
+# of 0.005 ms. Without fibers, a few hundredths of a millisecond appear at
+# the far edges of the coarsest grid and vanish as it is refined. There
+# Finitewave's stencil mirrors the neighbor at a border, so that its sheet
+# ends in the middle of the outermost cells.
 #
 # Without fibers the times converge with the square of the spacing. Across
-# the fibers they do not yet: there the front is less than half as wide, and
-# the coarsest grid, relative to it, is one of 0.55 mm.
+# the fibers they do not yet. There the front is less than half as wide, so
+# that relative to it the coarsest grid is one of 0.55 mm.
 #
-# The other differences are small. Ours steps the gates exactly, Finitewave
-# by Euler. Ours applies a stimulus after the step and Finitewave before it,
-# so it was given one step later there. And Finitewave's own tracker of
-# activation times has the resolution of a time step, so another one, linear
-# between steps, was put in its place.
+# The codes also differ in three details. Our solver steps the gates
+# exactly, Finitewave by Euler. Ours applies a stimulus after the step and
+# Finitewave before it, so Finitewave got the stimulus one step later.
+# Finitewave's own tracker of activation times has the resolution of a time
+# step and was replaced by one that is linear between steps.
 #
-# **What it does not show:** that either is right. Two codes may share an
-# error, above all the equations. {doc}`02_tissue_wave` compares velocities
-# with published ones.
+# Agreement does not prove that either code is right. Two codes may share an
+# error, above all in the equations. {doc}`05_verification` has references
+# of other kinds.
 
 # %% [markdown]
 # ## Speed of the two codes
 #
-# Everything was timed in one process on one thread, in turns, seven times:
-# ours in single and in double precision, Finitewave in double, as it comes,
-# and with its arrays in single precision. A ratio is the median of the
-# seven ratios, so that a busy neighbor on the machine hits both sides.
-# Compilation is not counted for either, although Finitewave compiles anew
-# for every model that it is given, several seconds each. The unit is the
-# time per *node-update*: one node advanced by one time step.
+# Everything was timed in one process on one thread, in turns, seven times.
+# The cases are our solver in single and in double precision, Finitewave in
+# double precision, which is its default, and Finitewave with its arrays in
+# single precision. A ratio is the median of the seven ratios, so that other
+# work on the machine affects both sides. Compilation is not counted for
+# either, although Finitewave compiles anew for every model that it is
+# given, for several seconds each. The unit is the time per *node-update*:
+# one node advanced by one time step.
 
 # %%
 print(f"{machine}; {versions}")
@@ -163,23 +165,24 @@ table.round(2)
 
 # %% [markdown]
 # The table has nanoseconds per node-update. Finitewave in single precision
-# is hardly faster, because only its arrays change: parameters, constants,
-# and with them the arithmetic, stay in double precision. Our double
-# precision takes about twice the time of single precision, since a vector
-# holds half as many numbers, as long as the sheet fits the cache; beyond,
-# the memory takes over, on smaller sheets than in single precision.
+# is hardly faster, because only its arrays change. Its parameters and
+# constants, and with them its arithmetic, stay in double precision. Our
+# double precision takes about twice the time of single precision, since a
+# vector holds half as many numbers. This holds as long as the sheet fits
+# the cache. On larger sheets the memory limits the speed, and in double
+# precision it does so on smaller sheets than in single precision.
 
 # %% [markdown]
 # ## Hardware limit
 #
 # A ratio to another code does not say how much faster the kernel could be.
-# For that we compare it with the processor's own limit. Each node needs a
+# For this we compare it with a limit of the processor. Each node needs a
 # certain number of multiplications and fused multiply-adds, which all have
-# to pass the same ports; they are counted in the machine code of the very
-# kernel that was timed, in its vectorized loops. How many of them the ports
-# can take is measured, too, with a loop of nothing but independent
-# multiply-adds in registers, in turns with the kernel. The quotient is a
-# time that no arrangement of these instructions can beat.
+# to pass the same ports. They are counted in the machine code of the very
+# kernel that was timed, in its vectorized loops. A second measurement, in
+# turns with the kernel, finds how many of them the ports can take. It is a
+# loop of nothing but independent multiply-adds in registers. The quotient
+# of the two is a time that no arrangement of these instructions can beat.
 
 # %%
 kinds = ["vector_port_per_node", "vector_div_per_node", "vector_all_per_node"]
@@ -196,22 +199,24 @@ print(
 counts.round(3)
 
 # %% [markdown]
-# The first three rows are vector instructions per node; a vector
+# The first three rows are vector instructions per node. A vector
 # instruction that serves sixteen nodes counts as a sixteenth for each.
-# *port* are multiplications and multiply-adds, *div* divisions and
-# reciprocal estimates, *all* every floating-point instruction, additions
-# and comparisons included. Loads, stores, selections and integer
-# instructions are not among them. The limit, in nanoseconds, and the first
-# of the two fractions rest on *port* alone: what the multiply-adds by
-# themselves would need. The last row counts every floating-point
-# instruction at the measured rate. Neither is the whole truth. Additions
-# have ports of their own on this processor, so the second fraction may
-# exceed 1; comparisons share the ports of the multiply-adds, so the first
-# cannot be reached. The target was set for all vector floating-point
-# instructions; the stricter count stands beside it.
+# *port* means multiplications and multiply-adds, *div* divisions and
+# reciprocal estimates, and *all* every floating-point instruction,
+# additions and comparisons included. Loads, stores, selections and integer
+# instructions are not counted. The limit, in nanoseconds, and the first of
+# the two fractions rest on *port* alone: the time that the multiply-adds
+# need by themselves. The last row counts every floating-point instruction
+# at the measured rate.
+#
+# Neither fraction is exact. Additions have ports of their own on this
+# processor, so the second fraction may exceed 1. Comparisons share the
+# ports of the multiply-adds, so the first fraction cannot reach 1. The
+# target was set for all vector floating-point instructions. The next table
+# has the stricter count as well.
 
 # %% [markdown]
-# Each measured number is now judged by its target.
+# Each measured number is compared with its target.
 
 # %%
 fraction = counts["isotropic"]["fraction_counting_all"]
@@ -287,33 +292,34 @@ figures.show(
 )
 
 # %% [markdown]
-# The time per update is at the edge of its target, and not asserted: it
-# depends on who else uses the memory of the machine, which the ratios of
-# this table do not feel. The range of its repeats is the bar in the figure.
+# The time per update is close to its target and is not asserted. It depends
+# on what else uses the memory of the machine, and the ratios of this table
+# do not. The bars in the figure are the range over the repeats.
 #
-# **What to see.** Left, on a logarithmic scale: between the dashed line and
-# our kernel there is less than a factor of two, between our kernel and
-# Finitewave one of more than fifty. The bars are the range over the
-# repeats. Right: the cost of an update against the size of the sheet. As
-# long as the arrays fit the cache, arithmetic decides, and the cost per
-# node is flat. Beyond, the memory does, and it rises. The sheets of the
-# data set, {doc}`07_dataset`, are on the flat part.
+# Left, on a logarithmic scale: our kernel in single precision is less than
+# a factor of two from the dashed line, and Finitewave more than a factor of
+# fifty from our kernel. Right: the cost of an update against the size of
+# the sheet. As long as the arrays fit the cache, arithmetic decides, and
+# the cost per node is constant. Beyond that, memory decides, and the cost
+# rises. The sheets of the data set ({doc}`07_dataset`) are on the flat
+# part.
 #
-# **What it does not show:** that Finitewave is badly made. It offers many
-# cell models and three dimensions, generates its kernels from their
-# equations, and uses all cores of a machine by itself. Ours has one model
-# in two dimensions and was written for it.
+# It does not follow that Finitewave is badly made. It offers many cell
+# models and three dimensions, generates its kernels from their equations,
+# and uses all cores of a machine by itself. Our solver has one model in two
+# dimensions and was written for it.
 
 # %% [markdown]
-# ## Electrodes and tissues
+# ## Cost of electrodes and tissues
 #
-# A sample of the ECG costs us one product of the
+# For us a sample of the ECG costs one product of the
 # {ref}`lead field <lead-field>` with the voltage, taken for sixteen samples
-# at a time; the lead field itself is made once per tissue. Finitewave's
-# tracker sums over all nodes for every electrode and every sample, with the
-# weight $1/R^2$: the cost can be compared, the value cannot, see
-# {doc}`03_ecg`. To ours we add the time that it takes to gather the
-# samples.
+# at a time. The lead field itself is made once per tissue. The time that it
+# takes to gather the samples is included. Finitewave's tracker sums over
+# all nodes for every electrode and every sample, with the weight $1/R^2$.
+# Its cost can be compared with ours and its value cannot ({doc}`03_ecg`).
+# Printed first is the number of small tissues that are simulated in a
+# minute.
 
 # %%
 ecg = speed[speed.case.str.match(r"ecg (ours|finitewave),")].copy()
@@ -369,27 +375,28 @@ figures.show(
 )
 
 # %% [markdown]
-# **What to see.** Left: the product grows with the number of electrodes
-# from a small base, and for a few of them gathering the samples costs more
-# than the product. The last column of the table sets a sample against the
-# ten time steps of 0.1 ms between two samples: the steps are so fast by now
-# that the ECG of many electrodes costs as much as they do. Right: the
-# largest difference over the points. Squares are what a coarser grid costs,
-# circles what the choice of the code costs, which is smaller by far.
+# Left: the cost of the product grows with the number of electrodes from a
+# small base. For a few electrodes, gathering the samples costs more than
+# the product. The last column of the table compares a sample with the ten
+# time steps of 0.1 ms between two samples. The steps are so fast that the
+# ECG of many electrodes costs as much as they do. Right: the largest
+# difference of activation times over the points. Squares are the effect of
+# a coarser grid. Circles are the effect of the choice of the code, which is
+# far smaller.
 #
-# **What it does not show:** larger machines. Tissues are independent of
-# each other, so that two processes on two cores may do twice the work; how
-# near they come depends on the memory that the cores share.
+# These are times of one thread. Tissues are independent of each other, so
+# two processes on two cores can do up to twice the work. How near they come
+# to this depends on the memory that the cores share.
 
 # %% [markdown]
-# ## The surrogates
+# ## Cost of the surrogates
 #
-# Next to the solver, what a trained network costs: one tissue, maps of 100
-# × 100 pixels, 160 frames, 16 electrodes, one thread, after loading;
-# medians of twenty calls (of the simulation: three), from
-# `benchmarks/cost.py`. The exact lead field of the known conductivity is
-# timed beside it, in the same run and the same language, and so is the
-# simulation of the whole tissue.
+# The next table has the cost of a trained network for one tissue: maps of
+# 100 × 100 pixels, 160 frames, 16 electrodes, one thread, after loading.
+# The times are medians of twenty calls (of three for the simulation), from
+# `benchmarks/cost.py`. The exact lead field of the known conductivity was
+# timed in the same run and the same language. So was the simulation of the
+# whole tissue.
 
 # %%
 cost = pd.read_csv(RESULTS / "runs" / "cost.csv")
@@ -403,18 +410,20 @@ shown["tissues per second"] = 1 / inference
 pd.DataFrame(shown).round(2)
 
 # %% [markdown]
-# **What to see.** With the conductivity known, the exact lead field is
-# ready before the network has read its maps. Most of a prediction is the
-# reading of the fronts and the five networks. Neither replaces the
-# simulation, because both need its voltages.
+# With the conductivity known, the exact lead field takes less time than a
+# prediction of the structured surrogate. Most of a prediction goes into
+# reading the fronts and into the five networks. The paper's network takes
+# less time than both, but it predicts one electrode and they compute
+# sixteen. Neither surrogate replaces the simulation, because both need its
+# voltages.
 #
-# **The break-even count.** A surrogate pays off after
+# **Break-even count.** A surrogate pays off after
 # $N^* = t_\mathrm{train} / (t_\mathrm{teacher} - t_\mathrm{network})$ uses.
-# Its teacher is the lead field, which is faster: the denominator is
-# negative, and there is no such count. Nor is there one against the
-# simulation, which is not what is replaced. The networks are for the case
-# in which the conductivity is **not known**; their cost is then beside the
-# point.
+# The teacher of the structured surrogate is the lead field, and it is
+# faster. The denominator is negative, so there is no such count. There is
+# none against the simulation either, because the simulation is not
+# replaced. The networks are for tissue whose conductivity is **not known**.
+# There the exact lead field is not available, and its cost does not matter.
 
 # %%
 predicting = seconds["predict, 5 networks, bands"]
@@ -434,7 +443,7 @@ headline("predict_over_simulation", of_simulation, tolerance=None, on=one)
 # %% [markdown]
 # The training of the structured network was timed, too: an epoch of 32
 # tissues in single and in mixed precision, on one and on two threads, and
-# forward and backward passes as they are and through `torch.compile`.
+# forward and backward passes with and without `torch.compile`.
 
 # %%
 half = seconds["epoch of 32 tissues, bfloat16, 2 threads"]
@@ -450,19 +459,20 @@ on_training = f"training of the structured network, two threads, {cost_machine}"
 headline("mixed_precision_speedup", full / half, tolerance=None, on=on_training)
 
 # %% [markdown]
-# **What to see.** Mixed precision is used where it is faster on this
-# processor, which has instructions for it; compilation takes some ten
-# seconds first, and is not used. The whole training, in minutes, stands in
-# the table of headline numbers, as measured on the pages that train.
+# Mixed precision is used where it is faster on this processor, which has
+# instructions for it. Compilation takes some ten seconds first and is not
+# used. The pages that train measure a whole training; its minutes are in
+# the table of headline numbers. On a processor without such instructions
+# the order of these rows may differ.
 #
-# ## Meshes
+# ## Cost of meshes
 #
 # The lead field of a mesh is computed cell by cell, without a stiffness
-# matrix, for 48 × 48 × 48 boxes of six tetrahedra and twelve electrodes, on
-# one thread. The reference is scikit-fem, which assembles the matrix and
-# multiplies it by $1/r$; both give the same numbers. Medians of five calls
-# in turns, from `benchmarks/mesh.py`. The memory is the most that a call
-# holds beside the mesh itself.
+# matrix. It is timed for 48 × 48 × 48 boxes of six tetrahedra and twelve
+# electrodes, on one thread. The reference is scikit-fem, which assembles
+# the matrix and multiplies it by $1/R$; both give the same numbers. The
+# times are medians of five calls in turns, from `benchmarks/mesh.py`. The
+# memory is the most that a call holds in addition to the mesh itself.
 
 # %%
 mesh_cost = pd.read_csv(RESULTS / "runs" / "mesh_cost.csv").set_index("what")
@@ -481,9 +491,12 @@ headline("mesh_over_scikit_fem", ratio, tolerance=None, on=f"isotropic, {on_mesh
 # %% [markdown]
 # ## Results
 #
-# The headline numbers belong to one machine, so none is judged when the
-# book is reproduced. They change when `make bench` is run again and its two
-# files are committed.
+# On this mesh our operator is faster than the assembled matrix and needs
+# much less memory. One mesh of one size does not tell how either grows.
+#
+# The headline numbers belong to single machines, so none is judged when the
+# book is reproduced. They change when the benchmarks are run again and
+# their tables are committed.
 
 # %% tags=["hide-input"]
 print(headline.provenance())

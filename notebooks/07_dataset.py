@@ -12,9 +12,10 @@
 #   page:
 #     question: What do the networks learn from, and is any tissue in two places?
 #     answer: >-
-#       From as many tissues as the paper had, {headline}`dataset_tissues_all_sets` in
-#       all sets; none is in two parts, and to copy the ECG of the nearest training
-#       tissue gives a mean R² of {headline}`nearest_tissue_r2_mean`.
+#       The split has as many tissues as the paper had, and all sets together have
+#       {headline}`dataset_tissues_all_sets`; no tissue is in two parts or two sets, and
+#       copying the ECG of the nearest training tissue scores a mean R² of
+#       {headline}`nearest_tissue_r2_mean`.
 #     next:
 #       page: book/surrogate
 #       why: what is to be learned from them, and how it is scored
@@ -34,24 +35,23 @@
 # ---
 
 # %% [markdown]
-# # The data set
+# # Data set: tissues, split and further sets
 #
 # **Question.** What do the networks learn from, and what are they tested
-# on? Which tissues were drawn, and which draws were thrown away? Do the
-# waves finish in the recorded time, and is any tissue in two places at
-# once?
+# on? Which tissues were drawn, and which draws were rejected? Does every
+# wave finish within the recorded time, and does any tissue occur twice?
 #
-# **Scale:** the paper's 300 tissues on the 400 × 400 grid, in its
-# proportions of the four conditions; 300 more for calibrating uncertainty
-# and 300 for testing, from the same recipe; and eight small sets that are
-# *not* of that recipe.
+# **Scale:** 300 tissues on the 400 × 400 grid, as many as in the paper and
+# in its proportions of the four conditions; 300 more for calibrating
+# uncertainty and 300 for testing, from the same recipe; and eight small
+# sets that do *not* follow this recipe.
 #
-# *Needs* nothing but the package. *Takes* some 20 minutes on two cores the
-# first time and a minute afterward: the tissues are stored, and an
-# interrupted run goes on where it stopped. Every choice below is ours and
-# stands, with its reason, in {ref}`choices-tissue` and {ref}`choices-sim`.
-# How to load, export and extend the set is in {doc}`../book/use`. *Change
-# it* with
+# The page needs only the package. It takes some 20 minutes on two cores the
+# first time and a minute afterward, because the tissues are stored. An
+# interrupted run continues where it stopped. Every choice below is ours;
+# the reasons are in {ref}`choices-tissue` and {ref}`choices-sim`. How to
+# load, export and extend the set is in {doc}`../book/use`. To run the page
+# with other values:
 #
 #     make run NB=07_dataset SET="n_sim=20 z_mm=20"
 
@@ -104,12 +104,12 @@ n_planned = 10_000  # tissues of the plan at the end
 claim_copy_r2_max = 0.9
 
 # %% [markdown]
-# One record holds all of it. The store of the simulated tissues is named by
-# a hash of this record and by a version, so a changed value can never meet
-# an old store. The version is raised when the code gives other tissues.
-# Each tissue is a function of the record and of its number alone. It does
-# not depend on the order, on the number of workers, or on how often the
-# build was stopped.
+# One record holds all of these values. The store of the simulated tissues
+# is named by a hash of this record and by a version, so a changed value can
+# never meet an old store. The version is raised when the code gives other
+# tissues. Each tissue depends on the record and on its own number alone. It
+# does not depend on the order, on the number of workers, or on how often
+# the build was stopped.
 
 # %%
 recipe = Recipe(
@@ -129,18 +129,19 @@ recipe = Recipe(
 write_recipe(recipe, result_file("07_dataset.json"))
 
 # %% [markdown]
-# ## Simulate
+# ## Simulation
 #
 # Each tissue is drawn from its own seed: a healthy diffusivity, one of four
 # conditions, and a stimulus along a part of an edge, near a corner or at a
 # point. The site is drawn independently of the condition. With a fixed site
-# all healthy tissues would share one ECG up to the diffusivity, and a
-# network could learn the condition in place of the forward problem.
+# all healthy tissues would have the same ECG up to the diffusivity, and a
+# network could learn the condition instead of the forward problem.
 #
 # The solver runs on the full grid with a calibrated diffusivity
-# ({ref}`calibration`); the ECG is the lead field of the *physical*
-# diffusivity, also on the full grid, once every millisecond, at the paper's
-# electrode and at a bank of 36 others. The maps are then pooled and stored.
+# ({ref}`calibration`). The ECG comes from the lead field of the *physical*
+# diffusivity, also on the full grid, once every millisecond. It is recorded
+# at the electrode above the center and at a bank of 36 others. The maps are
+# then pooled ({ref}`pooling`) and stored.
 
 # %% tags=["hide-output", "nbval-ignore-output"]
 ds = load_or_simulate(recipe)
@@ -151,20 +152,24 @@ print(f"{n_cells * dx:g} mm sheet")
 print(f"{ds.sizes['y_map']} x {ds.sizes['x_map']} maps every {frame_interval:g} ms")
 
 # %% [markdown]
-# ## One row a tissue
+# ## Table of tissues
 #
-# The table has a row for each tissue. Beside condition, texture and density
-# it holds when the last cell was activated, when the last one had
-# recovered, and the median duration of the action potential, all three of
-# the first beat. It holds when every cell was within 0.01 mV of rest
-# (empty: not before the end), whether the last map is repolarized (no pixel
-# above −75 mV), the standard deviation of the ECG, and which part of the
-# split the tissue is in. *Mild* means less than 20 % fibrosis and none of
-# it interstitial. That is a property of the draw, fixed before anything is
-# trained.
+# The table has a row for each tissue, with
+#
+# - condition, texture and density of the fibrosis;
+# - the times at which the last cell was activated and had recovered, and
+#   the median duration of the action potential, all three of the first
+#   beat;
+# - the time at which every cell was within 0.01 mV of rest, empty if this
+#   was not reached before the end;
+# - whether the last map is repolarized, with no pixel above −75 mV;
+# - the standard deviation of the ECG, and the part of the split.
+#
+# *Mild* means less than 20 % fibrosis and none of it interstitial. This is
+# a property of the draw, fixed before anything is trained.
 #
 # The split is drawn by tissue within each condition, so that no tissue
-# gives frames to two parts.
+# gives frames to two parts ({ref}`splits`).
 
 # %%
 columns = [name for name in ds.data_vars if ds[name].dims == ("sim",)]
@@ -211,10 +216,10 @@ summary.round(
 )
 
 # %% [markdown]
-# The columns are counts, then means over the tissues of each condition.
-# Times are in ms, and the ECG is in mV mm/ms. Fibrosis and remodeling slow
-# the wave and weaken the ECG; both together do so most. The means say
-# nothing about single tissues, which the figures below show.
+# The columns are counts, followed by means over the tissues of each
+# condition. Times are in ms, and the ECG is in mV mm/ms. Fibrosis and
+# remodeling slow the wave and weaken the ECG, and both together do so most.
+# A mean does not describe a single tissue; the figures below show those.
 #
 # The next table has the same tissues by the texture of their fibrosis.
 
@@ -230,12 +235,13 @@ textures = table.groupby("texture").agg(
 textures.round({"least": 3, "most": 3, "ecg_sd": 3})
 
 # %% [markdown]
-# For each texture the table has the tissues, how many of them are mild, and
-# the least and the greatest share of fibrotic cells. Density and texture,
-# not the condition, make a tissue hard.
+# For each texture the table has the number of tissues, how many of them are
+# mild, and the smallest and largest share of fibrotic cells. Diffuse and
+# interstitial fibrosis come with the weakest ECGs. The condition alone
+# therefore does not tell how hard a tissue is.
 
 # %% [markdown]
-# ## What the draws look like
+# ## Distribution of the draws
 #
 # Four histograms show what was drawn and what the simulation made of it.
 
@@ -264,16 +270,16 @@ figures.show(
 )
 
 # %% [markdown]
-# Top: what was drawn. Bottom: what came of it. The healthy diffusivity is
-# the same draw for all conditions. Slow tissue shows up below, where the
-# last activation comes late. The gap between the two lower panels is one
-# action potential and the decay to 0.01 mV above rest. Nothing here says
-# that patients are distributed like this.
+# Top: what was drawn. Bottom: what resulted. The healthy diffusivity is
+# drawn from the same range in all conditions. Slow tissue appears in the
+# lower panels, where the last activation comes late. The two lower panels
+# differ by one action potential and the decay to 0.01 mV above rest. We do
+# not claim that patients are distributed like this.
 
 # %% [markdown]
-# ## Gallery
+# ## Gallery of tissues
 #
-# The gallery shows single tissues, a column each: first one of each
+# The gallery shows single tissues, one in each column: first one of each
 # condition, then one of each texture.
 
 
@@ -331,11 +337,11 @@ gallery(ds, examples, [figures.LABELS[name] for name in names], alt)
 
 # %% [markdown]
 # The columns are the first tissues of each condition, with their numbers in
-# parentheses. From top to bottom: diffusivity with non-conductive cells
-# dark, activation times with an isochrone every 20 ms, the stored map at
-# the time when half of the sheet is activated, and the ECG 40 mm above the
-# center. Crowded isochrones are slow conduction. One draw of each says
-# nothing of the next one.
+# parentheses. The rows from top to bottom are the diffusivity, with
+# non-conductive cells dark; the activation times, with an isochrone every
+# 20 ms; the stored map at the time when half of the sheet is activated; and
+# the ECG 40 mm above the center. Crowded isochrones mean slow conduction.
+# The next draw of the same condition may look quite different.
 
 # %%
 shown = [name for name in textures.index if name != "none"]
@@ -352,15 +358,15 @@ gallery(ds, first, shown, alt)
 
 # %% [markdown]
 # These are the first fibrotic tissues of each texture. A map pixel is the
-# mean over its cells, so fine fibrosis is seen only as a lower amplitude.
-# The data set keeps the mask at full resolution as a label, and no network
-# sees it.
+# mean over its cells, so fine fibrosis appears only as a lower amplitude.
+# The data set keeps the mask at full resolution as a label. No network gets
+# it as an input.
 
 # %% [markdown]
-# ## The ECGs
+# ## ECGs of the data set
 #
-# First all ECGs at the paper's electrode are drawn, then their size at all
-# electrodes.
+# The first figure has all ECGs at the central electrode, the second their
+# size at all electrodes.
 
 # %%
 fig, axes = plt.subplots(2, 2, figsize=(9, 5), sharex=True, sharey=True)
@@ -380,10 +386,10 @@ figures.show(
 )
 
 # %% [markdown]
-# Every ECG of the set is drawn in the panel of its condition. Within one
-# condition they differ in sign, height and duration, because the stimulus
-# site and the tissue both act. Nothing here says how much of the difference
-# a network can find in the maps.
+# Every ECG is drawn in the panel of its condition. Within a condition the
+# ECGs differ in sign, height and duration, because both the stimulus site
+# and the tissue differ. How much of this difference can be found in the
+# maps is not a question that the figure answers.
 
 # %%
 bank = ds.electrodes
@@ -427,21 +433,24 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: the 37 electrodes from above. Those of the bank come in whole orbits
-# of the eight symmetries of the square. A turned or mirrored tissue
-# therefore only permutes them, and augmentation stays exact. *Train* may be
-# used for training, *unseen* and *near* (5 to 8 mm above the tissue) never.
-# Top right: nearer electrodes see larger ECGs. Bottom right: at the paper's
-# electrode the peaks of the ECGs spread over more than a factor of ten, so
-# that an error that is small for one tissue hides another one.
+# Left: the 37 electrodes from above. Those of the bank form whole orbits of
+# the eight symmetries of the square. A turned or mirrored tissue therefore
+# only permutes them, and augmentation stays exact. Electrodes called
+# *train* may be used in training, those called *unseen* and *near* (5 to 8
+# mm above the tissue) never. Top right: nearer electrodes see larger ECGs.
+# Bottom right: at the central electrode the peaks of the ECGs spread over
+# more than a factor of ten. An error that is small for one tissue can be as
+# large as the whole ECG of another.
 
 # %% [markdown]
-# ## The other sets
+# ## Further sets
 #
-# *calibration* and *test* follow the recipe with seeds of their own,
-# because 30 test tissues cannot tell a coverage or a small difference from
-# luck. The other sets leave the recipe. The table says in what, and no
-# network is trained on any of them.
+# *calibration* and *test* follow the recipe with seeds of their own. They
+# exist because 30 test tissues are too few to tell a coverage or a small
+# difference from luck. No published network is trained on either; some of
+# the retrainings in {doc}`14_undeclared_choices` and
+# {doc}`17_data_efficiency` use them. The other sets leave the recipe, and
+# the table says how. No network at all is trained on those.
 
 # %% tags=["hide-output", "nbval-ignore-output"]
 recipes = {
@@ -481,23 +490,23 @@ sets_table.to_csv(result_file("07_dataset_sets.csv"), index_label="set")
 sets_table.round(2)
 
 # %% [markdown]
-# Each row has the tissues of a set, what its recipe changes, the mean share
-# of cells that were activated, the least and the greatest share of fibrotic
-# cells, the median duration of the action potential (ms), the share of
-# tissues that are repolarized at the end, and the mean standard deviation
-# of the ECG.
+# Each row has the number of tissues of a set and what its recipe changes.
+# The next columns are the mean share of activated cells, and the smallest
+# and largest share of fibrotic cells. The last ones are the median duration
+# of the action potential (ms), the share of tissues that are repolarized at
+# the end, and the mean standard deviation of the ECG.
 #
 # Re-entry is not repolarized and should not be. Where the share is below
-# one elsewhere, the slowest waves are cut off by the end. The slow sets are
-# recorded longer: a method that needs the length of the recipe must cut or
-# refuse them. *Dense* is above the usual shares of its own texture. Compact
-# fibrosis gets more scars, and may still cover less than diffuse fibrosis
-# usually does.
+# one elsewhere, the recording ends before the slowest waves do. The slow
+# sets are recorded longer. A method that needs the length of the recipe
+# must cut them or refuse them. The tissues called *dense* have more
+# fibrosis than usual for their own texture. Compact fibrosis gets more
+# scars, and may still cover less than diffuse fibrosis usually does.
 #
 # A tissue counts as re-entry only if its wave lasts, and this is checked on
 # the maps. S1 and S2 alone activate no cell more than twice, so five
-# activations are three turns at least. And some pixel has to be activated
-# in each of the frames of the last 150 ms.
+# activations mean at least three turns. In addition some pixel has to be
+# activated in each of the frames of the last 150 ms.
 
 # %%
 if "reentry" in sets:
@@ -510,8 +519,8 @@ if "reentry" in sets:
     print(f"all of the {turns.size} tissues activate some to the end")
 
 # %% [markdown]
-# Draws that fail this are drawn again and counted below. The figure shows
-# one tissue of each of the sets that leave the recipe.
+# Draws that fail this check are drawn again and counted below. The figure
+# shows one tissue of each set that leaves the recipe.
 
 # %% tags=["hide-input"]
 usual_sets = ("train, val, test", "calibration", "test")
@@ -541,16 +550,17 @@ figures.show(
 )
 
 # %% [markdown]
-# For the first tissue of each set the figure has a map, taken when half of
-# the sheet is activated (of the re-entry the last one), and the ECG. Scales
-# of the ECGs differ. What is typical of a set is in the table and not here.
+# For the first tissue of each set the figure has a map and the ECG. The map
+# is the one at which half of the sheet is activated; for re-entry it is the
+# last one. The scales of the ECGs differ. One tissue cannot show what is
+# typical of its set; for that see the table above.
 
 # %% [markdown]
-# ## Draws that were not kept
+# ## Rejected draws
 #
-# A draw that does not give the wave that its set is meant to have is thrown
-# away, and the tissue is drawn again. The number of such draws is counted,
-# by reason.
+# A draw is rejected if it does not give the wave that its set is meant to
+# have, and the tissue is drawn again. The table counts such draws by
+# reason.
 
 # %%
 rejected = pd.DataFrame(
@@ -563,17 +573,17 @@ rejected = pd.DataFrame(
 rejected[["tissues", *REJECTIONS]]
 
 # %% [markdown]
-# The reasons are: *site*, the stimulus lay on fibrosis alone; *activation*,
-# less than half of the conductive cells were reached; *reentry*, the wave
-# did not last. Redrawing removes the very worst tissues from every set
-# alike, and scores do not cover them.
+# There are three reasons. *site*: the stimulus lay on fibrosis alone.
+# *activation*: less than half of the conductive cells were reached.
+# *reentry*: the wave did not last. Redrawing removes the very worst tissues
+# from every set alike, and no score of this book covers them.
 
 # %% [markdown]
-# ## No tissue twice
+# ## Duplicates
 #
-# A tissue is the same tissue when it is turned or mirrored. The hash of a
-# tissue is equal for all its eight symmetric copies, and no hash may occur
-# in two parts of the split or in two sets.
+# A tissue that is turned or mirrored is still the same tissue. Its hash is
+# therefore equal for all its eight symmetric copies. No hash may occur in
+# two parts of the split or in two sets.
 
 # %%
 marks = {
@@ -598,11 +608,11 @@ print("all different, symmetric copies included")
 headline("dataset_tissues_all_sets", n_marks, tolerance=0, on=f"{len(sets)} sets")
 
 # %% [markdown]
-# Two tissues that are not the same may still be alike. As their distance we
-# take the root mean square difference of their activation times, on a
-# coarse grid, smallest over the eight symmetries. The nearest training
-# tissue is found for every tissue of the other two parts and of the two
-# sets that follow the recipe.
+# Two different tissues may still be alike. As their distance we take the
+# root-mean-square difference of their activation times on a coarse grid,
+# the smallest over the eight symmetries. The nearest training tissue is
+# found for every tissue of the other two parts and of the two sets that
+# follow the recipe.
 
 
 # %%
@@ -668,22 +678,22 @@ figures.show(
 )
 
 # %% [markdown]
-# Table and curves give the distance from each tissue to the nearest
-# training tissue, in ms. None is zero, but some are small: a wave in a
-# uniform sheet is fixed by a diffusivity and a site, and tissues of one
-# distribution have neighbors. What a neighbor is worth is in the last two
-# columns of the table, the $R^2$ of a method that returns the ECG of the
-# nearest training tissue and knows no physics at all. A network has to beat
-# it as one more rung of the ladder. It is also a reason for the sets that
-# leave the recipe.
+# The table and the curves give the distance from each tissue to the nearest
+# training tissue, in ms. No distance is zero, but some are small. A wave in
+# a uniform sheet is fixed by a diffusivity and a site, so tissues of one
+# distribution have neighbors. The last two columns of the table tell what a
+# neighbor is worth. They have the $R^2$ of a method that returns the ECG of
+# the nearest training tissue and uses no physics at all. A network has to
+# beat it as well. Such neighbors are also a reason for the sets that leave
+# the recipe.
 
 # %% [markdown]
 # ## Claims
 #
 # The page makes four claims. Nearly all tissues are repolarized before the
-# recording ends. Every part of the split holds every condition and no
-# tissue twice. Copying the nearest training tissue is not enough. And the
-# condition does not fix the kind of stimulus.
+# recording ends. Every part of the split has every condition and no tissue
+# twice. To copy the nearest training tissue is not enough. The condition
+# does not fix the kind of stimulus.
 
 # %%
 finished = float(table.repolarized.mean())
@@ -712,8 +722,8 @@ print(f"independence of condition and stimulus: p = {p_value:.2f}")
 sites.rename_axis(columns=None)
 
 # %% [markdown]
-# Last, the size of the ECG is set against the share of fibrosis, for every
-# tissue and by texture.
+# The last figure has the size of the ECG against the share of fibrosis, for
+# every tissue and by texture.
 
 # %%
 kinds = ("none", "compact", "patchy", "diffuse", "interstitial")
@@ -732,18 +742,18 @@ figures.show(
 )
 
 # %% [markdown]
-# The more fibrosis, the weaker the ECG, and the texture matters as much as
+# The ECG gets weaker with more fibrosis, and the texture matters as much as
 # the density. The three parts of the split cover the same range. Weak ECGs
-# are the hard ones for any method whose errors do not shrink with the
-# signal. The figure does not show how well any method does on them.
+# are hard for any method whose errors do not shrink with the signal.
+# {doc}`13_results` has the scores of the methods; nothing about them can be
+# read off here.
 
 # %% [markdown]
-# ## Size, time, and ten thousand tissues
+# ## Size, time, and a plan for ten thousand tissues
 #
 # The store holds maps in half precision and ECGs in double. Every chunk is
-# compressed and carries a checksum, so that an altered byte is found when
-# the set is opened, and only that tissue is simulated again. Measured are
-# the time of the build, its size, and how fast a training reads it.
+# compressed and has a checksum ({ref}`store`). We measure the time of the
+# build, its size, and how fast a training reads it.
 
 # %% tags=["nbval-ignore-output"]
 workers, minutes = ds.attrs["workers"], ds.attrs["seconds"] / 60
@@ -775,8 +785,8 @@ headline("dataset_core_seconds_per_tissue", cores, unit="s", tolerance=None, on=
 headline("dataset_store_mb", megabytes, unit="MB", tolerance=None, on=scale)
 
 # %% [markdown]
-# The next table scales these numbers to ten thousand tissues, on a few and
-# on many workers.
+# The next table scales these numbers to ten thousand tissues, with few and
+# with many workers.
 
 # %% tags=["nbval-ignore-output"]
 plan = pd.DataFrame({"workers": [2, 16, 64, 256]})
@@ -789,29 +799,28 @@ plan.round({"hours": 2, "store (GB)": 1, "writing (MB/s)": 1})
 
 # %% [markdown]
 # The plan multiplies what this build measured; it was not run. Two workers
-# are a laptop left alone for some hours. Sixteen are one larger machine and
-# the same call. Beyond that the tissues are handed to a Dask cluster,
+# are a laptop that runs for some hours. Sixteen are one larger machine and
+# the same call. Beyond that the tissues go to a Dask cluster,
 # `load_or_simulate(recipe, client.get_executor(), folder="s3://...")`.
-# Tissues do not talk to each other and each worker writes its own chunks. A
-# lost worker costs the tissues it had in hand, which a test shows by
-# killing one.
+# Tissues are independent, and each worker writes its own chunks. A lost
+# worker costs only the tissues that it was working on; a test kills a
+# worker to show this.
 #
-# The rate of writing says what the storage must take. The number of files
-# is the weak side of the layout. A disk takes them, but an object store
+# The rate of writing tells what the storage must take. The number of files
+# is the weak point of the layout. A disk takes them, but an object store
 # answers slowly, and there the small columns would have to be gathered
-# first. The plan also leaves out the quarter of a minute in which each
-# worker compiles the solver, and the price.
+# first. The plan leaves out the quarter of a minute in which each worker
+# compiles the solver, and the price.
 
 # %% [markdown]
-# ## How to get it, and what you may do with it
+# ## Access and license
 #
-# The set is not shipped:
+# The set is not shipped.
 # `load_or_simulate(read_recipe(RESULTS / "07_dataset.json"))` makes it from
 # nothing, bit for bit the same on the same machine. Four of its tissues,
 # reduced, come with the repository ({doc}`../book/data`). Data, text and
 # figures are licensed CC BY 4.0. All of it is simulated: the sheets are
-# flat, and there is no patient. What is meant for patients must not be
-# trained on it.
+# flat, and there is no patient. Do not train clinical models on it.
 
 # %% tags=["hide-input"]
 print(headline.provenance())

@@ -12,9 +12,9 @@
 #   page:
 #     question: How far does one get without learning from sequences?
 #     answer: >-
-#       A formula with one constant of the cell, read off the speed of the front, has a
-#       mean R² of {headline}`training_free_r2_mean`, more than any of the learned
-#       weights of this page: {headline}`ridge_r2_mean` for ridge,
+#       A formula with one constant of the cell, read off the speed of the front, scores
+#       a mean R² of {headline}`training_free_r2_mean`, more than any method of this
+#       page that learns weights: {headline}`ridge_r2_mean` for ridge and
 #       {headline}`frame_cnn_r2_mean` for single frames.
 #     next:
 #       page: notebooks/09_training
@@ -31,19 +31,19 @@
 # ---
 
 # %% [markdown]
-# # Baselines
+# # Baselines without a sequence network
 #
 # **Question.** How far does one get without learning from sequences? Six
-# answers are compared: no tissue at all, one tissue for all, a linear map,
-# single frames, physics alone, and the truth itself on the pixels of the
-# maps.
+# kinds of knowledge are compared: no tissue at all, one tissue for all, a
+# linear map, single frames, physics alone, and the truth itself on the
+# pixels of the maps.
 #
-# **Scale:** five-fold cross-validation over the 300 tissues. Each method
-# meets the same test tissues as the networks of the next pages.
+# **Scale:** five-fold cross-validation over the 300 tissues. Each method is
+# scored on the same test tissues as the networks of the next pages.
 #
-# *Needs* {doc}`07_dataset` and the tables of `make experiments`. *Takes* a
-# minute. What each rung of the ladder may know is defined in {ref}`ladder`.
-# *Change it* with
+# The page needs {doc}`07_dataset` and the tables of `make experiments`, and
+# takes a minute. {ref}`ladder` defines what each method may know. To run it
+# with other values:
 #
 #     make run NB=08_baselines SET="pixels=25"
 
@@ -90,7 +90,8 @@ claim_above_blind = 0.1
 # ## One tissue, method by method
 #
 # On this page each method is fitted on a part of the training tissues and
-# shown on one test tissue; the table further down is from the full folds.
+# shown on one test tissue. The table further down comes from the full
+# folds.
 
 # %%
 recipe = read_recipe(RESULTS / "07_dataset.json")
@@ -113,9 +114,9 @@ ds = load_or_simulate(recipe)
 # %% [markdown]
 # The **blind lead field** knows the voltage and takes one diffusivity for
 # all tissue. The **training-free** estimate reads $D = \kappa\varphi c^2$
-# off the passing front. Its one constant is a property of the cell. Both
-# constants are fitted here, and the second is compared with that of a
-# cable.
+# off the passing front ({ref}`structured-prior`). Its one constant $\kappa$
+# is a property of the cell. Both constants are fitted here, and $\kappa$ is
+# compared with that of a cable.
 
 # %%
 train, val, test = (
@@ -136,10 +137,10 @@ headline("kappa_fitted_over_cable", kappa / kappa_cable, tolerance=0.03, on=on_f
 # The value of $\kappa$ that is fitted to ECGs agrees with that of a cable
 # to a few percent.
 #
-# Now every method predicts the ECG of the test tissue. **Ridge** drops
-# physics and learns a weight a pixel. The **true D** is given twice: as the
-# plain mean over the cells of a pixel, and upscaled to what those cells
-# conduct together.
+# Now every method predicts the ECG of the test tissue. **Ridge** uses no
+# physics and learns one weight per pixel. The **true D** is given twice: as
+# the plain mean over the cells of a pixel, and upscaled to what those cells
+# conduct together ({ref}`structured-operator`).
 
 # %%
 u = to_u(ds.V_m[sim].values)
@@ -179,14 +180,17 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: what is known without the tissue, and what the front tells. Right:
-# the true diffusivity, averaged in two ways. Strands thinner than a pixel
-# conduct far less across than their mean says, so an average of $D$ is not
-# what a pixel conducts. The figure shows one tissue, chosen by its texture.
+# Left: methods that are not told the tissue. The blind lead field makes the
+# ECG far too large and ridge makes it too small, while the training-free
+# estimate follows the solver. Right: methods that are told the true
+# diffusivity, averaged in two ways. In this tissue both follow the solver.
+# In general a plain average is not what a pixel conducts, because strands
+# thinner than a pixel conduct far less across than their mean says. The
+# tissue was chosen by its texture; the table below has all tissues.
 #
-# ## What is read off the front
+# ## Conductivity read off the front
 #
-# The training-free estimate reads two things off the maps: the share of a
+# The training-free estimate takes two things from the maps: the share of a
 # pixel that conducts, from the amplitude, and the diffusivity of its faces,
 # from the speed. Both are compared with the truth in the same tissue.
 
@@ -223,16 +227,17 @@ figures.show(
 
 # %% [markdown]
 # Each point is a pixel on the left and a face on the right. The share is
-# read almost perfectly, because what does not conduct stays at rest. The
-# speed of the front gives one number a pixel, not two, and averages over
-# neighbors. Where strands make the tissue anisotropic the points spread.
-# This spread is what a network can still learn. The figure does not show
-# what the spread costs in the ECG; the table below does.
+# read almost perfectly, because cells that do not conduct stay at rest. The
+# speed of the front gives one number per pixel and not one for each
+# direction, and it averages over neighbors. Where strands make the tissue
+# anisotropic, the points scatter. A network can still learn to reduce this
+# scatter. What the scatter costs in the ECG is not visible here; the next
+# table has it.
 #
-# ## All tissues
+# ## Scores over all tissues
 #
-# The scores of the full folds were computed by `make experiments`. They are
-# read here, joined with those of the network that sees single frames, and
+# `make experiments` computed the scores of the full folds. They are read
+# here, joined with those of the network that sees single frames, and
 # averaged for each tissue.
 
 # %%
@@ -271,15 +276,16 @@ for method, key in keys.items():
         headline(f"{key}_r2_mean", value, tolerance=0.005, on=scale)
 
 # %% [markdown]
-# The columns are mean, SD, median and worst $R^2$ of raw ECGs over 300 test
+# The columns are mean, SD, median and worst $R^2$ of raw ECGs over the 300
 # tissues, the mean of the mild ones, and the mean of ECGs divided by their
-# own size. The estimate that learns nothing but one constant is far above
-# everything that learns weights, because the front knows the conductivity.
-# The last row is what the pixels themselves cost. It is no upper bound: a
-# network may learn better pixels than a local flow problem gives.
+# own size. The estimate that learns one constant and nothing else scores
+# far above every method that learns weights, because the speed of the front
+# tells the conductivity. The last row is what the pixels themselves cost.
+# It is no upper bound: a network may learn better pixels than a local flow
+# problem gives.
 #
-# The claims of this page are that the training-free estimate is well above
-# the blind lead field, and that its constant agrees with that of a cable.
+# The page makes two claims. The training-free estimate scores well above
+# the blind lead field, and its constant agrees with that of a cable.
 
 # %%
 mean = table["mean"]

@@ -12,10 +12,11 @@
 #   page:
 #     question: What does the paper's architecture achieve, and what limits it?
 #     answer: >-
-#       A mean R² of {headline}`seq2seq_r2_mean`, {headline}`seq2seq_r2_mean_mild` on
-#       mild tissue, on tissues that it has not seen, less than the paper reports; in
-#       our small search more tissues help slowly, and no single part of the network
-#       makes up the difference.
+#       On tissues that it has not seen it scores a mean R² of
+#       {headline}`seq2seq_r2_mean`, and {headline}`seq2seq_r2_mean_mild` on mild
+#       tissue, less than the paper reports; in our small search no single part of the
+#       network makes up the difference, and less training data costs more than any
+#       change of a part.
 #     next:
 #       page: book/structured
 #       why: a network that infers the tissue instead of the ECG
@@ -44,16 +45,16 @@
 # what limits it?
 #
 # **Scale:** five-fold cross-validation over the 300 tissues of
-# {doc}`07_dataset`; a small search on validation tissues; and on this page
-# one training, which is published, on one split of 80/10/10. The authors'
-# later paper states this split; the present one states none.
+# {doc}`07_dataset`; a small search on validation tissues; and one training
+# on this page, whose weights are published, on one split of 80/10/10. The
+# authors' later paper states this split; the present one states none.
 #
-# *Needs* the data set and the tables of `make experiments`. *Takes* some
-# minutes on two cores the first time and seconds afterward: finished
-# trainings are cached, and interrupted ones go on from their last epoch.
-# The parts of the network and the loss are explained in {ref}`architecture`
-# and {ref}`loss`; sizes and training settings are ours
-# ({ref}`choices-network`). *Change it* with
+# The page needs the data set and the tables of `make experiments`. It takes
+# some minutes on two cores the first time and seconds afterward, because
+# finished trainings are stored. An interrupted training continues from its
+# last epoch. {ref}`architecture` and {ref}`loss` explain the network and
+# its loss. Sizes and training settings are ours ({ref}`choices-network`).
+# To run the page with other values:
 #
 #     make run NB=09_training SET="epochs=20 attention=false"
 
@@ -103,12 +104,12 @@ claim_r2_min = 0.9  # mean R2 on the test tissues of the split
 claim_folds_min = 0.93  # mean R2 in the cross-validation
 
 # %% [markdown]
-# ## What goes in, what comes out
+# ## Input and output
 #
-# Maps are pooled to the network's input and scaled to 0 at rest and 1 at
-# the peak. The ECG stays raw. The network predicts it in units of one
-# number, the standard deviation of all training ECGs. The split was drawn
-# in {doc}`07_dataset`.
+# Maps are pooled to the size of the network's input and scaled to 0 at rest
+# and 1 at the peak. The ECG is not scaled tissue by tissue. The network
+# predicts it in units of one number, the standard deviation of all training
+# ECGs. The split was drawn in {doc}`07_dataset`.
 
 # %%
 torch.set_num_threads(threads)
@@ -143,12 +144,12 @@ print(f"train, val, test: {len(train)}, {len(val)}, {len(test)} tissues")
 print(f"maps {tuple(train.u.shape[1:])}")
 
 # %% [markdown]
-# ## Train
+# ## Training
 #
-# The training is one flat loop. Progress is shown while it runs and is no
-# part of this page. After every epoch the mean $R^2$ over the validation
-# tissues is taken, and the weights of the best epoch are kept. Test tissues
-# play no part.
+# The training is one flat loop. Its progress is shown while it runs and is
+# not part of this page. After every epoch the mean $R^2$ over the
+# validation tissues is taken, and the weights of the best epoch are kept.
+# Test tissues are not used.
 
 # %%
 loss = Seq2SeqLoss(delta=delta, lambda_se=lambda_se, augment=augment)
@@ -183,20 +184,21 @@ figures.show(
 
 # %% [markdown]
 # Left: the loss on the training tissues falls on the whole and flattens as
-# the learning rate goes to zero. Right: validation $R^2$ levels off. The
-# gap between the two is what more tissues would close. The curves do not
-# show the test tissues, and the validation curve is slightly optimistic at
-# its best epoch, since that epoch was chosen by it.
+# the learning rate goes to zero. Right: the validation $R^2$ levels off. It
+# is slightly optimistic at its best epoch, since that epoch was chosen by
+# it. The two panels show different quantities, so the figure does not tell
+# how much better the network does on its own training tissues;
+# {doc}`14_undeclared_choices` scores both.
 #
-# **Claim: converged.** Over the last tenth of the epochs the validation
-# $R^2$ changes by less than 0.02.
+# **Claim: the validation score has settled.** Over the last tenth of the
+# epochs it changes by less than 0.02.
 
 # %%
 last = history[history.epoch >= 0.9 * epochs].val_r2
 assert last.max() - last.min() < 0.02, last.max() - last.min()
 
 # %% [markdown]
-# ## Test
+# ## Test tissues of the split
 #
 # Each test tissue of the split gets an $R^2$ of its raw ECG. The table
 # gathers them by condition.
@@ -217,7 +219,8 @@ on_split = f"{len(result)} test tissues of the split, 1 seed"
 headline("seq2seq_r2_split", result.r2.mean(), tolerance=0.02, on=on_split)
 
 # %% [markdown]
-# Four of these tissues are shown, picked by the rank of their score.
+# The next figure shows four of these tissues, chosen by the rank of their
+# score.
 
 # %%
 order = np.argsort(result.r2.to_numpy())
@@ -244,16 +247,17 @@ figures.show(
 )
 
 # %% [markdown]
-# Each panel has the predicted over the true ECG, and a scale of its own.
-# The worst have fibrosis: there the network misses small waves and notches,
-# and sizes. The figure does not show how sure the network is; for that see
-# {doc}`12_uncertainty`.
+# Each panel has the predicted over the true ECG, on a scale of its own. The
+# tissues with the lowest scores have fibrosis. There the network misses
+# small waves and notches, and the size of deflections. The network gives no
+# measure of its uncertainty. The bands of {doc}`12_uncertainty` belong to
+# another one, the structured surrogate.
 #
 # ## Cross-validation
 #
 # The split has 30 test tissues, and a few weak ECGs decide their mean. In
-# five folds every one of the 300 tissues is tested once. *Mild* tissue has
-# less than 20 % fibrosis and none of it interstitial.
+# the five folds every one of the 300 tissues is tested once. *Mild* tissue
+# has less than 20 % fibrosis and none of it interstitial.
 
 # %%
 folds = pd.read_csv(RESULTS / "runs" / "seq2seq_cv.csv")
@@ -282,18 +286,19 @@ for key, column, kind, tolerance, on in (
     headline(f"seq2seq_r2_{key}", cv[column][kind], tolerance=tolerance, on=on)
 
 # %% [markdown]
-# The columns are mean, SD, median and worst $R^2$ over tissues. Traces are
-# scored every 5 ms, linear between the network's samples. The paper reports
-# a mean of 0.99 ± 0.01. Our mild tissue comes near it, and the rest does
-# not: fibrosis decides the mean. Which fibrosis the paper had, and how its
-# tissues were split, is not known; {doc}`14_undeclared_choices` tries
-# several readings.
+# The columns are mean, SD, median and worst $R^2$ over tissues, their
+# number, and the mean of ECGs divided by their own size. Traces are scored
+# every 5 ms, linear between the network's samples. The paper reports a mean
+# of 0.99 ± 0.01. Our mild tissue comes closer to this than the rest and
+# does not reach it. Fibrosis lowers the mean. Which fibrosis the paper had,
+# and how its tissues were split, is not known; {doc}`14_undeclared_choices`
+# tries several readings.
 #
-# ## What limits it
+# ## What limits the score
 #
-# What the paper leaves open was searched on **validation** tissues of the
-# split, one change at a time from the first row, with fewer epochs to make
-# it affordable. Nothing was tried on test tissues.
+# The settings that the paper leaves open were searched on **validation**
+# tissues of the split, one change at a time from the first row, with fewer
+# epochs to make the search affordable. Nothing was tried on test tissues.
 
 # %%
 search = pd.read_csv(RESULTS / "runs" / "seq2seq_search.csv")
@@ -307,25 +312,28 @@ printed(found)
 # %% [markdown]
 # The columns are mean, median and worst $R^2$ over 30 validation tissues,
 # one seed each, and the mean over the mild ones. The minutes were taken
-# with other trainings on the same machine. Differences of about 0.01 are
-# within what another seed would do, so most changes cannot be told from the
-# first row.
+# with other trainings on the same machine. Another seed can change a mean
+# by about 0.01, so most of these choices make no measurable difference.
 #
-# What stands out is data. Without mirror images and turns, or with half of
-# the tissues, the network loses more than by any change of its parts. A
-# decoder that looks back only, and maps of 25 pixels, come next. Dilated
-# convolutions do at least as well as the LSTM, and a linear encoder as well
-# as the convolutional one. In this search no part limits the network, and
-# the number of tissues does. The search has one size of network, whose
-# first layer has a stride of four pixels, and says nothing of a larger or
-# finer one. The structured surrogate ({doc}`10_structured`) gains far more
-# than any row here, because it does not have to learn the operator.
+# The two largest losses come from less data: from training without mirror
+# images and turns, and with half of the tissues. A decoder that looks back
+# only, and maps of 25 pixels, come next. Dilated convolutions do at least
+# as well as the LSTM, and a linear encoder as well as the convolutional
+# one. So in this search no single part limits the network, and less data
+# costs more than any change of a part. One seed makes this a hint and no
+# proof. {doc}`15_ablations` changes the parts with five seeds, and
+# {doc}`17_data_efficiency` the number of tissues.
 #
-# ## Where attention looks
+# The search has one size of network, whose first layer has a stride of four
+# pixels. It says nothing about a larger network, or about finer features.
+# The structured surrogate ({doc}`10_structured`) gains far more than any
+# row here, because it does not have to learn the operator.
 #
-# Attention mixes the codes of all instants before the LSTM reads them in
-# order. The map shows, for the median tissue, how much of each instant
-# (rows) is taken from each other one (columns), averaged over the heads.
+# ## Attention weights
+#
+# Attention mixes the latent vectors of all instants before the LSTM reads
+# them in order. The map shows, for the median tissue, how much each instant
+# (rows) takes from each other one (columns), averaged over the heads.
 
 # %%
 k = picks["median"]
@@ -346,15 +354,15 @@ if model.config.attention:
     )
 
 # %% [markdown]
-# Each row sums to one. Bright columns are instants that many others
-# consult. The picture shows what the layer mixes, not what the prediction
-# depends on; whether attention helps at all is asked in
-# {doc}`15_ablations`.
+# Each row sums to one. Bright columns are instants from which many others
+# take. The map shows what the layer mixes. It does not show what the
+# prediction depends on; {doc}`15_ablations` measures whether attention
+# helps at all.
 #
-# ## Save
+# ## Published weights
 #
-# The weights are published with a card that says what they expect. Then
-# they are read back, and give the same ECG as before.
+# The weights are published with a card that says what they expect. They are
+# then read back, and give the same ECG as before.
 
 # %%
 save_models(

@@ -11,14 +11,15 @@
 #     name: python3
 #   page:
 #     question: >-
-#       What does a network achieve that predicts the conductivity instead of the ECG?
+#       How accurate is the ECG if a network predicts the conductivity and a lead field
+#       does the rest?
 #     answer: >-
-#       A mean R² of {headline}`structured_r2_mean`, with {headline}`structured_r2_min`
-#       for the worst tissue; what is missing lies mostly in fibrosis finer than a
-#       pixel.
+#       The mean R² is {headline}`structured_r2_mean`, and the worst tissue scores
+#       {headline}`structured_r2_min`; most of what is missing to one lies in fibrosis
+#       finer than a pixel.
 #     next:
 #       page: notebooks/11_generality
-#       why: it is taken away from its training
+#       why: how it does on tissue and maps unlike its training
 #     needs:
 #     - results/07_dataset.csv
 #     - results/07_dataset.json
@@ -38,20 +39,21 @@
 # ---
 
 # %% [markdown]
-# # The structured surrogate
+# # Structured surrogate: training and scores
 #
-# **Question.** What does a network achieve that does not predict the ECG at
-# all, but the conductivity, and leaves the rest to the lead field?
+# **Question.** How accurate is the ECG if a network predicts only the
+# conductivity and leaves the ECG to the lead field?
 #
-# **Scale:** five-fold cross-validation over the 300 tissues, maps of 100 ×
-# 100 pixels, seeds as stated with the scores; on this page five seeds are
-# trained on one split of 80/10/10 (that of the authors' later paper; the
-# present one states none), and published.
+# **Scale:** five-fold cross-validation over the 300 tissues, on maps of 100 ×
+# 100 pixels; the number of seeds is printed with the scores. In addition,
+# five seeds are trained here on one split of 80/10/10, and these networks are
+# published. The split is that of the authors' later paper; the present one
+# states none.
 #
-# *Needs* {doc}`07_dataset` and the tables of `make experiments`. *Takes*
-# some minutes on two cores the first time, a minute afterward. The theory
-# is in {doc}`../book/structured`, every setting in {ref}`choices-network`.
-# *Change it* with
+# This page needs {doc}`07_dataset` and the tables of `make experiments`. The
+# first run takes some minutes on two cores, a later one takes a minute. The
+# theory is in {doc}`../book/structured`, and every setting is in
+# {ref}`choices-network`. To run it with other values:
 #
 #     make run NB=10_structured SET="epochs=5 seeds=[0]"
 
@@ -119,14 +121,15 @@ claim_r2_min = 0.99  # mean R2 on the test tissues of the split
 claim_folds_min = 0.99  # mean R2 in the cross-validation
 
 # %% [markdown]
-# ## What the maps know
+# ## Fronts: amplitude and speed
 #
-# A front that passes a pixel leaves two numbers behind. The **amplitude**
-# is the share $\varphi$ of the pixel that conducts, since the rest of it
-# stays at rest. The **speed** $c$ is read off the times at which
-# neighboring pixels cross half of their amplitude. In tissue of one kind
-# $D = \kappa\,\varphi\,c^2$, with $\kappa$ a constant of the cell. The
-# tissue shown is the first combined one in the test part.
+# A front that passes a pixel leaves two numbers in the maps
+# ({ref}`structured-fronts`). The **amplitude** shows the share $\varphi$ of
+# the pixel that conducts, because the rest of the pixel stays at rest. The
+# **speed** $c$ follows from the times at which neighboring pixels cross half
+# of their amplitude. In uniform tissue $D = \kappa\,\varphi\,c^2$, where
+# $\kappa$ is a constant of the cell. The example is the first combined tissue
+# of the test part.
 
 # %%
 torch.set_num_threads(threads)
@@ -174,24 +177,27 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: fibrosis shows as a low amplitude. Where there is next to none, no
-# front passes, and the other two maps are gray. Middle: the front is slow
-# where the tissue conducts badly. The speed is spuriously high where the
-# wave starts and where waves meet, for there the crossing times are flat.
-# The scale is narrow. The fine rings come from the frames, which meet the
-# front at another phase in each pixel, and along the diagonals the grid
-# makes it a little too fast. Right: the action potential is a little longer
-# or shorter where current is lost or gained. The figure does not show $D$,
-# which is inferred further below.
+# In the left panel fibrosis has a low amplitude. Where almost nothing
+# conducts no front passes, and the other two maps are gray there. In the
+# middle panel the front is slow where the tissue conducts badly. It seems too
+# fast where the wave starts and where waves meet, because the crossing times
+# are flat there. The color scale is narrow, so small artifacts are visible.
+# The fine rings come from the frames, which meet the front at another phase
+# in each pixel. Along the diagonals the grid makes the front a little too
+# fast. In the right panel the action potential is a little longer or shorter
+# where current is lost or gained. None of the three maps is $D$; it is
+# inferred from them further below.
 #
-# ## Several beats
+# ## Restitution: several beats
 #
-# After a short rest a front is slower in the same tissue. A strip of
-# healthy tissue is paced twice at several intervals, and the speed of the
-# second front over that of the first is compared with the table that the
-# surrogate uses, `fronts.RESTITUTION`. No tissue with two beats is ever in
-# training. What the table is worth in re-entry is measured in
-# {doc}`11_generality`; its numbers come from such strips alone.
+# After a short rest a front is slower in the same tissue
+# ({ref}`structured-beats`). The surrogate corrects for this with a table,
+# `fronts.RESTITUTION`, which we check here. A strip of healthy tissue is
+# paced twice, at several intervals. The speed of the second front is divided
+# by that of the first, and the ratio is compared with the table. No tissue
+# with two beats is ever in training, and the numbers of the table come from
+# such strips alone. What the table is worth in re-entry is measured in
+# {doc}`11_generality`.
 
 
 # %%
@@ -217,15 +223,16 @@ strips = pd.DataFrame(measured, columns=["rest (ms)", "speed, measured"])
 printed(strips.assign(**{"speed, table": table_speed}))
 
 # %% [markdown]
-# The table holds to a few hundredths. Rest changes along the strip, since
-# the second front is slower at first, so each row is a median. The check
-# says nothing of other cells, whose table would be another one.
+# Measured and tabulated speeds agree to a few hundredths. The second front is
+# slower at first, and so the rest before it changes along the strip; each row
+# is therefore a median. The check is about this cell only. Another cell would
+# need another table.
 #
-# ## Train
+# ## Training
 #
-# The network has few parameters because most of the answer is there before
-# it starts: untrained, it is the prior $\kappa\varphi c^2$ itself. One
-# network is trained for each seed.
+# The network has few parameters because it starts near the answer: untrained,
+# it returns the prior $\kappa\varphi c^2$ itself ({ref}`structured-network`).
+# We train one network for each seed.
 
 # %%
 task = StructuredTask(maps.subset(members["train"]), maps.subset(members["val"]))
@@ -269,15 +276,16 @@ figures.show(
 )
 
 # %% [markdown]
-# The error on the validation tissues starts near that of the prior and
-# falls by a factor. The curves are slightly optimistic at their ends, since
-# the best epoch of each is kept. The figure does not show test tissues.
+# On the validation tissues the error starts near that of the prior and falls
+# to less than half of it. The ends of the curves are slightly optimistic,
+# because these same tissues choose the epoch that is kept. The test tissues
+# follow further below.
 #
-# ## What it infers
+# ## Inferred conductivity
 #
-# Each network infers the diffusivity of the tissue shown above. Their mean
-# is compared with the truth, and their standard deviation tells how far
-# they differ.
+# Each network infers the diffusivity of the tissue shown above. We compare
+# the mean of the networks with the truth. Their standard deviation tells how
+# far they differ.
 
 # %%
 one = maps.subset([shown])
@@ -308,19 +316,21 @@ figures.show(
 )
 
 # %% [markdown]
-# The maps are the effective diffusivity of the pixels of one test tissue:
-# the mean over the networks, what the cells of each pixel conduct together,
-# and how far the networks differ. Where they differ they are unsure. That
-# they agree does not prove them right ({doc}`12_uncertainty` measures it).
-# The figure does not show single fibrotic cells, which are smaller than a
-# pixel.
+# The left map is the mean of the networks, and the middle one is the truth:
+# what the cells of each pixel conduct together. The right map shows how far
+# the networks differ. Where they differ they are unsure. Where they agree
+# they may still be wrong together; {doc}`12_uncertainty` measures how far off
+# they may be. The comparison is one test tissue at the size of a pixel.
+# Single fibrotic cells are smaller and cannot be seen.
 #
-# ## What holds whatever it has learned
+# ## Linearity and symmetry
 #
-# Given the tissue, the ECG is linear in the voltage. Tissue at one voltage
-# gives none. A turned sheet gives the ECG of turned electrodes. The trained
-# network is put to these tests with electrodes at random places, first to
-# the two that need no other maps.
+# Four properties hold whatever the network has learned
+# ({ref}`structured-idea`). For the inferred tissue the ECG is linear in the
+# voltage. Tissue at one voltage gives no ECG. Any electrode can be asked for.
+# A turned sheet gives the ECG of turned electrodes. We put the trained
+# network to the test, with electrodes at random places. Linearity and one
+# voltage come first, since they need no other maps.
 
 # %%
 rng = np.random.default_rng(0)
@@ -339,7 +349,7 @@ assert (L @ one_voltage).abs().max() < 1e-5 * scale
 print("linear to 1e-12, silent at one voltage to 1e-5")
 
 # %% [markdown]
-# For the third test the maps and the electrodes are turned, and the network
+# For the last test we turn the maps and the electrodes, and the network
 # infers the conductivity anew.
 
 # %%
@@ -368,10 +378,11 @@ print("turned to 1e-3 of the largest value (single precision)")
 # %% [markdown]
 # ## Scores
 #
-# First the test part of the split is scored, by condition and over all
-# seeds. Then follows the cross-validation. In it every one of the 300
-# tissues is tested once a seed, by networks that have not seen it, on maps
-# of 2 and of 4 mm and frames every 5 and 10 ms, without retraining.
+# We first score the test part of the split, by condition and over all seeds.
+# Then follow the scores of the cross-validation. There each of the 300
+# tissues is tested once for each seed, by a network that has not seen it. The
+# network is tested on maps of 2 and of 4 mm and on frames every 5 and 10 ms,
+# without retraining.
 
 # %%
 test, center = maps.subset(members["test"]), maps.leads.index("center")
@@ -430,15 +441,17 @@ for key, value, tolerance, on in (
     headline(f"structured_r2_{key}", value, tolerance=tolerance, on=on)
 
 # %% [markdown]
-# The columns are mean, median and worst $R^2$ of the central ECG, the SD
-# over tissues, the same of mild tissue alone (under 20 % fibrosis, not
-# interstitial), and mean $R^2$ over electrodes that are in no training:
-# eight at 12 to 96 mm, and four very near ones at 5 to 8 mm. Each tissue
-# counts with its mean over the seeds. The table does not show tissue of
-# another recipe, which is the subject of {doc}`11_generality`.
+# The columns *all*, *median*, *worst* and *SD* are about the $R^2$ of the
+# central ECG over all tissues. The columns *mild* and *worst, mild* are mean
+# and worst of the tissues with less than 20 % fibrosis, none of it
+# interstitial. The last two columns are means over electrodes that are in no
+# training: eight at 12 to 96 mm, and four very near ones at 5 to 8 mm. Each
+# tissue counts with its mean over the seeds. Slower frames cost less than
+# coarser pixels. All tissues are from one recipe; {doc}`11_generality` has
+# tissue of other kinds.
 #
 # The next figure shows the score of every tissue on maps of 2 mm and 5 ms,
-# over its share of fibrosis.
+# over its share of fibrotic cells.
 
 # %%
 main = (
@@ -466,17 +479,19 @@ figures.show(
 )
 
 # %% [markdown]
-# Upward is better; the line is an $R^2$ of 0.99. What is left is fine
-# fibrosis: single cells and strands thinner than a pixel. Tissue without
-# any, and scars, are close to perfect. The figure does not show what of the
-# rest is lost by the pixels and what by the network; {doc}`13_results` puts
-# the true conductivity on the same pixels beside it.
+# Upward is better, and the line marks an $R^2$ of 0.99. Tissue without
+# fibrosis and tissue with scars score close to one. Most of what is missing
+# is in fine fibrosis: single cells, and strands thinner than a pixel. The
+# figure cannot tell how much of that is lost by the pixels and how much by
+# the network. {doc}`13_results` can, since it scores the true conductivity on
+# the same pixels.
 #
-# ## Left out, and fewer tissues
+# ## Unseen conditions and fewer tissues
 #
-# Two more experiments ask how much training the network needs. Networks of
-# seed 0 that never saw one of the four conditions are tested on all of its
-# tissues. And networks are trained on fewer tissues.
+# How much training does the network need? Two more experiments measure it. In
+# the first, networks of seed 0 never see one of the four conditions and are
+# tested on all of its tissues. In the second, networks are trained on fewer
+# tissues.
 
 # %%
 left_out = pd.read_csv(RESULTS / "runs" / "structured_left_out.csv")
@@ -496,15 +511,16 @@ headline(
 )
 
 # %% [markdown]
-# A condition that was never seen is predicted nearly as well as one that
-# was, and a few dozen tissues are nearly enough, because the network learns
-# a local rule. There is one seed each, so differences of a few thousandths
-# mean nothing.
+# A condition that was never seen is predicted nearly as well as one that was.
+# A few dozen tissues train the network nearly as well as all of them. The
+# reason is that the network learns a local rule. Each row has one seed, so
+# differences of a few thousandths mean nothing.
 #
-# ## Publish
+# ## Published weights
 #
-# The weights are published with a card that says what they expect: the
-# size of the pixels, the time between frames, and the range of speeds.
+# The weights are published with a card that says what they expect: the size
+# of the pixels, the time between frames, and the range of speeds. The scores
+# of this page hold inside these limits and for tissue of the recipe.
 
 # %% tags=["hide-input"]
 log_D = np.median(task.train.inputs[0].prior.flatten(1), axis=1)

@@ -11,14 +11,14 @@
 #     name: python3
 #   page:
 #     question: >-
-#       How far off may a prediction be, and does the surrogate notice what it was not
-#       made for?
+#       How far off may a prediction be, and does the surrogate notice maps that it was
+#       not made for?
 #     answer: >-
 #       On tissue of the recipe {headline}`coverage_90` of the samples and
-#       {headline}`coverage_90_trace` of whole traces are inside bands that promise
-#       {setting}`12_uncertainty.coverage`; on another cell model the bands fail, on
-#       some other tissue they hold too little, and unusual tissue is flagged only in
-#       part.
+#       {headline}`coverage_90_trace` of whole traces lie inside bands that promise
+#       {setting}`12_uncertainty.coverage`, and most of these bands are hardly wider
+#       than a fixed floor; on another cell model the bands fail, on some other tissue
+#       they hold too little, and unusual tissue is flagged only in part.
 #     next:
 #       page: book/model_card
 #       why: both networks on one page
@@ -41,19 +41,20 @@
 # ---
 
 # %% [markdown]
-# # Uncertainty
+# # Uncertainty: prediction bands and flags
 #
-# **Question.** How far off may a predicted ECG be, do the stated bands keep
-# their promise, and does the surrogate notice maps that are unlike those it
-# was trained on?
+# **Question.** How far off may a predicted ECG be? Do the stated bands keep
+# their promise? Does the surrogate notice maps that are unlike those it was
+# trained on?
 #
-# **Scale:** the five published networks; 300 tissues for calibration, 300
-# others of the same recipe for testing, and eight sets of other kinds. None
-# of them was in training or validation.
+# **Scale:** the five published networks. The bands are calibrated on 300
+# tissues and tested on 300 others of the same recipe, and on eight sets of
+# other kinds. None of these tissues was in training or validation.
 #
-# *Needs* {doc}`07_dataset` and {doc}`10_structured`. *Takes* some minutes
-# the first time, to read the fronts of 756 tissues, a minute afterward. The
-# method is in {doc}`../book/structured`. *Change it* with
+# This page needs {doc}`07_dataset` and {doc}`10_structured`. The first run
+# takes some minutes to read the fronts of 756 tissues, a later one takes a
+# minute. The method is in {doc}`../book/structured`, under
+# {ref}`structured-uncertainty`. To run it with other values:
 #
 #     make run NB=12_uncertainty SET="coverage=0.8"
 
@@ -105,10 +106,10 @@ left_out = []  # shifted sets that are not looked at
 claim_coverage_error_max = 0.06  # of both coverages on the test set
 
 # %% [markdown]
-# ## Predictions of all networks
+# ## Predictions of the five networks
 #
-# The five networks differ in their seeds alone. Their mean is the
-# prediction, and their standard deviation tells where they disagree.
+# The five networks differ in their seeds alone. Their mean is the prediction,
+# and their standard deviation tells where they disagree.
 
 # %%
 torch.set_num_threads(threads)
@@ -128,9 +129,9 @@ members = tissues.query("part == 'train'").index.to_numpy()
 train = MapSet(load_or_simulate(recipe), members)
 
 # %% [markdown]
-# Half the width of a band is a factor times the disagreement of the
-# networks together with a floor. The factors are taken from the errors on
-# the calibration tissues, at the central electrode.
+# Half the width of a band is a factor times a shape, {eq}`eq-band`. The shape
+# combines the disagreement of the networks with a floor. The factors are
+# taken from the errors on the calibration tissues, at the central electrode.
 
 
 # %%
@@ -153,16 +154,18 @@ print(f"{len(error)} calibration tissues: factors")
 print(", ".join(f"{name} {q:.1f}" for name, q in factors.items()))
 
 # %% [markdown]
-# ## Do the bands keep their promise?
+# ## Coverage of the bands
 #
-# Both factors come from the calibration tissues alone. *Pointwise*: at
-# least 90 % of the samples of a new trace are inside, on average over
-# tissues. *Whole trace*: a new trace is inside from its first to its last
-# sample in at least 90 % of the tissues. The test set is of the same
-# recipe; intervals are over tissues. The shifted sets have no such promise.
+# Both factors come from the calibration tissues alone, and each carries a
+# promise. *Pointwise*: at least 90 % of the samples of a new trace are
+# inside, on average over tissues. *Whole trace*: a new trace is inside from
+# its first to its last sample in at least 90 % of the tissues. The promises
+# hold for tissue of the same recipe, and so for the test set. They do not
+# extend to the sets of other kinds.
 #
-# The coverage of every set is counted at the central electrode, and that of
-# the test set also at the electrodes that were in no training.
+# The coverage of every set is counted at the central electrode. That of the
+# test set is also counted at the electrodes that were in no training.
+# Intervals are over tissues.
 
 # %%
 LEADS = {"center": ["center"]} | {
@@ -214,16 +217,23 @@ short = pd.DataFrame(
 short.rename_axis("set").to_csv(result_file("12_uncertainty_table.csv"))
 
 # %% [markdown]
-# The columns are the traces, the share of samples inside with its 95 %
-# interval by bootstrap over traces, the share of whole traces inside with
-# its exact binomial interval, and the median width of the whole-trace band
-# over the standard deviation of the ECG. For the rows with several
-# electrodes the traces of one tissue are not independent, and their
-# intervals are too narrow. A set of another cell model falls out of the
-# bands, because all networks are wrong in the same way and agree.
+# The first column counts the traces. *Pointwise* is the share of samples
+# inside, with its 95 % bootstrap interval over traces. *Whole trace* is the
+# share of whole traces inside, with its exact binomial interval. The last
+# column is the median width of the whole-trace band over the SD of the ECG.
+# Where a row has several electrodes, the traces of one tissue are not
+# independent, and the intervals are too narrow.
 #
-# The page claims that on the test set both coverages are close to the
-# promise, and that the interval of the whole traces does not lie below it.
+# On another cell model the bands fail. All networks are wrong there in the
+# same way, and since they agree the bands stay narrow. On tissue of the usual
+# cell, too few samples are inside on slow tissue and on partial fibrosis,
+# where the interval lies below the promise. In re-entry and dense fibrosis
+# the share of samples is too low as well, but the interval contains the
+# promise. Counted by whole traces, only dense fibrosis has its interval below
+# the promise. With 16 to 20 traces in a set the intervals are wide.
+#
+# The next cell checks two claims about the test set. Both coverages are close
+# to the promise, and the interval of the whole traces does not lie below it.
 
 # %%
 n_both = 1 / len(error) + 1 / maps["test"].u.shape[0]
@@ -237,12 +247,13 @@ print(f"whole traces: {in_spreads:.1f} standard deviations from {coverage:g}")
 # %% [markdown]
 # The promise is an average over draws of both sets. With as many tissues as
 # here, the share of whole traces inside scatters by about two and a half
-# percent from draw to draw; the printed number says how far this draw is
-# from 90 %. It errs on the safe side, by more than its own interval allows
-# for, since that interval knows only of the test tissues. Nothing was
-# changed because of it.
+# percent from draw to draw. The printed number says how far this draw is from
+# 90 %. It errs on the safe side. It is also farther off than its own interval
+# allows, because that interval knows only of the test tissues and not of the
+# calibration tissues. We changed nothing because of it.
 #
-# Three of the bands are shown: a narrow one, the median one and a wide one.
+# The next figure shows three of the bands: a narrow one, the median one and a
+# wide one.
 
 # %%
 mean_t, sd_t, true_t = (z[0] for z in ensemble(maps["test"], ["center"]))
@@ -273,16 +284,22 @@ figures.show(
 )
 
 # %% [markdown]
-# The three tissues are picked by the rank of the width of their bands. A
-# band is as wide as the networks disagree, and never narrower than its
-# floor. Each panel has a scale of its own. The figure does not show how the
-# band would look where all networks share a mistake.
+# The three tissues were picked by the rank of the width of their bands, and
+# each panel has a scale of its own. The narrow and the median band have
+# almost the same width at all times. There the networks agree, and nearly all
+# of the width is the floor. Only the wide band opens where the networks
+# disagree. For most tissues the band is thus little more than its floor. It
+# keeps the promise, but it is many times wider than the typical error, and it
+# does not tell where in the trace the error lies. In re-entry the networks do
+# disagree, and the table has much wider bands there. A mistake that all
+# networks share would not widen any band.
 #
-# ## The inferred conductivity
+# ## Bands of the inferred conductivity
 #
-# The same is done for $D$: the error of a pixel against the upscaled truth,
-# in units of the spread over the networks and a floor, with a factor such
-# that 90 % of the pixels of a new tissue are within, on average.
+# The conductivity gets a band in the same way. The error of a pixel against
+# the upscaled truth is measured in units of the spread over the networks and
+# a floor. The factor is such that 90 % of the pixels of a new tissue are
+# inside the band, on average.
 
 
 # %%
@@ -314,11 +331,12 @@ headline("D_coverage_90", coverage_D, tolerance=0.03, on=scale)
 headline("D_error_median", error_median, tolerance=0.02, on=on_median)
 
 # %% [markdown]
-# ## What is unusual?
+# ## Unusual maps
 #
-# Speed and duration of the fronts, and mean and spread of what the network
-# sees, make a point for every tissue. Its distance from the cloud of the
-# training tissues, in the shape of that cloud, says how unusual it is. The
+# Each tissue is described by the speed and duration of its fronts and by mean
+# and spread of what the network sees. These numbers make a point, and its
+# distance from the cloud of the training tissues, in the shape of that cloud,
+# says how unusual the tissue is ({ref}`structured-uncertainty`). The
 # threshold is the 99 % quantile of the calibration tissues.
 
 
@@ -365,13 +383,14 @@ figures.show(
 )
 
 # %% [markdown]
-# Each point is a tissue; right of the line it is flagged. About one in a
-# hundred usual tissues is flagged by construction. Other cells and re-entry
-# are always noticed, a higher diffusivity mostly. A lower one and other
-# fibrosis are noticed only now and then, and two foci never. These are
-# predicted well ({doc}`11_generality`), but dense fibrosis is not always,
-# and two thirds of it go unnoticed. A flag is a reason to look, and no
-# measure of the error.
+# Each point is a tissue, and those right of the line are flagged. About one
+# in a hundred usual tissues is flagged by construction. Other cells and
+# re-entry are always noticed, a higher diffusivity mostly. A lower
+# diffusivity and other fibrosis are noticed only now and then, and two foci
+# never. Most of what goes unnoticed is predicted well ({doc}`11_generality`).
+# The exception is dense fibrosis: some of it is predicted badly, and about
+# two thirds of it is not flagged. A flag is a reason to look at the maps and
+# no measure of the error.
 
 # %% tags=["hide-input"]
 of_ecg = {

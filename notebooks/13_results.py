@@ -11,11 +11,11 @@
 #     name: python3
 #   page:
 #     question: >-
-#       Where does each method stand between knowing nothing of the tissue and knowing
-#       everything?
+#       How do the methods compare, from one that knows nothing of the tissue to one
+#       that knows everything?
 #     answer: >-
-#       Mean R² rises from {headline}`blind_leadfield_r2_mean` for a blind lead field
-#       over {headline}`seq2seq_r2_mean` for the paper's architecture to
+#       Mean R² rises from {headline}`blind_leadfield_r2_mean` for a blind lead field to
+#       {headline}`seq2seq_r2_mean` for the paper's architecture and
 #       {headline}`structured_r2_mean` for the structured surrogate; the true
 #       conductivity on the same pixels reaches
 #       {headline}`true_d_pooled_leadfield_r2_mean` plainly averaged (pooled) and
@@ -41,20 +41,23 @@
 # ---
 
 # %% [markdown]
-# # Results
+# # Ladder of methods: scores on the same tissues
 #
-# **Question.** Where do the paper's architecture and the structured
-# surrogate stand between a method that knows nothing of the tissue and one
-# that knows everything?
+# **Question.** How do the paper's architecture and the structured surrogate
+# compare with a method that knows nothing of the tissue and with one that
+# knows everything?
 #
-# **Scale:** five-fold cross-validation over the paper's 300 tissues, every
-# method on the same test tissues; seeds as stated below the table.
+# **Scale:** five-fold cross-validation over 300 tissues in the proportions of
+# the paper. Every method is scored on the same test tissues; the seeds are
+# printed below.
 #
-# Needs {doc}`07_dataset` and the tables of `make experiments`; a minute or
-# two on two cores, most of them to simulate the test tissues of the split
-# once more. With other values: `make run NB=13_results SET="n_again=4"`.
-# What each rung of the ladder may know is defined in {ref}`ladder`, the
-# scores in {ref}`splits`.
+# This page needs {doc}`07_dataset` and the tables of `make experiments`. It
+# takes a minute or two on two cores, most of it to simulate the test tissues
+# of the split once more. What each rung of the ladder may know is defined in
+# {ref}`ladder`, and the scores are defined in {ref}`splits`. To run it with
+# other values:
+#
+#     make run NB=13_results SET="n_again=4"
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -88,9 +91,9 @@ claim_other_cpu_max = 0.01  # change of a mean R2 on another kind of processor
 # %% [markdown]
 # ## Scores of all methods
 #
-# Each of the 300 tissues was tested once a seed, by a method that had not
-# seen it. Where there are several seeds, a tissue counts with its mean
-# $R^2$, which is not the $R^2$ of a mean prediction.
+# Each of the 300 tissues was tested once for each seed, by a method that had
+# not seen it. If a method has several seeds, a tissue counts with its mean
+# $R^2$. This is not the $R^2$ of the mean prediction.
 
 # %%
 RUNS = RESULTS / "runs"
@@ -110,13 +113,13 @@ several = ", ".join(f"{name} {n}" for name, n in seeds.items() if n > 1)
 print("seeds:", several, "and 1 for all others")
 
 # %% [markdown]
-# ## The top rung
+# ## Top rung: the definition of the target
 #
-# With the **true D at full resolution** the integral is the definition of
-# the target, so its $R^2$ is one by construction. We check this: the test
-# tissues of the split are drawn and simulated once more, and the potential
-# is summed as sources over distance, without the lead field that made the
-# data set.
+# With the **true $D$ at full resolution** the integral is the definition of
+# the target, so its $R^2$ is one by construction. We check this. The test
+# tissues of the split are drawn and simulated once more. Their potential is
+# then summed as sources over distance, {eq}`eq-source-sum`, and not by the
+# lead field that made the data set.
 
 # %% tags=["hide-output", "nbval-ignore-output"]
 recipe = read_recipe(RESULTS / "07_dataset.json")
@@ -154,11 +157,13 @@ on_again = f"{len(again)} test tissues, simulated again"
 headline("true_d_leadfield_r2_mean", r2_again.mean(), tolerance=0.001, on=on_again)
 
 # %% [markdown]
-# ## The ladder of methods
+# ## Table and figure of the ladder
 #
-# The methods are put in order, from knowing nothing of the tissue to
-# knowing everything. For each of them we take the scores over all tissues,
-# over the mild ones, and by condition.
+# The methods are ordered from one that knows nothing of the tissue to one
+# that knows everything. The structured surrogate is placed above the true
+# conductivity on the same pixels, so that the two can be compared. For each
+# method we take the scores over all tissues, over the mild ones, and by
+# condition.
 
 # %%
 order = [
@@ -201,14 +206,15 @@ for key, value, end in (("low", low, "lower"), ("high", high, "upper")):
 
 # %% [markdown]
 # The first columns are mean, SD, median and worst of the raw $R^2$ over 300
-# tissues. The mean of mild ones follows (less than 20 % fibrosis, not
-# interstitial), then the mean by condition. The last column divides out the
-# amplitude of each ECG, which is the part that needs the diffusivity. A
-# method that is much better there than in the first column knows the shape
-# of the ECG but not its size. The paper does not say which of the two its
-# 0.99 is. The table does not show tissue of another recipe, which is the
-# subject of {doc}`11_generality`. The last row is one by definition, and
-# was checked above on fewer tissues.
+# tissues. The column *mild* is the mean over tissues with less than 20 %
+# fibrosis, none of it interstitial. Then follow the means by condition. For
+# the last column each ECG is divided by its own size, which removes the
+# amplitude, and the amplitude is the part that needs the diffusivity. A
+# method that scores much higher there than in the first column knows the
+# shape of the ECG but not its size. The paper does not say which of the two
+# its 0.99 is. The last row is one by definition, and was checked above on
+# fewer tissues. The whole table is about one recipe; {doc}`11_generality` has
+# tissue of other recipes.
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.8), width_ratios=(1.25, 1))
@@ -236,19 +242,21 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: each point is a tissue, and the bar is the median. Points below −1
-# are drawn on the left edge. Right: what is missing to one, by texture;
-# lower is better. The blind methods get the timing right and the size
-# wrong. The paper's network infers most of the size. The structured one is
-# short of one only where fibrosis is finer than a pixel. The figure does
-# not show tissues unlike those of the recipe.
+# In the left panel each point is a tissue, and the bar is the median. Points
+# below −1 are drawn on the left edge. The right panel has $1 - R^2$ by
+# texture, and lower is better. The blind lead field and the ridge get the
+# timing roughly right and the size wrong. The paper's network infers most of
+# the size. The structured surrogate stays clearly below one only where
+# fibrosis is finer than a pixel, in diffuse and interstitial tissue. This
+# order of the methods holds for tissue of the recipe; other tissue may change
+# it ({doc}`18_shifted`).
 #
-# ## Differences between neighboring methods
+# ## Paired differences
 #
-# Are the differences real? We compare neighbors on the ladder over the same
-# tissues. The table has the mean difference in $R^2$ with a bootstrap
-# interval over tissues and seeds, and $p$ after Holm's correction for the
-# four.
+# Are the differences larger than chance? We compare four pairs of methods on
+# the same tissues. The table holds the mean difference in $R^2$ with a
+# bootstrap interval over tissues and seeds, and $p$ after Holm's correction
+# for the four ({ref}`statistics`).
 
 # %%
 pairs = [
@@ -264,18 +272,23 @@ found["p"] = holm(found.p)
 printed(found, ["difference", "low", "high", "effect"], digits=4)
 
 # %% [markdown]
-# An interval without zero is a difference that more tissues of the recipe
-# would not undo. The seeds of the networks are few, so that the spread over
-# seeds is known badly; with one seed it is not in the interval at all.
+# More tissues of the recipe would hardly undo a difference whose interval
+# excludes zero. The interval of the last pair contains zero. The structured
+# surrogate is thus not shown to differ from the true conductivity on its
+# pixels. The networks have few seeds, so the spread over seeds is poorly
+# known; with one seed it is not in the interval at all.
 
 # %% [markdown]
 # ## Landmark errors
 #
-# $R^2$ says little to a reader of ECGs. For the five folds (seed 0), we
-# compare the same traces by their landmarks: onset and end, where the trace
-# passes 5 % of its largest deflection; the time of the largest deflection;
-# the zero crossing between the two largest; the amplitude from lowest to
-# highest; and the correlation, which is the shape alone.
+# $R^2$ means little to a clinician. We therefore compare the same traces by
+# their landmarks, for the five folds and seed 0:
+#
+# - onset and end, where the trace passes 5 % of its largest deflection
+# - the time of the largest deflection
+# - the zero crossing between the two largest deflections
+# - the amplitude from the lowest to the highest value
+# - the correlation, which depends on the shape alone
 
 # %%
 readable = pd.read_csv(RUNS / "readable.csv", keep_default_na=False, na_values=[""])
@@ -303,10 +316,11 @@ for key, name in {"structured": "structured", "seq2seq": "paper's seq2seq"}.item
         headline(f"{key}_{mark}", size_of, unit=unit, tolerance=1.0, on=of_300)
 
 # %% [markdown]
-# The table has the median size of the error over 300 tissues, true landmark
-# against predicted one by the same rule, and the median correlation. The
-# next one shows the tails. The worst tenth of the tissues is off by more
-# than:
+# The table holds the median size of the error over 300 tissues, and the
+# median correlation. Each landmark of the prediction is compared with that of
+# the true ECG, by the same rule. The next table is about the tails. The worst
+# tenth of the tissues is off by more than each error in it, and has a lower
+# correlation:
 
 # %%
 tails = size.quantile(0.9).loc[methods].rename(columns=marks)
@@ -319,14 +333,15 @@ print(
 tails.round(digits)
 
 # %% [markdown]
-# Peaks lie on the grid of 5 ms, the other times are interpolated. In the
-# median all methods that see the wave get the timing right, and the
-# amplitude tells them apart. In the tails the blind ones and the paper's
-# network also lose the zero crossing, by tens of milliseconds.
+# Peaks lie on the grid of 5 ms, and the other times are interpolated. In the
+# median all methods get the times right to within two or three frames, and
+# the amplitude tells them apart. In the tails the blind lead field, the ridge
+# and the paper's network also miss the zero crossing, by many tens of
+# milliseconds.
 #
-# **Exact labels.** How good is the rule itself? The voltage shows when the
-# first cell is activated (the stimulus, at 0 ms) and when the last one has
-# recovered. The true ECG, read by the rule, is compared with these times:
+# **Exact labels.** How good is the rule itself? The voltage tells when the
+# first cell is activated (by the stimulus, at 0 ms) and when the last one has
+# recovered. We compare these times with the true ECG, read by the rule:
 
 # %%
 truth = readable[readable.method == "structured"].set_index("sim").sort_index()
@@ -356,19 +371,19 @@ headline("onset_rule_bias", late.median(), unit="ms", tolerance=1.0, on=on_onset
 headline("end_rule_bias", early.median(), unit="ms", tolerance=2.0, on=on_end)
 
 # %% [markdown]
-# The ECG begins after the tissue does and ends before it: the first and the
+# The ECG begins after the tissue does and ends before it. The first and the
 # last few square millimeters are too small to be seen from 40 mm. In the
-# median this bias of the rule is larger than the error of any method, and
-# no better surrogate would remove it. Peaks and zero crossings have no
-# counterpart in the tissue, and no exact label.
+# median this bias of the rule is larger than the error of any method, and a
+# better surrogate would not remove it. Peaks and zero crossings have no
+# counterpart in the tissue, and so they have no exact label.
 
 # %% [markdown]
 # ## Repeated trainings
 #
-# Three trainings were run again from nothing, on the same machine, and once
-# more with the vector instructions of an older processor only (AVX2,
-# neither AVX-512 nor AMX). The table has the change of $R^2$ over 300 test
-# tissues.
+# How far can a training be repeated? Three trainings were run again from
+# nothing on the same machine. They were run once more with the vector
+# instructions of an older processor only (AVX2, neither AVX-512 nor AMX). The
+# table holds the change of $R^2$ over 300 test tissues.
 
 # %%
 repeat = pd.read_csv(RUNS / "repeat.csv")
@@ -393,17 +408,19 @@ for key, value, on in (
 
 # %% [markdown]
 # On the same machine all digits are the same. With the older instructions
-# sums are rounded in another order, and after hundreds of steps the $R^2$
-# of a tissue differs in the fifth digit. The tolerance that we state for
-# the mean $R^2$ of a training on another machine, 0.01, is far wider: other
-# libraries and numbers of threads may do more than this emulation. The
-# structured surrogate was trained in single precision here; the published
-# one has mixed precision, which an older processor emulates at a tenth of
-# the speed.
+# sums are rounded in another order, and after hundreds of steps the $R^2$ of
+# a tissue differs in the fifth digit. For a training on another machine we
+# state a tolerance of 0.01 in the mean $R^2$. That is far wider, because
+# other libraries and other numbers of threads may do more than this
+# emulation. The structured surrogate was trained in single precision for this
+# test. The published one was trained in mixed precision, which an older
+# processor emulates at a tenth of the speed.
 #
 # ## Training time
 #
-# We count the trainings behind all tables and add up their times.
+# We count the trainings behind all tables and add up their times. A training
+# that several tables share is counted once. The hours are those of our
+# machine, where most trainings ran side by side ({doc}`../book/provenance`).
 
 # %%
 tables = [pd.read_csv(path) for path in sorted(RUNS.glob("*_trainings.csv"))]

@@ -11,15 +11,14 @@
 #     name: python3
 #   page:
 #     question: >-
-#       Does the spectral-entropy term, or a relative of it, make the predicted ECG
-#       better?
+#       Does the spectral-entropy term, or a related one, make the predicted ECG better?
 #     answer: >-
-#       No weight of any is shown to; a larger weight of the entropy makes the spectrum
-#       look more like the true one without bringing the trace closer to it, and the
-#       largest does harm, {headline}`entropy_r2_weight_10.signed` in R².
+#       No term is shown to do so at any weight; a larger weight of the entropy makes
+#       the spectrum look more like the true one without bringing the trace closer to
+#       it, and the largest does harm, {headline}`entropy_r2_weight_10.signed` in R².
 #     next:
 #       page: notebooks/17_data_efficiency
-#       why: whether more tissues would do it
+#       why: whether more training tissues make it better
 #     needs:
 #     - results/runs/spectral_terms.csv
 #     makes:
@@ -27,18 +26,19 @@
 # ---
 
 # %% [markdown]
-# # Spectral-entropy loss: what it does
+# # Spectral-entropy loss: gradient and effect
 #
-# **Question.** The paper adds the spectral entropy to its loss. What can
-# this term see, what does its gradient do, and does any weight of it, or
-# any of its relatives, make the predicted ECG better?
+# **Question.** The paper adds the spectral entropy to its loss. What can this
+# term see? What does its gradient do? Does any weight of it, or of a related
+# term, make the predicted ECG better?
 #
-# **Scale:** two constructed signals; the trainings of {doc}`15_ablations`
+# **Scale:** two constructed signals, and the trainings of {doc}`15_ablations`
 # with eleven loss functions, five seeds each, on 300 test tissues.
 #
-# Needs the tables of `make experiments`; seconds. With other values:
-# `make run NB=16_spectral_loss SET="gain=0.2"`. The loss is defined in
-# {ref}`loss`.
+# This page needs the tables of `make experiments` and takes seconds. The loss
+# is defined in {ref}`loss`. To run it with other values:
+#
+#     make run NB=16_spectral_loss SET="gain=0.2"
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -65,12 +65,12 @@ claim_r2_max = 0.02  # no term at our weight of 0.1 moves the mean R2 by more
 # %% [markdown]
 # ## Spectral entropy of two wrong predictions
 #
-# We construct two wrong predictions, to see which loss notices them. The
+# We construct two wrong predictions and ask which loss notices them. The
 # truth has two deflections, as an ECG might have. **Prediction one** is the
-# truth, four times too small. **Prediction two** keeps every magnitude of
-# the spectrum and gives it to another frequency: the sign of every second
-# sample is turned, which takes 5 Hz to 95 Hz. Every share of the power is
-# there, but at another place.
+# truth, four times too small. **Prediction two** keeps every magnitude of the
+# spectrum but moves it to another frequency. For this the sign of every
+# second sample is turned, which takes 5 Hz to 95 Hz. All shares of the power
+# are still there, at other frequencies.
 
 # %%
 t = np.arange(n_t) * dt
@@ -111,10 +111,10 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: the three traces differ plainly. Right: the shares of the smaller
-# one are those of the truth, and the third has the same shares at other
-# frequencies. The figure does not show what a loss makes of them. The next
-# table does: it holds the value of each loss for both predictions.
+# In the left panel the three traces differ plainly. In the right panel the
+# shares of the smaller trace are those of the truth, and the third trace has
+# the same shares at other frequencies. A loss may or may not notice such
+# differences. The next table has the value of each loss for both predictions.
 
 # %%
 seen = {"Huber": huber} | SPECTRAL
@@ -133,18 +133,19 @@ losses.round(4)
 
 # %% [markdown]
 # The entropy term finds no fault in either prediction. Huber, the
-# log-spectral term and the short-time spectra see both faults; the
-# divergence sees the second only, since it too compares shares. A term that
-# cannot see the amplitude cannot help with what is hard here: the amplitude
-# is what the conductivity decides ({ref}`learning-problem`).
+# log-spectral term and the short-time spectra notice both. The divergence
+# notices the second only, since it also compares shares. The hard part of the
+# problem is the amplitude, because the conductivity decides it
+# ({ref}`learning-problem`). A term that cannot see the amplitude cannot help
+# with that.
 #
 # ## Gradient of each term
 #
-# The gradient of a term says where it pushes a prediction. We take one that
-# is late by 10 ms and a fifth too small, and compare the downhill direction
-# of each term with two others: the error, and the prediction itself. The
-# cosine of the angle is one where two directions agree, and zero where they
-# are orthogonal.
+# The gradient of a term says where it pushes a prediction. We take a
+# prediction that is late by 10 ms and a fifth too small. The downhill
+# direction of each term is compared with two others: the error, and the
+# prediction itself. The cosine of the angle is one where two directions
+# agree, and zero where they are orthogonal.
 
 
 # %%
@@ -196,20 +197,19 @@ figures.show(
 
 # %% [markdown]
 # The gradient of the entropy is orthogonal to the prediction itself, as it
-# must be for a term that does not change with the scale: **to first order
-# it asks for no larger and no smaller trace**. It has little to do with
-# where the truth lies; it makes the spectrum flatter or more peaked, by
-# whatever way is steepest. The figure shows one prediction; the
-# orthogonality holds for all. In training the push goes through the weights
-# of a network and an optimizer, which may change the scale as a side
-# effect.
+# must be for a term that does not change with the scale. **To first order it
+# asks for neither a larger nor a smaller trace.** Nor does it point to the
+# truth: it makes the spectrum flatter or more peaked, by whatever way is
+# steepest. The figure has one prediction, but the orthogonality holds for
+# all. In training the push goes through the weights of a network and through
+# an optimizer, which may change the scale as a side effect.
 #
 # ## Training with each term
 #
-# In training, each term stood beside the Huber loss, at several weights,
-# which all fade to zero along the cosine. The table holds the means of four
-# measures for each of these losses; the row *none* is the network without a
-# spectral term, with which the others are compared.
+# In training, each term was added to the Huber loss at several weights. All
+# weights fade to zero along the cosine of {eq}`eq-loss`. The table holds the
+# means of four measures for each loss. The row *none* is the network without
+# a spectral term, and the others are compared with it.
 
 # %%
 rows = pd.read_csv(RESULTS / "runs" / "spectral_terms.csv")
@@ -235,12 +235,12 @@ for key, loss in {"sampling": sampled, "none": "none"}.items():
     headline(f"band_error_20_50_{key}", error, tolerance=0.02, on=scale_of)
 
 # %% [markdown]
-# The networks give a value every 10 ms. The row *truth* says what that
-# alone costs: it is the true ECG, sampled at these times.
+# The networks give a value every 10 ms. The row *truth* says what this
+# sampling alone costs: it is the true ECG, sampled at these times.
 #
-# Every loss is now compared with *none*, over the same tissues and seeds,
-# in each of the four measures. A difference is the effect of having the
-# term. The table is that of the mean $R^2$.
+# Now every loss is compared with *none* on the same tissues and seeds, in
+# each of the four measures. A difference is the effect of having the term.
+# The table has the differences in mean $R^2$.
 
 # %%
 trained = rows[rows.loss != sampled].groupby("loss", sort=False)
@@ -295,28 +295,27 @@ for key, (name, loss, column) in keys.items():
 headline("spectral_best_r2", found["r2"].difference.max(), tolerance=0.005, on=scale_of)
 
 # %% [markdown]
-# Each point is the effect of having a spectral term. Filled points have a
-# $p$ below 0.05 after Holm's correction within the panel. Right of the line
-# is better in the first panel and worse in the others. Errors by band are
-# relative to the true spectrum, phases included; the distance compares
-# magnitudes only. Names are term and weight.
+# Each point is the effect of having a spectral term, and its name gives term
+# and weight. Filled points have a $p$ below 0.05 after Holm's correction
+# within the panel. Right of the line is better in the first panel and worse
+# in the others. The errors by band are relative to the true spectrum and
+# include the phases. The log-spectral distance compares magnitudes only.
 #
-# What to see, panel by panel. **No weight of any term makes the ECG
-# better** by as much as the design would find; at large weights all but the
-# STFT make it worse. **Above 20 Hz the network knows nothing**: its error
-# there is as large as the signal, with every loss, where the true values
-# every 10 ms would leave a fraction. **The terms do change how the spectrum
-# looks**: the log-spectral distance falls, by much at large weights, while
-# the error with phases does not fall with it, or grows. A term that sees
-# magnitudes makes the network invent a fine structure of the right size,
-# and not the one that is there.
+# **No weight of any term makes the ECG better** by as much as this design
+# would find. At large weights all terms but the STFT make it worse. **Above
+# 20 Hz the network knows nothing.** Its error there is as large as the
+# signal, with every loss, while the true values every 10 ms would leave a
+# fraction of it. **The terms do change how the spectrum looks.** The
+# log-spectral distance falls, and by much at large weights. The error with
+# phases does not fall with it, or even grows. A term that sees magnitudes
+# makes the network invent a fine structure of the right size, which is not
+# the structure of the true trace.
 #
-# So the claim that the entropy keeps the frequencies right depends on what
-# is meant. At a weight of 0.1 nothing is shown to change; at 1 the spectrum
-# looks more like the true one, and is not closer to it, with an $R^2$ that
-# is as good or a little better. The figure does not show other sampling
-# intervals, at which there would be more above 20 Hz to learn, nor real
-# noise.
+# Whether the entropy keeps the frequencies right thus depends on what is
+# meant. At a weight of 0.1 nothing is shown to change. At a weight of 1 the
+# spectrum looks more like the true one and is not closer to it; $R^2$ is then
+# as good or a little better. Other sampling intervals, at which there would
+# be more above 20 Hz to learn, and real noise were not tried.
 
 # %% tags=["hide-input"]
 usual = [loss for loss in found["r2"].index if loss.endswith(", 0.1")]

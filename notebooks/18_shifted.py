@@ -10,17 +10,19 @@
 #     language: python
 #     name: python3
 #   page:
-#     question: How does every method fare on other kinds of tissue, and misused?
+#     question: >-
+#       How accurate is each method on other kinds of tissue, and what happens when a
+#       method is misused?
 #     answer: >-
 #       The paper's network loses much on most of them, down to a median R² of
-#       {headline}`seq2seq_r2_unseen_D_low` on slow tissue, but does better than the
+#       {headline}`seq2seq_r2_unseen_D_low` on slow tissue, but it does better than the
 #       methods that use the constant κ on one unnamed cell,
 #       {headline}`seq2seq_r2_unseen_cell_mbr` against
 #       {headline}`structured_r2_unseen_cell_mbr`; a sheet that is cut off goes
 #       unnoticed.
 #     next:
 #       page: notebooks/19_figures
-#       why: the figures, to take away
+#       why: the figures of the results, to take away
 #     needs:
 #     - results/runs/shifted.csv
 #     - results/runs/left_out.csv
@@ -35,20 +37,23 @@
 # ---
 
 # %% [markdown]
-# # Distribution shift: tissue of another kind
+# # Distribution shift: every method on tissue of another kind
 #
-# **Question.** How does each method, and not only ours, fare on tissue that
+# **Question.** How accurate is each method, and not only ours, on tissue that
 # differs from all it was trained on?
 #
-# **Scale:** every method trained on the split of {doc}`07_dataset`; eight
-# sets of 16 to 20 tissues of other kinds, and 300 tissues of the recipe for
-# comparison; each of the four conditions left out of training once. One
-# electrode, above the center, for the paper's network knows no other.
+# **Scale:** every method, trained on the split of {doc}`07_dataset`. It is
+# tested on eight sets of 16 to 20 tissues of other kinds and, for comparison,
+# on 300 tissues of the recipe. In addition each of the four conditions is
+# left out of training once. There is one electrode, above the center, because
+# the paper's network knows no other.
 #
-# Needs the tables of `make experiments`; seconds. With other values:
-# `make run NB=18_shifted SET="floor=-2"`. What the sets are is in
-# {doc}`07_dataset`; how the structured surrogate does at other electrodes
-# and with coarse or noisy maps, in {doc}`11_generality`.
+# This page needs the tables of `make experiments` and takes seconds. The sets
+# are described in {doc}`07_dataset`. How the structured surrogate does at
+# other electrodes and with coarse or noisy maps is in {doc}`11_generality`.
+# To run it with other values:
+#
+#     make run NB=18_shifted SET="floor=-2"
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -75,12 +80,12 @@ floor = -1.0  # of the R2 in the figure
 claim_worse_min = 0.05  # mean R2 below the structured one, shifted sets but MBR
 
 # %% [markdown]
-# ## Unseen tissue of eight kinds
+# ## Eight sets of other kinds
 #
-# Every method predicts the ECGs of eight sets of tissues that it has not
-# seen in training, and of more tissues of the recipe. Each tissue has one
-# score, its mean $R^2$ over the seeds of the method. The first cell names
-# methods and sets.
+# Every method predicts the ECGs of eight sets of tissues that it has not seen
+# in training, and of 300 more tissues of the recipe. The score of a tissue is
+# its mean $R^2$ over the seeds of the method. The first cell names methods
+# and sets.
 
 # %% tags=["hide-input"]
 order = [
@@ -120,10 +125,11 @@ on_worst = "mean over the set reentry, the worst of five networks alone"
 headline(key, worst, tolerance=0.1, on=on_worst)
 
 # %% [markdown]
-# Mean $R^2$ of the raw ECG over the tissues of each set. Networks are
-# scored one by one and averaged over their seeds. The last column has the
-# mean prediction of the five structured ones, which is what is published. A
-# single tissue can drag a mean below zero, so here are the medians as well:
+# The table holds the mean $R^2$ of the raw ECG over the tissues of each set.
+# Networks are scored one by one and averaged over their seeds. The last
+# column scores the mean prediction of the five structured networks, which is
+# what is published. A single tissue can pull a mean below zero, so the next
+# table holds the medians:
 
 # %%
 printed(median)
@@ -178,27 +184,29 @@ figures.show(
 )
 
 # %% [markdown]
-# Means with bootstrap intervals over tissues. What lies below the left edge
-# is drawn on it. **The network of the paper** has learned what ECGs of
-# single waves in such tissue look like: more than one wave, slow waves and
-# denser fibrosis cost it much. **Methods that carry the formula** stay near
-# the right edge wherever the wave still tells the conductivity by the same
-# constant. The cell MBR has another one and puts both off by the same
-# factor; there the paper's network, which has no such constant, does
-# better, until the cell is named ({doc}`11_generality`).
+# Each point is a mean, with its bootstrap interval over tissues. What lies
+# below the left edge is drawn on it. **The paper's network** has learned what
+# the ECG of a single wave in tissue of the recipe looks like. More than one
+# wave, slow waves and denser fibrosis cost it much. **The methods that use
+# the formula** $D = \kappa\varphi c^2$ stay near the right edge as long as
+# the cell has the usual $\kappa$. The cell MBR has another one, and both
+# methods are off by the same factor there. The paper's network has no such
+# constant and does better on this cell, until the cell is named
+# ({doc}`11_generality`).
 #
-# **Five together are safer than one.** On re-entry one of the five
-# structured networks fails on several tissues, and the mean of the five
-# does not. A score of one seed would have hidden either. The training-free
-# estimate, which cannot be unlucky in this way, reaches nearly the same
-# median there as the five together, and a lower mean. Whether more kinds of
-# tissue in the training would cure any of this was not tried.
+# **Five networks together are safer than one.** On re-entry one of the five
+# structured networks fails on several tissues, while their mean does not. A
+# score of one seed alone would have shown only one of the two. The
+# training-free estimate has no seeds and cannot fail in this way. On re-entry
+# it reaches nearly the same median as the five together, and a lower mean.
+# The sets are small, and some intervals are wide. Whether more kinds of
+# tissue in the training would help was not tried.
 #
-# ## A condition left out
+# ## Conditions left out of training
 #
 # Each of the four conditions was once kept out of training and validation,
-# and every method was scored on it. The cross-validation, in which every
-# condition is in training, serves for comparison.
+# and every method was then scored on it. The cross-validation, which has
+# every condition in training, is the comparison.
 
 # %%
 RUNS = RESULTS / "runs"
@@ -225,26 +233,28 @@ for key, method, on in (
     headline(f"{key}_r2_condition_left_out", least, tolerance=0.1, on=on)
 
 # %% [markdown]
-# Mean $R^2$ over all tissues of a condition that was in neither training
-# nor validation. The next table has the same conditions when others of
-# their kind were in training (cross-validation):
+# The table holds the mean $R^2$ over all tissues of a condition that was in
+# neither training nor validation. The next table has the same conditions in
+# the cross-validation, where other tissues of their kind were in training:
 
 # %%
 printed(within.loc[out.index].rename_axis("condition").rename(figures.LABELS))
 
 # %% [markdown]
 # The difference of the two tables is what it costs never to have seen a
-# condition. Left-out rows have one seed, and train on fewer tissues as
-# well.
+# condition. It is small for the training-free estimate and for the structured
+# surrogate, and it is largest for the ridge. Left-out rows have one seed, and
+# their training has fewer tissues as well, so part of the difference may come
+# from that.
 
 # %% [markdown]
-# ## Misuse
+# ## Misuse: wrong input to a surrogate
 #
 # The sets above differ in their tissue. A surrogate can also be given the
-# wrong input. Here the published structured one gets the four tissues that
-# come with the repository, with one mistake at a time. Does the ECG show
-# it, and does the surrogate notice? The first cell lists the mistakes: what
-# is done to the maps, and what is said about them that is wrong.
+# wrong input. Here the published structured surrogate gets the four tissues
+# that come with the repository, with one mistake at a time. Is the ECG wrong
+# then, and does the surrogate notice? The first cell lists the mistakes: what
+# is done to the maps, and what is wrongly said about them.
 
 # %%
 clock = "frames said to be 10 ms apart, and are 5"
@@ -311,15 +321,17 @@ for key, name in keys.items():
 headline("misuse_half_flagged", found.flagged[half], tolerance=0.1, on=on_small)
 
 # %% [markdown]
-# The table has the best and the worst $R^2$ over four tissues. It also says
-# how many of them the surrogate flagged as unlike its training, and how
-# many it refused. Wrong clocks and wrong rulers are noticed, mostly. **A
-# sheet that is cut off is not**: the wave in the picture is a good wave,
-# but what lies outside is missing from the ECG. Pixels scaled to their own
-# range, as optical mapping often does, cost little where fibrosis is
-# coarse. Blur, which every camera has, takes away the sharp front, which
-# the method needs, and is refused or flagged. Three of the four tissues are
-# from training or validation, so that the first row is no score.
+# The table holds the best and the worst $R^2$ over four tissues. It also
+# counts how many of them the surrogate flagged as unlike its training, and
+# how many it refused. A wrong interval between frames and a wrong size of the
+# pixels are mostly noticed. **A sheet that is cut off is not noticed.** The
+# wave in the picture looks normal, but what lies outside is missing from the
+# ECG. Pixels scaled to their own range, as is usual in optical mapping, cost
+# little where fibrosis is coarse. Every camera blurs, and blur takes away the
+# sharp front that the method needs; such maps are refused or flagged. The
+# first row is no test score, since three of the four tissues are from
+# training or validation. Four tissues are too few to say how often a mistake
+# is noticed. A longer list of mistakes is in {doc}`20_your_own_maps`.
 
 # %% tags=["hide-input"]
 besides = ("test", "unseen_cell_mbr")

@@ -10,10 +10,11 @@
 #     language: python
 #     name: python3
 #   page:
-#     question: What would the figures of the paper look like, made from our runs?
+#     question: >-
+#       What would the figures of the paper look like, made from our runs?
 #     answer: >-
-#       Like those on this page, drawn from the published results alone; the ECGs are
-#       those of median rank, picked by no eye.
+#       Like those on this page, which are drawn from the published results alone; the
+#       ECGs are those of median rank, chosen by rank and not by eye.
 #     next:
 #       page: book/checklist
 #       why: what a referee would ask about all this
@@ -36,17 +37,19 @@
 # ---
 
 # %% [markdown]
-# # Figures
+# # Figures of the paper, made from our runs
 #
 # **Question.** What would the figures of the paper look like, made from our
 # runs?
 #
-# **Scale:** that of the pages whose results are drawn: everything here
-# comes from `data/results`, nothing is computed anew.
+# **Scale:** that of the pages whose results are drawn. Everything comes from
+# `data/results`, and nothing is computed anew.
 #
-# Needs the results of the earlier pages; seconds. Each figure is written as
-# svg and as png beside the results, for a talk or a text, under CC BY 4.0.
-# With other values: `make run NB=19_figures SET="dpi=300"`.
+# This page needs the results of the earlier pages and takes seconds. Each
+# figure is written as svg and as png, for a talk or a text, under CC BY 4.0.
+# To run it with other values:
+#
+#     make run NB=19_figures SET="dpi=300"
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -84,9 +87,9 @@ def save(fig, number):
 # %% [markdown]
 # ## 1 Predicted and true ECGs
 #
-# This figure compares the ECGs of the paper's architecture with those of
-# the solver, on test tissues of the split. Of each condition it shows the
-# tissue of median $R^2$, which the first cell picks.
+# This figure compares the ECGs of the paper's architecture with those of the
+# solver, on test tissues of the split. It has one tissue of each condition,
+# the one of median $R^2$. The first cell picks them.
 
 # %%
 ecg = xr.open_dataset(RESULTS / "09_training_ecg.nc")
@@ -126,14 +129,16 @@ figures.show(
 )
 
 # %% [markdown]
-# Each panel has its own scale. The tissues were picked by rank and not by
-# eye. The figure does not show the worst.
+# Each panel has its own scale. The tissues were chosen by rank and not by
+# eye. With fibrosis some deflections have the wrong size and some notches are
+# missed. These are the middle tissues: in each condition about half of the
+# test tissues score lower.
 #
 # ## 2 Predicted against true samples
 #
 # This figure has one point for each sample of the test tissues. Each tissue
-# is divided by its own true SD; otherwise the strong ECGs would hide the
-# weak ones.
+# is divided by its own true SD; otherwise the strong ECGs would hide the weak
+# ones.
 
 # %%
 sd = ecg.ecg_true.std("time")
@@ -159,13 +164,14 @@ figures.show(
 )
 
 # %% [markdown]
-# Slopes other than one are amplitudes misjudged. The figure does not show
-# which samples belong together.
+# Where the points of a tissue follow another slope than the line, its
+# amplitude is misjudged. The points cannot say when in the trace an error
+# happens, nor which samples belong together.
 #
 # ## 3 Scores by condition
 #
-# This figure shows what is missing to one, in the cross-validation over 300
-# tissues, for the paper's network and for the structured surrogate.
+# This figure shows $1 - R^2$ in the cross-validation over 300 tissues, for
+# the paper's network and for the structured surrogate.
 
 # %%
 scores = pd.read_csv(RESULTS / "13_results.csv", keep_default_na=False)
@@ -191,14 +197,15 @@ figures.show(
 )
 
 # %% [markdown]
-# Lower is better. Boxes hold the middle half, whiskers reach 1.5 times as
-# far. The figure does not show the texture of the fibrosis, which decides
-# more than the condition ({doc}`13_results`).
+# Lower is better. A box holds the middle half of the tissues, and the
+# whiskers reach at most 1.5 box lengths beyond it. Both methods score lower
+# with fibrosis. Its texture decides more than the condition, and is drawn in
+# {doc}`13_results`.
 #
 # ## 4 Training
 #
-# This figure follows the published training of the paper's architecture,
-# one seed; {doc}`09_training`.
+# This figure follows the published training of the paper's architecture with
+# one seed ({doc}`09_training`).
 
 # %% tags=["hide-input"]
 history = pd.read_csv(RESULTS / "09_training_history.csv")
@@ -219,12 +226,12 @@ figures.show(
 
 # %% [markdown]
 # The loss falls on its logarithmic axis, and the score of the validation
-# tissues levels off. Other seeds are not shown.
+# tissues levels off. Other seeds would give other curves.
 #
 # ## 5 Ablations
 #
-# This figure shows the effect of having each part of the paper's network;
-# {doc}`15_ablations`.
+# This figure shows the effect of having each part of the paper's network
+# ({doc}`15_ablations`).
 
 # %% tags=["hide-input"]
 ablations = pd.read_csv(RESULTS / "15_ablations.csv", index_col="variant")
@@ -241,12 +248,12 @@ figures.show(
 # %% [markdown]
 # Right of the line the part helps. Intervals are 95 %, over five seeds and
 # 300 test tissues. Points are filled where $p$ is below 0.05 after Holm's
-# correction. Other budgets of training are not shown.
+# correction. All trainings of the figure have the same budget.
 #
 # ## 6 Number of training tissues
 #
-# This figure shows what is missing to one over the number of training
-# tissues; {doc}`17_data_efficiency`.
+# This figure shows what is missing to a mean $R^2$ of one, over the number of
+# training tissues ({doc}`17_data_efficiency`).
 
 # %% tags=["hide-input"]
 data = pd.read_csv(RESULTS / "17_data_efficiency.csv")
@@ -274,13 +281,15 @@ figures.show(
 )
 
 # %% [markdown]
-# Lower is better, and bands are 95 % over 300 test tissues. Nothing is
-# shown beyond the right end of each line.
+# Lower is better, and the bands are 95 % over 300 test tissues. More tissues
+# help the paper's architecture and the structured surrogate; ridge does not
+# benefit from them. Each line ends at its largest training set, and nothing
+# is extrapolated.
 #
 # ## 7 Undeclared choices
 #
-# This figure has the score of the paper's architecture under each reading
-# of what the paper leaves open; {doc}`14_undeclared_choices`.
+# This figure shows the score of the paper's architecture under each reading
+# of what the paper leaves open ({doc}`14_undeclared_choices`).
 
 # %% tags=["hide-input"]
 choices = pd.read_csv(RESULTS / "14_undeclared_choices.csv", index_col="choice")
@@ -303,8 +312,9 @@ figures.show(
 )
 
 # %% [markdown]
-# The gray band rounds to the paper's number. Scores below the left edge are
-# drawn on it. Which of these rows the paper meant is not known.
+# Scores in the gray band round to the paper's number. Scores below the left
+# edge are drawn on it. Several readings reach the band, and nobody but the
+# authors knows which of the rows they meant.
 #
 # ## Downloads
 #

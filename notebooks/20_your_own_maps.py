@@ -10,10 +10,11 @@
 #     language: python
 #     name: python3
 #   page:
-#     question: What does it take to get an ECG from maps that somebody else made?
+#     question: >-
+#       What does it take to get an ECG from voltage maps that somebody else made?
 #     answer: >-
 #       A file that states its unit, pixel size and times; on one sheet of another
-#       simulator the predicted ECGs have a mean R² of
+#       simulator the predicted ECGs reach a mean R² of
 #       {headline}`finitewave_maps_r2_mean`, and what clearly does not fit is refused or
 #       flagged.
 #     next:
@@ -30,20 +31,23 @@
 # ---
 
 # %% [markdown]
-# # Your own maps
+# # Prediction from your own maps
 #
 # **Question.** What does it take to get an ECG from voltage maps that
 # somebody else made, and what happens when they do not fit?
 #
-# **Scale:** three small files that come with the repository (maps of
-# another simulator, a NetCDF file, and a bare array), and four shipped
-# tissues whose maps are spoiled in some forty ways. Two minutes.
+# **Scale:** three small files that come with the repository (maps of another
+# simulator, a NetCDF file, and a bare array), and four shipped tissues whose
+# maps are spoiled in some forty ways. The page takes two minutes.
 #
-# Needs the published weights only. With your own file:
-# `make run NB=20_your_own_maps SET="source='/path/to/maps.nc'"`, or with
-# `dx_mm=2.0 dt_ms=5.0 unit='mV'` where the file does not say them. What may
-# be in a file is on the page {doc}`../book/use`, what the surrogate does
-# with it in {doc}`../book/structured`.
+# This page needs the published weights only. What may be in a file is on the
+# page {doc}`../book/use`, and what the surrogate does with it in
+# {doc}`../book/structured`. To run it with your own file:
+#
+#     make run NB=20_your_own_maps SET="source='/path/to/maps.nc'"
+#
+# If the file does not say its pixel size, interval and unit, add them to
+# `SET`: `dx_mm=2.0 dt_ms=5.0 unit='mV'`.
 
 # %% tags=["hide-input"]
 from pathlib import Path
@@ -78,12 +82,12 @@ tissues = [0, 1, 2, 3]  # of the four that come with the package, spoiled one by
 # %% [markdown]
 # ## Maps of another simulator
 #
-# `finitewave.npz` holds a sheet of 100 × 100 mm with patchy fibrosis that
-# Finitewave 0.9.3 simulated, with its own stencil on its own grid, pooled
-# to pixels of 2 mm. Beside the maps it holds the ECG that its voltages give
-# on all of its cells, by our lead field. The surrogate sees the maps alone.
-# First the file is read: `import_maps` takes from it what it says about
-# itself, and objects where something is missing.
+# The file `finitewave.npz` holds a sheet of 100 × 100 mm with patchy
+# fibrosis. Finitewave 0.9.3 simulated it with its own stencil on its own
+# grid, and the maps are pooled to pixels of 2 mm. The file also holds the ECG
+# that the voltages give on all cells of that grid, by our lead field. The
+# surrogate sees the maps alone. First the file is read. `import_maps` takes
+# from it what it says about itself, and objects where something is missing.
 
 # %%
 small = (ROOT or DATA.parent) / "data" / "small"
@@ -112,14 +116,16 @@ figures.show(
 )
 
 # %% [markdown]
-# This is what the surrogate gets. Dark spots inside the wave are fibrosis:
-# pixels that stay near rest. The maps do not show the conductivity.
+# These maps are all that the surrogate gets. Dark spots inside the wave are
+# fibrosis: pixels that stay near rest. The conductivity is not in the maps
+# and has to be inferred.
 #
 # ## Prediction
 #
 # The published surrogate predicts the ECG at the electrodes that the file
-# names. It says how unusual the maps are, beside its threshold, and flags
-# what may be wrong. The first cell reads the electrodes and their names.
+# names. It also says how unusual the maps are, relative to its threshold, and
+# flags what may be wrong. The first cell reads the electrodes and their
+# names.
 
 # %% tags=["hide-input"]
 named = maps.attrs.get("lead", "").split()
@@ -160,16 +166,17 @@ figures.show(
 )
 
 # %% [markdown]
-# The surrogate infers three maps on the way: the effective diffusivity, how
-# far off it may be (at 90 % of the pixels no farther), and the share of
-# each pixel that conducts. In this file the true $D$ is 0.13 mm²/ms in all
-# cells that conduct. The wave runs on the other code's grid, which slows it
-# by 7 %, and the inferred $D$ is what the speed says: 13 % less. Where the
-# stimulus raises all cells at once a speed says nothing, and $D$ comes out
-# large; the color scales end at the 98th percentile. The panels show what
-# error the networks expect, not the error that they made.
+# On the way to the ECG the surrogate infers three maps: the effective
+# diffusivity, how far off it may be (at 90 % of the pixels no farther), and
+# the share of each pixel that conducts. In this file the true $D$ is 0.13
+# mm²/ms in all cells that conduct. The wave runs on the grid of the other
+# code, which slows it by 7 %. The inferred $D$ is what the speed says: 13 %
+# less. Where the stimulus raises all cells at once a speed says nothing, and
+# $D$ comes out large there; the color scales end at the 98th percentile. The
+# middle panel is the error that the networks expect, which may differ from
+# the error that they made.
 #
-# The ECGs come next. Where the file holds a true ECG, the prediction is
+# Now the ECGs are drawn. Where the file holds a true ECG, the prediction is
 # drawn over it and scored.
 
 # %% tags=["hide-input"]
@@ -202,13 +209,14 @@ figures.show(
 )
 
 # %% [markdown]
-# Each panel has the predicted ECG of one electrode with its band, over the
-# one that the other code's voltages give (black, where the file holds it).
-# A wave slowed by its grid looks like one slowed by a smaller $D$: that
-# part of the amplitude cannot be read off maps. The band was calibrated on
-# tissue of our recipe and our solver, and promises nothing here. Only the
-# shape of the sheet and of the fibrosis is like the training. Other
-# simulators and other cells are not shown: this is one sheet.
+# Each panel has the predicted ECG of one electrode with its band. The black
+# line is the ECG that the voltages of the other code give, where the file
+# holds it. A wave that is slowed by its grid looks like one that is slowed by
+# a smaller $D$, and maps cannot tell the two apart; this part of the
+# amplitude is lost. The band promises nothing here, because it was calibrated
+# on tissue of our recipe and our solver. Only the shape of the sheet and of
+# the fibrosis is like the training. One sheet is no statement about other
+# simulators or other cells.
 
 # %%
 if comparable:
@@ -227,10 +235,10 @@ if comparable:
 # %% [markdown]
 # ## A NetCDF file and a bare array
 #
-# A NetCDF file says its names, units and coordinates. An array says
-# nothing: pixel size, frame interval and unit are given by hand. Both hold
-# the same tissue, one every 5 ms and one every 10 ms. We predict from both
-# and compare with the ECG of the solver.
+# A NetCDF file states its names, units and coordinates. An array says
+# nothing, so pixel size, frame interval and unit are given by hand. Both
+# files hold the same tissue, one every 5 ms and one every 10 ms. We predict
+# from both and compare with the ECG of the solver.
 
 # %%
 above = Electrodes(np.array([[100.0, 100.0, 40.0]]), ("center",))
@@ -251,17 +259,17 @@ figures.show(
 )
 
 # %% [markdown]
-# The predictions from the two files lie over the ECG of the solver. Fewer
-# frames cost little. The figure shows one tissue.
+# The predictions from the two files lie over the ECG of the solver, so fewer
+# frames cost little here. This is one tissue of the usual recipe.
 
 # %% [markdown]
 # ## Wrong maps that look right
 #
-# Some wrong maps can be seen to be wrong, and others cannot. Each
-# manipulation below is made on the maps of the four shipped tissues (one a
-# condition), which are then predicted at an electrode off the center, with
-# the pixel size, interval and unit that a user would believe. The true ECG
-# is that of the unspoiled tissue. The functions first.
+# Some wrong maps can be seen to be wrong, and others cannot. We spoil the
+# maps of the four shipped tissues, one of each condition, in the ways listed
+# below. The surrogate predicts each of them at an electrode off the center,
+# with the pixel size, interval and unit that a user would believe. The true
+# ECG is that of the unspoiled tissue. The functions come first.
 
 # %%
 shipped = load_small().isel(sim=tissues)
@@ -314,7 +322,8 @@ def swapped(V):
 
 
 # %% [markdown]
-# The list: what is done to the maps, and what is told with them.
+# The list follows: what is done to the maps, and what the surrogate is told
+# about them.
 
 # %%
 padded = ((0, 0), (10, 10), (10, 10))
@@ -382,12 +391,12 @@ kinds = {
 
 # %% [markdown]
 # A prediction is scored over the times that it shares with the true ECG. A
-# band holds if the whole true trace lies inside it. The table counts, for
-# each manipulation, the tissues (n) whose maps were predicted in silence,
-# predicted with a flag, or refused, and those whose band holds; its scores
-# are of those that were predicted. First come maps that pass in silence
-# though the ECG is wrong (R² below 0.9), then the others, the worst ECG
-# first.
+# band holds if the whole true trace lies inside it. For each manipulation the
+# table counts tissues (n): those whose maps were predicted in silence,
+# predicted with a flag, or refused, and those whose band holds. The scores
+# are those of the maps that were predicted. Maps that pass in silence
+# although the ECG is wrong (R² below 0.9) come first. The others follow, the
+# worst ECG first.
 
 # %% tags=["hide-input"]
 rows = []
@@ -440,13 +449,19 @@ print(
 )
 
 # %% [markdown]
-# What changes the times of the wave or the resting voltage is refused or
-# flagged, and so is strong blur. A wrong gain passes in silence, but costs
-# little. Three kinds pass in silence with a wrong ECG: an orientation that
-# is not ours, which no map can show; a pixel size that is off by a tenth or
-# a quarter; and more or less of the sheet than there is. The result says
-# what was believed, in its attributes `orientation`, `size` and `speed`. A
-# user has to compare these three with what is known of the recording.
+# The surrogate refuses or flags what changes the times of the wave or the
+# resting voltage, and so it does with strong blur. A wrong gain passes in
+# silence, but costs little. Three kinds of wrong maps pass in silence and
+# give a wrong ECG:
+#
+# - an orientation that is not ours, which no map can show
+# - a pixel size that is off by a tenth or a quarter, and now and then one
+#   that is off by more
+# - more or less of the sheet than there is
+#
+# The result says in its attributes `orientation`, `size` and `speed` what was
+# believed. A user has to compare these three with what is known of the
+# recording.
 
 # %% tags=["hide-input"]
 silent = wrong_maps.query("kind != 'none' and outcome == 'silent'")
@@ -461,12 +476,12 @@ for key, count in {
     headline(key, count, tolerance=4, on=on)
 
 # %% [markdown]
-# ## Maps that do not fit
+# ## Maps that are refused or flagged
 #
-# Maps that cannot be what they are said to be, or that the networks were
-# not made for, are refused. Maps that may be wrong are predicted and
-# flagged. In both cases the surrogate says why. The first cell lists maps
-# that it must refuse, with what is wrong about each.
+# Maps that cannot be what they are said to be, or that the networks were not
+# made for, are refused. Maps that may be wrong are predicted and flagged. In
+# both cases the surrogate says why. The first cell lists maps that it must
+# refuse, with what is wrong about each.
 
 # %%
 u = np.load(small / "maps.npy").astype(np.float32)
@@ -495,8 +510,10 @@ for name, (wrong, change) in cases.items():
 
 # %% [markdown]
 # All of them are refused, each with the reason. A lost pixel can be filled
-# from its neighbors when that is asked for. Then the maps are predicted,
-# and a wrong pixel size is flagged:
+# from its neighbors when that is asked for. The next cell predicts the filled
+# maps, once as they are and once with a wrong pixel size, and prints the
+# flags. These checks find what contradicts itself. They cannot find the three
+# kinds of wrong maps named above.
 
 # %%
 for name, given in {"filled": {}, "wrong dx": {"dx": 0.8}}.items():

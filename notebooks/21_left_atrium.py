@@ -10,11 +10,12 @@
 #     language: python
 #     name: python3
 #   page:
-#     question: How does one get twelve leads from a mesh with fibers?
+#     question: >-
+#       How does one get twelve leads from a mesh with fibers?
 #     answer: >-
 #       With the mesh, its conductivities and a voltage at its nodes, in a few lines; on
-#       one left atrium an operator without the fibers gives other leads, with a median
-#       R² of {headline}`atrium_scalar_r2_median` after the best common scale.
+#       one left atrium an operator without the fibers gives other leads, which score a
+#       median R² of {headline}`atrium_scalar_r2_median` after the best common scale.
 #     next:
 #       page: book/downloads
 #       why: all files of this edition
@@ -26,21 +27,23 @@
 # ---
 
 # %% [markdown]
-# # ECG on a left atrium
+# # Left atrium: 12-lead ECG from a mesh with fibers
 #
 # **Question.** How does one get a 12-lead ECG from a mesh with fibers, and
 # what do the fibers change in it?
 #
-# **Scale:** one surface of a left atrium with fibers, 5,253 nodes and
-# 10,247 triangles, from the tests of PyAnsys Heart (MIT licence,
-# <https://github.com/ansys/pyansys-heart>); one beat. Half a minute.
+# **Scale:** one surface of a left atrium with fibers and one beat. The
+# surface has 5,253 nodes and 10,247 triangles, and is from the tests of
+# PyAnsys Heart (MIT licence, <https://github.com/ansys/pyansys-heart>). The
+# page takes half a minute.
 #
-# The mesh is not part of this project. Executing the page looks for a copy
-# and downloads one where there is none; `shape="shell"` takes half a sphere
-# in its place and needs no file. With another site:
-# `make run NB=21_left_atrium SET="site=[30.0, 80.0, 60.0]"`. The operator
-# is checked in {ref}`the verification <gold-check>`, files of other kinds
-# are in {doc}`../book/bring_your_own_data`.
+# The mesh is not part of this project. When the page is executed it looks for
+# a copy, and downloads one where there is none. With `shape="shell"` it takes
+# half a sphere instead and needs no file. The operator is checked in
+# {ref}`the verification <gold-check>`, and files of other kinds are in
+# {doc}`../book/bring_your_own_data`. To run it with another site:
+#
+#     make run NB=21_left_atrium SET="site=[30.0, 80.0, 60.0]"
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -77,12 +80,12 @@ dt_ms = 2.0  # ms between frames
 refined = 5  # of the shell: times that its triangles are cut into four
 
 # %% [markdown]
-# ## The mesh
+# ## Mesh and fibers
 #
-# `read_mesh` takes the points, the triangles and the fibers of the file,
+# `read_mesh` takes the points, the triangles and the fibers from the file,
 # and the two conductivities from us. The fibers of this file do not lie in
-# their triangles; they are projected into them, and the mean sine of the
-# angle between them is kept.
+# their triangles. They are projected into them ({ref}`meshes`), and the mean
+# sine of the angle between fiber and triangle is kept.
 
 # %%
 if shape == "left_atrium":
@@ -107,15 +110,17 @@ print(
 headline("atrium_fiber_tilt", mesh.fiber_tilt, tolerance=1e-3, on="mean sine, one mesh")
 
 # %% [markdown]
-# ## Activation by a simple law
+# ## Activation times along the fastest path
 #
-# The wave runs along the mesh at the velocity that its conductivity gives
-# it, $v = v_0\sqrt{D/D_0}$, and takes the fastest path. Paths go straight
-# through triangles, from one of three points on each side to another
-# (Dijkstra's algorithm on all of them); a stretch $e$ takes the time
-# $\sqrt{e \cdot D^{-1} e}\,\sqrt{D_0}/v_0$. This law is ours, and it knows
-# no curvature. On a flat sheet, where the answer is known, its times are
-# late by
+# The wave runs along the mesh at the velocity that its conductivity gives it,
+# $\mathrm{CV} = \mathrm{CV}_0\sqrt{D/D_0}$, and takes the fastest path. Here
+# $\mathrm{CV}_0$ is the velocity of a plane wave at the diffusivity $D_0$.
+# Paths go straight through triangles, from one of three points on each side
+# to another, and Dijkstra's algorithm finds the fastest of them. A straight
+# piece with the vector $e$ takes the time
+# $\sqrt{e \cdot D^{-1} e}\,\sqrt{D_0}/\mathrm{CV}_0$. This law is ours, and
+# it ignores the curvature of the front. On a flat sheet the answer is known.
+# The second cell below prints how late the times of the law are there.
 
 
 # %%
@@ -157,12 +162,12 @@ late = activation(flat, middle)[far] / exact[far] - 1
 print(f"{late.mean():.1%} in the mean, {late.max():.1%} at most")
 
 # %% [markdown]
-# ## Voltage from a template
+# ## Voltage from one template
 #
 # Every node has the same action potential, shifted to its own time of
-# activation. The template is that of a plane wave in healthy tissue, from
-# the solver. In time it is the same for every conductivity, which scales
-# space alone.
+# activation. The template is that of a plane wave in healthy tissue, from the
+# solver. Its course in time is the same for every conductivity, since the
+# conductivity scales space alone.
 
 # %%
 strip = healthy((3, 240), 0.25, D0=D_REFERENCE)
@@ -184,11 +189,10 @@ headline("atrium_activation_ms", T[used].max(), unit="ms", tolerance=0.5, on="on
 # ## Electrodes
 #
 # No torso belongs to this mesh. We take its axes for those of a scanner, as
-# is usual: $x$ to the left of the patient, $y$ to the back, $z$ to the
-# head. Nine electrodes stand around the center of the atrium where the
+# is usual: $x$ to the left of the patient, $y$ to the back, $z$ to the head.
+# Nine electrodes are placed around the center of the atrium where the
 # shoulders, the hip and the chest of an adult would be, in an unbounded
-# conductor. They are stylized, and another torso would give other
-# amplitudes.
+# conductor. They are stylized, and another torso would give other amplitudes.
 
 # %%
 place = {
@@ -206,12 +210,13 @@ center = mesh.points[used].mean(0)
 electrodes = Electrodes(center + np.array([*place.values()]), tuple(place))
 
 # %% [markdown]
-# ## The ECG, with fibers and without
+# ## ECG with and without fibers
 #
-# The same voltage goes through two operators: one has the tensor, the other
-# one conductivity, the geometric mean of the two. Only the operator
-# differs, and so only the direction of the currents. The third column is
-# the score of the second, the fourth its score after the best common scale.
+# The same voltage goes through two operators. One has the tensor. The other
+# has one conductivity, the geometric mean of the two. Only the operator
+# differs, and so only the direction of the currents. In the table *R2 of one
+# D* is the score of the second operator against the first, and *R2, scaled*
+# is its score after the best common scale.
 
 # %%
 scalar = Mesh(mesh.points, mesh.cells, D=np.sqrt(D_along * D_over))
@@ -285,19 +290,19 @@ figures.show(
 )
 
 # %% [markdown]
-# Colors are times of activation, the dot is the site; the leads are in mV
-# mm/ms. The first deflections come from the front of the wave, the slow
-# ones after it from repolarization, which follows in the order of
-# activation because all nodes have one template. The small ripples
-# probably come from a narrow front on edges of this length. **One
-# conductivity is no substitute for the tensor**, although it is the
-# geometric mean: along the fibers it lets too little current flow, across
-# them too much, and the leads see sums of both signs.
+# Colors are times of activation, the dot is the site, and the leads are in mV
+# mm/ms. The first deflections come from the front of the wave. The slow ones
+# after it come from repolarization, which follows in the order of activation
+# because all nodes have one template. The small ripples probably come from a
+# narrow front on edges of this length. **One conductivity is no substitute
+# for the tensor**, although it is the geometric mean. Along the fibers it
+# lets too little current flow, across them too much, and the leads see sums
+# of both signs.
 #
-# The page does not show a patient's P wave. There is no right atrium, no
-# torso with lungs and bones, no difference between inner and outer wall,
-# and no measured activation. It shows how the parts fit together: a mesh, a
-# voltage at its nodes, electrodes, and leads.
+# The leads are not the P wave of a patient. The model has no right atrium, no
+# torso with lungs and bones, no difference between inner and outer wall, and
+# no measured activation. The page is an example of the whole way, from a mesh
+# and a voltage at its nodes to electrodes and leads.
 
 # %% tags=["hide-input"]
 print(headline.provenance())
