@@ -38,6 +38,7 @@ from forwardecg.ecg.meshfiles import read_mesh
 from forwardecg.measure import bands, compare, crps, samples, scores, waves
 from forwardecg.paths import MODELS, RESULTS
 from forwardecg.signals import beats, compose, intervals, losses
+from forwardecg.solver.batched import solve_batch
 from forwardecg.solver.calibration import calibrate_diffusivity
 from forwardecg.solver.simulation import simulate, solve
 from forwardecg.surrogates.paper.data import Sequences
@@ -184,6 +185,10 @@ TABLE = {
     "solve": call(
         lambda **given: [(state.t, state.u.copy()) for state in solve(**given)],
         tissue=TISSUE, stimuli=LEFT, t_end=2.0, every=1.0, dt=0.1, calibrated=False,
+    ),
+    "solve_batch": call(
+        lambda **given: [*solve_batch(**given)],
+        tissues=[TISSUE], stimuli=[LEFT], t_end=2.0, every=1.0, dt=0.1, calibrated=False, precision="float32", smooth=0.0, compiled=False,
     ),
     "calibrate_diffusivity": call(
         calibrate_diffusivity, {"D": (YX, "mm2 ms-1"), "live": (YX, "1")}, D=np.full((2, 3), 0.12), live=np.ones((2, 3), bool), dx=0.5, dt=0.1, cell=FK_CAF,

@@ -56,8 +56,8 @@ def test_the_package_is_thin():
     assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 13
     assert {name: n for name, n in lines.items() if n > 300} == {}
     # the house wanted 5500; borders that refuse by name took 1300 more, meshes and files of other programs 1100, the reading of
-    # ECGs and tests of two samples 950
-    assert sum(lines.values()) <= 9550
+    # ECGs and tests of two samples 950, the solver in torch 260
+    assert sum(lines.values()) <= 9810
     assert sum(map(docstring_lines, TREES.values())) <= 0.3 * sum(lines.values())
 
 
