@@ -196,14 +196,33 @@ def _short(path: Path) -> Path:
 
 
 def main(names: list[str], changes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Execute every notebook of this tree in order, or those that are named; ``_run/seconds.json`` says how long each took."""
+    """Execute every notebook of this tree in order, or those that are named; ``_run/seconds.json`` says how long each took.
+
+    One that fails stops only those that need its results.
+
+    Raises:
+        NotebookError: At the end, if one failed.
+    """
     seconds: dict[str, float] = {}
+    failures: list[str] = []
+    lost: set[str] = set()  # results
     for notebook in NOTEBOOKS:
-        if notebook.name in names or not names:
-            start = time.monotonic()
+        if names and notebook.name not in names:
+            continue
+        start = time.monotonic()
+        try:
+            if missing := sorted(lost & {*notebook.needs}):
+                raise NotebookError(f"{notebook.name} was not executed: it needs {', '.join(missing)}")
             execute(notebook, parameters=changes.get(notebook.name))
+        except NotebookError as error:
+            failures.append(str(error))
+            lost |= {*notebook.results}
+            print(f"{notebook.name}: failed; the others go on", flush=True)
+        else:
             seconds[notebook.name] = time.monotonic() - start
             write_json(ROOT / "_run" / SECONDS, seconds)
+    if failures:
+        raise NotebookError("\n\n".join(failures))
 
 
 if __name__ == "__main__":

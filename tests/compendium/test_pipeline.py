@@ -98,6 +98,33 @@ def test_a_failed_notebook_replaces_nothing(toy, tmp_path):
     assert json.loads((tmp_path / "data" / toy.headline).read_text())["toy"]["value"] == 1.0
 
 
+def test_a_failed_notebook_stops_only_those_that_need_it(tmp_path, monkeypatch):
+    """A page whose file of others is not here must not cost the pages after it."""
+    some = [
+        Notebook("01"),
+        Notebook("02", needs=("results/01.headline.json",)),
+        Notebook("03"),
+        Notebook("04", needs=("results/02.headline.json",)),
+    ]
+    done = []
+
+    def execute(notebook, parameters=None):
+        if notebook.name == "01":
+            raise driver.NotebookError("01 failed: the file is not here")
+        done.append(notebook.name)
+
+    monkeypatch.setattr(driver, "NOTEBOOKS", some)
+    (tmp_path / "_run").mkdir()
+    monkeypatch.setattr(driver, "ROOT", tmp_path)
+    monkeypatch.setattr(driver, "execute", execute)
+    with pytest.raises(
+        driver.NotebookError, match="the file is not here(.|\n)*02 was not executed: it needs results/01"
+    ) as raised:
+        driver.main([], {})
+    assert done == ["03"] and "04 was not executed: it needs results/02" in str(raised.value)
+    assert [*json.loads((tmp_path / "_run" / driver.SECONDS).read_text())] == ["03"]
+
+
 def test_other_words_about_a_page_make_nothing_stale_and_no_other_pair(toy, tmp_path):
     """Question, answer and small scale are no part of what is executed; any word of a cell is."""
     driver.execute(toy, home=tmp_path)
