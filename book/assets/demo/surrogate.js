@@ -305,6 +305,12 @@
     return { D_xx, D_yy, share };
   }
 
+  /* model.make_inputs gives the prior and the share: the formula kappa phi c^2 alone, which nothing corrects. */
+  function formula(seen) {
+    const D = seen.prior.map((value, i) => Math.exp(value + Math.log(seen.share[i])));
+    return { D_xx: D, D_yy: D, share: seen.share };
+  }
+
   // The operator
 
   /* model.faces: conductances of the inner faces, in the layout (y, x + 1), (y + 1, x) with 0 at the outer edge. */
@@ -392,9 +398,17 @@
     return found;
   }
 
-  /* The networks of the file of weights: five of them, float32 in base64, one after the other. */
+  /* Numbers in half precision, two bytes each, the lower one first. */
+  function halves(bytes) {
+    return Float32Array.from({ length: bytes.length / 2 }, (_, i) => {
+      const h = bytes[2 * i] | (bytes[2 * i + 1] << 8), exponent = (h >> 10) & 31, rest = h & 1023;
+      return (h >> 15 ? -1 : 1) * (exponent ? (1 + rest / 1024) * 2 ** (exponent - 15) : rest * 2 ** -24);
+    });
+  }
+
+  /* The networks of the file of weights, in half precision and base64, one after the other. */
   function networks(data) {
-    const bytes = Uint8Array.from(atob(data.weights), (letter) => letter.charCodeAt(0)), all = new Float32Array(bytes.buffer);
+    const all = halves(Uint8Array.from(atob(data.weights), (letter) => letter.charCodeAt(0)));
     let start = 0;
     return Array.from({ length: data.config.members }, () => {
       const w = {};
@@ -403,13 +417,15 @@
     });
   }
 
+  /* ECG of maps by one conductivity: the weights of `mapLeadField` over each frame. */
+  function mapEcg(D, m, at, data) {
+    const n = m.n_y * m.n_x, L = mapLeadField(D, m, at, data.surrogate);
+    return Float64Array.from({ length: m.n_t }, (_, t) => demo.pseudoEcg(L, m.u.subarray(t * n, (t + 1) * n), data.span));
+  }
+
   /* predict.StructuredSurrogate.predict at one electrode, from the conductivities that the networks found. */
   function ecgWithBand(found, m, at, data) {
-    const n = m.n_y * m.n_x, k = data.surrogate;
-    const traces = found.map((D) => {
-      const L = mapLeadField(D, m, at, k);
-      return Float64Array.from({ length: m.n_t }, (_, t) => demo.pseudoEcg(L, m.u.subarray(t * n, (t + 1) * n), data.span));
-    });
+    const traces = found.map((D) => mapEcg(D, m, at, data));
     const phi = across(traces, mean), spread = across(traces, (values) => sd(values, mean(values)));
     const floor = data.bands.phi_e.floor * Math.sqrt(mean(Array.from(phi, (value) => value ** 2)));
     const half = spread.map((value) => data.bands.phi_e.factor * Math.hypot(value, floor)); // bands.half_width
@@ -432,7 +448,7 @@
   }
 
   Object.assign(demo, {
-    maps, fronts, localSlowness, inputs, network, networks, infer, mapLeadField, pixelDiffusivity, summary, unusualness, see, flags,
+    maps, fronts, localSlowness, inputs, network, networks, halves, gelu, infer, formula, mapEcg, mapLeadField, pixelDiffusivity, summary, unusualness, see, flags,
     ecgWithBand, conductivityWithError, r2, median, erf,
   });
 })(window.forwardecgDemo);
