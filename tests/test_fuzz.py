@@ -26,6 +26,9 @@ import torch
 import xarray as xr
 from test_house import ROOMS, exports, name_of
 
+from forwardecg.activation.adjoint import activation_times
+from forwardecg.activation.eikonal import solve_eikonal
+from forwardecg.activation.forward import ecg_from_activation, eikonal_ecg
 from forwardecg.data.draw import draw_tissue, simulate_one
 from forwardecg.data.igb import read_igb
 from forwardecg.data.maps import export_tissue, import_maps, load_small
@@ -190,6 +193,18 @@ TABLE = {
         lambda **given: [*solve_batch(**given)],
         tissues=[TISSUE], stimuli=[LEFT], t_end=2.0, every=1.0, dt=0.1, calibrated=False, precision="float32", smooth=0.0, compiled=False,
     ),
+    "solve_eikonal": call(solve_eikonal, tissue=TISSUE, stimuli=[LEFT], cell=FK_CAF, dt=0.1),
+    "activation_times": call(
+        activation_times, tissue=TISSUE, site=torch.tensor([[1.2, 1.3]]), onset=torch.tensor([2.0]), D=torch.tensor(TISSUE.D.copy()), radius=1.0,
+        cell=FK_CAF, dt=0.1,
+    ),
+    "ecg_from_activation": call(
+        ecg_from_activation, {"lat": (YX, "ms"), "t": (("time",), "ms"), "recovery": (YX, "ms")}, lat=PASSED, tissue=TISSUE, electrodes=NINE,
+        t=np.array([1.0, 5.5, 80.0]), recovery=PASSED + 107, conductor=None, cell=FK_CAF, dt=0.1,
+    ),
+    "eikonal_ecg": call(
+        eikonal_ecg, tissue=TISSUE, stimuli=[LEFT], electrodes=NINE, t_end=20.0, ecg_interval=2.0, conductor=None, cell=FK_CAF, dt=0.1,
+    ),
     "calibrate_diffusivity": call(
         calibrate_diffusivity, {"D": (YX, "mm2 ms-1"), "live": (YX, "1")}, D=np.full((2, 3), 0.12), live=np.ones((2, 3), bool), dx=0.5, dt=0.1, cell=FK_CAF,
     ),
@@ -291,7 +306,7 @@ TABLE = {
 }  # fmt: skip
 PERMITS_NONE = {
     "seed", "conductor", "texture", "folder", "mask", "electrodes", "kappa", "dx", "dt", "unit", "fiber_angle", "D_across", "checkpoint",
-    "executor", "sim", "frame_interval", "counts",
+    "executor", "sim", "frame_interval", "counts", "recovery",
 }  # fmt: skip
 OTHER_KIND = {  # of any value: never right, unless the value is of that very kind
     "None": None, "text": "a word", "complex": 1 + 2j, "date": np.datetime64("2020-01-01"), "dict": {"a": 1}, "object": object(),

@@ -1,5 +1,6 @@
 # What `forwardecg.<name>` is, for type checkers and for the lazy loader, which imports a name when it is asked for.
 # Modules of this package import from each other by file: `record.closure` follows import statements only.
+from . import activation as activation
 from . import cache as cache
 from . import contract as contract
 from . import data as data

@@ -1,0 +1,5 @@
+"""Activation: the wave and its ECG without a simulation, and their derivatives."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
