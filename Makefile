@@ -10,7 +10,7 @@ UV := $(shell command -v uv)
 install = @$(if $(UV),"$(UV)" pip install --python $(1)/bin/python -q,$(1)/bin/python -m pip install --disable-pip-version-check -qq)
 export NB SET
 
-.PHONY: help book pdf test quick reproduce reproduce-all experiments run lab bench serve clean
+.PHONY: help book pdf test quick reproduce reproduce-all experiments run lab bench archive serve clean
 
 help:
 	@echo "make book       execute what has changed, render the book to _build/html/index.html"
@@ -23,6 +23,7 @@ help:
 	@echo "make run        one notebook with other parameters: make run NB=03_ecg SET=\"dx=0.25 z_mm=20\""
 	@echo "make lab        JupyterLab with the notebooks"
 	@echo "make bench      speed beside Finitewave and the hardware limit, in an environment of its own (5 minutes)"
+	@echo "make archive    one zip of a complete data set with recipe, card and checksums: make archive RECIPE=r.json FOLDER=sets; DATA=0 without its arrays"
 	@echo "make serve      the book on http://127.0.0.1:$(PORT) (PORT=...)"
 	@echo "make clean      remove what was built; .venv and data/cache stay"
 	@echo "PYTHON=python3.12 make ...  takes another Python; TORCH_INDEX=... an index of PyTorch's CPU wheels"
@@ -53,7 +54,7 @@ reproduce-all: $(READY)
 
 experiments: $(READY)
 	@$(BIN)/python -u -m experiments.run $(NAMES)
-	@test -n "$(NAMES)" || { $(BIN)/python -u -m experiments.repeat && $(BIN)/python -u -m experiments.foreign && $(BIN)/python -u -m experiments.large && $(BIN)/python -u benchmarks/cost.py && $(BIN)/python -u benchmarks/mesh.py; }
+	@test -n "$(NAMES)" || { $(BIN)/python -u -m experiments.repeat && $(BIN)/python -u -m experiments.foreign && $(BIN)/python -u -m experiments.large && $(BIN)/python -u -m experiments.eikonal && $(BIN)/python -u benchmarks/cost.py && $(BIN)/python -u benchmarks/mesh.py; }
 
 run: $(READY)
 	@$(BIN)/python -u -m compendium.run "$$NB" "$$SET"
@@ -63,6 +64,9 @@ lab: $(READY) $(VENV)/.ready-lab
 
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python -u benchmarks/run.py
+
+archive: $(READY)
+	@$(BIN)/python -u tools/archive.py "$(or $(RECIPE),data/results/07_dataset.json)" $(if $(FOLDER),--folder "$(FOLDER)") $(if $(filter 0,$(DATA)),--no-data) $(if $(OUT),--out "$(OUT)")
 
 serve: book
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)

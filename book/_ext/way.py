@@ -1,7 +1,7 @@
 """The way through the book: what each page asks, what it answers, where to go next, as the headers of the pages say.
 
-Under the title of a page stands its question with the answer, at its end the next page, and for a notebook what can be
-taken from it. They are put into the document after it was read, so that no notebook has to carry them. The directive
+Under the title of a page stands its question with the answer, or where the page has the comment ``% way``; at its end the
+next page, and for a notebook what can be taken from it. They are put into the document after it was read, so that no notebook has to carry them. The directive
 ``reading-list`` writes the questions of all pages, part by part.
 """
 
@@ -105,12 +105,14 @@ def put_on_page(app: Sphinx, doctree: nodes.document) -> None:
         return  # a notebook that is rendered alone ran with other parameters, and may have another answer
     answer = labeled("Answer", *sentence(env, entry["answer"]))
     first = page.children[1] if len(page.children) > 1 else None
+    place = next((one for one in page.findall(nodes.comment) if one.astext() == "way"), None)
     if isinstance(first, nodes.paragraph) and first.astext().startswith("Question."):
         # the page asks in its own words, at more length: the answer follows them
         page.insert(2, way_box("", answer, element="aside", label="Answer of this page"))
     else:
         question = labeled("Question", *sentence(env, entry["question"]))
-        page.insert(1, way_box("", question, answer, element="aside", label="Question and answer of this page"))
+        box = way_box("", question, answer, element="aside", label="Question and answer of this page")
+        page.insert(1, box) if place is None else place.replace_self(box)
     after = way_box("", element="section", label="Next step")
     if entry["next"]["page"] in env.found_docs:
         after += labeled("Next", link(entry["next"]["page"], here), *sentence(env, f": {entry['next']['why']}."))

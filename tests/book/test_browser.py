@@ -307,7 +307,7 @@ def test_keyboard_reaches_the_text_first(html, desk):
     assert desk.evaluate(f"document.querySelector('#main-content').contains({where})")
 
 
-@pytest.mark.parametrize("name", ["notebooks/15_ablations", "book/index", "book/tour"])
+@pytest.mark.parametrize("name", ["notebooks/15_ablations", "book/results", "book/tour"])
 def test_wide_figure_is_readable_on_a_phone(html, desk, name):
     desk.set_viewport_size(PHONE)
     desk.goto((html / f"{name}.html").as_uri())

@@ -153,7 +153,7 @@ def test_no_source_gives_the_paper_a_split():
 
 def test_the_pages_of_evidence_use_the_words_of_the_verdicts():
     """One set of words, that of `compendium.claims`; no number of tissues is extrapolated."""
-    pages = ["book/reproduction.md", "book/index.md", "book/tour.md", "README.md"]
+    pages = ["book/reproduction.md", "book/results.md", "book/index.md", "book/tour.md", "README.md"]
     pages += [f"notebooks/{name}.py" for name in ("14_undeclared_choices", "15_ablations", "17_data_efficiency")]
     for page in pages:
         text = re.sub(r"[\s#]+", " ", (ROOT / page).read_text(encoding="utf-8"))

@@ -1,0 +1,43 @@
+"""A moving picture that can be stopped: ``{movie} front`` is a figure of ``book/assets/waves/front.webp`` with its still.
+
+The still is what print shows, and those who stop the picture or asked their system for less motion. Options and caption
+are those of a figure.
+"""
+
+from html import escape
+
+import imagesize
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.directives.patches import Figure
+
+FOLDER = "book/assets/waves"  # a copy of it is in _static
+SHARPNESS = 2  # pixels of the picture for each on the page
+
+
+class Movie(Figure):
+    def run(self) -> list[nodes.Node]:
+        env = self.state.document.settings.env
+        name, (moving, still) = self.arguments[0], (f"{self.arguments[0]}{end}.webp" for end in ("", "_still"))
+        self.arguments[0] = f"/{FOLDER}/{still}"
+        self.options["figclass"] = ["movie"]
+        found = super().run()
+        figure = next(node for node in found if isinstance(node, nodes.figure))
+        path = env.srcdir / FOLDER / moving
+        env.note_dependency(str(path))
+        width, height = (n // SHARPNESS for n in imagesize.get(str(path)))
+        at = f"{'../' * env.docname.count('/')}_static/{FOLDER.rpartition('/')[2]}"
+        picture = (
+            f'<picture><source media="(prefers-reduced-motion: reduce)" srcset="{at}/{still}">'
+            f'<img src="{at}/{moving}" alt="{escape(self.options["alt"])}" width="{width}" height="{height}"></picture>'
+        )
+        stop = f'<label class="movie-stop"><input type="checkbox" name="stop-{name}"> stop</label>'
+        figure.insert(0, nodes.raw("", picture, format="html"))
+        figure.insert(2, nodes.raw("", stop, format="html"))
+        return found
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("movie", Movie)
+    app.add_css_file("movie.css")
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,48 @@
+/* What is wider than its box scrolls inside it, and says so: a shadow at each edge that hides something, and a word below a
+   figure. The shadows lie over the box, as siblings: one inside would scroll away, and a ground would be covered by cells. */
+"use strict";
+
+document.addEventListener("DOMContentLoaded", () => {
+  const BOXES = [".pst-scrollable-table-container", ".cell_output > .output", "figure > a.image-reference"];
+  const article = document.querySelector(".bd-article");
+  if (!article) return;
+  const boxes = document.querySelectorAll(BOXES.map((one) => `.bd-article ${one}`).join());
+  const cues = new Map();
+
+  function span(name, box) {
+    const found = document.createElement("span");
+    found.className = name;
+    found.setAttribute("aria-hidden", "true");
+    box.after(found);
+    return found;
+  }
+
+  function make(box) {
+    const left = span("edge edge-left", box), right = span("edge edge-right", box);
+    const swipe = box.querySelector("img") ? span("swipe", box) : null;
+    if (swipe) swipe.textContent = "\u2194 swipe to see all of it";
+    box.addEventListener("scroll", () => place(box), { passive: true });
+    cues.set(box, { left, right, swipe });
+    return cues.get(box);
+  }
+
+  function place(box) {
+    const hidden = box.scrollWidth - box.clientWidth;
+    const { left, right, swipe } = cues.get(box) || (hidden > 1 ? make(box) : {});
+    if (!left) return;
+    left.hidden = hidden <= 1 || box.scrollLeft <= 1;
+    right.hidden = hidden <= 1 || box.scrollLeft >= hidden - 1;
+    if (swipe) swipe.hidden = hidden <= 1;
+    for (const edge of [left, right]) {
+      edge.style.top = `${box.offsetTop}px`;
+      edge.style.height = `${box.offsetHeight}px`;
+    }
+    left.style.left = `${box.offsetLeft}px`;
+    right.style.left = `${box.offsetLeft + box.offsetWidth - right.offsetWidth}px`;
+    box.classList.toggle("scrolls", hidden > 1);
+  }
+
+  const all = () => boxes.forEach(place);
+  new ResizeObserver(all).observe(article); // pictures that come late, another width
+  all();
+});
