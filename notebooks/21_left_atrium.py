@@ -17,8 +17,8 @@
 #       one left atrium an operator without the fibers gives other leads, which score a
 #       median R² of {headline}`atrium_scalar_r2_median` after the best common scale.
 #     next:
-#       page: book/downloads
-#       why: all files of this edition
+#       page: notebooks/22_without_simulating
+#       why: an ECG by physics alone, without a simulated voltage
 #     makes:
 #       results/21_left_atrium.csv: >-
 #         by lead, amplitude with and without fibers in the operator, R² between them

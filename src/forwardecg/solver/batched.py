@@ -77,6 +77,9 @@ def solve_batch(
         smooth: half the width of the ramps over the threshold, 0 to 1; 0.4 for gradients. Above 0 waves are slightly slower.
         compiled: by ``torch.compile``, which needs a C++ compiler and a minute at first.
 
+    Yields:
+        state: `BatchState`, tensors (batch, y, x).
+
     Raises:
         ValueError: At once, for a wrong argument: see `solve`; fibers; tensors of another shape.
         FloatingPointError: A state that is no longer finite.

@@ -1,0 +1,166 @@
+"""ECGs without a simulation beside those of the simulation: ``data/results/runs/eikonal.csv`` and ``eikonal_grid.csv``.
+
+    python -m experiments.eikonal                 all tissues; those in the table already are passed over
+    python -m experiments.eikonal --tissues 2     two of each set, a first look
+
+The first has one row a tissue and variant; the second the speed along the diagonal of finer and finer grids. The
+simulation and the estimate of a tissue are timed one after the other, in seconds of the processor, with everything
+that depends on cell and grid alone computed before."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import suppress
+from time import process_time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from experiments.files import write_table
+from experiments.tissues import Tissues, parts, recipe
+from forwardecg.activation.eikonal import activate
+from forwardecg.activation.forward import eikonal_ecg, read_out
+from forwardecg.activation.loops import FAR
+from forwardecg.activation.template import share, template
+from forwardecg.data.draw import Draw, draw_tissue
+from forwardecg.ecg.electrodes import center_electrode
+from forwardecg.ecg.leadfield import lead_field
+from forwardecg.measure.scores import r2
+from forwardecg.paths import RESULTS, progress
+from forwardecg.solver.simulation import simulate
+from forwardecg.tissue.cell import FK_CAF
+from forwardecg.tissue.sheet import healthy, with_fibers
+from forwardecg.tissue.stimulus import focal_stimulus
+
+PATH, GRID_PATH = (RESULTS / "runs" / f"{name}.csv" for name in ("eikonal", "eikonal_grid"))
+SPACINGS, SIDE, D = (0.5, 0.25, 0.125), 30.0, 0.13  # mm: cells, and the side of a healthy sheet; its D in mm^2/ms
+N_OTHER, RATIO, FRAME = 20, 4.0, 20.0  # tissues of the other sets; D along over across fibers; ms between coarse frames
+
+
+def cases(n: int | None = None) -> Iterator[tuple[str, int]]:
+    """Sets and numbers: test tissues of the base set; tissues with two foci; validation tissues, which get fibers."""
+    (test,), (val,) = (parts(Tissues())[part] for part in ("test", "val"))
+    for name, sims in {"test": test[1], "two_foci": range(N_OTHER), "fibers": val[1][:N_OTHER]}.items():
+        yield from ((name, sim) for sim in sims[:n])
+
+
+def draw(name: str, sim: int, attempt: int) -> Draw:
+    """A tissue of a set; with fibers at an angle of its own in the set of that name."""
+    own = recipe("two_foci" if name == "two_foci" else "base")
+    drawn = draw_tissue(own, sim, attempt)
+    if name != "fibers":
+        return drawn
+    angle = np.random.default_rng([own.seed, sim, 4]).uniform(0, np.pi)
+    return drawn._replace(tissue=with_fibers(drawn.tissue, angle, RATIO))
+
+
+def simulate_drawn(name: str, sim: int) -> tuple[Draw, xr.Dataset, float]:
+    """The first draw whose wave activates enough of the tissue, as for the data sets, its simulation, and the seconds it took."""
+    own = recipe()
+    for attempt in range(own.max_draws):
+        drawn = draw(name, sim, attempt)
+        live = drawn.tissue.live
+        if not all((one.mask & live).any() for one in drawn.stimuli):
+            continue
+        place, began = center_electrode(drawn.tissue, own.z_mm), process_time()
+        true = simulate(drawn.tissue, drawn.stimuli, t_end=own.t_end, electrodes=place, frame_interval=own.t_end)
+        seconds = process_time() - began
+        if np.isfinite(true.lat.values[live]).mean() >= own.min_activated:
+            return drawn, true, seconds
+    raise RuntimeError(f"tissue {sim} of {name}: none of {own.max_draws} draws was kept")
+
+
+def score(name: str, sim: int) -> pd.DataFrame:
+    """One row a variant."""
+    own = recipe()
+    (tissue, stimuli, kind, _, density), true, simulated = simulate_drawn(name, sim)
+    place, form, t = center_electrode(tissue, own.z_mm), template(own.dx, own.dt, own.cell), np.arange(own.t_end + 1)
+    lat, recovery, ecg = true.lat.values, true.recovery.values, true.phi_e.values
+    both = np.isfinite(lat) & np.isfinite(recovery) & tissue.live
+
+    def ours(shared: bool = True, **terms: bool | float) -> tuple[np.ndarray, np.ndarray]:
+        front = activate(tissue, stimuli, own.cell, own.dt, **terms)  # type: ignore[arg-type]
+        R = share(front.T, front.net.g, front.net.offsets, form.duration) if shared else front.T
+        T, R = front.net.crop(front.T), front.net.crop(R)
+        return T, read_out(lead_field(tissue, place), T, R, form, t)
+
+    known_of = {"set": name, "sim": sim, "texture": tissue.texture, "condition": tissue.condition, "stimulus": kind}
+    try:
+        ours()
+    except ValueError as refusal:  # a tissue that the method refuses is no score, and is counted
+        progress(f"{name} {sim} is refused: {refusal}")
+        return pd.DataFrame([known_of | {"density": density, "variant": "refused", "last": lat[both].max()}])
+    began = process_time()
+    found = {"all": ours()}
+    estimated = process_time() - began
+    without: dict[str, dict[str, Any]] = {
+        "no load": {"load": 0.0}, "no grid": {"grid": False}, "no shared repolarization": {"shared": False},
+        "rays alone": {"shared": False, "balanced": False},
+    }  # fmt: skip
+    for variant, terms in without.items():
+        with suppress(ValueError):  # without a term it may refuse what it takes with all: no row
+            found[variant] = ours(**terms)
+    net, L, known = activate(tissue, stimuli, own.cell, own.dt).net, lead_field(tissue, place), np.where(both, lat, FAR)
+    R = net.crop(share(net.pad(known, FAR), net.g, net.offsets, form.duration))
+    found["true activation"] = known, read_out(L, known, R, form, t)
+    R = np.where(both, recovery - form.duration, FAR)
+    found["true activation and recovery"] = known, read_out(L, known, R, form, t)
+    coarse = np.arange(0, own.t_end + 1, FRAME)
+    found["frames"] = known, np.interp(t, coarse, ecg[0, :: int(FRAME)])[None]
+    stated = eikonal_ecg(tissue, stimuli, place, t_end=own.t_end).phi_e_error.item()
+    rows = []
+    for variant, (T, phi_e) in found.items():
+        error = (T - lat)[both & (T < FAR)]
+        rows.append(known_of | {
+            "density": density, "variant": variant, "r2": r2(ecg, phi_e).item(), "lat_mae": np.abs(error).mean(),
+            "lat_bias": error.mean(), "other_cells": int(((T < FAR) != np.isfinite(lat))[tissue.live].sum()),
+            "last": lat[both].max(), "rms_error": np.sqrt(np.square(phi_e - ecg).mean()), "stated_error": stated,
+            "seconds": estimated, "seconds_simulated": simulated,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def score_grids() -> pd.DataFrame:
+    """How much faster a wave is along the diagonal of the grid than along an axis, in a healthy sheet, one row a spacing."""
+    rows = []
+    for dx in SPACINGS:
+        n, dt = 2 * round(SIDE / dx / 2) + 1, 0.1 * (dx / SPACINGS[0]) ** 2
+        sheet = healthy((n, n), dx, D)
+        focus = focal_stimulus(sheet, n * dx / 2, n * dx / 2)
+        found = {"simulated": simulate(sheet, focus, t_end=60.0, frame_interval=60.0, dt=dt).lat.values}
+        for name, term in (("balance", True), ("balance without the grid", False)):
+            front = activate(sheet, focus, FK_CAF, dt, grid=term)
+            found[name] = front.net.crop(front.T)
+        rows.append({"dx": dx, "dt": dt} | {name: _diagonal(T, dx) for name, T in found.items()})
+    return pd.DataFrame(rows)
+
+
+def _diagonal(T: np.ndarray, dx: float) -> float:
+    """Speed along the diagonal over that along an axis, minus 1, of a wave from the center of T (y, x), between 8 and 13 mm."""
+    middle = len(T) // 2
+    lines = (T[middle, middle:], dx), (np.diagonal(T)[middle:], np.sqrt(2) * dx)
+    axis, diagonal = (np.diff(np.interp([8.0, 13.0], step * np.arange(len(line)), line)).item() for line, step in lines)
+    return axis / diagonal - 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tissues", type=int, help="so many of each set")
+    wanted = [*cases(parser.parse_args().tissues)]
+    write_table(score_grids(), GRID_PATH)
+    table = (
+        pd.read_csv(PATH, keep_default_na=False, na_values=[""])
+        if PATH.is_file()
+        else pd.DataFrame(columns=["set", "sim"])
+    )
+    done = {*zip(table.set, table.sim, strict=True)}
+    for n, (name, sim) in enumerate(wanted):
+        if (name, sim) not in done:
+            table = pd.concat([table, score(name, sim)]) if len(table) else score(name, sim)
+            write_table(table, PATH)
+            progress(f"tissue {n + 1} of {len(wanted)}")
+
+
+if __name__ == "__main__":
+    main()
