@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from experiments import ablations, cross_validation, data_efficiency, readings, scaling, shifts
+from experiments import ablations, cross_validation, data_efficiency, readings, scaling, shifts, supervision
 from experiments.common import Run, networks
 from experiments.files import write_table
 from experiments.score import tables
@@ -38,7 +38,8 @@ EXPERIMENTS: dict[str, Callable[[], list[Run]]] = {
         *(ablations.ablations, ablations.ablations_lr, ablations.ablations_tuned, ablations.ablations_attention),
         *(ablations.ablations_known_d, ablations.spectral_terms, ablations.ablations_budget),
         *(shifts.sensitivity, data_efficiency.data_efficiency, shifts.shifted, shifts.left_out, shifts.readable),
-        *(readings.splits, scaling.law),
+        *(readings.splits, scaling.law, ablations.ablations_time_aware, ablations.ablations_encoder),
+        *(supervision.supervision, supervision.structured_parts),
     )
 }
 

@@ -42,21 +42,21 @@ SHORT = replace(STRUCTURED, config=replace(STRUCTURED.config, epochs=15), other=
 
 
 def supervision(seeds=(0, 1, 2)) -> list[Run]:
-    """The paper's network, published setting, with more and more of what the structured one has."""
+    """The paper's network, published setting, with more and more of what the structured one has; on 2 mm maps one seed."""
     given = replace(PAPER, other="test", measures="few")
     return [
         replace(given, **change).label(variant=name, seed=seed, set="")
-        for seed in seeds
         for name, change in GIVEN.items()
+        for seed in (seeds[:1] if "2 mm" in name else seeds)
     ]
 
 
-def structured_parts(seeds=(0, 1, 2)) -> list[Run]:
-    """The structured surrogate with half its passes, one part or one thing it is given taken away; and a mean of three."""
+def structured_parts(seeds=(0, 1)) -> list[Run]:
+    """The structured surrogate with half its passes, one part or one thing it is given taken away; and a mean of two."""
     runs = [
         replace(SHORT, **change).label(variant=name, seed=seed, set="")
         for seed in seeds
         for name, change in PARTS.items()
     ]
     together = replace(SHORT, seeds=seeds, counted=False)
-    return [*runs, together.label(variant="mean of three networks", seed=0, set="")]
+    return [*runs, together.label(variant="mean of two networks", seed=0, set="")]

@@ -13,6 +13,7 @@ TRAINED = (  # by `make experiments`: every fold and seed, hours of training; ea
     "frame_cnn_cv", "seq2seq_cv", "seq2seq_search", "structured_cv", "structured_left_out", "structured_data",
     "ablations", "ablations_lr", "ablations_tuned", "ablations_attention", "ablations_budget", "ablations_known_d",
     "spectral_terms", "sensitivity", "data_efficiency", "shifted", "left_out", "splits", "law",
+    "ablations_time_aware", "ablations_encoder", "supervision", "structured_parts",
 )  # fmt: skip
 EXPERIMENTS = (
     "baselines_cv",
@@ -23,6 +24,8 @@ EXPERIMENTS = (
     "mesh_cost",
     "large",
     "large_cost",
+    "eikonal",
+    "eikonal_grid",
     *TRAINED,
     *(f"{name}_trainings" for name in TRAINED),
 )
