@@ -116,6 +116,13 @@ def table(results: Path) -> pd.DataFrame:
         limits = of_all.low, of_all.difference, of_all.high
         verdict = at_least(*limits, PAPER_R2 - ROUNDING, LEVEL)
         add(claim, _plain(*limits), "14_undeclared_choices", command, device, verdict)
+    law = pd.read_csv(results / "runs" / "law.csv", keep_default_na=False)
+    longer = law[(law.part == "learned") & (law.tissues == law.tissues.min())]
+    mean, low, high = interval(longer.groupby(["set", "sim"]).r2.mean().to_numpy())
+    claim = f"the same mean, on the tissues of a training with {longer.passes.iloc[0]} passes"
+    verdict = at_least(low, mean, high, PAPER_R2 - ROUNDING, LEVEL)
+    command, device_law = "make experiments NAMES=law", _minutes(results, "law")
+    add(claim, _plain(low, mean, high), "17_data_efficiency", command, device_law, verdict)
     fibrotic = one.texture != "none"
     add_score("the same mean, if it had no fibrosis", one.r2[~fibrotic], "14_undeclared_choices")
     add_score("the same mean, if its tissue was mild", one.r2[one.mild], "14_undeclared_choices")
@@ -141,6 +148,18 @@ def table(results: Path) -> pd.DataFrame:
     ):
         claim = f"attention contributes, {words}"
         add_part(claim, beside.loc[decoder], "15_ablations", "ablations_attention", reached)
+    cells = dict([*pd.read_csv(results / "runs" / "ablations_time_aware.csv").groupby(["decoder", "aware"])])
+    both = {name: paired_difference(by_seed(cells[name, True]), by_seed(cells[name, False])) for name in decoders}
+    whole = pd.DataFrame(both).T
+    whole["p_holm"] = holm(whole.p)
+    for decoder, words in (("LSTM both ways", "reads both ways"), ("LSTM that looks back only", "looks back only")):
+        claim = f"time-aware attention contributes as one part, with an LSTM that {words}"
+        add_part(claim, whole.loc[decoder], "15_ablations", "ablations_time_aware")
+    fine = dict([*pd.read_csv(results / "runs" / "ablations_encoder.csv").groupby(["pixels", "encoder"])])
+    row = paired_difference(by_seed(fine[100, "convolutional"]), by_seed(fine[100, "linear"]))
+    row["p_holm"] = row.p
+    claim = "the convolutional encoder contributes, on maps of 2 mm (two seeds)"
+    add_part(claim, row, "15_ablations", "ablations_encoder", LEVEL)
     spectral = pd.read_csv(results / "runs" / "spectral_terms.csv")
     usual = spectral[spectral.weight.isin([0, 0.1]) & spectral.term.isin(["none", "entropy"])]
     distance = {term: by_seed(some, "log_spectral_distance") for term, some in usual.groupby("term")}
