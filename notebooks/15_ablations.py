@@ -406,14 +406,16 @@ encoder_table = {}
 for pixels in sorted({*fine.pixels}):
     pair = [by_encoder[pixels, name] for name in ("convolutional", "linear")]
     effect = paired_difference(*pair)
-    row = {"convolutional": pair[0].mean(), "linear": pair[1].mean()}
+    row = {"seeds": len(pair[0])}
+    row |= {"convolutional": pair[0].mean(), "linear": pair[1].mean()}
     encoder_table[pixels] = row | effect[["difference", "low", "high", "p"]].to_dict()
 encoder_table = pd.DataFrame(encoder_table).T.rename_axis("pixels")
 printed(encoder_table, SIGNED, digits=4)
 
 # %% tags=["hide-input"]
 for pixels, row in encoder_table.iterrows():
-    on = f"300 test tissues, 3 seeds, {pixels} x {pixels} pixels, first stride 2"
+    size = f"{row.seeds:.0f} seeds, {pixels} x {pixels} pixels, first stride 2"
+    on = f"300 test tissues, {size}"
     headline(f"ablation_encoder_{pixels}", row.difference, tolerance=0.01, on=on)
 
 # %% [markdown]
