@@ -300,7 +300,7 @@ def test_a_figure_that_is_cut_on_a_phone_says_so(browse, name):
     assert not desk.locator(".swipe").locator("visible=true").count()
 
 
-TARGETS = """() => [...document.querySelectorAll(".front-cards .sd-card, article :is(li, td, dd, .way) a, article button, summary, .prev-next-area a")]
+TARGETS = """() => [...document.querySelectorAll(".front-cards .sd-card, article :is(li, td, dd, .way) a, article button, article summary, .prev-next-area a")]
   .filter((node) => !node.closest(".front-cards") || node.matches(".sd-card"))
   .filter((node) => !node.matches(".headerlink") && node.checkVisibility())
   .flatMap((node) => [...node.getClientRects()].filter((box) => box.width > 1).map((box) => [node.textContent.trim().slice(0, 30), box.height]))"""
