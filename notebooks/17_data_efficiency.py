@@ -16,7 +16,7 @@
 #       reaches {headline}`seq2seq_best_r2_mean` ({headline}`seq2seq_best_r2_mean_low`
 #       to {headline}`seq2seq_best_r2_mean_high`); a power law with an asymptote ends at
 #       {headline}`law_asymptote` ({headline}`law_asymptote_low` to
-#       {headline}`law_asymptote_high`); at a smaller setting, up to 540 tissues, the
+#       {headline}`law_asymptote_high`); at a smaller setting, with fewer tissues, the
 #       structured surrogate reaches the best score of the paper's architecture with
 #       {headline}`structured_tissues_enough`, from finer maps and more electrodes.
 #     next:
