@@ -15,18 +15,16 @@ from forwardecg.surrogates.structured.task import StructuredLoss
 SIDE = 25  # pixels of the map of D: the finest that one layer can say of a code of 128 numbers
 
 
-def _more(pixels: int = 50, bank: bool = False, labels: bool = False) -> dict[str, Any]:
-    """Maps of so many pixels, 25 electrodes in place of one, the conductivity of each pixel as a second target."""
-    if not bank:
-        return {"maps": Maps(pixels=pixels)}
+def _more(pixels: int = 50, labels: bool = False) -> dict[str, Any]:
+    """25 electrodes in place of one, maps of so many pixels, the conductivity of each pixel as a second target."""
     seen = Maps(pixels=pixels, bank=True)
     return {"net": LabeledConfig(side=SIDE * labels), "maps": replace(seen, known_D=labels), "seen": seen}
 
 
 GIVEN: dict[str, dict[str, Any]] = {  # to the paper's network
-    "25 electrodes": _more(bank=True),
-    "25 electrodes, labels": _more(bank=True, labels=True),
-    "2 mm maps, 25 electrodes, labels": _more(100, bank=True, labels=True),
+    "25 electrodes": _more(),
+    "25 electrodes, labels": _more(labels=True),
+    "2 mm maps, 25 electrodes, labels": _more(100, labels=True),
 }
 ONE = StructuredLoss(leads=("center",))
 LIKE_PAPER = {"loss": replace(ONE, labels=0.0), "only": View(pool=2, stride=2)}

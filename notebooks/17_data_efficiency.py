@@ -502,15 +502,16 @@ for key, name in {"": "difference", "_low": "low", "_high": "high"}.items():
 # of two weights on validation tissues, do not lift it. Neither do finer
 # maps, with one seed. No other size and no other learning rate was tried.
 #
-# **The structured surrogate needs little of what it is given.** With one
-# electrode, no labels, and maps of 4 mm every 10 ms it sees just what the
-# paper's network sees, and it still scores far higher. It keeps one thing
-# that the other one lacks: the lead field of the electrode. Without its formula
-# as well, it starts from the same conductivity in every tissue and learns
-# the rest, and it still does. Ordinary convolutions in place of symmetric
-# ones cost nothing that these seeds show. What the two networks do not share
-# is the last step: the structured one gives a conductivity to the lead
-# field, and the paper's has to learn that sum from the data.
+# **The structured surrogate keeps most of its score without what it is
+# given.** With one electrode, no labels, and maps of 4 mm every 10 ms it
+# sees just what the paper's network sees, and it still scores far higher.
+# It keeps one thing that the other one lacks: the lead field of the
+# electrode. Without its formula as well, it starts from the same
+# conductivity in every tissue and learns the rest, and it still does.
+# Ordinary convolutions in place of symmetric ones cost nothing that these
+# seeds show. What the two networks do not share is the last step: the
+# structured one gives a conductivity to the lead field, and the paper's has
+# to learn that sum from the data.
 #
 # The comparison is one of equal inputs and not of equal sizes: the paper's
 # network has many more weights.
