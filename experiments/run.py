@@ -38,7 +38,7 @@ EXPERIMENTS: dict[str, Callable[[], list[Run]]] = {
         *(ablations.ablations, ablations.ablations_lr, ablations.ablations_tuned, ablations.ablations_attention),
         *(ablations.ablations_known_d, ablations.spectral_terms, ablations.ablations_budget),
         *(shifts.sensitivity, data_efficiency.data_efficiency, shifts.shifted, shifts.left_out, shifts.readable),
-        *(readings.splits, scaling.law, ablations.ablations_time_aware, ablations.ablations_encoder),
+        *(readings.splits, scaling.law, scaling.sizes, ablations.ablations_time_aware, ablations.ablations_encoder),
         *(supervision.supervision, supervision.structured_parts),
     )
 }
