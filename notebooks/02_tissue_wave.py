@@ -17,7 +17,7 @@
 #       why: the voltage is turned into an ECG
 #     makes:
 #       results/02_tissue_wave.csv: >-
-#         velocities on four sheets, along and across fibers, on raw and calibrated
+#         velocities on four sheets, and errors of the velocity on raw and calibrated
 #         grids
 #     smoke: {
 #       size_mm: 40.0, t_end: 250.0, frame_times: [10.0, 20.0, 30.0, 50.0], n_D: 30,

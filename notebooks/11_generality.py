@@ -28,7 +28,8 @@
 #     makes:
 #       results/11_generality.csv: >-
 #         scores of the structured surrogate on sets of other kinds, with intervals
-#       results/11_generality_table.csv: the same as the start page prints it
+#       results/11_generality_table.csv: >-
+#         the same as the page of result tables prints it
 #       results/11_generality_maps.csv: >-
 #         scores on coarser, slower, noisy and damaged maps
 #     smoke: {

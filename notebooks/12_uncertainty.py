@@ -28,7 +28,8 @@
 #     - models/structured.safetensors
 #     makes:
 #       results/12_uncertainty.csv: coverage and width of the bands by set
-#       results/12_uncertainty_table.csv: the same as the start page prints it
+#       results/12_uncertainty_table.csv: >-
+#         the same as the page of result tables prints it
 #       models/structured_bands.json: their bands, and the reference of the unusual
 #     smoke: {
 #       threads: 1,

@@ -35,7 +35,7 @@
 #     - "results/runs/*_trainings.csv"
 #     makes:
 #       results/13_results.csv: scores of every method, tissue by tissue
-#       results/13_results_table.csv: the ladder as the start page prints it
+#       results/13_results_table.csv: the ladder as the page of result tables prints it
 #     draws: [results/13_results.png]
 #     smoke: {n_again: 2}
 # ---

@@ -15,9 +15,10 @@
 #       Much depends on the split: the same network reaches
 #       {headline}`split_train_r2_mean` on the tissues that it was trained on,
 #       {headline}`law_in_training_240` after twice as many passes, and
-#       {headline}`split_tissue_r2_mean` on tissues that it has not seen; there the
-#       level is reached only without fibrosis, {headline}`choice_no_fibrosis`, and by
-#       the median over mild tissue, and nobody can tell which reading is the paper's.
+#       {headline}`split_tissue_r2_mean` on tissues that it has not seen; there,
+#       with as many tissues as the paper's, the level is reached only without
+#       fibrosis, {headline}`choice_no_fibrosis`, and by the median over mild tissue,
+#       and nobody can tell which reading is the paper's.
 #     next:
 #       page: notebooks/15_ablations
 #       why: the parts of the network one by one
@@ -55,9 +56,10 @@
 # ({doc}`17_data_efficiency`), three seeds. Every row is the paper's
 # architecture.
 #
-# Needs the tables of `make experiments`; seconds. With other values:
-# `make run NB=14_undeclared_choices SET="paper_r2=0.98"`. What we chose,
-# and why, is in {ref}`choices`.
+# The page needs the tables of `make experiments` and takes seconds. What we
+# chose, and why, is in {ref}`choices`. To run it with other values:
+#
+#     make run NB=14_undeclared_choices SET="paper_r2=0.98"
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -125,11 +127,12 @@ def entry(tissues, seeds, mean, low, high, reached=LEVEL):
 # - *Time windows*: trained on every second window of 100 ms, scored on the
 #   windows between them.
 # - *Mirror images*: trained on all 300 tissues as they were drawn, scored
-#   on their mirror images, which have the same ECG. These networks are
-#   trained without augmentation, and so is their control by tissue.
+#   on their mirror images, which have the same ECG. This training has no
+#   augmentation, and its control is the row *split by tissue, no
+#   augmentation*.
 #
-# In the last three, 30 tissues choose the epoch and are not scored. The
-# intervals are over tissues and seeds.
+# In the last three splits, 30 tissues choose the epoch and are not scored.
+# The intervals are over tissues and seeds.
 
 # %%
 RUNS = RESULTS / "runs"
@@ -174,10 +177,13 @@ for key, name in keys.items():
 # *R2* is the mean over tissues and seeds; *mild* and *median* are over the
 # same scores. The second row is the score of these networks on tissues they
 # know. Its distance from the first row is what they fail to carry over to
-# other tissues. In the three rows after it, a network has seen the scored
-# tissue at other instants or in its mirror image, and may recall it instead
-# of inferring its conductivity. How far it does differs from row to row.
-# The table cannot say which split the paper made.
+# other tissues. In the three rows after it, a network was trained on the
+# scored tissue at other instants, or on its mirror image. It may recall the
+# tissue instead of inferring its conductivity. With frames the score is
+# nearly that of the training tissues. With mirror images it is above that
+# of the control and below that of the training tissues. With time windows
+# it is the lowest; no frame from the times that are scored was in the
+# training, of any tissue. The table cannot say which split the paper made.
 
 # %% [markdown]
 # ## Choices of the score
@@ -440,9 +446,10 @@ figures.show(
 #
 # Split by tissue, and over all tissues, the network stays below the band,
 # also with ten times the paper's number of tissues. Three kinds of reading
-# come near it or reach it: splits in which the scored tissues were in
-# training, though not each of them; tissue without fibrosis; and the median
-# over mild tissue. No choice of electrode, pixels, frames, duration or
+# come near it or reach it. The first is a score on the training tissues, or
+# on the frames between those of the training. The second is tissue without
+# fibrosis. The third is mild tissue, if its median is taken or its ECGs are
+# normalized. No choice of electrode, pixels, frames, duration or
 # normalization moves the mean by more than a hundredth. The kind of
 # fibrosis moves it by several hundredths, and even the most favorable kind
 # falls short. With 3,000 tissues the median over all tissues and the mean
@@ -450,9 +457,9 @@ figures.show(
 #
 # The figure shows few combinations of choices. All rows are one size of
 # network; only in the last group the number of tissues and the passes over
-# them change. Rows with fewer tissues also train on fewer; *all textures,
-# 190 tissues* is their control, *300 other tissues* that of rows that draw
-# from all three sets of the recipe.
+# them change. Rows with fewer tissues also train on fewer. Their control is
+# the row *all textures, 190 tissues*. The control of the rows that draw from
+# all three sets of the recipe is *300 other tissues*.
 #
 # ## Claims
 #

@@ -45,10 +45,10 @@
 # 24 epochs, so that the several hundred trainings are affordable; the
 # published network ({doc}`09_training`) has 50 × 50 and 40.
 #
-# *Needs* the tables of `make experiments`. *Takes* seconds. The parts are
-# explained in {ref}`architecture` and {ref}`loss`, the statistics in
-# {ref}`statistics`; the list of changes is in `experiments/ablations.py`.
-# *Change it* with
+# The page needs the tables of `make experiments` and takes seconds. The
+# parts are explained in {ref}`architecture` and {ref}`loss`, the statistics
+# in {ref}`statistics`; the list of changes is in
+# `experiments/ablations.py`. To run it with other values:
 #
 #     make run NB=15_ablations SET="least=0.002"
 
@@ -147,14 +147,15 @@ by_part(table[[*columns, "detectable", "p_holm"]])
 
 # %% [markdown]
 # *R2 without it* and *SD over seeds* are those of the variant, which lacks
-# the part or has it replaced. *Difference*: the effect of having the part.
-# *Detectable*: the difference that this design would find in four cases of
-# five, among fifteen.
+# the part or has it replaced. *Difference* is the effect of having the
+# part. *Detectable* is the difference that this design would find in four
+# cases of five, among fifteen.
 #
 # A mean of $R^2$ can be decided by a few weak ECGs. So two other outcomes
-# are computed beside it, with corrected $p$ of their own: the same
-# difference over *mild* tissue alone, and that of $-\log_{10}(1 - R^2)$, in
-# which every tissue has a say (*log*; 0.3 is half the error).
+# are computed as well, with corrected $p$ of their own. One is the same
+# difference over *mild* tissue alone. The other is that of
+# $-\log_{10}(1 - R^2)$, in which every tissue has a say (*log*; 0.3 is half
+# the error).
 
 # %%
 mild = having(scores_by(shared[shared.mild], "variant"))
@@ -264,7 +265,8 @@ by_part(both, ["shared rate", "own rate", "low", "high"])
 # The first table has mean $R^2$ on validation tissues at each rate, the
 # second the effects of having the parts on the test tissues. A variant that
 # catches up at its own rate had been held back by the setting and not by
-# its missing part; one that falls behind was chosen by luck. The choice
+# its missing part. If one falls behind, its rate was best on the validation
+# tissues by luck. The choice
 # rests on one seed and 30 validation tissues, and is not exact. Most
 # variants prefer the middle rate.
 #
@@ -307,8 +309,8 @@ figures.show(
 # The table has mean $R^2$ of each variant at each budget, the figure the
 # effect of having the part, with an interval. **With 6 epochs** the linear
 # encoder is ahead by two hundredths, for it is quicker to train. The time
-# embedding may help by as much, with an interval that is above zero and a
-# corrected $p$ that is not below 0.05. **With 24 and 48** the four are
+# embedding may help by more than a hundredth, with an interval that is
+# above zero and a corrected $p$ that is not below 0.05. **With 24 and 48** the four are
 # within a hundredth of all parts, whichever is missing. The entropy term is
 # the only part whose estimate is on the paper's side at both, by two and
 # three thousandths, which this design cannot tell from nothing. Longer
@@ -382,10 +384,11 @@ for key, name in ({"bilstm": "LSTM both ways"} | keys).items():
     headline(f"ablation_time_aware_{key}", added, tolerance=0.005, on=scale)
 
 # %% [markdown]
-# The columns are as in the table before, for the two halves together. **The
-# sum is what attention is worth alone.** Without a decoder both together
-# add several hundredths, hardly more than attention by itself. Beside each
-# of the three decoders the interval contains zero, and the signs differ. So
+# The columns are as in the table before, for the two halves together.
+# **Together they are worth hardly more than attention by itself.** Without
+# a decoder both together add several hundredths, as attention does alone.
+# With each of the three decoders the interval contains zero, and the signs
+# differ. So
 # the abstract's time-aware attention is confirmed where nothing else
 # combines the frames, and in no network here that also has a decoder, as
 # the paper's has.
@@ -425,7 +428,7 @@ for pixels, row in encoder_table.iterrows():
 # ahead,** by two hundredths with an interval far from zero; two seeds are
 # too few for a $p$ below 0.05. There the linear one has a weight for each
 # of ten thousand pixels, and 240 tissues and 12 epochs are few for them. So
-# the paper's claim about its encoder holds on fine maps, at least while
+# the paper's claim about its encoder may hold on fine maps, at least while
 # training is short. The networks on maps of 4 mm score slightly higher than
 # those on maps of 8 mm above, those on maps of 2 mm no higher, with half
 # the channels and fewer epochs. Whether the pixels limit the score is not
@@ -456,9 +459,10 @@ headline("ablation_known_d_gain", gain.difference, tolerance=0.005, on=scale)
 
 # %% [markdown]
 # The table has the effects of having the parts in a network that knows $D$.
-# The lines above it say what having $D$ adds to the network. **The parts
-# matter as little as before, and $D$ itself adds nothing that can be
-# seen.**
+# The lines above it say what having $D$ adds to the network. **Taken out one
+# at a time, the parts matter as little as before, and $D$ itself adds
+# nothing that can be seen.** Without time embedding, attention and decoder
+# together, the network loses several hundredths.
 #
 # The last row is the {ref}`lead field <lead-field>` of that same $D$ on the
 # same coarse maps, a formula with nothing to learn. It is better than the

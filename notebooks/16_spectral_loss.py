@@ -198,9 +198,9 @@ figures.show(
 # %% [markdown]
 # The gradient of the entropy is orthogonal to the prediction itself, as it
 # must be for a term that does not change with the scale. **To first order it
-# asks for neither a larger nor a smaller trace.** Nor does it point to the
-# truth: it makes the spectrum flatter or more peaked, by whatever way is
-# steepest. The figure has one prediction, but the orthogonality holds for
+# asks for neither a larger nor a smaller trace.** It does not point to the
+# truth either: it makes the spectrum flatter or more peaked, by whatever
+# way is steepest. The figure has one prediction, but the orthogonality holds for
 # all. In training the push goes through the weights of a network and through
 # an optimizer, which may change the scale as a side effect.
 #

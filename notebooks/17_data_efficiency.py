@@ -48,8 +48,10 @@
 # surrogate its own. The second takes the paper's architecture at the
 # published setting from 240 to 3,000 tissues; 600 other tissues are scored.
 #
-# Needs the tables of `make experiments`; seconds. With other values:
-# `make run NB=17_data_efficiency SET="goal=0.98"`.
+# The page needs the tables of `make experiments` and takes seconds. To run
+# it with other values:
+#
+#     make run NB=17_data_efficiency SET="goal=0.98"
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt

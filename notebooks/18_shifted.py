@@ -195,8 +195,9 @@ figures.show(
 # ({doc}`11_generality`).
 #
 # **Five networks together are safer than one.** On re-entry one of the five
-# structured networks fails on several tissues, while their mean does not. A
-# score of one seed alone would have shown only one of the two. The
+# structured networks fails on several tissues, while their mean does not.
+# With one seed alone, chance would have decided which of the two was seen.
+# The
 # training-free estimate has no seeds and cannot fail in this way. On re-entry
 # it reaches nearly the same median as the five together, and a lower mean.
 # The sets are small, and some intervals are wide. Whether more kinds of

@@ -13,8 +13,8 @@
 #     question: >-
 #       What would the figures of the paper look like, made from our runs?
 #     answer: >-
-#       Like those on this page, which are drawn from the published results alone; the
-#       ECGs are those of median rank, chosen by rank and not by eye.
+#       They would look like those on this page, which are drawn from the published
+#       results alone; the ECGs are those of median rank, chosen by rank and not by eye.
 #     next:
 #       page: book/checklist
 #       why: what a referee would ask about all this

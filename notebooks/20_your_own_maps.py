@@ -13,8 +13,8 @@
 #     question: >-
 #       What does it take to get an ECG from voltage maps that somebody else made?
 #     answer: >-
-#       A file that states its unit, pixel size and times; on one sheet of another
-#       simulator the predicted ECGs reach a mean R² of
+#       It takes a file that states its unit, pixel size and times; on one sheet of
+#       another simulator the predicted ECGs reach a mean R² of
 #       {headline}`finitewave_maps_r2_mean`, and what clearly does not fit is refused or
 #       flagged.
 #     next:
@@ -38,7 +38,7 @@
 #
 # **Scale:** three small files that come with the repository (maps of another
 # simulator, a NetCDF file, and a bare array), and four shipped tissues whose
-# maps are spoiled in some forty ways. The page takes two minutes.
+# maps are spoiled in nearly fifty ways. The page takes two minutes.
 #
 # This page needs the published weights only. What may be in a file is on the
 # page {doc}`../book/use`, and what the surrogate does with it in
@@ -168,13 +168,14 @@ figures.show(
 # %% [markdown]
 # On the way to the ECG the surrogate infers three maps: the effective
 # diffusivity, how far off it may be (at 90 % of the pixels no farther), and
-# the share of each pixel that conducts. In this file the true $D$ is 0.13
-# mm²/ms in all cells that conduct. The wave runs on the grid of the other
-# code, which slows it by 7 %. The inferred $D$ is what the speed says: 13 %
-# less. Where the stimulus raises all cells at once a speed says nothing, and
-# $D$ comes out large there; the color scales end at the 98th percentile. The
-# middle panel is the error that the networks expect, which may differ from
-# the error that they made.
+# the share of each pixel that conducts. In this file all cells that conduct
+# have the same true $D$. The wave runs on the grid of the other code, which
+# slows it by several percent. The inferred $D$ follows from the speed and is
+# therefore too small, by about twice that share, because $D$ grows with the
+# square of the speed. Where the stimulus raises all cells at once the speed
+# says nothing, and $D$ comes out large there; the color scales leave out the
+# largest values. The middle panel is the error that the networks expect,
+# which may differ from the error that they made.
 #
 # Now the ECGs are drawn. Where the file holds a true ECG, the prediction is
 # drawn over it and scored.
