@@ -31,7 +31,7 @@
 #         scores of the published paper's architecture on the test tissues of the split
 #       results/09_training_history.csv: its loss and validation score by epoch
 #       results/09_training_ecg.nc: true and predicted ECGs of those test tissues
-#       models/paper.safetensors: weights of the paper's architecture, with their card
+#       models/paper_240.safetensors: weights of the paper's architecture, with their card
 #     smoke: {
 #       pixels: 20, epochs: 20, batch: 4, threads: 1, lr: 3.0e-3, claim_r2_min: 0.02
 #     }
@@ -359,15 +359,17 @@ if model.config.attention:
 # prediction depends on; {doc}`15_ablations` measures whether attention
 # helps at all.
 #
-# ## Published weights
+# ## Weights
 #
-# The weights are published with a card that says what they expect. They are
-# then read back, and give the same ECG as before.
+# The weights are kept in a file with a card that says what they expect.
+# They are then read back, and give the same ECG as before. The network that
+# `load_surrogate("paper")` gives is another one. It was trained on all
+# tissues of {doc}`17_data_efficiency`, which takes too long for this page.
 
 # %%
 save_models(
     [model],
-    model_file("paper.safetensors"),
+    model_file("paper_240.safetensors"),
     scale=task.scale,
     time=train.t.tolist(),
     seeds=[seed],
@@ -378,7 +380,7 @@ save_models(
     best_epoch=int(history.val_r2.idxmax()),
     test_r2_mean=round(float(result.r2.mean()), 4),
 )
-(again,), card = load_models(model_file("paper.safetensors"))
+(again,), card = load_models(model_file("paper_240.safetensors"))
 assert np.allclose(predict(again, test, card["scale"]), ecg_pred, atol=1e-6)
 
 # %% tags=["hide-input"]

@@ -255,15 +255,15 @@ def test_formula_is_the_prior_that_no_network_corrects(page_surrogate, seen, pla
 
 @pytest.fixture(scope="module")
 def paper_pair():
-    """The published network, and the same with the weights of the page."""
-    paper = forwardecg.load_surrogate("paper")
+    """The network of 09_training, and the same with the weights of the page."""
+    paper = demo.papers_network()
     text = (demo.ASSETS / "paper_weights.js").read_text(encoding="utf-8")
     return paper, replace(paper, model=demo.paper_on_page(demo.read_script(text)))
 
 
 @pytest.mark.parametrize("sim", [0, 3])
 def test_papers_network(blank, paper_pair, sim):
-    """The page against torch with the same weights; and what few bits cost against the published ones."""
+    """The page against torch with the same weights; and what few bits cost against the unrounded ones."""
     V_m = forwardecg.data.maps.load_small().V_m[sim]
     code = """([u, n_t, n]) => {
         HELPERS
