@@ -1,20 +1,24 @@
-"""Delineators: four losses, three seeds, read on recordings whose labels the voltage gives, beside a rule.
+"""Delineators: four losses, three seeds, read on recordings whose labels the voltage gives, beside a rule and a library.
 
     python -m experiments.delineation               all; recordings and trainings are found in the cache where they are done
-    python -m experiments.delineation --tissues 20 --epochs 1 --seeds 1      a first look
+    python -m experiments.delineation --tissues 20 --epochs 1 --seeds 1 --singles 2      a first look
 
-Writes ``data/results/runs/delineation.csv``, one row an interval, trained network and noise: the losses are those of
-`forwardecg.signals.losses`, and F1Instance starts after half of the training. The network is the U-Net of ECG-DelNet
-(Jimenez-Perez et al., Sci. Rep. 11:863, 2021) in small; the published claim is not reproduced, an idea is carried over.
+Writes to ``data/results/runs``: ``delineation.csv``, one row a tissue, reader, seed, noise and wave; ``delineation_errors``,
+how often which error occurs; ``delineation_traces``, two recordings with their marks; ``delineation_patient``, an annotated
+ECG; ``delineation_marks``, the shifts of marks from the true ECG to those of the surrogates; and ``delineation_composed``,
+trainings with composed traces. The losses are those of `forwardecg.signals.losses`, and F1Instance starts after half of the
+training. The network is the U-Net of ECG-DelNet (Jimenez-Perez et al., Sci. Rep. 11:863, 2021) in small; the published claim
+is not reproduced, an idea is carried over.
 """
 
 import argparse
 import functools
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,20 +26,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments import beats
+from experiments import beats, marks
 from experiments.beats import DT, Recordings, Traces
 from experiments.files import write_table
-from forwardecg.measure.scores import FLAT
+from experiments.marks import (
+    NOISES,
+    RULE_GAP,
+    SHORTEST,
+    TOLERANCE,
+    TOLERANCES,
+    add_noise,
+    compare,
+    compare_peaks,
+    slope_rule,
+    summarize,
+)
 from forwardecg.paths import RESULTS, progress
 from forwardecg.signals.beats import WAVES
-from forwardecg.signals.intervals import compare_labels, summarize_intervals
+from forwardecg.signals.compose import compose_recording, cut_segments
+from forwardecg.signals.intervals import summarize_intervals
 from forwardecg.signals.losses import bound_dice, dice, f1_instance
 from forwardecg.surrogates.train import TrainConfig, initialize, load_or_fit
 
-SHORTEST, RULE_GAP = 20.0, 40.0  # ms: what is shorter is no wave; of the rule, whose slope is 0 at every peak
-TOLERANCE = 50.0  # ms: the 150 ms of beats are longer than many a wave
-NOISES = (0.0, 0.1)  # SD of the noise, as a share of that of the trace
 WINDOW = 640  # samples that a step sees of a trace
+PASS = 1080  # traces that an epoch passes over, whatever there are: all trainings take as many steps
+FEW = 4  # one in so many training tissues, where few are asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +64,22 @@ class UNetConfig:
 
 
 class UNet(nn.Module):
-    """ECG (B, T) -> logits (B, wave, T): down by strides of means, up by straight lines, each level joined to its equal."""
+    """ECG (B, T) -> logits (B, wave, T).
+
+    Down by means, up by straight lines, each level joined to its equal.
+    """
 
     def __init__(self, config: UNetConfig = UNetConfig()):
         super().__init__()
         self.config, c = config, config.channels
-        self.down = nn.ModuleList(self._block(a, b) for a, b in zip((1, *c), c, strict=False))
-        self.up = nn.ModuleList(self._block(c[k + 1] + c[k], c[k]) for k in range(len(c) - 1))
+        self.down = nn.ModuleList(self._block(a, b) for a, b in pairwise((1, *c)))
+        self.up = nn.ModuleList(self._block(a + b, b) for b, a in pairwise(c))
         self.head = nn.Conv1d(c[0], config.waves, 1)
 
     def _block(self, n_in: int, n_out: int) -> nn.Sequential:
         k = self.config.kernel
-        return nn.Sequential(nn.Conv1d(n_in, n_out, k, padding=k // 2), nn.GroupNorm(1, n_out), nn.LeakyReLU(0.1))
+        conv = nn.Conv1d(n_in, n_out, k, padding=k // 2)
+        return nn.Sequential(conv, nn.GroupNorm(1, n_out), nn.LeakyReLU(0.1))
 
     def forward(self, ecg: Tensor) -> Tensor:
         n_t, pool = ecg.shape[-1], self.config.pool
@@ -71,8 +90,9 @@ class UNet(nn.Module):
             x = block(F.avg_pool1d(x, pool) if k else x)  # (B, C, T' / pool^k)
             levels.append(x)
         for k in reversed(range(len(self.up))):
-            x = F.interpolate(x, size=levels[k].shape[-1], mode="linear", align_corners=False)
-            x = self.up[k](torch.cat([x, levels[k]], 1))
+            same = levels[k]
+            x = F.interpolate(x, same.shape[-1], mode="linear")
+            x = self.up[k](torch.cat([x, same], 1))  # (B, C, T' / pool^k)
         return self.head(x)[..., :n_t]  # (B, wave, T)
 
 
@@ -153,98 +173,216 @@ class DelineationTask:
         return float(np.mean([summarize_intervals(rows[rows.wave == wave]).f1 for wave in WAVES]))
 
 
-def add_noise(ecg: np.ndarray, level: float, seed: int = 0) -> np.ndarray:
-    """Traces (n, T) with white noise, its SD a share of theirs; the same for every network."""
-    noise = np.random.default_rng(seed).standard_normal(ecg.shape)
-    return ecg + level * ecg.std(-1, keepdims=True) * noise
-
-
 @torch.no_grad()
-def predict(model: UNet, ecg: np.ndarray) -> np.ndarray:
+def predict(model: nn.Module, ecg: np.ndarray) -> np.ndarray:
     """Labels (n, wave, T) bool of traces (n, T)."""
     return (model.eval()(torch.from_numpy(ecg).float()) > 0).numpy()
 
 
-def slope_rule(ecg: np.ndarray, share: float = 0.1, smooth: float = 10.0) -> np.ndarray:
-    """The classical baseline: labels (n, 1, T), depolarization where |dECG/dt| is above a share of its 98 % quantile.
-
-    The ECG is smoothed over ``smooth`` ms before.
-    """
-    width = max(round(smooth / DT), 1)
-    calm = np.apply_along_axis(np.convolve, -1, ecg, np.ones(width) / width, mode="same")
-    slope = np.abs(np.gradient(calm, axis=-1))
-    return (slope > share * np.maximum(np.quantile(slope, 0.98, axis=-1, keepdims=True), FLAT))[:, None]
-
-
-def compare(true: Traces, labels: np.ndarray, shortest: float = SHORTEST) -> pd.DataFrame:
-    """Rows of `compare_labels` for each wave that is predicted, with the tissue and the lead of the trace."""
-    tables = []
-    for k in range(labels.shape[1]):
-        table = compare_labels(true.labels[:, k], labels[:, k], DT, TOLERANCE, shortest)
-        tables.append(table.assign(wave=WAVES[k]))
-    whole = pd.concat(tables, ignore_index=True)
-    n = whole.pop("recording").to_numpy(int)
-    return whole.assign(sim=true.sim[n], lead=true.lead[n])
+def repeat(traces: Traces, n: int = PASS) -> Traces:
+    """n traces: these, over and over."""
+    return Traces(*(part[np.arange(n) % len(traces.ecg)] for part in traces))
 
 
 def delineator(train: Traces, val: Traces, terms: Terms, config: TrainConfig) -> UNet:
     """A trained network, from the cache if it is there."""
     model = initialize(UNet, config.seed)
-    load_or_fit(model, DelineationTask(train, val, terms), config)
+    load_or_fit(model, DelineationTask(repeat(train), val, terms), config)
     return model
 
 
-def read_patient(model: UNet) -> pd.DataFrame:
+def compose(train: Traces, n: int, seed: int = 0) -> Traces:
+    """n new traces of the segments of training traces, as long as those."""
+    pool = [piece for ecg, labels in zip(train.ecg, train.labels, strict=True) for piece in cut_segments(ecg, labels)]
+    made = [compose_recording(pool, train.ecg.shape[-1], seed + k) for k in range(n)]
+    ecg, labels = (np.stack(parts) for parts in zip(*made, strict=True))
+    return Traces(beats.standardize(ecg), labels, np.full(n, -1), np.full(n, "composed"))
+
+
+def together(*several: Traces) -> Traces:
+    """All traces in one."""
+    return Traces(*(np.concatenate(parts) for parts in zip(*several, strict=True)))
+
+
+class Trained(NamedTuple):
+    """A delineator, and what it was trained on: so many tissues, and whether composed traces beside them."""
+
+    method: str
+    tissues: int
+    composed: bool
+    seed: int
+    model: UNet
+
+    def read(self, ecg: np.ndarray) -> np.ndarray:
+        return predict(self.model, ecg)
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        return {"method": self.method, "tissues": self.tissues, "composed": self.composed, "seed": self.seed}
+
+
+def train_losses(parts: dict[str, Traces], config: TrainConfig, seeds: int) -> list[Trained]:
+    """One delineator for each loss and seed."""
+    n = len({*parts["train"].sim})
+    return [
+        Trained(name, n, False, seed, delineator(parts["train"], parts["val"], terms, replace(config, seed=seed)))
+        for name, terms in LOSSES.items()
+        for seed in range(seeds)
+    ]
+
+
+def train_composed(parts: dict[str, Traces], config: TrainConfig, seeds: int, best: str) -> list[Trained]:
+    """The best loss on few tissues, and with composed traces beside few or all: as many as make them those of all, or twice."""
+    train, found = parts["train"], list[Trained]()
+    few = Traces(*(part[np.isin(train.sim, np.unique(train.sim)[::FEW])] for part in train))
+    sets = {  # number of tissues, whether composed
+        (len({*few.sim}), False): few,
+        (len({*few.sim}), True): together(few, compose(few, len(train.ecg) - len(few.ecg))),
+        (len({*train.sim}), True): together(train, compose(train, len(train.ecg))),
+    }
+    for (n, composed), traces in sets.items():
+        for seed in range(seeds):
+            own = replace(config, seed=seed)
+            found.append(Trained(best, n, composed, seed, delineator(traces, parts["val"], LOSSES[best], own)))
+    return found
+
+
+def choose(val: pd.DataFrame) -> str:
+    """The loss with the highest F1 on the validation tissues, mean over tissues, waves and seeds."""
+    return str(val.groupby("method", sort=False).f1.mean().idxmax())
+
+
+def score(true: Traces, reader: Trained, noises: Sequence[float] = NOISES) -> pd.DataFrame:
+    """Rows of `compare` of a delineator on some traces, at each noise and with each tolerance."""
+    tables = [
+        compare(true, labels, tolerance=tolerance).assign(noise=noise, tolerance=tolerance)
+        for noise in noises
+        for labels in (reader.read(add_noise(true.ecg, noise, seed=1)),)
+        for tolerance in TOLERANCES
+    ]
+    return pd.concat(tables, ignore_index=True).assign(**reader.labels)
+
+
+def score_others(true: Traces) -> pd.DataFrame:
+    """The same rows of the slope rule and of the library, whose peaks know no tolerance."""
+    tables = []
+    for noise in NOISES:
+        ecg = add_noise(true.ecg, noise, seed=1)
+        found = {name: compare_peaks(true, one) for name, one in marks.library_marks(ecg).items()}
+        labels = slope_rule(ecg)
+        for tolerance in TOLERANCES:
+            found["slope rule"] = compare(true, labels, RULE_GAP, tolerance)
+            tables += [one.assign(method=name, noise=noise, tolerance=tolerance) for name, one in found.items()]
+    return pd.concat(tables, ignore_index=True).assign(tissues=0, composed=False, seed=0)
+
+
+def count_errors(rows: pd.DataFrame) -> pd.DataFrame:
+    """How often each error (ms) of an edge occurs, over seeds and tissues."""
+    rows = rows[rows.tolerance == TOLERANCES[-1]]
+    by = ["method", "noise", "wave", "edge", "error"]
+    edges = [rows.rename(columns={f"{edge}_error": "error"}).assign(edge=edge) for edge in ("onset", "offset")]
+    whole = pd.concat([one[by] for one in edges], ignore_index=True).dropna()
+    return whole.value_counts(by, sort=False).rename("count").reset_index()
+
+
+def example_traces(true: Traces, rows: pd.DataFrame, reader: Trained) -> pd.DataFrame:
+    """The first lead of two tissues, by rank: the middle one and the last one in the mean |error| of the depolarization."""
+    of = rows[(rows.wave == WAVES[0]) & (rows.noise == NOISES[-1]) & (rows.tolerance == TOLERANCE)]
+    found = summarize(of, ["sim"]).set_index("sim")
+    order = (found.onset_mean + found.offset_mean + 1e3 * (1 - found.f1)).sort_values(kind="stable").index
+    ecg, tables = add_noise(true.ecg, NOISES[-1], seed=1), []
+    for rank, sim in (("middle", order[len(order) // 2]), ("last", order[-1])):
+        k = np.flatnonzero(true.sim == sim)[:1]
+        marked = dict(zip(WAVES, true.labels[k[0]], strict=True))
+        marked |= {f"{wave}_read": one for wave, one in zip(WAVES, reader.read(ecg[k])[0], strict=True)}
+        columns = {name: labels.astype(int) for name, labels in marked.items()}
+        tables.append(
+            pd.DataFrame({"rank": rank, "sim": sim, "time": DT * np.arange(ecg.shape[-1]), "ecg": ecg[k[0]]} | columns)
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def read_surrogates(readers: list[Trained], many: dict[str, Traces], singles: dict[str, Traces]) -> pd.DataFrame:
+    """Shifts of the marks from the true ECG to those of surrogates, one row a tissue, source, noise, wave and seed."""
+    by = ["beats", "source", "noise", "wave", "seed", "sim"]
+    rows = [
+        marks.shift_marks(one.read, sources).assign(beats=kind, seed=one.seed)
+        for one in readers
+        for kind, sources in (("many", many), ("one", singles))
+    ]
+    return summarize(pd.concat(rows, ignore_index=True), by)
+
+
+def read_patient(model: nn.Module) -> pd.DataFrame:
     """The annotated ECG of a patient, read by a delineator of simulated beats: its depolarization against P and against QRS.
 
     What it finds before the first mark of a lead, and after the last one, nobody has judged: it is no row.
     """
-    true, marks = beats.annotated()
+    true, given = beats.annotated()
     found = predict(model, true.ecg)[:, :1]
-    ends = DT * marks.groupby("lead").agg({"onset_sample": "min", "offset_sample": "max"})
+    return _judge(true, given, lambda one: compare(one, found))
+
+
+def _judge(true: Traces, given: pd.DataFrame, read: Callable[[Traces], pd.DataFrame]) -> pd.DataFrame:
+    """Rows of a reader, on P and on QRS in turn, between the first and the last mark of a lead."""
+    ends = DT * given.groupby("lead").agg({"onset_sample": "min", "offset_sample": "max"})
     tables = []
     for k, wave in enumerate(("P", "QRS")):
-        one = true._replace(labels=true.labels[:, k : k + 1])
-        table = compare(one, found).assign(wave=wave).join(ends, on="lead")
+        table = read(true._replace(labels=true.labels[:, k : k + 1])).assign(wave=wave).join(ends, on="lead")
         judged = (table.offset >= table.onset_sample) & (table.onset <= table.offset_sample)
         tables.append(table[judged].drop(columns=["onset_sample", "offset_sample"]))
     return pd.concat(tables)
 
 
-def run(which: Recordings, config: TrainConfig, seeds: int) -> dict[str, pd.DataFrame]:
-    """One row an interval: of the rule and of every loss and seed on the test tissues; and of a patient's ECG."""
+def read_patient_otherwise() -> pd.DataFrame:
+    """The same rows of the slope rule and of the library, which is made for such ECGs."""
+    true, given = beats.annotated()
+    labels = slope_rule(true.ecg)
+    tables = [_judge(true, given, lambda one: compare(one, labels, RULE_GAP)).assign(method="slope rule")]
+    for name, found in marks.library_marks(true.ecg).items():
+        tables.append(_judge(true, given, functools.partial(compare_peaks, marks=found)).assign(method=name))
+    return pd.concat(tables).assign(seed=0)
+
+
+def run(which: Recordings, config: TrainConfig, seeds: int, singles: int) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The tables by name, each as soon as it is there."""
     parts = {name: beats.traces(which, sims) for name, sims in beats.split(which.n).items()}
-    test, rows, patient = parts["test"], list[pd.DataFrame](), list[pd.DataFrame]()
+    by = ["part", "method", "tissues", "composed", "seed", "noise", "tolerance", "wave", "sim"]
+    readers = train_losses(parts, config, seeds)
+    val = pd.concat([score(parts["val"], one, NOISES[-1:]) for one in readers]).query("tolerance == @TOLERANCE")
+    found = summarize(val.assign(part="val"), by)
+    best = choose(found)
+    progress(f"chosen on the validation tissues: {best}")
+    chosen = [one for one in readers if one.method == best]
+    test = pd.concat([score(parts["test"], one) for one in readers] + [score_others(parts["test"])])
+    whole = pd.concat([found, summarize(test.assign(part="test"), by)])
+    yield "delineation", whole
+    for key, group in whole.query("part == 'test' and noise > 0").groupby(["method", "tolerance", "wave"], sort=False):
+        progress(
+            f"{key}: F1 {group.f1.mean():.3f}, onset {group.onset.mean():.1f} ms, offset {group.offset.mean():.1f} ms"
+        )
+    yield "delineation_errors", count_errors(test)
+    yield "delineation_traces", example_traces(parts["test"], test[test.method == best], chosen[0])
+    try:
+        patient = [read_patient(one.model).assign(method=one.method, seed=one.seed) for one in readers]
+        read = pd.concat([*patient, read_patient_otherwise()])
+        yield "delineation_patient", summarize(read, ["wave", "method", "seed", "lead"])
+    except FileNotFoundError as error:
+        progress(f"no patient: {error}")
+    many = marks.many_beats(which, beats.split(which.n)["test"])
+    yield "delineation_marks", read_surrogates(chosen, many, marks.single_beats(singles))
+    more = [score(parts["test"], one, NOISES[-1:]) for one in train_composed(parts, config, seeds, best)]
+    yield "delineation_composed", summarize(pd.concat(more).assign(part="test"), by)
 
-    def score(labels: Callable[[np.ndarray], np.ndarray], shortest: float = SHORTEST, **own: Any) -> None:
-        for noise in NOISES:
-            table = compare(test, labels(add_noise(test.ecg, noise, seed=1)), shortest)
-            rows.append(table.assign(noise=noise, **own))
-            found = summarize_intervals(table[table.wave == WAVES[0]])
-            progress(
-                f"{own}, noise {noise}: F1 {found.f1:.3f}, onset {found.onset:.1f} ms, offset {found.offset:.1f} ms"
-            )
 
-    score(slope_rule, RULE_GAP, method="slope rule", seed=0)
-    for name, terms in LOSSES.items():
-        for seed in range(seeds):
-            own = TrainConfig(**asdict(config) | {"seed": seed})
-            model = delineator(parts["train"], parts["val"], terms, own)
-            score(functools.partial(predict, model), method=name, seed=seed)
-            try:
-                patient.append(read_patient(model).assign(method=name, seed=seed))
-            except FileNotFoundError as error:
-                progress(f"no patient: {error}")
-    return {"delineation": pd.concat(rows)} | ({"delineation_patient": pd.concat(patient)} if patient else {})
-
-
-def main(tissues: int, cells: int, epochs: int, seeds: int, jobs: int) -> None:
+def main(tissues: int, cells: int, epochs: int, seeds: int, singles: int, jobs: int) -> None:
     """All of it, and the tables."""
     torch.set_num_threads(1)
     which = Recordings(n=tissues, n_cells=cells)
     beats.simulate_all(which, jobs)
     config = TrainConfig(epochs=epochs, batch=16, lr=4e-3, weight_decay=1e-3, ema=0.9)
-    for name, table in run(which, config, seeds).items():
+    for name, table in run(which, config, seeds, singles):
+        progress(f"{name}: {len(table)} rows")
         write_table(table, RESULTS / "runs" / f"{name}.csv", digits=3)
 
 
@@ -252,7 +390,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--tissues", type=int, default=100, help="recordings, a quarter of them the test")
     parser.add_argument("--cells", type=int, default=200, help="cells along a side of the sheets")
-    parser.add_argument("--epochs", type=int, default=30, help="of each training")
+    parser.add_argument("--epochs", type=int, default=15, help="of each training")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each loss")
+    parser.add_argument("--singles", type=int, default=30, help="single beats, which the paper's network reads")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="recordings simulated side by side")
     main(**vars(parser.parse_args()))

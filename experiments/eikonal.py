@@ -1,7 +1,9 @@
 """ECGs without a simulation beside those of the simulation: ``data/results/runs/eikonal.csv`` and ``eikonal_grid.csv``.
 
-    python -m experiments.eikonal                 all tissues; those in the table already are passed over
+    python -m experiments.eikonal                 all tissues; those in the table already are passed over, and a
+                                                  table of grids that is there is kept
     python -m experiments.eikonal --tissues 2     two of each set, a first look
+    python -m experiments.eikonal --times         only the seconds once more, as on a quiet machine
 
 The first has one row a tissue and variant; the second the speed along the diagonal of finer and finer grids. The
 simulation and the estimate of a tissue are timed one after the other, in seconds of the processor, with everything
@@ -24,6 +26,7 @@ from forwardecg.activation.forward import eikonal_ecg, read_out
 from forwardecg.activation.loops import FAR
 from forwardecg.activation.template import share, template
 from forwardecg.data.draw import Draw, draw_tissue
+from forwardecg.data.recipe import Recipe
 from forwardecg.ecg.electrodes import center_electrode
 from forwardecg.ecg.leadfield import lead_field
 from forwardecg.measure.scores import r2
@@ -45,21 +48,24 @@ def cases(n: int | None = None) -> Iterator[tuple[str, int]]:
         yield from ((name, sim) for sim in sims[:n])
 
 
-def draw(name: str, sim: int, attempt: int) -> Draw:
-    """A tissue of a set; with fibers at an angle of its own in the set of that name."""
-    own = recipe("two_foci" if name == "two_foci" else "base")
+def of_set(name: str) -> tuple[Recipe, bool]:
+    """How the tissues of a set are drawn, and whether they get fibers."""
+    return recipe("two_foci" if name == "two_foci" else "base"), name == "fibers"
+
+
+def draw(own: Recipe, sim: int, attempt: int, fibers: bool) -> Draw:
+    """A tissue of a recipe; with fibers at an angle of its own."""
     drawn = draw_tissue(own, sim, attempt)
-    if name != "fibers":
+    if not fibers:
         return drawn
     angle = np.random.default_rng([own.seed, sim, 4]).uniform(0, np.pi)
     return drawn._replace(tissue=with_fibers(drawn.tissue, angle, RATIO))
 
 
-def simulate_drawn(name: str, sim: int) -> tuple[Draw, xr.Dataset, float]:
+def drawn_and_simulated(own: Recipe, sim: int, fibers: bool) -> tuple[Draw, xr.Dataset, float]:
     """The first draw whose wave activates enough of the tissue, as for the data sets, its simulation, and the seconds it took."""
-    own = recipe()
     for attempt in range(own.max_draws):
-        drawn = draw(name, sim, attempt)
+        drawn = draw(own, sim, attempt, fibers)
         live = drawn.tissue.live
         if not all((one.mask & live).any() for one in drawn.stimuli):
             continue
@@ -68,39 +74,49 @@ def simulate_drawn(name: str, sim: int) -> tuple[Draw, xr.Dataset, float]:
         seconds = process_time() - began
         if np.isfinite(true.lat.values[live]).mean() >= own.min_activated:
             return drawn, true, seconds
-    raise RuntimeError(f"tissue {sim} of {name}: none of {own.max_draws} draws was kept")
+    raise RuntimeError(f"tissue {sim}: none of {own.max_draws} draws was kept")
+
+
+def estimate(own: Recipe, drawn: Draw, shared: bool = True, **terms: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Activation times (y, x) in ms and the ECG at every millisecond, without the `terms` that are left out."""
+    tissue, form = drawn.tissue, template(own.dx, own.dt, own.cell)
+    front = activate(tissue, drawn.stimuli, own.cell, own.dt, **terms)
+    R = share(front.T, front.net.g, front.net.offsets, form.duration) if shared else front.T
+    T, R = front.net.crop(front.T), front.net.crop(R)
+    L = lead_field(tissue, center_electrode(tissue, own.z_mm))
+    return T, read_out(L, T, R, form, np.arange(own.t_end + 1))
+
+
+def seconds_to_estimate(own: Recipe, drawn: Draw) -> float:
+    """Of the processor, once all is compiled."""
+    estimate(own, drawn)
+    began = process_time()
+    estimate(own, drawn)
+    return process_time() - began
 
 
 def score(name: str, sim: int) -> pd.DataFrame:
     """One row a variant."""
-    own = recipe()
-    (tissue, stimuli, kind, _, density), true, simulated = simulate_drawn(name, sim)
+    own, fibers = of_set(name)
+    drawn, true, simulated = drawn_and_simulated(own, sim, fibers)
+    tissue, stimuli, kind, _, density = drawn
     place, form, t = center_electrode(tissue, own.z_mm), template(own.dx, own.dt, own.cell), np.arange(own.t_end + 1)
     lat, recovery, ecg = true.lat.values, true.recovery.values, true.phi_e.values
     both = np.isfinite(lat) & np.isfinite(recovery) & tissue.live
-
-    def ours(shared: bool = True, **terms: bool | float) -> tuple[np.ndarray, np.ndarray]:
-        front = activate(tissue, stimuli, own.cell, own.dt, **terms)  # type: ignore[arg-type]
-        R = share(front.T, front.net.g, front.net.offsets, form.duration) if shared else front.T
-        T, R = front.net.crop(front.T), front.net.crop(R)
-        return T, read_out(lead_field(tissue, place), T, R, form, t)
-
     known_of = {"set": name, "sim": sim, "texture": tissue.texture, "condition": tissue.condition, "stimulus": kind}
     try:
-        ours()
+        estimated = seconds_to_estimate(own, drawn)
     except ValueError as refusal:  # a tissue that the method refuses is no score, and is counted
         progress(f"{name} {sim} is refused: {refusal}")
         return pd.DataFrame([known_of | {"density": density, "variant": "refused", "last": lat[both].max()}])
-    began = process_time()
-    found = {"all": ours()}
-    estimated = process_time() - began
+    found = {"all": estimate(own, drawn)}
     without: dict[str, dict[str, Any]] = {
         "no load": {"load": 0.0}, "no grid": {"grid": False}, "no shared repolarization": {"shared": False},
         "rays alone": {"shared": False, "balanced": False},
     }  # fmt: skip
     for variant, terms in without.items():
         with suppress(ValueError):  # without a term it may refuse what it takes with all: no row
-            found[variant] = ours(**terms)
+            found[variant] = estimate(own, drawn, **terms)
     net, L, known = activate(tissue, stimuli, own.cell, own.dt).net, lead_field(tissue, place), np.where(both, lat, FAR)
     R = net.crop(share(net.pad(known, FAR), net.g, net.offsets, form.duration))
     found["true activation"] = known, read_out(L, known, R, form, t)
@@ -144,22 +160,38 @@ def _diagonal(T: np.ndarray, dx: float) -> float:
     return axis / diagonal - 1
 
 
+def with_times(table: pd.DataFrame, name: str, sim: int) -> pd.DataFrame:
+    """The table with the seconds of a tissue measured once more, unless it was refused; nothing else changes."""
+    rows = (table.set == name) & (table.sim == sim) & (table.variant != "refused")
+    if rows.any():
+        own, fibers = of_set(name)
+        drawn, _, simulated = drawn_and_simulated(own, sim, fibers)
+        table.loc[rows, ["seconds", "seconds_simulated"]] = seconds_to_estimate(own, drawn), simulated
+    return table
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tissues", type=int, help="so many of each set")
-    wanted = [*cases(parser.parse_args().tissues)]
-    write_table(score_grids(), GRID_PATH)
+    parser.add_argument("--times", action="store_true", help="only measure the seconds once more")
+    given = parser.parse_args()
+    if not GRID_PATH.is_file():
+        write_table(score_grids(), GRID_PATH)
     table = (
         pd.read_csv(PATH, keep_default_na=False, na_values=[""])
         if PATH.is_file()
-        else pd.DataFrame(columns=["set", "sim"])
+        else pd.DataFrame(columns=["set", "sim", "variant"])
     )
-    done = {*zip(table.set, table.sim, strict=True)}
+    done, wanted = {*zip(table.set, table.sim, strict=True)}, [*cases(given.tissues)]
     for n, (name, sim) in enumerate(wanted):
-        if (name, sim) not in done:
+        if given.times:
+            table = with_times(table, name, sim)
+        elif (name, sim) not in done:
             table = pd.concat([table, score(name, sim)]) if len(table) else score(name, sim)
-            write_table(table, PATH)
-            progress(f"tissue {n + 1} of {len(wanted)}")
+        else:
+            continue
+        write_table(table, PATH)
+        progress(f"tissue {n + 1} of {len(wanted)}")
 
 
 if __name__ == "__main__":

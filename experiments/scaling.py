@@ -12,6 +12,7 @@ from experiments.tissues import Tissues
 from forwardecg.surrogates.paper.model import Seq2Seq, Seq2SeqConfig
 
 MOST = 3000  # training tissues: 2,700 of the large set, 300 of the calibration set
+LR = PAPER.config.lr
 PASSES = {240: 80, 540: 50, 1000: 40, MOST: 25}  # over so many training tissues
 SIZES: dict[str, dict[str, Any]] = {
     "published": {},
@@ -20,6 +21,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "width 256, two layers": {"width": 256, "layers": 2},
     "first stride 2": {"stride": 2},
 }
+CHOSEN = (("two LSTM layers", LR, 40),)  # of them, for all tissues, with learning rate and passes
 
 
 def _rows(run: Run, **labels: Any) -> list[Run]:
@@ -30,7 +32,7 @@ def _rows(run: Run, **labels: Any) -> list[Run]:
     ]
 
 
-def _trained(n: int, passes: int, draw: int = 0, lr: float = PAPER.config.lr, **size: Any) -> Run:
+def _trained(n: int, passes: int, draw: int = 0, lr: float = LR, **size: Any) -> Run:
     """The paper's network of a size after so many passes over n tissues."""
     config = replace(PAPER.config, epochs=passes, lr=lr)
     tissues = Tissues(large=n, draw=draw if n < MOST else 0)
@@ -48,13 +50,14 @@ def law(seeds=(0, 1, 2)) -> list[Run]:
 
 
 def sizes(seeds=(0,)) -> list[Run]:
-    """Other sizes, the wide ones also at half the learning rate, all after as many passes over as many tissues."""
+    """Other sizes on few tissues, the wide ones also at half the learning rate; and on all tissues those of `CHOSEN`."""
+    few = [
+        (1000, 8, size, lr) for size, change in SIZES.items() for lr in (LR, LR / 2)[: 2 if "width" in change else 1]
+    ]
     runs = []
     for seed in seeds:
-        for size, change in SIZES.items():
-            for lr in (PAPER.config.lr, PAPER.config.lr / 2)[: 2 if "width" in change else 1]:
-                config = replace(Seq2SeqConfig(), **change)
-                weights = sum(each.numel() for each in Seq2Seq(config).parameters())
-                run = _trained(1000, 12, lr=lr, **change)
-                runs += _rows(run, size=size, weights=weights, lr=lr, tissues=1000, passes=12, seed=seed)
+        for n, passes, size, lr in [*few, *((MOST, passes, size, lr) for size, lr, passes in CHOSEN)]:
+            weights = sum(each.numel() for each in Seq2Seq(replace(Seq2SeqConfig(), **SIZES[size])).parameters())
+            labels = {"size": size, "weights": weights, "lr": lr, "tissues": n, "passes": passes, "seed": seed}
+            runs += _rows(_trained(n, passes, lr=lr, **SIZES[size]), **labels)
     return runs

@@ -28,6 +28,7 @@
 #     - results/runs/sensitivity.csv
 #     - results/runs/readable.csv
 #     - results/runs/law.csv
+#     - results/runs/sizes.csv
 #     makes:
 #       results/14_undeclared_choices.csv: >-
 #         the score under each reading, with interval and verdict
@@ -383,6 +384,12 @@ of_size[name] = row(scores.mean(0), np.median) | {"seeds": len(scores)}
 name = f"{n:,} training tissues, mild tissue only"
 of_mild = some[some.mild].groupby("sim").r2.mean()
 of_size[name] = row(of_mild) | {"seeds": len(scores)}
+sizes = pd.read_csv(RUNS / "sizes.csv", keep_default_na=False)
+sizes["sim"] = sizes["set"] + " " + sizes.sim.astype(str)
+chosen = sizes[(sizes.tissues == n) & (sizes.part == "test")]
+for (size, passes), some in chosen.groupby(["size", "passes"]):
+    name = f"{n:,} training tissues, {size}, {passes} passes"
+    of_size[name] = row(some.groupby("sim").r2.mean()) | {"seeds": some.seed.nunique()}
 of_size = pd.DataFrame(of_size).T.infer_objects()
 printed(of_size)
 

@@ -18,8 +18,8 @@
 #       which score a median R² of {headline}`atrium_scalar_r2_median` after the best
 #       common scale.
 #     next:
-#       page: notebooks/22_without_simulating
-#       why: an ECG by physics alone, without a simulated voltage
+#       page: book/downloads
+#       why: all files of this edition
 #     makes:
 #       results/21_left_atrium.csv: >-
 #         by lead, amplitude with and without fibers in the operator, R² between them

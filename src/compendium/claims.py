@@ -29,7 +29,7 @@ READINGS = {  # of a paper that states no split: reading -> claim
     "training tissues": "the same mean, if it was taken on the tissues of the training",
     "frames of one tissue on both sides": "the same mean, if frames of one tissue were on both sides of the split",
     "time windows of one tissue on both sides": "the same mean, if time windows of one tissue were on both sides",
-    "a tissue on one side, its mirror image on the other": "the same mean, if mirror images of one tissue were on both sides",
+    "a tissue on one side, its mirror image on the other": "the same mean, if it was scored on mirror images of the training tissues",
 }
 
 

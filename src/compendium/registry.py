@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TRAINED = (  # by `make experiments`: every fold and seed, hours of training; each with a table of its trainings
     "frame_cnn_cv", "seq2seq_cv", "seq2seq_search", "structured_cv", "structured_left_out", "structured_data",
     "ablations", "ablations_lr", "ablations_tuned", "ablations_attention", "ablations_budget", "ablations_known_d",
-    "spectral_terms", "sensitivity", "data_efficiency", "shifted", "left_out", "splits", "law",
+    "spectral_terms", "sensitivity", "data_efficiency", "shifted", "left_out", "splits", "law", "sizes",
     "ablations_time_aware", "ablations_encoder", "supervision", "structured_parts",
 )  # fmt: skip
 EXPERIMENTS = (
@@ -24,8 +24,26 @@ EXPERIMENTS = (
     "mesh_cost",
     "large",
     "large_cost",
+    "activation_constants",
     "eikonal",
     "eikonal_grid",
+    "inverse",
+    "inverse_regions",
+    "inverse_remodeled",
+    "cycle",
+    "reduced",
+    "reduced_modes",
+    "reduced_cost",
+    "delineation",
+    "delineation_errors",
+    "delineation_traces",
+    "delineation_marks",
+    "delineation_patient",
+    "delineation_composed",
+    "diagnosis",
+    "diagnosis_r2",
+    "diagnosis_deletion",
+    "diagnosis_examples",
     *TRAINED,
     *(f"{name}_trainings" for name in TRAINED),
 )
@@ -35,6 +53,7 @@ INPUTS = (
     "results/bench_reproduce.csv",  # by `make reproduce`
     *(f"results/demo{name}.csv" for name in ("", "_table", "_agreement")),  # by `tools/demo.py`
     *RUNS,
+    *(f"results/runs/{name}.nc" for name in ("cycle_maps", "reduced_frames")),
 )
 
 

@@ -1,13 +1,15 @@
 """Delineators: the parts of the experiment, on traces without a simulation."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from compendium import external
 from experiments import beats, delineation
 from experiments.beats import DT, Traces
-from experiments.delineation import LOSSES, DelineationTask, Terms, UNet, add_noise, compare, predict, slope_rule
+from experiments.delineation import LOSSES, DelineationTask, Terms, Trained, UNet, predict
+from experiments.marks import add_noise, compare, slope_rule, summarize
 from forwardecg.signals.beats import WAVES, Pacing
 from forwardecg.signals.intervals import summarize_intervals
 from forwardecg.surrogates.train import TrainConfig, fit, initialize
@@ -149,3 +151,59 @@ def test_a_patient_who_is_not_here_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError) as caught:
         delineation.read_patient(initialize(UNet, 0))
     assert "ecg/ludb_3.nc is not here" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_composed_traces_have_the_waves_of_the_others_and_their_labels_in_step():
+    """Bursts are where the labels are, and about as long as before."""
+    true = traces(n=8)
+    made = delineation.compose(true, 5, seed=3)
+    assert made.ecg.shape == (5, 700) and made.labels.shape == (5, 2, 700) and {*made.sim} == {-1}
+    assert made.ecg.std(-1) == pytest.approx(1)
+    power = (made.ecg - np.median(made.ecg, -1, keepdims=True)) ** 2
+    assert power[made.labels[:, 0]].mean() > 4 * power[~made.labels.any(1)].mean()
+    lengths = np.diff(np.flatnonzero(np.diff(made.labels[0, 0].astype(int))))[::2]
+    assert (lengths > 0.7 * 30).all() and (lengths < 1.3 * 30).all()
+    again, other = delineation.compose(true, 5, seed=3), delineation.compose(true, 5, seed=9)
+    assert np.array_equal(again.ecg, made.ecg) and not np.array_equal(other.ecg, made.ecg)
+    assert len(delineation.together(true, made).ecg) == 13
+
+
+def test_each_training_is_told_its_traces_and_all_take_as_many_steps(monkeypatch):
+    seen = []
+
+    def note(train, val, terms, config):
+        seen.append((len({*train.sim} - {-1}), int((train.sim < 0).sum()), len(train.ecg), config.seed))
+        return initialize(UNet, 0)
+
+    monkeypatch.setattr(delineation, "delineator", note)
+    parts = {"train": traces(n=8), "val": traces(n=2, seed=1)}
+    found = delineation.train_composed(parts, TrainConfig(epochs=4), 2, "Dice")
+    assert seen[::2] == [(2, 0, 2, 0), (2, 6, 8, 0), (8, 8, 16, 0)] and {seed for *_, seed in seen} == {0, 1}
+    assert [(one.tissues, one.composed, one.seed) for one in found[:3]] == [(2, False, 0), (2, False, 1), (2, True, 0)]
+    again = delineation.repeat(parts["train"], 20)
+    assert len(again.ecg) == 20 and np.array_equal(again.labels[8:16], parts["train"].labels)
+
+
+def test_the_loss_with_the_best_f1_is_chosen():
+    true = traces()
+    tables = {
+        name: compare(true, np.roll(true.labels, n, -1)).assign(method=name)
+        for name, n in (("A", 100), ("B", 1), ("C", 80))
+    }
+    assert delineation.choose(summarize(pd.concat(tables.values()), ["method", "wave", "sim"])) == "B"
+
+
+def test_every_error_is_counted_once():
+    true = traces()
+    rows = compare(true, np.roll(true.labels, 2, -1)).assign(method="A", noise=0.0, tolerance=150.0)
+    table = delineation.count_errors(rows)
+    assert table["count"].sum() == 2 * (rows.outcome == "matched").sum() and {*table.error} == {2 * DT}
+
+
+def test_the_examples_are_the_middle_and_the_last_by_their_error():
+    true, model = traces(n=5), initialize(UNet, 0)
+    labels = np.stack([np.roll(one, n, -1) for n, one in zip((3, 0, 4, 1, 2), true.labels, strict=True)])
+    rows = compare(true, labels).assign(noise=0.1, tolerance=50.0)
+    table = delineation.example_traces(true, rows, Trained("A", 5, False, 0, model))
+    assert table.groupby("rank").sim.unique().map(list).to_dict() == {"middle": [4], "last": [2]}
+    assert table.depolarization[table["rank"] == "last"].to_numpy(bool).tolist() == true.labels[2, 0].tolist()

@@ -1,10 +1,13 @@
 """The tissues of the eikonal table are those of the data sets, and a round wave has no diagonal."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from experiments import eikonal
+from experiments.tissues import recipe
 from forwardecg.paths import RESULTS
 
 
@@ -15,16 +18,33 @@ def test_no_training_tissue_is_scored():
     assert (kinds.part[sims.get_group("test")] == "test").all()
     assert (kinds.part[sims.get_group("fibers")] == "val").all()
     for sim in sims.get_group("test")[:3]:
-        drawn = eikonal.draw("test", sim, kinds.attempt[sim])
+        drawn = eikonal.draw(recipe(), sim, kinds.attempt[sim], fibers=False)
         assert drawn.fibrosis_density == pytest.approx(kinds.fibrosis_density[sim], abs=1e-5)
         assert (drawn.tissue.condition, drawn.stimulus) == (kinds.condition[sim], kinds.stimulus[sim])
 
 
 def test_fibers_have_an_angle_of_each_tissue_and_the_same_D_along():
-    (first, second) = (eikonal.draw("fibers", sim, 0).tissue for name, sim in eikonal.cases(2) if name == "fibers")
+    own, fibers = eikonal.of_set("fibers")
+    (first, second) = (eikonal.draw(own, sim, 0, fibers).tissue for name, sim in eikonal.cases(2) if name == "fibers")
     assert np.ptp(first.fiber_angle) == 0 and first.fiber_angle[0, 0] != second.fiber_angle[0, 0]
     live = first.conductive
     assert np.allclose(first.D[live] / first.D_across[live], eikonal.RATIO)
+
+
+def test_times_change_the_seconds_of_a_tissue_alone(monkeypatch):
+    small = replace(recipe(), n_cells=40, t_end=200.0, bank=False)
+    monkeypatch.setattr(eikonal, "of_set", lambda name: (small, False))
+    table = pd.DataFrame({
+        "set": ["test", "test", "test", "fibers"], "sim": [0, 0, 1, 0], "variant": ["all", "frames", "all", "refused"],
+        "r2": 0.5, "seconds": -1.0, "seconds_simulated": -1.0,
+    })  # fmt: skip
+    again = eikonal.with_times(table.copy(), "test", 0)
+    assert (again.seconds[:2] > 0).all() and (again.seconds_simulated[:2] > 0).all()
+    assert again.iloc[2:].equals(table.iloc[2:])
+    assert again.drop(columns=["seconds", "seconds_simulated"]).equals(
+        table.drop(columns=["seconds", "seconds_simulated"])
+    )
+    assert eikonal.with_times(table.copy(), "fibers", 0).equals(table)
 
 
 def test_a_round_wave_is_as_fast_along_the_diagonal():

@@ -1,6 +1,6 @@
 """Derivatives of activation times by the sites of a wave, their onsets, and the diffusivity: the adjoint of the balance of charge.
 
-    F_i(T, g) = sum over j of g_ij phi(T_i - T_j) - 1 = 0,   (dF/dT)^T y = dJ/dT,   dJ/dg_ij = -y_i phi(T_i - T_j)
+    F_i(T, g) = sum over j of g_ij phi(T_i - T_j) - 1 - V_i = 0,   (dF/dT)^T y = dJ/dT,   dJ/dg_ij = -y_i dF_i/dg_ij
 
 for a number J of the times. phi is smooth where a minimum over rays has a kink, so that ties of two routes need no care.
 """
@@ -16,7 +16,7 @@ from scipy.sparse.linalg import splu
 from torch import Tensor
 from torch.nn import functional as F
 
-from forwardecg.activation.eikonal import Front, front_law, network, speed, spread
+from forwardecg.activation.eikonal import SPREAD, Front, front_law, given_law, network, speed, spread
 from forwardecg.activation.loops import FAR, STEP
 from forwardecg.contract import instance, number
 from forwardecg.solver.calibration import calibration_table
@@ -32,29 +32,41 @@ class _Times(torch.autograd.Function):
     """Flat times of a front by its couplings (cell, neighbor) and the times of the cells that it holds."""
 
     @staticmethod
-    def forward(ctx: Any, g: Tensor, seeds: Tensor, front: Front, phi: np.ndarray) -> Tensor:
-        ctx.front, ctx.phi = front, phi
+    def forward(ctx: Any, g: Tensor, seeds: Tensor, front: Front, phi: np.ndarray, given: np.ndarray) -> Tensor:
+        ctx.front, ctx.phi, ctx.given = front, phi, given
         return torch.from_numpy(front.T.copy())
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        (T, order, held, net), phi = ctx.front, ctx.phi
+        (T, order, held, net), phi, given = ctx.front, ctx.phi, ctx.given
         cells = np.sort(order)
         beside = cells[:, None] + net.offsets
         g = np.where(held[cells][:, None], 0.0, net.g[cells])
-        at = np.clip((T[cells][:, None] - T[beside]) / STEP + phi.size // 2, 0, phi.size - 1.001)
-        k = at.astype(int)
-        slope = phi[k + 1] - phi[k]
-        rise = g * slope / STEP
+        lag = (T[cells][:, None] - T[beside]) / STEP
+        charge, slope = _look_up(phi, lag + phi.size // 2)
+        parts, slopes = _look_up(given, np.maximum(lag, 0))
+        w, wm, _ = (np.maximum(g, 0)[..., None] * parts).sum(1).T
+        mean = wm / (w + 1e-12)  # V = sum w (m - mean)^2, which a small change of the mean does not change
+        square = np.where(g > 0, 1.0, 0.0)[..., None] * np.stack([mean**2, -2 * mean, np.ones(mean.size)], -1)[:, None]
+        charge -= (square * parts).sum(-1)
+        rise = g * (slope - np.where(lag > 0, (square * slopes).sum(-1), 0.0)) / STEP
         row, column = np.nonzero(g)
         size, index = cells.size, np.searchsorted(cells, beside[row, column])
         J = coo_array((-rise[row, column], (row, index)), (size, size)).tocsc()
         J.setdiag(np.where(held[cells], 1.0, rise.sum(1)))
         y = splu(J.T.tocsc()).solve(gradient.numpy()[cells])
         by_g, by_seeds = np.zeros(net.g.shape), np.zeros(T.size)
-        by_g[cells] = -y[:, None] * np.where(g != 0, phi[k] + slope * (at - k), 0.0)
+        by_g[cells] = -y[:, None] * np.where(g != 0, charge, 0.0)
         by_seeds[cells] = np.where(held[cells], y, 0.0)
-        return torch.from_numpy(by_g), torch.from_numpy(by_seeds), None, None
+        return torch.from_numpy(by_g), torch.from_numpy(by_seeds), None, None, None
+
+
+def _look_up(table: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values of a table between its entries, and their change from one entry to the next."""
+    at = np.clip(at, 0, len(table) - 1.001)
+    k = at.astype(int)
+    slope = table[k + 1] - table[k]
+    return table[k] + slope * (at - k).reshape(at.shape + (1,) * (table.ndim - 1)), slope
 
 
 def _couple(D: Tensor, tissue: Tissue, dt: float, cell: FKParams) -> Tensor:
@@ -113,7 +125,7 @@ def activation_times(
     front = spread(begin.detach().numpy(), tissue, net, cell, dt, passes=PASSES, close=1e-9)
     seeds = F.pad(begin, (1, 1, 1, 1), value=FAR).reshape(-1)
     g = torch.from_numpy(net.g) if D is None else _couple(given, tissue, dt, cell)
-    T = _Times.apply(g, seeds, front, front_law(tissue.dx, dt, cell))
+    T = _Times.apply(g, seeds, front, front_law(tissue.dx, dt, cell), given_law(tissue.dx, dt, cell, SPREAD))
     return torch.where(T < FAR, T, torch.inf).reshape(net.shape)[1:-1, 1:-1]
 
 

@@ -1,12 +1,14 @@
 """Activation times without a simulation: the eikonal equation, and the balance of charge at the front that corrects it.
 
     eikonal   c^2 grad T . D grad T = 1                         a cell waits for the first ray alone
-    balance   sum over neighbors j of g_ij phi(T_i - T_j) = 1   each neighbor has given charge by then, or taken it
+    balance   sum over neighbors j of g_ij phi(T_i - T_j) = 1 + V_i   each neighbor has given charge by then, or taken it
 
 g_ij are couplings of the solver's grid, 1/ms, so that walls, missing neighbors and fibers need no care, and phi is the
-charge in ms that a neighbor has given (`front_law`). To second order in T_i - T_j the balance is the eikonal-diffusion
-equation (1 + div(D grad T))^2 = c^2 grad T . D grad T, with no flux at walls (Colli Franzone et al., Math. Biosci. 101:155,
-1990); with squares of positive differences alone it is the upwind scheme of Rouy and Tourin (1992).
+charge in ms that a neighbor has given (`front_law`). phi alone is exact for waves along an axis or a diagonal; V is how
+much less neighbors give one after the other, as in waves oblique to the grid (`given_law`). To second order in T_i - T_j
+the balance is the eikonal-diffusion equation (1 + div(D grad T))^2 = c^2 grad T . D grad T, with no flux at walls (Colli
+Franzone et al., Math. Biosci. 101:155, 1990); with squares of positive differences alone it is the upwind scheme of Rouy
+and Tourin (1992).
 """
 
 from collections.abc import Sequence
@@ -17,7 +19,7 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import PchipInterpolator
 
-from forwardecg.activation.loops import FAR, STEP, Array, advance, longest_wait, march, sweep
+from forwardecg.activation.loops import FAR, STEP, Array, advance, longest_wait, march, needs, sweep
 from forwardecg.activation.template import capture_delay, template
 from forwardecg.contract import as_variable
 from forwardecg.solver.calibration import D_REFERENCE, calibration_table, converged_cv
@@ -27,16 +29,19 @@ from forwardecg.tissue.diffusion import couplings
 from forwardecg.tissue.sheet import Tissue
 from forwardecg.tissue.stimulus import LONGEST_TIME, Stimulus
 
-LOAD = 1.25  # charge that a neighbor at rest draws at most, in 4 / c^2: fitted on tissues of a seed of their own, as `SHARED` is
-REACH = 12.0  # ms, where the table of phi ends
+# fitted on tissues of a seed of their own, as `SHARED` is: experiments/activation_constants.py
+LOAD = 1.25  # charge that a neighbor at rest draws at most, in 4 / c^2
+SPREAD = 2.0  # of the charge of neighbors, times the variance of 1 - exp(-t / that): what they give less together
+NEGATIVE = 0.045  # of a negative coupling, as between corners in oblique fibers, that the front does not feel
+REACH = 12.0  # ms, where the table of phi ends: without fibers no cell of those tissues waits for two, nor do most with fibers
 BEYOND = 0.05  # slope of phi where no cable conducts, so that there is always a time, which `check_single` refuses
 ERP = 0.9  # of the duration of the action potential: a cell that was activated longer ago can be activated again
 CLOSE = (
-    0.04  # ms per mm of a cell: the last step of a time, and how much nearer or farther a neighbor may be than it was
+    0.02  # ms per mm of a cell: the last step of a time, and how much nearer or farther a neighbor may be than it was
 )
 TIE = 0.5  # ms by which a wave may come before a stimulus that still counts
 COARSE = 0.5  # ms that the last sweep may change where the balance follows
-PASSES = 1.0  # mm: so many passes along the front, over dx; a third one on 0.5 mm moves the mean error by 0.1 ms
+PASSES = 1.0  # mm: so many passes along the front, over dx, and twice as many with fibers, whose first guess is worse
 
 
 class Network(NamedTuple):
@@ -92,6 +97,19 @@ def front_law(dx: float, dt: float, cell: FKParams, load: float = LOAD, grid: bo
     return np.concatenate([-psi[:0:-1], 2 * even + psi])
 
 
+@lru_cache
+def given_law(dx: float, dt: float, cell: FKParams, spread: float) -> Array:
+    """2 E, 2 E m and 2 E m^2 (t, 3) every `STEP` ms from 0, of which V is made; m^2 = ``spread`` (1 - exp(-t / most))^2.
+
+    With w_j = g_ij 2 E(T_i - T_j) of the neighbors before i, V_i = sum w m^2 - (sum w m)^2 / sum w. A cable knows waves
+    whose neighbors before a cell are all equally long before it; V vanishes there, and on a continuum.
+    """
+    given = front_law(dx, dt, cell, 0.0)
+    given = given[given.size // 2 :]
+    m = np.sqrt(spread) * (1 - np.exp(-STEP * np.arange(given.size) * speed(cell) ** 2 / (4 * LOAD)))
+    return np.stack([given, given * m, given * m**2], -1)
+
+
 def network(tissue: Tissue, dt: float, cell: FKParams, grid: bool = True) -> Network:
     """Couplings of the tissue with the D of the solver on this grid, or the physical one without ``grid``."""
     g = couplings(_calibrate(tissue, dt, cell) if grid else tissue)
@@ -100,11 +118,11 @@ def network(tissue: Tissue, dt: float, cell: FKParams, grid: bool = True) -> Net
     if g.D_ne is not None and g.D_nw is not None:
         parts += [(g.D_ne[:-1, :-1], -n_x - 1), (g.D_ne[1:, 1:], n_x + 1)]
         parts += [(g.D_nw[:-1, 1:], 1 - n_x), (g.D_nw[1:, :-1], n_x - 1)]
+        parts = [(np.where(part < 0, (1 - NEGATIVE) * part, part), at) for part, at in parts]
     live = np.pad(tissue.live, 1)
     padded = np.zeros((*live.shape, len(parts)))
     for k, (part, _) in enumerate(parts):
-        padded[1:-1, 1:-1, k] = part
-    padded /= tissue.dx**2
+        padded[1:-1, 1:-1, k] = part / tissue.dx**2
     return Network(padded.reshape(live.size, -1), np.array([at for _, at in parts]), live.ravel(), live.shape)
 
 
@@ -132,12 +150,22 @@ def first_rays(begin: Array, tissue: Tissue, cell: FKParams, tolerance: float = 
     return T[1:-1, 1:-1]
 
 
-def balance(T: Array, order: Array, held: Array, net: Network, phi: Array, close: float, passes: int) -> None:
+def first_guess(seeds: Array, tissue: Tissue, net: Network, cell: FKParams) -> tuple[Array, Array]:
+    """The eikonal equation of isotropic tissue by upwind differences: flat times in ms from those of seeds, cells in order."""
+    T, slowness = seeds.copy(), np.full(seeds.size, FAR)
+    slowness[net.live] = tissue.dx / (speed(cell) * np.sqrt(tissue.D[tissue.live]))
+    return T, march(T, slowness, net.shape[1])
+
+
+def balance(
+    T: Array, order: Array, held: Array, net: Network, phi: Array, given: Array, close: float, passes: int
+) -> None:
     """The balance of charge of flat times T in ms, in place, over the cells in ``order``; those ``held`` keep their times."""
-    done = np.zeros(T.size, np.int64)
+    done, offsets = np.zeros(T.size, np.int8), tuple(net.offsets.tolist())
     for p in range(1, passes + 1):
         order = order[np.argsort(T[order], kind="stable")]
-        advance(T, order, done, p, held, net.g, net.offsets, phi, close)
+        need = needs(T, order, net.g, offsets, given)
+        advance(T, order, done, p, held, need, net.g, offsets, phi, close)
 
 
 def check_single(T: Array, stimuli: list[Stimulus], net: Network, duration: float) -> None:
@@ -200,14 +228,15 @@ def spread(
     """The front from the times (y, x) in ms at which it begins; ``close`` in ms per mm of a cell, passes 0: `PASSES` / dx."""
     seeds, close = net.pad(begin, FAR), close * tissue.dx
     if balanced and tissue.fiber_angle is None:
-        T = seeds.copy()
-        order = march(T, net.g, net.offsets, front_law(tissue.dx, dt, cell, 0.0, grid), close)
+        T, order = first_guess(seeds, tissue, net, cell)
     else:  # upwind differences lose their way in oblique fibers, triangles do not
         T = net.pad(first_rays(begin, tissue, cell, COARSE if balanced else 1e-6), FAR)
         order = np.flatnonzero(net.live & (T < FAR))
     held = (seeds < FAR) & (seeds <= T + TIE)
     T[held] = seeds[held]
     if balanced:
-        phi, passes = front_law(tissue.dx, dt, cell, load, grid), passes or max(round(PASSES / tissue.dx), 2)
-        balance(T, order, held, net, phi, close, passes)
+        phi = front_law(tissue.dx, dt, cell, load, grid)
+        given = given_law(tissue.dx, dt, cell, SPREAD if grid else 0.0)
+        passes = passes or max(round(PASSES / tissue.dx), 2) * (1 if tissue.fiber_angle is None else 2)
+        balance(T, order, held, net, phi, given, close, passes)
     return Front(T, order, held, net)

@@ -57,21 +57,50 @@ def sweep(T: Array, live: Array, metric: Array, dx: float, tolerance: float) -> 
 
 
 @jit
+def needs(T: Array, order: Array, g: Array, offsets: tuple[int, ...], given: Array) -> Array:
+    """The charge that each cell in ``order`` needs: 1, and more if neighbors gave theirs one after the other (`front_law`).
+
+    ``given`` (t, 3): 2 E, 2 E m and 2 E m^2, the latter two with the weights of `front_law`, at t = 0, `STEP` ...
+    """
+    need = np.ones(T.size)
+    for i in order:
+        w, wm, wmm = 1e-12, 0.0, 0.0
+        for k in range(len(offsets)):
+            at = max(T[i] - T[i + offsets[k]], 0.0) * (1 / STEP)
+            entry = min(int(at), len(given) - 2)
+            part, positive = at - entry, max(g[i, k], 0.0)
+            w += positive * (given[entry, 0] + part * (given[entry + 1, 0] - given[entry, 0]))
+            wm += positive * (given[entry, 1] + part * (given[entry + 1, 1] - given[entry, 1]))
+            wmm += positive * (given[entry, 2] + part * (given[entry + 1, 2] - given[entry, 2]))
+        need[i] += wmm - wm * wm / w
+    return need
+
+
+@jit
 def _balance(
-    i: int, T: Array, old: Array, done: Array, p: int, g: Array, offsets: Array, phi: Array, close: float
+    i: int,
+    T: Array,
+    old: Array,
+    done: Array,
+    p: int,
+    need: Array,
+    g: Array,
+    offsets: tuple[int, ...],
+    phi: Array,
+    close: float,
 ) -> float:
     """The time at which cell i is in balance; neighbors not yet done in pass p are as much later as they were."""
     # choices without branches: which neighbors are done is not to be predicted
     last, guess, zero = -FAR, T[i], phi.size // 2
-    for k in range(offsets.size):
+    for k in range(len(offsets)):
         j = i + offsets[k]
         lag = old[i] - old[j]
         later = (g[i, k] != 0) & (done[j] == p) & (T[j] > last)
         last, guess = T[j] if later else last, T[j] + (lag if lag > 0 else 0.5) if later else guess
     time = T[i] if done[i] == p else guess
     for _ in range(20):
-        f, slope = -1.0, 1e-12
-        for k in range(offsets.size):
+        f, slope = -need[i], 1e-12
+        for k in range(len(offsets)):
             j = i + offsets[k]
             known = done[j] == p
             at = max((time - T[j] if known else old[i] - old[j]) * (1 / STEP) + zero, 0.0)
@@ -88,31 +117,33 @@ def _balance(
 
 @jit
 def advance(
-    T: Array, order: Array, done: Array, p: int, held: Array, g: Array, offsets: Array, phi: Array, close: float
-) -> None:
+    T: Array, order: Array, done: Array, p: int, held: Array, need: Array,
+    g: Array, offsets: tuple[int, ...], phi: Array, close: float,
+) -> None:  # fmt: skip
     """Pass p over cells in the ``order`` of their times: each in balance, then its neighbors that were before it."""
     old = T.copy()
     for i in order:
         if not held[i]:
-            T[i] = _balance(i, T, old, done, p, g, offsets, phi, close)
+            T[i] = _balance(i, T, old, done, p, need, g, offsets, phi, close)
         done[i] = p
-        for k in range(offsets.size):
+        for k in range(len(offsets)):
             j = i + offsets[k]
             if g[i, k] != 0 and done[j] == p and not held[j] and abs((T[i] - T[j]) - (old[i] - old[j])) > close:
-                T[j] = _balance(j, T, old, done, p, g, offsets, phi, close)
+                T[j] = _balance(j, T, old, done, p, need, g, offsets, phi, close)
 
 
 @jit
-def march(T: Array, g: Array, offsets: Array, phi: Array, close: float) -> Array:
-    """Fast marching of T (ms), in place, by a law without load; gives the cells that are reached, nearly in their order.
+def march(T: Array, slowness: Array, n_x: int) -> Array:
+    """Fast marching of flat T (ms), in place, by ``slowness`` (ms per cell, `FAR` in walls), rows of ``n_x`` cells.
 
-    Cells wait in buckets of `WIDTH`, so that none needs sorting: Yatziv, Bartesaghi and Sapiro, J. Comput. Phys. 212:393 (2006).
+    The upwind scheme of Rouy and Tourin (1992). Gives the cells that are reached, nearly in their order: they wait in
+    buckets of `WIDTH`, so that none needs sorting (Yatziv, Bartesaghi and Sapiro, J. Comput. Phys. 212:393, 2006).
     """
     seeds = np.flatnonzero(T < FAR)
     seeds = seeds[np.argsort(T[seeds])]
-    head, room = np.full(RING, -1), seeds.size + T.size * offsets.size
+    head, room, offsets = np.full(RING, -1), seeds.size + 4 * T.size, (-1, 1, -n_x, n_x)
     cell, after, order = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(T.size, np.int64)
-    done, none = np.zeros(T.size, np.int64), np.zeros(T.size)
+    done = np.zeros(T.size, np.bool_)
     top, waiting, found, seed, bucket = 0, 0, 0, 0, 0
     while seed < seeds.size or waiting > 0:
         if waiting == 0:
@@ -127,12 +158,14 @@ def march(T: Array, g: Array, offsets: Array, phi: Array, close: float) -> Array
         head[bucket % RING], waiting, i = after[entry], waiting - 1, cell[entry]
         if done[i] or int(T[i] / WIDTH) > bucket:
             continue
-        done[i], order[found], found = 1, i, found + 1
-        for k in range(offsets.size):
-            j = i + offsets[k]
-            if g[i, k] == 0 or done[j]:
+        done[i], order[found], found = True, i, found + 1
+        for offset in offsets:
+            j = i + offset
+            s = slowness[j]
+            if done[j] or s >= FAR:
                 continue
-            new = max(_balance(j, T, none, done, 1, g, offsets, phi, close), T[i])
+            a, b = min(T[j - 1], T[j + 1]), min(T[j - n_x], T[j + n_x])
+            new = min(a, b) + s if abs(a - b) >= s else (a + b + np.sqrt(2 * s * s - (a - b) * (a - b))) / 2
             if new < T[j]:
                 at = min(int(new / WIDTH), bucket + RING - 1)
                 if T[j] >= FAR or int(T[j] / WIDTH) != at:

@@ -1,0 +1,159 @@
+"""Back from the ECG: where a wave began, when, and how fast the tissue conducts, from ECGs at known electrodes.
+
+    least misfit  |phi_e - model|^2 / |phi_e|^2  over site, onset and D, both after a low-pass
+
+The gradients go through activation times and lead field as in Grandits et al., IEEE Trans. Biomed. Eng. 71 (2024).
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import ArrayLike
+from torch.nn.functional import interpolate
+
+from forwardecg.activation.models import nearest, rings, uniform_ecg, uniform_times, varied, voltages, weights
+from forwardecg.activation.search import FAR_OFF, STARTS, descend, polish, read, scan
+from forwardecg.contract import array, as_variable, count
+from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.ecg.leadfield import _label
+from forwardecg.tissue.cell import FK_CAF, FKParams
+from forwardecg.tissue.grid import Grid
+from forwardecg.tissue.sheet import Tissue
+
+N_SITES, N_PROFILE = 15, 25  # sites along a side that a fit scans, and of a profile
+SAME = 1.0  # mm: polished sites that are nearer are one
+
+
+def fit(
+    phi_e: xr.DataArray, electrodes: Electrodes, sheet: Tissue | Grid, *, field: int = 1, gain: int = 0,
+    radius: float = 4.0, cell: FKParams = FK_CAF, dt: float = 0.1,
+) -> xr.Dataset:  # fmt: skip
+    """The site and the onset of one wave, and D, from its ECG: a scan of sites, then several of them polished.
+
+        least over site, onset and D:  |phi_e - model|^2 / |phi_e|^2
+
+    Args:
+        phi_e: (lead, time_ecg), mV mm/ms, with equally spaced times in ms; unbounded conductor.
+        electrodes: where its leads are.
+        sheet: the grid; of a tissue its grid alone, for its D is what is sought.
+        field: 1: D is uniform, and all is in closed form; 6: log D on 6 x 6 places over the sheet, bicubic between them, by
+            the adjoint of `activation_times`.
+        gain: factor of the amplitude beside D: 0 none, 1 one, 6 on 6 x 6 places (then with a field).
+        radius: mm, of the disc that is activated first, 2 at least.
+        cell, dt: as `simulate` takes them; the grid of ``sheet`` is the one whose waves are sought.
+
+    Returns:
+        site (xy) in mm; onset in ms, when the disc is activated; D in mm^2/ms, gain and lat in ms (y, x); misfit, and phi_e after
+        the low-pass as the model has it; sites (well, xy) of all minima that were found, the best first, with misfits (well);
+        curvature (xy, of), 1/mm^2: half the second derivative of the misfit by the site, onset and D adapted.
+
+    Raises:
+        ValueError: ECGs of other shape or unit, zero, not finite or without equal steps of time; electrodes that are not theirs.
+
+    Examples:
+        >>> sheet = fe.healthy((60, 60), 0.5, D0=0.1)
+        >>> places = fe.standard_electrodes(sheet, z=20.0)
+        >>> focus = fe.tissue.focal_stimulus(sheet, x=9.0, y=20.0)
+        >>> found = fit(fe.simulate(sheet, focus, t_end=60.0, electrodes=places).phi_e, places, sheet.grid)
+        >>> bool(np.hypot(*(found.site - [9.0, 20.0])) < 1)
+        True
+    """
+    field, gain = count("field", field, 1, 20), count("gain", gain, 0, 20)
+    if field == 1 and gain > 1:
+        raise ValueError(f"gain: expected 0 or 1 with one D, got {gain}")
+    one = read(phi_e, electrodes, sheet, gain, radius, cell, dt)
+    side = (np.arange(N_SITES) + 0.5) / N_SITES
+    y, x = (at.ravel() for at in np.meshgrid(side, side, indexing="ij"))
+    beside = np.hypot(y[:, None] - y, x[:, None] - x) < 1.1 / N_SITES
+    x, y = x * one.grid.size[1], y * one.grid.size[0]
+    misfit, start = scan(one, x, y)
+    well = (misfit <= np.where(beside, misfit, np.inf).min(1)) & (misfit < FAR_OFF * misfit.min())
+    all_polished = []
+    for k in np.flatnonzero(well)[misfit[well].argsort()][:STARTS]:
+        all_polished.append(polish(one, x[k], y[k], start[k], weights(one, nearest(np.exp(start[k, 1])))))
+    polished: list[tuple[float, np.ndarray, np.ndarray]] = []
+    for found in sorted(all_polished, key=lambda found: found[0]):
+        if all(np.hypot(*(found[1] - other[1])[:2]) > SAME for other in polished):
+            polished.append(found)
+    least, p, curvature = polished[0]
+    D, shape = np.exp(p[3]), one.grid.shape
+    if field == 1:
+        H, V = rings(one, p[0], p[1], weights(one, nearest(D))), voltages(one, D, p[2])
+        model = np.exp(p[4]) * uniform_ecg(one, D, H, V)
+        T, D, gains = uniform_times(one, p[0], p[1], p[2], D), np.full(shape, D), np.full(shape, np.exp(p[4]))
+    else:
+        ecg = varied(one, D, field)
+        p = descend(ecg, np.concatenate([p[:3], np.full(field**2, p[3]), np.full(gain**2, p[4])]))
+        with torch.no_grad():
+            _, model, *maps = ecg(torch.from_numpy(p))
+        T, D, gains = (interpolate(part[None, None], shape, mode="bilinear")[0, 0].numpy() for part in maps)
+        model, curvature = model.numpy(), np.full((2, 2), np.nan)
+        least = np.square(model - one.data).sum()
+    ds = xr.Dataset({
+        "site": ("xy", p[:2], {"units": "mm"}),
+        "onset": ((), one.t[0] + p[2], {"units": "ms"}),
+        "D": as_variable("D", D),
+        "gain": (("y", "x"), gains, {"units": "1"}),
+        "lat": as_variable("lat", one.t[0] + T),
+        "misfit": ((), least, {"units": "1"}),
+        "phi_e": _label(one.norm * model, electrodes, one.t, None),
+        "sites": (("well", "xy"), np.array([q[:2] for _, q, _ in polished]), {"units": "mm"}),
+        "misfits": ("well", [value for value, _, _ in polished], {"units": "1"}),
+        "curvature": (("xy", "of"), curvature, {"units": "mm-2"}),
+    })  # fmt: skip
+    return ds.assign_coords(xy=["x", "y"], of=["x", "y"])
+
+
+def profile(
+    phi_e: xr.DataArray, electrodes: Electrodes, sheet: Tissue | Grid, x: ArrayLike | None = None,
+    y: ArrayLike | None = None, *, start: xr.Dataset | None = None, gain: int = 0, radius: float = 4.0,
+    cell: FKParams = FK_CAF, dt: float = 0.1,
+) -> xr.DataArray:  # fmt: skip
+    """The misfit of each site in uniform tissue, with the onset and D that suit it best: how many sites explain an ECG.
+
+        misfit(x, y) = least over onset and D of |phi_e - model|^2 / |phi_e|^2
+
+    Args:
+        phi_e, electrodes, sheet, radius, cell, dt: as `fit` takes them.
+        x, y: (n,) and (m,), mm, of the sites; None: 25 over the sheet.
+        start: a fit with uniform D, near whose onset and D those of sites nearby are sought; None: a scan, after which sites with
+            more than ten times the least misfit are left as they are.
+        gain: 0, or 1 for one factor of the amplitude.
+
+    Returns:
+        misfit (y, x) at x and y in mm.
+
+    Raises:
+        ValueError: What `fit` refuses; sites outside of the sheet.
+
+    Examples:
+        >>> sheet = fe.healthy((40, 40), 0.5, D0=0.1)
+        >>> focus = fe.tissue.focal_stimulus(sheet, x=6.0, y=9.0)
+        >>> phi_e = fe.simulate(sheet, focus, t_end=60.0, electrodes=fe.center_electrode(sheet)).phi_e
+        >>> wells = profile(phi_e, fe.center_electrode(sheet), sheet, x=[6.0, 10.0, 14.0], y=[9.0])
+        >>> bool(wells[0, 1] > 3 * wells[0, 0]), bool(wells[0, 1] > 3 * wells[0, 2])  # 14 mm is an image of 6 mm
+        (True, True)
+    """
+    one = read(phi_e, electrodes, sheet, count("gain", gain, 0, 1), radius, cell, dt)
+    axes = []
+    for name, given, size in (("y", y, one.grid.size[0]), ("x", x, one.grid.size[1])):
+        at = (np.arange(N_PROFILE) + 0.5) / N_PROFILE * size if given is None else array(name, given, (name,), "mm")
+        if at.min() < 0 or at.max() > size:
+            raise ValueError(f"{name}: expected sites within 0 .. {size:g} mm, got {at.min():g} .. {at.max():g}")
+        axes.append(at.astype(float))
+    ys, xs = (at.ravel() for at in np.meshgrid(*axes, indexing="ij"))
+    if start is None:
+        misfit, begin = scan(one, xs, ys)
+        some = np.flatnonzero(misfit < FAR_OFF * misfit.min())
+    else:
+        near = [start.onset.item() - one.t[0], np.log(start.D[0, 0].item()), np.log(start.gain[0, 0].item())]
+        misfit, begin, some = np.full(xs.size, np.inf), np.tile(near, (xs.size, 1)), np.arange(xs.size)
+    known = lru_cache(4)(lambda D: weights(one, D))
+    for k in some:
+        misfit[k] = min(
+            misfit[k], polish(one, xs[k], ys[k], begin[k], known(nearest(np.exp(begin[k, 1]))), fixed=True)[0]
+        )
+    found = xr.DataArray(misfit.reshape(len(axes[0]), -1), {"y": axes[0], "x": axes[1]}, ("y", "x"), "misfit")
+    return found.assign_coords({name: found[name].assign_attrs(units="mm") for name in ("y", "x")})
