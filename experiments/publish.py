@@ -44,7 +44,7 @@ def main() -> None:
         seeds=[*run.seeds], train=asdict(run.config) | {"seed": run.seeds[0]}, loss=asdict(run.loss),
         data=asdict(recipe("large")) | {"cell": recipe().cell.name},
         split=f"{n['train']} tissues of the large and the calibration set train, {LARGE_VAL} others choose",
-        best_epoch=int(history.val_r2.idxmax()), val_r2=round(float(history.val_r2.max()), 4),
+        best_epoch=int(history.val_r2.to_numpy().argmax()), val_r2=round(float(history.val_r2.max()), 4),
         test_r2_mean=round(score, 4), tested_on=f"{n['test']} tissues of the base and the test set",
     )  # fmt: skip
     progress(f"paper.safetensors: {dict(run.labels)}, mean R2 {score:.4f}")

@@ -31,7 +31,8 @@
 #         scores of the published paper's architecture on the test tissues of the split
 #       results/09_training_history.csv: its loss and validation score by epoch
 #       results/09_training_ecg.nc: true and predicted ECGs of those test tissues
-#       models/paper_240.safetensors: weights of the paper's architecture, with their card
+#       models/paper_240.safetensors: >-
+#         weights of the paper's architecture from 240 tissues, with their card
 #     smoke: {
 #       pixels: 20, epochs: 20, batch: 4, threads: 1, lr: 3.0e-3, claim_r2_min: 0.02
 #     }

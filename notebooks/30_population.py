@@ -14,7 +14,11 @@
 #       Are the ECGs of a surrogate from the population of the simulation, and what in a
 #       movie of the voltage does not belong?
 #     answer: >-
-#       TODO
+#       Two classifiers recognize ECGs of the structured surrogate with an accuracy of
+#       {headline}`population_c2st_excess` above that for two halves of the simulation,
+#       and those of all other methods far more often; the slowness of the wave finds a
+#       weak anomaly with an AUROC of {headline}`anomaly_auroc` and a learned method
+#       with {headline}`anomaly_auroc_learned`, and only the latter finds ectopic beats.
 #     next:
 #       page: book/related
 #       why: all related systems, and what of each works here
@@ -55,7 +59,7 @@
 # and does a network find it before the physics does?
 #
 # **Scale:** the 300 tissues of the test set, of which no method has learned.
-# For the anomalies, 188 sheets of 100 × 100 mm with seeds of their own.
+# For the anomalies, 136 sheets of 100 × 100 mm with seeds of their own.
 # Three seeds of every network.
 #
 # Needs the tables of `python -m experiments.population` and
@@ -81,7 +85,7 @@ runs = RESULTS / "runs"
 # %% tags=["parameters"]
 noise = 0.05  # SD, of the table of anomalies: 0, 0.05, 0.1 or 0.2
 claim_excess = 0.03  # accuracy of a classifier above the null
-claim_auroc = 0.95  # of smoothed slowness, D times 0.6, without noise
+claim_auroc = 0.95  # of smoothed slowness, D times 0.6
 
 # %% [markdown]
 # ## Method: tests of two samples
@@ -150,43 +154,75 @@ figures.show(
 # ## Results: the halves
 
 # %%
-halves = tests[tests.half.notna()].drop(columns="n")
-by_half = halves.groupby(["method", "test", "half"], sort=False).statistic.mean()
-mean = by_half.groupby(["method", "test"]).mean().unstack().reindex(order)
-p = halves[halves.test == "MMD"].groupby("method").p.median()
-shown = mean.rename(columns={"logistic": "logistic regression"})[
-    ["logistic regression", "forest", "MMD", "JSD"]
-].assign(**{"MMD, median p": p})
-printed(shown, digits=3)
+every = tests[tests.half.notna()]
+by_half = every.groupby(["noise", "method", "test", "half"]).statistic.mean()
+mean = by_half.groupby(["noise", "method", "test"]).mean().unstack()
+p = every[every.test == "MMD"].groupby(["noise", "method"]).p.median()
+clean, noisy = (mean.xs(level).loc[order] for level in (0.0, 0.02))
+shown = pd.DataFrame(
+    {
+        "logistic regression": clean.logistic,
+        "forest": clean.forest,
+        "logistic, 2 % noise": noisy.logistic,
+        "forest, 2 % noise": noisy.forest,
+        "MMD, median p": p[0.0].loc[order],
+        "JSD": clean.JSD,
+    }
+)
+printed(shown)
+
+# %% [markdown]
+# Accuracy of the classifiers, $p$ of MMD, and JSD in bits, mean over 8
+# random halves and over seeds. The two columns with noise repeat the test
+# after white noise of 2 % of the SD of all ECGs was added to both sets.
+#
+# Neither classifier can tell the structured surrogate from the teacher: its
+# accuracy is close to that of the null. Without noise the network of the
+# paper is recognized almost always. Its ECG is not exactly zero after the
+# tissue has come to rest, while that of the simulation is, and this is
+# enough for a classifier. No recording would show it. With noise the network
+# of the paper is still recognized more often than the null, by its waves.
+# The eikonal route comes closer to the null then, without reaching it: most
+# of what the classifiers saw in its ECGs is smaller than the noise. The
+# diffusion model does not: the forest recognizes its ECGs nearly always,
+# with noise as well.
+#
+# The tests do not agree. MMD finds the diffusion model and misses the blind
+# lead field, which the forest recognizes clearly. Logistic regression sees
+# less than the forest almost everywhere. A generator that passes one test
+# may fail another, and an accuracy near one half is a
+# statement about the classifier as well.
 
 # %% tags=["hide-input"]
 classifiers = ["logistic", "forest"]
-wide = by_half.unstack("half").loc[
-    [(method, test) for method in order for test in classifiers]
-]
-fig, ax = plt.subplots(figsize=(8, 3.6))
-for k, (test, color) in enumerate(zip(classifiers, ("0.6", "black"), strict=True)):
-    of = wide.xs(test, level="test").loc[order]
-    low, high = of.quantile(0.05, axis=1), of.quantile(0.95, axis=1)
-    x, y = np.arange(len(order)) + 0.2 * (k - 0.5), of.mean(axis=1)
-    label = "logistic regression" if test == "logistic" else test
-    _ = ax.errorbar(x, y, [y - low, high - y], fmt="o", color=color, label=label)
-_ = ax.axhline(0.5, color="0.7", lw=0.8)
-_ = ax.set(
-    xticks=range(len(order)), xticklabels=order, ylabel="accuracy", ylim=(0.35, 1)
+wide = (
+    by_half[0.0]
+    .unstack("half")
+    .loc[[(method, test) for method in order for test in classifiers]]
 )
-ax.tick_params(axis="x", rotation=20)
-_ = ax.legend(frameon=False)
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 3.8), sharey=True)
+for ax, level in zip(axes, (0.0, 0.02), strict=True):
+    for k, (name, color) in enumerate(zip(classifiers, ("0.6", "black"), strict=True)):
+        of = by_half[level].xs(name, level="test").unstack("half").loc[order]
+        low, high = of.quantile(0.05, axis=1), of.quantile(0.95, axis=1)
+        x, y = np.arange(len(order)) + 0.2 * (k - 0.5), of.mean(axis=1)
+        label = "logistic regression" if name == "logistic" else name
+        _ = ax.errorbar(x, y, [y - low, high - y], fmt="o", color=color, label=label)
+    _ = ax.axhline(0.5, color="0.7", lw=0.8)
+    _ = ax.set(title=f"noise {level:.0%}", ylim=(0.35, 1.02))
+    _ = ax.set_xticks(range(len(order)), order, rotation=30, ha="right")
+_ = axes[0].set_ylabel("accuracy")
+_ = axes[0].legend(frameon=False)
 figures.show(
     fig,
     "Accuracy of two classifiers that tell ECGs of the teacher from those of each "
-    "method, with the range over random halves.",
+    "method, with its range over random halves, without noise and with 2 % of noise. "
+    "The structured surrogate lies at the null in both panels.",
 )
 
 # %% [markdown]
-# Accuracy of the classifiers, mean over random halves and seeds. The bars
-# span 90 % of the halves. The halves overlap, so the bars are no confidence
-# interval of the mean.
+# The bars span 90 % of the random halves. The halves overlap, so the bars
+# are no confidence interval of the mean.
 
 # %% tags=["hide-input"]
 excess = wide.sub(wide.loc["teacher"].reindex(wide.index, level="test"))
@@ -203,10 +239,14 @@ found = pd.DataFrame(
 printed(found, signed=found.columns)
 
 # %% [markdown]
-# Accuracy above that of the null.
+# Accuracy above that of the null, without noise. The null itself is a little
+# below one half here, which is within the spread of chance (first exercise).
+#
+# ## Results: pairs of one tissue
 
 # %%
-pairs = tests[tests.half.isna() & (tests.test != "nearest in training")]
+pairs = tests[tests.half.isna() & (tests.noise == 0)]
+pairs = pairs[pairs.test != "nearest in training"]
 paired = pairs.groupby(["method", "test"]).agg(
     statistic=("statistic", "mean"), p=("p", "max")
 )
@@ -222,7 +262,13 @@ sharp = pd.DataFrame(
 printed(sharp)
 
 # %% [markdown]
-# The same tests on both ECGs of each tissue. *Largest* is over seeds.
+# Both ECGs of each of the 300 tissues, without noise. *Largest* is over
+# seeds. This comparison is sharper, since the tissues of both sets are the
+# same. Both classifiers stay near one half for the structured surrogate, but
+# MMD finds it: the small errors of its ECGs have a common direction. So it
+# is nearly, and not exactly, of the same population.
+#
+# ## Does the diffusion model copy?
 
 # %%
 near = tests[tests.test == "nearest in training"]
@@ -233,7 +279,12 @@ copies = pd.DataFrame({"median distance": distance, "nearest 5 %": smallest})
 printed(copies.rename({"teacher": "held-out ECGs", "diffusion": "generated ECGs"}))
 
 # %% [markdown]
-# Distance (RMS, mV mm/ms) to the nearest of the training ECGs.
+# Distance (RMS, mV mm/ms) to the nearest of the training ECGs. Generated
+# ECGs are farther from them than held-out ECGs of the simulation. The model
+# does not copy. It is also never as close as the held-out ECGs that are
+# close, which are the small and simple ones.
+#
+# ## Cost
 
 # %%
 cost = pd.read_csv(runs / "population_cost.csv")
@@ -243,10 +294,16 @@ mean_cost["training"] = mean_cost["training"] / 60
 mean_cost.loc["structured", "each"] = used["one network"] + used["fronts and inputs"]
 mean_cost.loc["paper's network", "each"] = used["paper's seq2seq, one lead"]
 mean_cost.loc["simulation", "each"] = used["simulation of the tissue"]
-mean_cost = mean_cost.rename(columns={"each": "one ECG (s)", "training": "training (min)"})
+mean_cost = mean_cost.rename(
+    columns={"each": "one ECG (s)", "training": "training (min)"}
+)
 printed(mean_cost[["training (min)", "one ECG (s)"]])
 
 # %% [markdown]
+# Seconds of one core, partly of a busy machine. The diffusion model is the
+# cheapest to train, and its ECGs need no tissue. They also answer no
+# question about one.
+#
 # ## Method: anomalies in a movie of the voltage
 #
 # Each sheet is healthy with its own $D$, and a first beat crosses it from a
@@ -297,10 +354,42 @@ printed(at_noise.rename(columns=kinds))
 
 # %% tags=["hide-input"]
 n_movies = by_movie["D x 0.6"].index.unique("sim").size
-on = f"{n_movies} sheets of 100 mm with a disc of D x 0.6"
-auroc, low, high = interval(by_movie["D x 0.6", 0.0, "slowness"].to_numpy())
-print(f"slowness, D × 0.6, no noise: {auroc:.3f} ({low:.3f} to {high:.3f})")
-headline("anomaly_auroc", auroc, tolerance=0.01, on=f"{on}, without noise")
+on = f"{n_movies} sheets of 100 mm with a disc of D x 0.6, noise {noise:g}"
+auroc, low, high = interval(by_movie["D x 0.6", noise, "slowness"].to_numpy())
+print(f"slowness, D × 0.6: {auroc:.3f} ({low:.3f} to {high:.3f})")
+headline("anomaly_auroc", auroc, tolerance=0.02, on=on)
+development = table[(table.part == "development") & (table.noise == noise)]
+tried = development[development.kind == "D x 0.6"].groupby("method").auroc.mean()
+tried = tried[[name for name in tried.index if name[:3] in ("res", "dec")]]
+chosen = tried.idxmax().partition(" x ")[0]
+learned, low, high = interval(by_movie["D x 0.6", noise, chosen].to_numpy())
+print(f"{chosen}, D × 0.6: {learned:.3f} ({low:.3f} to {high:.3f})")
+difference = by_movie["D x 0.6", noise, chosen] - by_movie["D x 0.6", noise, "slowness"]
+gain, low, high = interval(difference.to_numpy())
+print(f"learned minus slowness, per sheet: {gain:+.3f} ({low:+.3f} to {high:+.3f})")
+headline("anomaly_auroc_learned", learned, tolerance=0.03, on=f"{on}, 3 seeds")
+
+# %% [markdown]
+# Mean over the sheets and, for the networks, over three seeds. The last
+# column leaves out the smoothing. Among the networks the method of the
+# headline is the one that was best on the development sheets.
+#
+# On the disc with 0.6 times the $D$ slowness ranks the pixels better than
+# the networks on average. The difference comes from a few sheets, and its
+# interval includes zero. On the disc with 0.3 times the $D$ the networks are
+# a little better. An ectopic beat is a different case: slowness cannot see it, since
+# a wave is not slow near its site, and scores below one half there. The
+# networks and the equation see a rise without a cause. Dividing the residual
+# by its size at the front costs AUROC. The front is where the disc shows,
+# and the division makes the residual smallest there. Taking the sparse part
+# out changes little.
+#
+# The equation on the cells is nearly perfect, and on the maps it is useless.
+# On pixels of 2 mm a front is thinner than a pixel, and a solution that
+# starts there does not propagate. The residual is then the whole upstroke,
+# and it is smaller where the wave is slow.
+#
+# ## Noise
 
 # %%
 styles = dict(zip(methods, ("-", ":", "--", "-", "--", "-."), strict=True))
@@ -309,7 +398,9 @@ for ax, (kind, title) in zip(axes, kinds.items(), strict=True):
     for k, method in enumerate(methods):
         of = mean_auroc[kind].xs(method, level="method")
         color = "black" if k < 3 else "#c8102e"
-        _ = ax.plot(of.index, of, styles[method], marker="o", ms=3, color=color, label=method)
+        _ = ax.plot(
+            of.index, of, styles[method], marker="o", ms=3, color=color, label=method
+        )
     _ = ax.axhline(0.5, color="0.7", lw=0.8)
     _ = ax.set(title=title, xlabel="noise (SD of u)")
 _ = axes[0].set_ylabel("AUROC")
@@ -319,6 +410,20 @@ figures.show(
     "AUROC against noise in three panels, one for each anomaly, with a line for each "
     "method: physics in black, networks in red.",
 )
+
+# %% [markdown]
+# Slowness loses least: at the largest noise it still ranks most discs right,
+# because a time is read from a whole upstroke. The residual is a difference
+# of two frames, and both have noise. The equation on the cells falls
+# fastest. It takes second differences of neighboring cells.
+#
+# ## Delay and false alarms
+#
+# A threshold turns a score into an alarm. For each method it is the largest
+# smoothed score in 16 healthy sheets. An alarm has found the anomaly if it
+# comes after the front has reached it, or the ectopic beat has begun, and
+# within 5 mm of it. Here slowness is divided by its median over the
+# sheet so far, since healthy sheets differ in their speed.
 
 # %%
 alarms = test[test.noise == 0.05].copy()
@@ -333,6 +438,18 @@ for kind, title in kinds.items():
     watch[f"{title}, found"] = of.found.mean()
     watch[f"{title}, delay (ms)"] = of.delay.median()
 printed(watch.loc[methods], digits=2)
+
+# %% [markdown]
+# All of this is at a noise of 0.05. *False alarms* is the share of 12 other
+# healthy sheets with an alarm, three seeds together. *Delay* is the median
+# over the anomalies that were found.
+#
+# As an alarm slowness fails on the weak disc: in healthy sheets its largest
+# value is as high. The networks find more, and earlier. A slowness needs the
+# arrival at the neighbors of a pixel, and a residual only the next frame.
+# The price is false alarms, at least as many as for slowness.
+#
+# ## One sheet
 
 # %%
 maps = pd.read_csv(runs / "anomaly_maps.csv")
@@ -356,6 +473,26 @@ figures.show(
 )
 
 # %% [markdown]
+# A sheet with 0.6 times its $D$ in the white outline, at a noise of 0.05.
+# The wave comes from the lower left. Slowness fills the disc, and its
+# largest values lie at the border of the sheet. The residual and the
+# decomposition mark the far half of the disc and some tissue behind it. The
+# wave enters the disc in step with the prediction, and falls behind on its
+# way through. The networks see the delay, and slowness sees the speed. In
+# this sheet that is why they rank the pixels of the disc less well.
+#
+# ## Limits
+#
+# - All tissue is simulated by one cell model, without fibers or fibrosis, and
+#   the anomalies are discs. Fibrosis that does not conduct would be trivial,
+#   because its voltage stays at rest.
+# - Discs and thresholds were drawn from one recipe. Three seeds and 12
+#   sheets of a kind give wide intervals.
+# - The diffusion model is small and trained for a few minutes. A larger one
+#   may pass the tests that this one fails.
+# - Two-sample tests see the samples they get. That a surrogate passes them
+#   says nothing about tissue of another kind ({doc}`18_shifted`).
+#
 # ## Exercises
 #
 # **1.** Both sets of a test come from one population. How often is $p$ of
@@ -379,12 +516,14 @@ print(f"SD of the accuracy: {np.sqrt(0.25 / 300):.3f}")
 # %% tags=["hide-cell"]
 print(f"slowest over fastest healthy speed: {np.sqrt(0.10 / 0.16):.3f}")
 for factor in (0.3, 0.6):
-    print(f"speed in the disc over speed around it, D times {factor}: {factor**0.5:.3f}")
+    print(
+        f"speed in the disc over speed around it, D times {factor}: {factor**0.5:.3f}"
+    )
 
 # %% [markdown]
-# With 0.6 it can: in a fast sheet the disc conducts about as fast as the
-# slowest healthy sheets. With 0.3 it cannot. A network that learned from
-# all healthy sheets cannot call such a speed unusual.
+# No, but nearly: $0.6 \cdot 0.16 = 0.096$ lies just below 0.10. With 0.3 the
+# speed is far outside the healthy range. This is one reason why the stronger
+# anomaly is easier for a network, which learned what healthy waves look like.
 #
 # **3.** The threshold of an alarm is the largest score in 16 healthy sheets.
 # How many of other healthy sheets raise a false alarm?
@@ -400,7 +539,9 @@ print(f"{false:.3f}, one in {1 / false:.0f}")
 # surprise.
 
 # %% tags=["hide-input"]
-result = halves.groupby(["method", "test"], sort=False).statistic.agg(["mean", "std"])
+result = every.groupby(["noise", "method", "test"], sort=False).statistic.agg(
+    ["mean", "std"]
+)
 result.round(5).reset_index().to_csv(result_file("30_population.csv"), index=False)
 summary = mean_auroc.rename("auroc").round(5).reset_index()
 summary.to_csv(result_file("30_population_anomaly.csv"), index=False)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import skfmm
 
 from forwardecg.activation import eikonal
 from forwardecg.activation.eikonal import (
@@ -84,7 +85,6 @@ def test_rays_obey_the_triangle_inequality():
 @pytest.mark.parametrize("texture", [None, "patchy", "diffuse"])
 def test_the_first_guess_is_that_of_an_independent_fast_marching(texture):
     """Of the same order, from the same times near the center, around the same walls: but for the width of a bucket."""
-    skfmm = pytest.importorskip("skfmm")
     sheet = healthy((80, 80), DX, D0)
     sheet = sheet if texture is None else fibrotic(sheet, texture, seed=4)
     y, x = np.mgrid[:80, :80] * DX

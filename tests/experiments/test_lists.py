@@ -71,9 +71,20 @@ def test_the_trainings_of_a_published_table_are_those_of_its_list(lists, name):
 def test_the_registry_names_the_tables_that_are_made(lists):
     trained = {name for name, runs in lists.items() if any(r.counted and not isinstance(r.net, str) for r in runs)}
     assert trained == {*TRAINED}
-    others = {"repeat", "cost", "gold", "mesh_cost", "large", "large_cost", "activation_constants", "eikonal", "eikonal_grid"}
+    others = {
+        "repeat",
+        "cost",
+        "gold",
+        "mesh_cost",
+        "large",
+        "large_cost",
+        "activation_constants",
+        "eikonal",
+        "eikonal_grid",
+    }
     others |= {"cycle", "reduced", "reduced_modes", "reduced_cost"}
     others |= {"diagnosis", "diagnosis_r2", "diagnosis_deletion", "diagnosis_examples"}
+    others |= {"gaps", "gaps_prior", "gaps_periods", "gaps_examples"}
     assert {*TABLES} == {*lists, *(f"{name}_trainings" for name in trained)} | others
     assert {path.stem for path in RUNS.glob("*.csv")} == {*TABLES}
 
