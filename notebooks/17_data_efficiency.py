@@ -520,7 +520,7 @@ headline("size_most_weights", size_table.weights.max(), tolerance=0, on=on_most_
 # the second one what the first one lacks. All rows have the same 240
 # training tissues and the same 300 test tissues. The paper's network has
 # its published setting and three seeds, on maps of 2 mm one. The structured
-# surrogate has half its usual passes and two seeds.
+# surrogate has half its usual passes and three seeds.
 
 # %%
 published = pd.read_csv(RUNS / "splits.csv", keep_default_na=False)

@@ -110,7 +110,7 @@ claim_texture_median = 0.98  # of every texture
 # and others are not, and together they give less than the sum says. The
 # difference grows with how far their times are apart:
 #
-# $$V_i = \sum_j w_j m_j^2 - \Big(\sum_j w_j m_j\Big)^2 \Big/ \sum_j w_j,
+# $$V_i = \sum_j w_j m_j^2 - \frac{(\sum_j w_j m_j)^2}{\sum_j w_j},
 # \qquad w_j = g_{ij}\,(\varphi(t_j) + \varphi(-t_j)),
 # \qquad m_j = \sqrt{\kappa}\,(1 - e^{-t_j / \ell}),$$
 #
