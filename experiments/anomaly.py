@@ -1,7 +1,7 @@
 """What does not belong in a movie of the voltage? ``data/results/runs/anomaly.csv``, ``anomaly_maps.csv``, ``anomaly_networks.csv``.
 
     python -m experiments.anomaly                     all but the rows that are in the table; networks are kept in the cache
-    python -m experiments.anomaly --movies 2 --seeds 1 --epochs 2       a first look
+    python -m experiments.anomaly --movies 2 --seeds 1 --epochs 2       a first look, its tables in data/cache
 
 Sheets of 100 mm, maps of 2 mm every 5 ms. A disc that conducts worse, or a second focus, is the anomaly. Healthy sheets
 train a network that predicts the next frame, and give every threshold; development movies chose what is scored, and test
@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.files import write_table
+from experiments.files import tables_folder, write_table
 from experiments.movies import (
     DX,
     FINE,
@@ -38,13 +39,12 @@ from experiments.movies import (
     simulate,
     slowness,
 )  # fmt: skip
-from forwardecg.paths import RESULTS, progress
+from forwardecg.paths import progress
 from forwardecg.surrogates.train import TrainConfig, initialize, load_or_fit
 from forwardecg.tissue.grid import blocks
 from forwardecg.tissue.sheet import healthy
 from forwardecg.tissue.stimulus import Stimulus
 
-PATH = RESULTS / "runs" / "anomaly.csv"
 NOISES = (0.0, 0.05, 0.1, 0.2)  # SD of the noise of each sample, of the amplitude
 ALARM_NOISE = 0.05
 ON_CELLS = 4  # healthy movies that give the quantiles of the equation on the cells
@@ -359,28 +359,29 @@ def score(
     return pd.concat(tables)
 
 
-def _add(part: str, kind: str, *given: Any) -> None:
+def _add(path: Path, part: str, kind: str, *given: Any) -> None:
     """The rows of `score` into the table, but for those that are there."""
-    table = pd.read_csv(PATH) if PATH.is_file() else pd.DataFrame(columns=["part", "kind"])
+    table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["part", "kind"])
     if not ((table.part == part) & (table.kind == kind)).any():
         found = score(part, kind, *given)
-        write_table(pd.concat([table, found]) if len(table) else found, PATH, digits=4)
+        write_table(pd.concat([table, found]) if len(table) else found, path, digits=4)
 
 
-def main(movies: int | None, seeds: int, epochs: int) -> None:
-    """All of it, and the tables."""
+def main(folder: Path, movies: int | None, seeds: int, epochs: int) -> None:
+    """All of it, and the tables in a folder."""
     torch.set_num_threads(1)
+    path = folder / "anomaly.csv"
     sizes = {part: min(n, movies or n) for part, n in SIZES.items()}
     models, trained = train(seeds, epochs)
-    write_table(trained, RESULTS / "runs" / "anomaly_networks.csv")
+    write_table(trained, folder / "anomaly_networks.csv")
     progress(f"networks: {trained.score.round(2).tolist()}")
     calm = [simulate("healthy", "val", k, cells=k < ON_CELLS) for k in range(sizes["val"])]
     usual = {noise: learn(models, calm, noise) for noise in NOISES}
     progress("levels of healthy movies")
     tried = dict.fromkeys(NOISES, TRIED)
     for kind in KINDS[1:]:  # by one network: choosing is not scoring
-        _add("development", kind, sizes["development"], models[:1], usual, tried, {})
-    factors = {noise: (factor,) for noise, factor in choose(pd.read_csv(PATH)).items()}
+        _add(path, "development", kind, sizes["development"], models[:1], usual, tried, {})
+    factors = {noise: (factor,) for noise, factor in choose(pd.read_csv(path)).items()}
     thresholds: dict[tuple[str, int], float] = {}
     for k in range(sizes["val"]):
         movie = simulate("healthy", "val", k, cells=True)
@@ -389,14 +390,14 @@ def main(movies: int | None, seeds: int, epochs: int) -> None:
             thresholds[named] = max(thresholds.get(named, 0.0), float(one.watch().max()))
     for kind in KINDS:
         some = {ALARM_NOISE: usual[ALARM_NOISE]} if kind == "healthy" else usual
-        _add("test", kind, sizes["test"], models, some, factors, thresholds)
+        _add(path, "test", kind, sizes["test"], models, some, factors, thresholds)
     movie = simulate("D x 0.6", "test", 0, cells=True)
     y, x = np.indices(movie.anomaly.shape)
     maps: dict[str, Any] = {"y": y, "x": x, "anomaly": movie.anomaly.astype(int)}
     for one in read_all(movie, ALARM_NOISE, 1, models[:1], usual[ALARM_NOISE], factors[ALARM_NOISE]):
         maps[one.method] = smooth(one.score)
     table = pd.DataFrame({name: values.ravel() for name, values in maps.items()})
-    write_table(table, RESULTS / "runs" / "anomaly_maps.csv", digits=4)
+    write_table(table, folder / "anomaly_maps.csv", digits=4)
 
 
 if __name__ == "__main__":
@@ -404,4 +405,5 @@ if __name__ == "__main__":
     parser.add_argument("--movies", type=int, help="of each kind and part, at most")
     parser.add_argument("--seeds", type=int, default=3, help="networks")
     parser.add_argument("--epochs", type=int, default=PREDICTOR.epochs, help="of each")
-    main(**vars(parser.parse_args()))
+    given = vars(parser.parse_args())
+    main(tables_folder(parser, **given), **given)

@@ -1,7 +1,7 @@
 """Activation maps from 16 ECGs, by networks that are trained with and without a cycle through the ECG.
 
     python -m experiments.cycle                    all of it; trainings that are in the table already are passed over
-    python -m experiments.cycle --steps 20 --more 0 --seeds 1      a first look
+    python -m experiments.cycle --steps 20 --more 0 --seeds 1      a first look, its tables in data/cache
 
 Writes ``data/results/runs/cycle.csv``, one row a test tissue, number of labels, seed and method, and ``cycle_maps.nc``, some
 maps of one tissue. Labels are maps of activation and of conductivity. The cycle computes the ECG of the maps that the network
@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.files import write_table
+from experiments.files import tables_folder, write_table
 from experiments.tissues import Tissues, few, parts, recipe
 from forwardecg.activation.template import FINE, template
 from forwardecg.contract import V_SPAN
@@ -46,10 +46,6 @@ T_MIDDLE, T_SPREAD, D_MIDDLE, D_SPREAD = 150.0, 100.0, np.log(0.08), 0.7  # of t
 BATCH, STEPS, LR = 8, 500, 2e-3
 D_WEIGHT, CYCLE_WEIGHT = 0.2, 1.0  # of the terms of the loss, beside activation in units of 50 ms
 T_UNIT = 50.0  # ms
-FIELDS, RADIUS = (
-    {"inversion, one D": 1, "inversion, 6 x 6 D": 6},
-    5.0,
-)  # places of D along a side; mm, of a focal stimulus
 PICTURED, LEAD = ("fibrotic", "focal"), 4  # of the first such test tissue maps are kept, and the ECG of one electrode
 
 
@@ -350,6 +346,7 @@ def keep_maps(method: str, maps: Maps, data: Data) -> None:
         with xr.open_dataset(MAPS_PATH, engine="scipy") as kept:
             others = kept.sel(route=[one for one in kept.route.values if one != method]).load()
         ds = xr.concat([others, ds], "route")
+    MAPS_PATH.parent.mkdir(parents=True, exist_ok=True)
     part = MAPS_PATH.with_suffix(".part")
     ds.to_netcdf(part, engine="scipy", encoding={"route": {"char_dim_name": "string"}})
     os.replace(part, MAPS_PATH)
@@ -383,4 +380,6 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=STEPS, help="of each training")
     parser.add_argument("--more", type=int, default=90, help="tissues of the test set, beside those of the split")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind")
-    main(**vars(parser.parse_args()))
+    given = vars(parser.parse_args())
+    PATH, MAPS_PATH = (tables_folder(parser, **given) / path.name for path in (PATH, MAPS_PATH))
+    main(**given)

@@ -3,12 +3,13 @@
     python -m experiments.delineation               all; recordings and trainings are found in the cache where they are done
     python -m experiments.delineation --tissues 20 --epochs 1 --seeds 1 --singles 2      a first look
 
-Writes to ``data/results/runs``: ``delineation.csv``, one row a tissue, reader, seed, noise and wave; ``delineation_errors``,
-how often which error occurs; ``delineation_traces``, two recordings with their marks; ``delineation_patient``, an annotated
-ECG; ``delineation_marks``, the shifts of marks from the true ECG to those of the surrogates; and ``delineation_composed``,
-trainings with composed traces. The losses are those of `forwardecg.signals.losses`, and F1Instance starts after half of the
-training. The network is the U-Net of ECG-DelNet (Jimenez-Perez et al., Sci. Rep. 11:863, 2021) in small; the published claim
-is not reproduced, an idea is carried over.
+Writes to ``data/results/runs``: ``delineation.csv``, one row a tissue, reader, seed, noise and wave, and the tries of
+the slope rule on the validation tissues; ``delineation_errors``, how often which error occurs; ``delineation_traces``,
+two recordings with their marks; ``delineation_patient``, an annotated ECG; ``delineation_marks``, the shifts of marks
+from the true ECG to those of the surrogates; and ``delineation_composed``, trainings with composed traces. The losses
+are those of `forwardecg.signals.losses`, and F1Instance starts after half of the training. The network is the U-Net of
+ECG-DelNet (Jimenez-Perez et al., Sci. Rep. 11:863, 2021) in small; the published claim is not reproduced, an idea is
+carried over.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +33,9 @@ from experiments.files import write_table
 from experiments.marks import (
     NOISES,
     RULE_GAP,
+    SHARES,
     SHORTEST,
+    SMOOTHINGS,
     TOLERANCE,
     TOLERANCES,
     add_noise,
@@ -184,11 +187,11 @@ def repeat(traces: Traces, n: int = PASS) -> Traces:
     return Traces(*(part[np.arange(n) % len(traces.ecg)] for part in traces))
 
 
-def delineator(train: Traces, val: Traces, terms: Terms, config: TrainConfig) -> UNet:
-    """A trained network, from the cache if it is there."""
+def delineator(train: Traces, val: Traces, terms: Terms, config: TrainConfig) -> tuple[UNet, int]:
+    """A trained network, from the cache if it is there, and its best epoch, counted from 1."""
     model = initialize(UNet, config.seed)
-    load_or_fit(model, DelineationTask(repeat(train), val, terms), config)
-    return model
+    history = load_or_fit(model, DelineationTask(repeat(train), val, terms), config)
+    return model, 1 + int(np.argmax(history.val_r2))
 
 
 def compose(train: Traces, n: int, seed: int = 0) -> Traces:
@@ -205,27 +208,28 @@ def together(*several: Traces) -> Traces:
 
 
 class Trained(NamedTuple):
-    """A delineator, and what it was trained on: so many tissues, and whether composed traces beside them."""
+    """A delineator, its best epoch, and what it was trained on: so many tissues, and whether composed traces beside them."""
 
     method: str
     tissues: int
     composed: bool
     seed: int
     model: UNet
+    epoch: int
 
     def read(self, ecg: np.ndarray) -> np.ndarray:
         return predict(self.model, ecg)
 
     @property
     def labels(self) -> dict[str, Any]:
-        return {"method": self.method, "tissues": self.tissues, "composed": self.composed, "seed": self.seed}
+        return {name: getattr(self, name) for name in ("method", "tissues", "composed", "seed", "epoch")}
 
 
 def train_losses(parts: dict[str, Traces], config: TrainConfig, seeds: int) -> list[Trained]:
     """One delineator for each loss and seed."""
     n = len({*parts["train"].sim})
     return [
-        Trained(name, n, False, seed, delineator(parts["train"], parts["val"], terms, replace(config, seed=seed)))
+        Trained(name, n, False, seed, *delineator(parts["train"], parts["val"], terms, replace(config, seed=seed)))
         for name, terms in LOSSES.items()
         for seed in range(seeds)
     ]
@@ -243,13 +247,40 @@ def train_composed(parts: dict[str, Traces], config: TrainConfig, seeds: int, be
     for (n, composed), traces in sets.items():
         for seed in range(seeds):
             own = replace(config, seed=seed)
-            found.append(Trained(best, n, composed, seed, delineator(traces, parts["val"], LOSSES[best], own)))
+            found.append(Trained(best, n, composed, seed, *delineator(traces, parts["val"], LOSSES[best], own)))
     return found
 
 
 def choose(val: pd.DataFrame) -> str:
     """The loss with the highest F1 on the validation tissues, mean over tissues, waves and seeds."""
     return str(val.groupby("method", sort=False).f1.mean().idxmax())
+
+
+def try_rules(val: Traces) -> pd.DataFrame:
+    """Scores of the slope rule on the validation tissues, with noise, for each share and smoothing."""
+    ecg = add_noise(val.ecg, NOISES[-1], seed=1)
+    tables = [
+        compare(val, slope_rule(ecg, share, smooth), RULE_GAP).assign(share=share, smooth=smooth)
+        for share, smooth in product(SHARES, SMOOTHINGS)
+    ]
+    of = summarize(pd.concat(tables, ignore_index=True), ["share", "smooth", "wave", "sim"])
+    return of.assign(
+        part="val",
+        method="slope rule",
+        tissues=0,
+        composed=False,
+        seed=0,
+        epoch=0,
+        noise=NOISES[-1],
+        tolerance=TOLERANCE,
+    )
+
+
+def choose_rule(tried: pd.DataFrame) -> dict[str, float]:
+    """Share and smoothing with the highest F1 on the validation tissues, as the loss is chosen."""
+    means = tried.groupby(["share", "smooth"], as_index=False).f1.mean()
+    best = means.iloc[int(np.argmax(means.f1))]
+    return {name: float(best[name]) for name in ("share", "smooth")}
 
 
 def score(true: Traces, reader: Trained, noises: Sequence[float] = NOISES) -> pd.DataFrame:
@@ -263,17 +294,17 @@ def score(true: Traces, reader: Trained, noises: Sequence[float] = NOISES) -> pd
     return pd.concat(tables, ignore_index=True).assign(**reader.labels)
 
 
-def score_others(true: Traces) -> pd.DataFrame:
+def score_others(true: Traces, rule: dict[str, float]) -> pd.DataFrame:
     """The same rows of the slope rule and of the library, whose peaks know no tolerance."""
     tables = []
     for noise in NOISES:
         ecg = add_noise(true.ecg, noise, seed=1)
         found = {name: compare_peaks(true, one) for name, one in marks.library_marks(ecg).items()}
-        labels = slope_rule(ecg)
+        labels = slope_rule(ecg, **rule)
         for tolerance in TOLERANCES:
             found["slope rule"] = compare(true, labels, RULE_GAP, tolerance)
             tables += [one.assign(method=name, noise=noise, tolerance=tolerance) for name, one in found.items()]
-    return pd.concat(tables, ignore_index=True).assign(tissues=0, composed=False, seed=0)
+    return pd.concat(tables, ignore_index=True).assign(tissues=0, composed=False, seed=0, epoch=0)
 
 
 def count_errors(rows: pd.DataFrame) -> pd.DataFrame:
@@ -334,10 +365,10 @@ def _judge(true: Traces, given: pd.DataFrame, read: Callable[[Traces], pd.DataFr
     return pd.concat(tables)
 
 
-def read_patient_otherwise() -> pd.DataFrame:
+def read_patient_otherwise(rule: dict[str, float]) -> pd.DataFrame:
     """The same rows of the slope rule and of the library, which is made for such ECGs."""
     true, given = beats.annotated()
-    labels = slope_rule(true.ecg)
+    labels = slope_rule(true.ecg, **rule)
     tables = [_judge(true, given, lambda one: compare(one, labels, RULE_GAP)).assign(method="slope rule")]
     for name, found in marks.library_marks(true.ecg).items():
         tables.append(_judge(true, given, functools.partial(compare_peaks, marks=found)).assign(method=name))
@@ -347,15 +378,19 @@ def read_patient_otherwise() -> pd.DataFrame:
 def run(which: Recordings, config: TrainConfig, seeds: int, singles: int) -> Iterator[tuple[str, pd.DataFrame]]:
     """The tables by name, each as soon as it is there."""
     parts = {name: beats.traces(which, sims) for name, sims in beats.split(which.n).items()}
-    by = ["part", "method", "tissues", "composed", "seed", "noise", "tolerance", "wave", "sim"]
+    by = ["part", "method", "tissues", "composed", "seed", "epoch", "noise", "tolerance", "wave", "sim"]
     readers = train_losses(parts, config, seeds)
     val = pd.concat([score(parts["val"], one, NOISES[-1:]) for one in readers]).query("tolerance == @TOLERANCE")
     found = summarize(val.assign(part="val"), by)
     best = choose(found)
-    progress(f"chosen on the validation tissues: {best}")
+    tried = try_rules(parts["val"])
+    rule = choose_rule(tried)
+    progress(f"chosen on the validation tissues: {best}; slope rule with {rule}")
     chosen = [one for one in readers if one.method == best]
-    test = pd.concat([score(parts["test"], one) for one in readers] + [score_others(parts["test"])])
-    whole = pd.concat([found, summarize(test.assign(part="test"), by)])
+    test = pd.concat([score(parts["test"], one) for one in readers] + [score_others(parts["test"], rule)])
+    scored = summarize(test.assign(part="test"), by)
+    scored.loc[scored.method == "slope rule", [*rule]] = [*rule.values()]
+    whole = pd.concat([found, tried, scored], ignore_index=True)
     yield "delineation", whole
     for key, group in whole.query("part == 'test' and noise > 0").groupby(["method", "tolerance", "wave"], sort=False):
         progress(
@@ -365,7 +400,7 @@ def run(which: Recordings, config: TrainConfig, seeds: int, singles: int) -> Ite
     yield "delineation_traces", example_traces(parts["test"], test[test.method == best], chosen[0])
     try:
         patient = [read_patient(one.model).assign(method=one.method, seed=one.seed) for one in readers]
-        read = pd.concat([*patient, read_patient_otherwise()])
+        read = pd.concat([*patient, read_patient_otherwise(rule)])
         yield "delineation_patient", summarize(read, ["wave", "method", "seed", "lead"])
     except FileNotFoundError as error:
         progress(f"no patient: {error}")

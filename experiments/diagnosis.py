@@ -317,14 +317,13 @@ def run(config: TrainConfig, seeds: int) -> dict[str, pd.DataFrame]:
             unit = SMALL * float(np.median(np.sqrt(np.square(ecg["true"][train]).mean(-1))))
             x, y = compress(ecg["true"], unit), torch.from_numpy(beats.answers)
             task = DiagnosisTask(x[train], y[train], x[val], y[val], images)
-            both = np.concatenate([train, val])  # a forest has no epoch to choose
             shown = {source: traces[test] for source, traces in ecg.items()}
-            features = describe(ecg["true"][both], beats.t, images)
+            features = describe(ecg["true"][train], beats.t, images)  # the tissues of the network
             for seed in range(seeds):
                 model = initialize(functools.partial(Reader, ReaderConfig(leads=len(leads))), seed)
                 epochs = config.epochs if electrodes == "nine" else -(-config.epochs // 2)
                 load_or_fit(model, task, replace(config, epochs=epochs, seed=seed))
-                forest = grow(features, beats.answers[both], seed)
+                forest = grow(features, beats.answers[train], seed)
                 readers = {
                     "network": functools.partial(read_network, model, unit, images),
                     "forest": functools.partial(read_forest, forest, beats.t, images),

@@ -1,9 +1,12 @@
-"""How the tables are written."""
+"""How the tables are written, and where."""
 
 import os
+from argparse import ArgumentParser
 from pathlib import Path
 
 import pandas as pd
+
+from forwardecg.paths import CACHE, RESULTS
 
 
 def write_table(table: pd.DataFrame, path: Path, digits: int | None = 6, index: bool = False) -> None:
@@ -12,3 +15,9 @@ def write_table(table: pd.DataFrame, path: Path, digits: int | None = 6, index: 
     part = path.with_name(f"{path.name}.part")
     (table if digits is None else table.round(digits)).to_csv(part, index=index, lineterminator="\n")
     os.replace(part, path)
+
+
+def tables_folder(parser: ArgumentParser, **given: object) -> Path:
+    """That of the published tables; for a run with other options than the usual ones a folder in the cache, named by them."""
+    changed = [f"{name}_{value}" for name, value in given.items() if value != parser.get_default(name)]
+    return CACHE / "first_look" / "-".join(changed) if changed else RESULTS / "runs"

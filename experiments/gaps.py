@@ -1,7 +1,7 @@
 """Gaps in recordings of many beats: what fills them best, and when does a template of the other beats help?
 
     python -m experiments.gaps                               all; recordings and trainings are found in the cache where they are done
-    python -m experiments.gaps --tissues 40 --epochs 1 --seeds 1     a first look
+    python -m experiments.gaps --tissues 40 --epochs 1 --seeds 1     a first look, its tables in data/cache
 
 Tissues are paced with intervals that vary by up to 20 %, and simulated. All electrodes lose the same 50, 150 or 300 ms. The
 idea of a template prior with a measure of confidence is that of PulseDiff (Jenkins et al., arXiv:2310.15742, 2023), that of a
@@ -16,6 +16,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,13 +27,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments.beats import standardize
-from experiments.files import write_table
+from experiments.files import tables_folder, write_table
 from forwardecg.cache import key
 from forwardecg.data.draw import draw_tissue
 from forwardecg.data.recipe import Recipe
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.crps import crps_gaussian
-from forwardecg.paths import CACHE, RESULTS, progress
+from forwardecg.paths import CACHE, progress
 from forwardecg.signals.beats import Pacing
 from forwardecg.solver.simulation import simulate
 from forwardecg.surrogates.train import TrainConfig, initialize, load_or_fit
@@ -458,12 +459,12 @@ def periods(recordings: list[tuple[int, float, np.ndarray]]) -> pd.DataFrame:
     return pd.concat([table.assign(interval=true, method=name, period=value) for name, value in found.items()])
 
 
-def main(tissues: int, epochs: int, seeds: int) -> None:
-    """All of it, and the tables."""
+def main(folder: Path, tissues: int, epochs: int, seeds: int) -> None:
+    """All of it, and the tables in a folder."""
     torch.set_num_threads(1)
     config = TrainConfig(epochs=epochs, batch=16, lr=4e-3, weight_decay=1e-3, ema=0.9)
     for name, table in run(tissues, config, seeds).items():
-        write_table(table, RESULTS / "runs" / f"{name}.csv", digits=4)
+        write_table(table, folder / f"{name}.csv", digits=4)
 
 
 if __name__ == "__main__":
@@ -471,4 +472,5 @@ if __name__ == "__main__":
     parser.add_argument("--tissues", type=int, default=80, help=f"the last {N_TEST} are the test")
     parser.add_argument("--epochs", type=int, default=20, help="of each training")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
-    main(**vars(parser.parse_args()))
+    given = vars(parser.parse_args())
+    main(tables_folder(parser, **given), **given)

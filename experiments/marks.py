@@ -31,6 +31,7 @@ TOLERANCES = (TOLERANCE, 150.0)
 NOISES = (0.0, 0.1)  # SD of the noise, as a share of that of the trace
 BEFORE = 100.0  # ms of rest before the stimulus of a single beat, as the recordings of many beats have
 COPIES = 3  # of a trace, for the library: it asks for 4 s, and reads the beats at the ends less well
+SHARES, SMOOTHINGS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5), (10.0, 25.0, 50.0, 75.0, 100.0)  # that the slope rule may have
 LIBRARY = {"NeuroKit2, discrete wavelets": "dwt", "NeuroKit2, continuous wavelets": "cwt"}
 Reader = Callable[[np.ndarray], np.ndarray]  # labels (n, wave, T) bool of traces (n, T)
 
@@ -41,7 +42,7 @@ def add_noise(ecg: np.ndarray, level: float, seed: int = 0) -> np.ndarray:
     return ecg + level * ecg.std(-1, keepdims=True) * noise
 
 
-def slope_rule(ecg: np.ndarray, share: float = 0.1, smooth: float = 10.0) -> np.ndarray:
+def slope_rule(ecg: np.ndarray, share: float, smooth: float) -> np.ndarray:
     """The classical baseline: labels (n, 1, T), depolarization where |dECG/dt| is above a share of its 98 % quantile.
 
     The ECG is smoothed over ``smooth`` ms before.

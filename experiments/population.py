@@ -1,7 +1,7 @@
 """Is the ECG of a surrogate from the population of the teacher? Two-sample tests: ``data/results/runs/population*.csv``.
 
     python -m experiments.population                 all but the methods that are in the tables
-    python -m experiments.population --halves 2      a first look
+    python -m experiments.population --halves 2      a first look, its tables in data/cache
 
 The 300 tissues of the test set, none of which any method learned from, are halved at random: ECGs of the teacher of one
 half against ECGs of a method of the other half. The teacher against itself is the null. ``population.csv`` has one row a
@@ -11,6 +11,7 @@ few ECGs of each, ``population_cost.csv`` seconds of the processor.
 
 import argparse
 import functools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from experiments.common import PAPER, STRUCTURED, Run, central_ecg, networks
 from experiments.cross_validation import STORED
 from experiments.diffusion import generate
-from experiments.files import write_table
+from experiments.files import tables_folder, write_table
 from experiments.score import ecgs
 from experiments.tissues import Tissues, open_set, parts, recipe
 from forwardecg.activation.forward import eikonal_ecg
@@ -37,7 +38,7 @@ from forwardecg.cache import key
 from forwardecg.data.draw import draw_tissue
 from forwardecg.ecg.electrodes import center_electrode
 from forwardecg.measure.samples import histogram_test, mmd_test
-from forwardecg.paths import CACHE, RESULTS, progress
+from forwardecg.paths import CACHE, progress
 from forwardecg.surrogates.train import TrainConfig
 
 SET, STEP = "test", 2  # every second sample, 10 ms: between them the paper's network is interpolated
@@ -116,7 +117,9 @@ def eikonal_ecgs(n: int) -> tuple[np.ndarray, float]:
             except ValueError as refusal:
                 progress(f"tissue {sim} is refused: {refusal}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, traces=traces, seconds=process_time() - began)
+        part = path.with_suffix(f".{os.getpid()}.npz")
+        np.savez(part, traces=traces, seconds=process_time() - began)
+        os.replace(part, path)
     with np.load(path) as kept:
         return kept["traces"], float(kept["seconds"])
 
@@ -175,13 +178,16 @@ def _shown(traces: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"number": number, "time": time, "phi_e": some.ravel()})
 
 
-def main(n_halves: int, tissues: int | None) -> None:
-    """All of it, and the tables, each method at once."""
+def main(folder: Path, halves: int, tissues: int | None) -> None:
+    """All of it, and the tables in a folder, each method at once."""
     torch.set_num_threads(1)
     n = tissues or recipe(SET).n_sim
     train, true = (central_ecg(*one)[:, ::STEP] for one in (parts(Tissues())["train"][0], (SET, tuple(range(n)))))
     for method, seed, make in sources(n):
-        kept = {end: pd.read_csv(path) if (path := table_path(end)).is_file() else pd.DataFrame() for end in ENDS}
+        kept = {
+            end: pd.read_csv(path) if (path := folder / f"population{end}.csv").is_file() else pd.DataFrame()
+            for end in ENDS
+        }
         if len(kept[""]) and ((kept[""].method == method) & (kept[""].seed == seed)).any():
             continue
         traces, seconds = make()
@@ -192,24 +198,19 @@ def main(n_halves: int, tissues: int | None) -> None:
             .assign(method=method, seed=seed),
             "_traces": _shown(traces if seed == 0 else traces[:0]).assign(method=method),
             "": pd.concat(
-                rows_of(method, seed, true, traces, train, n_halves, noise) for noise in NOISES[: 1 if seed else None]
+                rows_of(method, seed, true, traces, train, halves, noise) for noise in NOISES[: 1 if seed else None]
             ),
         }
         for end in ENDS:  # the rows of the tests come last: they say that the method is done
             if len(new[end]):
-                write_table(pd.concat([kept[end], new[end]]), table_path(end), digits=5)
+                write_table(pd.concat([kept[end], new[end]]), folder / f"population{end}.csv", digits=5)
         found = new[""][new[""].test.isin([*CLASSIFIERS])].groupby(["noise", "test"]).statistic.mean()
         progress(f"{method}, seed {seed}: {found.round(3).to_dict()}")
-
-
-def table_path(end: str) -> Path:
-    """Of the table of tests, of a few ECGs, or of the cost."""
-    return RESULTS / "runs" / f"population{end}.csv"
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--halves", type=int, default=8, help="random halves")
     parser.add_argument("--tissues", type=int, help="of the set; all without")
-    given = parser.parse_args()
-    main(given.halves, given.tissues)
+    given = vars(parser.parse_args())
+    main(tables_folder(parser, **given), **given)

@@ -379,7 +379,10 @@ def write_frames(run: Run, models: Models) -> None:
     values = np.stack([one[np.searchsorted(at.t, PICTURED)] for one in u.values()]).astype(np.float32)
     coords = {"route": [*u], "time": [*PICTURED]}
     frames = xr.Dataset({"u": (("route", "time", "y_map", "x_map"), values)}, coords)
-    frames.to_netcdf(RUNS / "reduced_frames.nc", engine="scipy")
+    path = RUNS / "reduced_frames.nc"
+    part = path.with_suffix(".part")
+    frames.to_netcdf(part, engine="scipy")
+    os.replace(part, path)
 
 
 def write_tables(family: str, rows: list[pd.DataFrame], models: Models) -> None:

@@ -14,8 +14,8 @@
 #     answer: >-
 #       Much depends on the split: the same network reaches
 #       {headline}`split_train_r2_mean` on the tissues that it was trained on,
-#       {headline}`law_in_training_240` after twice as many passes, and
-#       {headline}`split_tissue_r2_mean` on tissues that it has not seen; there,
+#       {headline}`law_in_training_240` on those of a training with twice the passes,
+#       and {headline}`split_tissue_r2_mean` on tissues that it has not seen; there,
 #       with as many tissues as the paper's, the level is reached only without
 #       fibrosis, {headline}`choice_no_fibrosis`, and by the median over mild tissue,
 #       and nobody can tell which reading is the paper's.

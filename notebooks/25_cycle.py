@@ -13,10 +13,11 @@
 #     question: >-
 #       Does a cycle through the ECG save labels when a network learns activation maps?
 #     answer: >-
-#       With few labels yes, and with many no: at the fewest labels the cycle takes
-#       {headline}`cycle_gain.value` off the error of activation, with all labels it
-#       changes it by {headline}`cycle_change_all_labels.signed`, both against more
-#       training on the labels, although the error of the ECG falls each time.
+#       With the fewest labels probably: the cycle takes {headline}`cycle_gain.2` off
+#       the error of activation, with p = {headline}`cycle_p.1` over the seeds; with
+#       more labels it adds error, {headline}`cycle_change_all_labels.2` with all of
+#       them, both against more training on the labels, although the error of the ECG
+#       falls each time.
 #     next:
 #       page: notebooks/26_reduced_models
 #       why: models that shrink the simulation instead of inverting it
@@ -72,7 +73,7 @@ headline = Headline("25_cycle")
 
 # %% tags=["parameters"]
 worst = 6  # tissues in the table of failures
-claim_gain = 3.0  # ms that the cycle saves at the fewest labels, at least
+claim_gain = 3.0  # ms that the cycle takes off at the fewest labels, at least
 claim_ecg_ratio = 1.5  # by which the cycle lowers the error of the ECG, at least
 
 # %% [markdown]
@@ -133,48 +134,62 @@ methods = {
     "without cycle, twice the steps": "without, twice the steps (ms)",
     "with cycle": "with cycle (ms)",
 }
-rows, gains = {}, {}
+rows, changes, of_seeds = {}, {}, {}
 for n in sorted(of_network.labels.unique()):
     found = {name: by_seed(n, method, "lat_mae") for method, name in methods.items()}
-    gains[n] = paired_difference(
-        found["without, twice the steps (ms)"], found["with cycle (ms)"]
-    )
-    saved = {
-        "saved (ms)": gains[n].difference,
-        "from": gains[n].low,
-        "to": gains[n].high,
+    both = found["with cycle (ms)"], found["without, twice the steps (ms)"]
+    changes[n] = paired_difference(*both)
+    of_seeds[n] = (both[0] - both[1]).mean(1)
+    change = {
+        "change (ms)": changes[n].difference,
+        "from": changes[n].low,
+        "to": changes[n].high,
     }
-    rows[n] = {name: one.mean() for name, one in found.items()} | saved
+    rows[n] = {name: one.mean() for name, one in found.items()} | change
 result = pd.DataFrame(rows).T.rename_axis("labels")
-printed(result, signed=["saved (ms)", "from", "to"])
+printed(result, signed=["change (ms)", "from", "to"])
 
 # %% tags=["hide-input"]
 fewest = int(result.index[0])
-gain = gains[fewest]
+change = changes[fewest]
 on = f"{fewest} labels, {n_tissues} test tissues, {n_seeds} seeds"
-headline("cycle_gain", gain.difference, unit="ms", tolerance=1.0, on=on)
-most = gains[int(result.index[-1])]
+headline("cycle_gain", -change.difference, unit="ms", tolerance=1.0, on=on)
+headline("cycle_gain_low", -change.high, unit="ms", tolerance=2.0, on=on)
+headline("cycle_gain_high", -change.low, unit="ms", tolerance=2.0, on=on)
+headline("cycle_p", change.p, tolerance=0.1, on=on)
+most = changes[int(result.index[-1])]
 on_all = f"all {result.index[-1]} labels, {n_tissues} test tissues, {n_seeds} seeds"
 headline(
-    "cycle_change_all_labels", -most.difference, unit="ms", tolerance=1.0, on=on_all
+    "cycle_change_all_labels", most.difference, unit="ms", tolerance=1.0, on=on_all
 )
 ecg = of_network.groupby(["labels", "method"]).ecg_error.mean().unstack()
 ecg = ecg[[*methods]]
 ratio = ecg["without cycle, twice the steps"][fewest] / ecg["with cycle"][fewest]
 headline("cycle_ecg_ratio", ratio, tolerance=0.6, on=on)
-for n, one in gains.items():
-    print(f"{n} labels: p of the difference {one.p:.3f}")
+for n, one in changes.items():
+    seeds = ", ".join(f"{x:+.1f}" for x in of_seeds[n]).replace("-", "\N{MINUS SIGN}")
+    print(f"{n} labels: p of the change {one.p:.3f}; change by seed {seeds} ms")
 of_methods = of_network[of_network.labels == fewest].groupby(["method", "tissue"])
 middle = of_methods.lat_mae.mean().unstack().median(axis=1)
 printed(middle[[*methods]].to_frame("median tissue (ms)"))
 
 # %% [markdown]
-# *Saved* is the error without the cycle at twice the steps minus the error
-# with it. Both networks have then seen as many ECGs. A positive number is a
-# gain, and the interval is over tissues and seeds. The second table has the
-# median tissue at the fewest labels. It gains less than the mean, which a few
-# tissues decide. The next table has the errors of the ECG of the predicted
-# maps.
+# *Change* is the error with the cycle minus the error without it at twice the
+# steps. Both networks have then seen as many ECGs. A negative number is a
+# gain.
+#
+# With 20 labels the cycle takes {headline}`cycle_gain.2` off the error
+# ({headline}`cycle_gain_low.2` to {headline}`cycle_gain_high.3`). All three
+# seeds gain, and their gains are far apart. The interval excludes zero, and
+# yet p is {headline}`cycle_p.1`: the interval is a bootstrap over tissues and
+# seeds, whose tails are too thin with three seeds, and p is that of the
+# stricter t test over the three means. The gain is likely, and three seeds
+# do not prove it.
+# With 60 and with 240 labels the cycle adds error, and both tests agree.
+#
+# The second table has the median tissue at 20 labels. It gains less than the
+# mean, which a few tissues decide. The next table has the errors of the ECG
+# of the predicted maps.
 
 # %%
 printed(ecg)
@@ -197,10 +212,11 @@ baselines.columns = ["activation error (ms)", "ECG error"]
 printed(baselines)
 
 # %% tags=["hide-input"]
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+fig, axes = plt.subplots(1, 2, figsize=(10, 3.8))
+_ = fig.get_layout_engine().set(w_pad=0.1)
 styles = {
-    "without cycle": ("o", "0.7"),
-    "without cycle, twice the steps": ("^", "0.4"),
+    "without cycle": ("o", "#0072b2"),
+    "without cycle, twice the steps": ("^", "#e69f00"),
     "with cycle": ("s", "black"),
 }
 for ax, name in zip(axes, ("lat_mae", "ecg_error"), strict=True):
@@ -208,7 +224,9 @@ for ax, name in zip(axes, ("lat_mae", "ecg_error"), strict=True):
         of = of_network[of_network.method == method]
         seeds = of.groupby(["labels", "seed"])[name].mean().reset_index()
         _ = ax.plot(seeds.labels, seeds[name], marker, color=color, mfc="none")
-        _ = ax.plot(seeds.groupby("labels")[name].mean(), color=color, label=method)
+        mean = seeds.groupby("labels")[name].mean()
+        _ = ax.plot(mean, color=color)
+        _ = ax.plot([], [], f"{marker}-", color=color, mfc="none", label=method)
 nearest = table[table.method == "nearest ECG"].groupby("labels")
 _ = axes[0].plot(nearest.lat_mae.mean(), ":", color="#c8102e", label="nearest ECG")
 floor = table[table.method == "true maps"].ecg_error.mean()
@@ -218,14 +236,14 @@ for ax in axes:
     _ = ax.set_xticklabels([f"{n:.0f}" for n in result.index])
     _ = ax.xaxis.set_minor_locator(plt.NullLocator())
     _ = ax.legend(frameon=False, fontsize="small", loc="upper right")
-_ = axes[0].set(ylabel="error of activation (ms)", ylim=(0, None))
-_ = axes[1].set(ylabel="relative error of the ECG", ylim=(0, None))
+_ = axes[0].set(ylabel="error of activation (ms)", ylim=(0, 42))
+_ = axes[1].set(ylabel="relative error of the ECG", ylim=(0, 1.25))
 figures.show(
     fig,
     "Left, error of activation against the number of labels, with and without cycle, "
     "and of the nearest ECG. Right, relative error of the ECG of the predicted maps, "
-    "with the level of the true maps. The cycle helps on the left at the fewest labels "
-    "alone, on the right at any number.",
+    "with the level of the true maps. The cycle helps on the left only at the fewest "
+    "labels, on the right at any number.",
 )
 
 # %% [markdown]
@@ -251,13 +269,14 @@ maps = xr.open_dataset(RESULTS / "runs" / "cycle_maps.nc", engine="scipy").load(
 maps.close()
 names = ("without cycle", "with cycle")
 shown = {"true maps": "simulation"} | {name: name for name in names}
-fig, axes = plt.subplots(1, 4, figsize=(12, 2.9), width_ratios=[1, 1, 1, 1.5])
+fig, axes = plt.subplots(1, 4, figsize=(13, 2.9), width_ratios=[1, 1, 1, 1.5])
+_ = fig.get_layout_engine().set(w_pad=0.08)
 for ax, (method, title) in zip(axes, shown.items(), strict=False):
     image = figures.activation_map(ax, maps.lat.sel(route=method).values, 8.0)
     image.set_clim(0, float(maps.lat.max()))
-    _ = ax.set_title(title)
+    _ = ax.set(title=title, xticks=(0, 100, 200))
     ax.label_outer()
-_ = fig.colorbar(image, ax=axes[2], label="activation (ms)")
+_ = fig.colorbar(image, ax=axes[:3], label="activation (ms)", pad=0.03)
 for method, style in zip(shown, ("-", "--", ":"), strict=True):
     trace = maps.phi_e.sel(route=method)
     color = "0.6" if method == "true maps" else "black"
@@ -290,20 +309,21 @@ of_tissue = few.pivot_table(
 ).reset_index()
 longer = "without cycle, twice the steps"
 of_tissue = of_tissue.drop(columns="without cycle")
-of_tissue["saved"] = of_tissue[longer] - of_tissue["with cycle"]
+of_tissue["change"] = of_tissue["with cycle"] - of_tissue[longer]
+of_tissue["condition"] = of_tissue.condition.str.replace("_", " ")
 columns = {
     longer: "without, twice the steps (ms)",
     "with cycle": "with cycle (ms)",
-    "saved": "saved (ms)",
+    "change": "change (ms)",
 }
 parts = []
 for name in ("condition", "stimulus"):
     grouped = of_tissue.groupby(name)
     part = grouped[[*columns]].mean().rename(columns=columns)
     part.insert(0, "tissues", grouped.size())
-    part["tissues improved"] = grouped.saved.agg(lambda one: (one > 0).mean())
+    part["tissues improved"] = grouped.change.agg(lambda one: (one < 0).mean())
     parts.append(part)
-printed(pd.concat(parts).rename_axis("kind"), signed=["saved (ms)"])
+printed(pd.concat(parts).rename_axis("kind"), signed=["change (ms)"])
 
 # %% [markdown]
 # Both tables of this section are of the fewest labels. Most of the gain comes
@@ -312,13 +332,14 @@ printed(pd.concat(parts).rename_axis("kind"), signed=["saved (ms)"])
 # many.
 
 # %%
-lost = of_tissue.sort_values("saved").head(worst).drop(columns="set")
-printed(lost.set_index("sim").rename(columns=columns), signed=["saved (ms)"])
+lost = of_tissue.sort_values("change", ascending=False).head(worst)
+lost.index = pd.Index(lost.set + " " + lost.sim.astype(str), name="tissue")
+order = ["condition", "stimulus", *columns]
+printed(lost[order].rename(columns=columns), signed=["change (ms)"])
 
 # %% [markdown]
-# These tissues lose most by the cycle. All or nearly all of them have
-# fibrosis. There the physics of the cycle fits the ECG least, even with the
-# true map.
+# These tissues lose most by the cycle. All six have fibrosis. There the
+# physics of the cycle fits the ECG least, even with the true map.
 #
 # ## Limits
 #
@@ -328,8 +349,8 @@ printed(lost.set_index("sim").rename(columns=columns), signed=["saved (ms)"])
 # position of each electrode is known exactly. The cycle uses the physics of
 # the simulation that made the data, which a clinical recording would not
 # grant. The physical inversion of {doc}`23_back_from_the_ecg` needs no label
-# at all. It is not compared here, because it takes the stimulus to be focal,
-# which holds for a third of these tissues.
+# at all. It is not run on this test set, because it takes the stimulus to be
+# focal, which holds for less than a third of these tissues.
 #
 # HeartUnloadNet learns both directions, and its two shapes determine each
 # other. An ECG does not determine a map. This page says nothing about the
@@ -369,5 +390,5 @@ print(f"{needed:.0f} labels instead of {fewest}, along a line in the log of the 
 summary = table.groupby(["labels", "method"])[["lat_mae", "log_D_mae", "ecg_error"]]
 summary = summary.mean().round(5).reset_index()
 summary.to_csv(result_file("25_cycle.csv"), index=False)
-assert gain.difference > claim_gain and ratio > claim_ecg_ratio
+assert -change.difference > claim_gain and ratio > claim_ecg_ratio
 print(headline.provenance())

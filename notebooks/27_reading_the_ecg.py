@@ -14,12 +14,14 @@
 #       Can a network mark where the waves of an ECG begin and end, and does it set the
 #       same marks on the ECG of a surrogate?
 #     answer: >-
-#       Yes: on test tissues it finds the depolarizations with an F1 of
-#       {headline}`delineation_f1`, in the median it is
-#       {headline}`delineation_onset_ms` off at the onset and
-#       {headline}`delineation_offset_ms` at the offset, its marks on the ECG of the
+#       Partly: on test tissues it finds the depolarizations with an F1 of
+#       {headline}`delineation_f1` within one hundred and fifty milliseconds, which
+#       meets the aim, and of {headline}`delineation_f1_strict` within fifty, which
+#       does not; it is {headline}`delineation_onset_ms.1` off at the onset and
+#       {headline}`delineation_offset_ms.1` at the offset, the median of a tissue on
+#       average over tissues, more than was aimed at; its marks on the ECG of the
 #       structured surrogate differ from those on the true one by
-#       {headline}`surrogate_marks_ms` on average, and on a patient's ECG it fails.
+#       {headline}`surrogate_marks_ms` on average; and on a patient's ECG it fails.
 #     next:
 #       page: notebooks/28_diagnosis
 #       why: whether the diagnosis survives as well
@@ -95,8 +97,8 @@ headline = Headline("27_reading_the_ecg")
 cells = 200  # along a side of the sheet that is simulated here
 t_end = 1500.0  # ms of its recording
 seed = 4  # of its pacing
-claim_f1 = 0.98  # of the chosen loss, depolarization, with noise
-claim_error_ms = 4.0  # its onset and its offset
+claim_f1 = 0.98  # of the chosen loss, depolarization, with noise, within 150 ms
+claim_error_ms = 4.0  # its onset and its offset, median over all waves
 claim_marks_ms = 1.0  # shift on the structured surrogate, mean
 
 # %% [markdown]
@@ -135,7 +137,7 @@ for k, wave in enumerate(WAVES):
 _ = ax.set(xlabel="time (ms)", ylabel=figures.PHI_E_LABEL)
 figures.show(
     fig,
-    "An ECG of several beats at irregular intervals. Below it, a red bar under each "
+    "An ECG of two beats. Below it, a red bar under each "
     "wave of depolarization and a blue bar under each wave of repolarization.",
 )
 
@@ -213,9 +215,9 @@ assert abs(float(f1_instance(one, two)) - 1 / 3) < 1e-3
 
 # %% [markdown]
 # Four losses are compared: BCE, Dice, Dice + BoundDice, and Dice +
-# BoundDice + F1Instance. The authors add F1Instance with a weight of ten
-# from the start. It counts sharp edges, and at first a network has none. So
-# here it enters after half of the training, with a weight of 0.1.
+# BoundDice + F1Instance. {cite:t}`JimenezPerez2024` add F1Instance with a
+# weight of ten from the start. It counts sharp edges, and at first a network
+# has none. So here it enters after half of the training, with a weight of 0.1.
 #
 # ## The network
 #
@@ -240,6 +242,7 @@ runs = RESULTS / "runs"
 table = pd.read_csv(runs / "delineation.csv")
 errors = pd.read_csv(runs / "delineation_errors.csv")
 whole, val = (table[table.part == part] for part in ("test", "val"))
+tried, val = (val[(val.method == "slope rule") == rule] for rule in (True, False))
 STRICT, WIDE = np.unique(whole.tolerance)  # ms
 EDGES = ("onset", "offset")
 NOISE = whole.noise.max()
@@ -280,7 +283,12 @@ def scores(rows):
         row = {"F1": with_interval(one.f1), "F1, strict": with_interval(one.f1_strict)}
         for edge in EDGES:
             for share, words in ((0.5, f"{edge} (ms)"), (0.9, f"{edge}, 90 %")):
-                row[words] = pooled(name, wave, edge, noise, share)
+                row[words] = f"{pooled(name, wave, edge, noise, share):.1f}"
+        if name.startswith("NeuroKit2"):  # no tolerance was applied; not all are marked
+            row["F1, strict"] = ""
+            n = group[["matched", "onsets", "offsets"]].sum()
+            share = (n.onsets / n.matched, n.offsets / n.matched)
+            name += " ({:.0%}, {:.0%})".format(*share)
         found[name] = row
     return printed(pd.DataFrame(found).T)
 
@@ -298,30 +306,40 @@ scores(repolarization).rename_axis("repolarization, noise 0.1")
 
 # %% [markdown]
 # F1 is a mean over test tissues, with an interval over them. Onset and offset
-# are medians of the absolute error over all matched waves and seeds, and
-# beside them are their 90 % quantiles. The noise is white, with a tenth of
-# the standard deviation of the trace.
+# are medians of the absolute error over all waves that match within 150 ms,
+# of all seeds, and beside them are their 90 % quantiles. The noise is white,
+# with a tenth of the standard deviation of the trace.
 #
 # The network finds nearly all waves, and its median error is two samples at
-# both ends, with every loss. Noise changes little. The **slope rule** calls
-# a sample depolarization where the ECG is steep. Without noise it finds
-# most waves, but its offsets are far off, because the ECG is steep during
-# the repolarization, too. With noise it fails.
+# both ends, with every loss. Noise changes little.
+#
+# The **slope rule** calls a sample depolarization where the smoothed ECG is
+# steeper than a share of its 98 % quantile. Share and smoothing are those
+# with the highest strict F1 on the validation tissues with noise, of the values
+# below. Within 150 ms it finds as many waves as the network does. Its onsets
+# are late by tens of milliseconds, because a wave begins flat in the ECG, and
+# its offsets are late as well. So its strict F1 is far lower.
 #
 # **NeuroKit2** {cite}`Makowski2021` is a library whose detectors are made
 # for the QRS complex of a patient. Here it is judged more kindly: a wave is
 # found if one of its R peaks lies in it. By this measure it misses and
-# invents almost nothing. It was not made for the ends of a wave that is smooth
-# and lasts 150 ms or more. It marks most onsets and few offsets:
+# invents almost nothing. No tolerance is applied, so its strict F1 is left
+# empty. It was not made for the ends of a wave that is smooth and lasts
+# 150 ms or more. The brackets after its name have the shares of the onsets and
+# of the offsets that it marks. It marks few offsets, and its errors are of the
+# marked ones only.
+#
+# So the wide F1 does not separate these methods. The strict F1 and the errors
+# at the edges do.
 
 # %%
-library = on_test[on_test.method.str.startswith("NeuroKit2")]
-library = library[(library.noise == NOISE) & (library.tolerance == WIDE)]
-n = library.groupby("method", sort=False)[["matched", "onsets", "offsets"]].sum()
-share = n[["onsets", "offsets"]].div(n.matched, axis=0)
-printed(share.rename(columns="share of waves with {}".format))
+grid = tried.pivot_table(values="f1", index="share", columns="smooth")
+grid = grid.rename(index="share {:g}".format, columns="{:g} ms".format)
+printed(grid).rename_axis("strict F1 of the slope rule, validation")
 
 # %% tags=["hide-input"]
+rule = whole[whole.method == "slope rule"].iloc[0]
+print(f"slope rule: share {rule['share']:g}, smoothed over {rule.smooth:g} ms")
 best = val.groupby("method", sort=False).f1.mean().idxmax()
 middle = on_test[(on_test.method == best) & (on_test.noise == NOISE)]
 chosen = of_tissues(middle)
@@ -330,9 +348,28 @@ on = f"{n_test} test tissues, {n_seeds} seeds, {best}, noise 0.1"
 headline("delineation_f1", chosen.f1.mean(), tolerance=0.01, on=on)
 headline("delineation_f1_strict", chosen.f1_strict.mean(), tolerance=0.03, on=on)
 middle_error = {edge: pooled(best, WAVES[0], edge, NOISE, 0.5) for edge in EDGES}
-for edge, error in middle_error.items():
-    headline(f"delineation_{edge}_ms", error, unit="ms", tolerance=2.0, on=on)
+for edge in EDGES:
+    name, of = f"delineation_{edge}_ms", f"median of each tissue, mean of {on}"
+    headline(name, chosen[edge].mean(), unit="ms", tolerance=2.0, on=of)
 print(f"chosen on the validation tissues: {best}")
+edges = {
+    edge: {
+        "mean of the medians of tissues (ms)": with_interval(chosen[edge]),
+        "median of all waves (ms)": f"{middle_error[edge]:.1f}",
+    }
+    for edge in EDGES
+}
+printed(pd.DataFrame(edges).T)
+
+# %% [markdown]
+# The aim was an F1 of 0.98 with an error of at most 4 ms. The F1 meets it
+# within 150 ms only. Within 50 ms it does not. The error meets it as the
+# median of all waves. As the mean over tissues of their medians it does not,
+# because some tissues are far off. This mean is the fairer number: each tissue
+# counts once. The interval of the onset includes 4 ms, so its miss is not
+# certain.
+
+# %% tags=["hide-input"]
 
 # %% tags=["hide-input"]
 traces = pd.read_csv(runs / "delineation_traces.csv")
@@ -357,12 +394,14 @@ figures.show(
 LOSSES = [*val.method.unique()]
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 seen = errors[(errors.noise == NOISE) & (errors.wave == WAVES[0])]
+LINES = (("black", "-"), ("C0", "--"), ("C1", ":"), ("C4", "-."))
+STYLES = dict(zip(LOSSES, LINES, strict=True))
 for ax, edge in zip(axes, EDGES, strict=True):
-    for name, style in zip(LOSSES, ("-", "--", ":", "-."), strict=True):
+    for name, (color, style) in STYLES.items():
         one = seen[(seen.method == name) & (seen.edge == edge)]
         one = one.groupby("error")["count"].sum()
         one = one.reindex(np.arange(-30, 31, 2), fill_value=0) / one.sum()
-        _ = ax.plot(one.index, one, ls=style, color="black", label=name)
+        _ = ax.plot(one.index, one, ls=style, color=color, label=name)
     _ = ax.axvline(0, color="0.7", lw=0.8, zorder=0)
     _ = ax.set(xlabel=f"error of the {edge} (ms)")
 _ = axes[0].set(ylabel="share of the matched waves")
@@ -408,10 +447,19 @@ printed(pd.DataFrame(differences).T, signed=["difference", "low", "high"])
 # Every interval includes zero, so no difference can be told from chance with
 # 25 tissues. The directions are those that the losses were made for:
 # BoundDice brings the edges about one millisecond closer, and the curves
-# above are sharper with it, at the price of some F1. F1Instance, which
-# enters late, adds nothing to it. The choice by validation falls on BCE,
-# the plainest of the four, and all numbers below are for it.
-#
+# above are sharper with it, at the price of some F1. F1Instance changes almost
+# nothing here. This says little about it: its weight is small, only one weight
+# was tried, and it enters late. The next table shows that its best epochs are
+# those of Dice + BoundDice. In one of the three its weight has only begun to
+# rise. The choice by validation falls on BCE, the plainest of the four, and all
+# numbers below are for it.
+
+# %%
+epochs = val.groupby(["method", "seed"], sort=False).epoch.first().unstack()
+epochs = epochs.rename(columns=lambda n: f"seed {n}")
+printed(epochs).rename_axis("best epoch of 15")
+
+# %% [markdown]
 # ## Which tissue is hard to read
 
 # %%
@@ -438,8 +486,8 @@ printed(by_condition.rename(figures.LABELS).rename_axis("condition"))
 #
 # ## Composed recordings as more training data
 #
-# The authors compose recordings of the pieces of others. Here a recording is
-# cut wherever a label changes. A new one is a chain in which each piece
+# {cite:t}`JimenezPerez2024` compose recordings of the pieces of others. Here a
+# recording is cut wherever a label changes. A new one is a chain in which each piece
 # follows one that had such a neighbor before. Each piece is stretched and
 # scaled by up to 20 percent, and a straight line makes its ends meet. The
 # labels stay exact.
@@ -515,7 +563,8 @@ def shifted(beats, noise, wave):
         one = group.groupby("sim")[["f1", "onset_mean", "offset_mean"]].mean()
         found[name] = {column: with_interval(one[column]) for column in one}
     names = {"f1": "F1", "onset_mean": "onset (ms)", "offset_mean": "offset (ms)"}
-    table = pd.DataFrame(found).T.rename(columns=names)
+    words = {"paper's network": "network of Ogbomo-Harmitt et al."}
+    table = pd.DataFrame(found).T.rename(columns=names, index=words)
     return table.rename_axis(f"{wave}, {KIND[beats]}")
 
 
@@ -538,17 +587,19 @@ print("structured surrogate, onset and offset:", with_interval(shift), "ms")
 # the interpolation. The blind lead field moves them two to four times as far,
 # and its F1 says that waves are gained or lost as well.
 #
-# The paper's network cannot read these recordings: it was made for sheets of
-# 200 mm and one beat. The next table has 30 tissues of another test set that
-# it can read, with one beat each. Its frames come every 10 ms.
+# The network of {cite:t}`OgbomoHarmitt2025` cannot read these recordings: it
+# was made for sheets of 200 mm and one beat. The next table has 30 tissues of
+# another test set that it can read, with one beat each. Its frames come every
+# 10 ms. It is the network of {doc}`09_training` from 240 tissues, and a single
+# one. The structured surrogate is the mean of five.
 
 # %%
 shifted("one", NOISE, WAVES[0])
 
 # %% [markdown]
-# The paper's network moves the marks several times as far as the structured
-# surrogate does. Its coarse frames explain a part of that: the true ECG at
-# every 10 ms moves the onset, too, and the offset less.
+# The network of Ogbomo-Harmitt et al. moves the marks several times as far as
+# the structured surrogate does. Its coarse frames explain a part of that: the
+# true ECG at every 10 ms moves the onset, too, and the offset less.
 #
 # ## A patient
 #
@@ -565,6 +616,7 @@ n = counts.sum()
 read = (2 * n.matched / (2 * n.matched + n.missed + n.extra)).unstack()
 qrs = patient[patient.wave == "QRS"].groupby("method")[["onset", "offset"]].mean()
 qrs.columns = ["QRS onset (ms)", "QRS offset (ms)"]
+qrs = qrs.map("{:.1f}".format)
 read.columns = [f"F1 of {wave}" for wave in read]
 printed(read.join(qrs).reindex(patient.method.unique()))
 
@@ -572,7 +624,7 @@ printed(read.join(qrs).reindex(patient.method.unique()))
 # **The delineator fails on the patient.** It finds hardly any P wave, few of
 # the QRS complexes, and many waves that are neither. The library, which is
 # made for such ECGs, finds every QRS complex, and even the slope rule scores
-# far higher. The network has learned waves that last
+# higher. The network has learned waves that last
 # 100 to 300 ms and nothing else, and it has never seen a T wave of other
 # cells or the rest between a P wave and a QRS complex. Exact labels are no
 # substitute for the right waves. ECG-DelNet was trained on patients, and
@@ -637,6 +689,8 @@ for (name, noise, wave), rows in whole.groupby(["method", "noise", "wave"], sort
     one = of_tissues(rows)
     row = {"reader": name, "noise": noise, "wave": wave}
     for column in ("f1", "f1_strict"):
+        if column == "f1_strict" and name.startswith("NeuroKit2"):
+            continue  # no tolerance was applied
         found = interval(one[column].to_numpy())
         row |= dict(
             zip((column, f"{column}_low", f"{column}_high"), found, strict=True)
@@ -648,7 +702,7 @@ for (name, noise, wave), rows in whole.groupby(["method", "noise", "wave"], sort
 pd.DataFrame(summary).round(5).to_csv(
     result_file("27_reading_the_ecg.csv"), index=False
 )
-assert chosen.f1.mean() >= claim_f1
-assert max(middle_error.values()) <= claim_error_ms
+assert chosen.f1.mean() >= claim_f1 > chosen.f1_strict.mean()
+assert max(middle_error.values()) <= claim_error_ms < chosen[[*EDGES]].mean().min()
 assert shift.mean() <= claim_marks_ms
 print(headline.provenance())

@@ -141,6 +141,17 @@ def test_a_gain_takes_up_the_unit_of_the_recording(simulated):
     assert np.abs(scaled.site - plain.site).max() < 1e-2
 
 
+def test_one_electrode_above_the_center_with_a_gain_finds_the_site_or_an_image_of_it():
+    """Every other sample has not half the energy; a misfit that is nearly zero must not turn negative."""
+    sheet = healthy((40, 40), 0.5, D0=0.1)
+    center = center_electrode(sheet)
+    phi_e = simulate(sheet, focal_stimulus(sheet, 6.0, 9.0), t_end=60.0, electrodes=center).phi_e
+    found = fit(phi_e, center, sheet, gain=1)
+    assert min(np.hypot(*(found.site.values - at)) for at in images(6.0, 9.0, middle=10.0)) < 0.6
+    assert found.gain[0, 0].item() == pytest.approx(1, abs=0.15) and 0 < found.misfit < 0.003
+    assert np.isfinite(profile(phi_e, center, sheet, x=[6.0], y=[9.0], gain=1)).all()
+
+
 def test_the_profile_has_a_well_at_each_image_of_the_site_and_one_only_where_electrodes_tell_them_apart(simulated):
     center = center_electrode(SHEET, 20.0)
     phi_e = simulate(
@@ -177,5 +188,14 @@ def test_bad_input_is_refused_by_name(simulated):
         fit(phi_e, FOUR, SHEET, gain=6)
     with pytest.raises(ValueError, match="radius: expected .*2"):
         fit(phi_e, FOUR, SHEET, radius=0.5)
+    for grid in (SHEET, Grid((3, 3), 0.5)):
+        with pytest.raises(ValueError, match="radius: expected less than the shorter side of the sheet"):
+            fit(phi_e, FOUR, grid, radius=100.0 if grid is SHEET else 4.0)
+    with pytest.raises(ValueError, match="start: expected Dataset"):
+        profile(phi_e, FOUR, SHEET, start="fit")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="start: expected a fit, with onset, D and gain, got"):
+        profile(phi_e, FOUR, SHEET, start=xr.Dataset())
+    with pytest.raises(ValueError, match="x: expected at least one site, got none"):
+        profile(phi_e, FOUR, SHEET, x=[])
     with pytest.raises(ValueError, match=r"x: expected sites within 0 \.\. 30 mm"):
         profile(phi_e, FOUR, SHEET, x=[40.0])

@@ -1,5 +1,7 @@
 """Delineators: the parts of the experiment, on traces without a simulation."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from compendium import external
 from experiments import beats, delineation
 from experiments.beats import DT, Traces
 from experiments.delineation import LOSSES, DelineationTask, Terms, Trained, UNet, predict
-from experiments.marks import add_noise, compare, slope_rule, summarize
+from experiments.marks import NOISES, RULE_GAP, SHARES, SMOOTHINGS, add_noise, compare, slope_rule, summarize
+from forwardecg.paths import RESULTS
 from forwardecg.signals.beats import WAVES, Pacing
 from forwardecg.signals.intervals import summarize_intervals
 from forwardecg.surrogates.train import TrainConfig, fit, initialize
@@ -75,11 +78,32 @@ def test_the_rule_finds_the_bursts_and_noise_spoils_its_ends():
     """The slow wave is too flat for it."""
     true = traces()
     clean, noisy = (
-        summarize_intervals(compare(true, slope_rule(add_noise(true.ecg, level), share=0.25), 40.0))
+        summarize_intervals(compare(true, slope_rule(add_noise(true.ecg, level), 0.25, 10.0), 40.0))
         for level in (0.0, 1.0)
     )
     assert clean.f1 > 0.95 and clean.onset <= 12 and clean.offset <= 12
     assert noisy.f1 < clean.f1
+
+
+def test_the_rule_is_chosen_by_its_f1_and_no_other_scores_more():
+    true = traces()
+    tried = delineation.try_rules(true)
+    assert len(tried) == len(SHARES) * len(SMOOTHINGS) * 6
+    rule = delineation.choose_rule(tried)
+    rows = compare(true, slope_rule(add_noise(true.ecg, NOISES[-1], seed=1), **rule), RULE_GAP)
+    own = summarize(rows, ["wave", "sim"]).f1.mean()
+    assert own == pytest.approx(tried.groupby(["share", "smooth"]).f1.mean().max()) and own > 0.5
+
+
+def test_the_published_rule_is_the_one_that_validation_tissues_choose():
+    """And it does not lie at the end of what was tried, so a wider search would choose it, too."""
+    table = pd.read_csv(RESULTS / "runs" / "delineation.csv")
+    of_rule = table[table.method == "slope rule"]
+    tried, used = (of_rule[of_rule.part == part] for part in ("val", "test"))
+    assert {*zip(tried.share, tried.smooth, strict=True)} == {*product(SHARES, SMOOTHINGS)}
+    rule = delineation.choose_rule(tried)
+    assert (used[[*rule]] == pd.Series(rule)).all(axis=None)
+    assert min(SHARES) < rule["share"] < max(SHARES) and min(SMOOTHINGS) < rule["smooth"] < max(SMOOTHINGS)
 
 
 def test_prediction_does_not_depend_on_the_batch():
@@ -173,13 +197,14 @@ def test_each_training_is_told_its_traces_and_all_take_as_many_steps(monkeypatch
 
     def note(train, val, terms, config):
         seen.append((len({*train.sim} - {-1}), int((train.sim < 0).sum()), len(train.ecg), config.seed))
-        return initialize(UNet, 0)
+        return initialize(UNet, 0), 3
 
     monkeypatch.setattr(delineation, "delineator", note)
     parts = {"train": traces(n=8), "val": traces(n=2, seed=1)}
     found = delineation.train_composed(parts, TrainConfig(epochs=4), 2, "Dice")
     assert seen[::2] == [(2, 0, 2, 0), (2, 6, 8, 0), (8, 8, 16, 0)] and {seed for *_, seed in seen} == {0, 1}
     assert [(one.tissues, one.composed, one.seed) for one in found[:3]] == [(2, False, 0), (2, False, 1), (2, True, 0)]
+    assert {one.labels["epoch"] for one in found} == {3}
     again = delineation.repeat(parts["train"], 20)
     assert len(again.ecg) == 20 and np.array_equal(again.labels[8:16], parts["train"].labels)
 
@@ -204,6 +229,6 @@ def test_the_examples_are_the_middle_and_the_last_by_their_error():
     true, model = traces(n=5), initialize(UNet, 0)
     labels = np.stack([np.roll(one, n, -1) for n, one in zip((3, 0, 4, 1, 2), true.labels, strict=True)])
     rows = compare(true, labels).assign(noise=0.1, tolerance=50.0)
-    table = delineation.example_traces(true, rows, Trained("A", 5, False, 0, model))
+    table = delineation.example_traces(true, rows, Trained("A", 5, False, 0, model, 1))
     assert table.groupby("rank").sim.unique().map(list).to_dict() == {"middle": [4], "last": [2]}
     assert table.depolarization[table["rank"] == "last"].to_numpy(bool).tolist() == true.labels[2, 0].tolist()

@@ -1,5 +1,6 @@
 """Populations: nulls are uniform, a shift is found, and a diffusion model of known data samples those data."""
 
+import argparse
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +11,12 @@ from scipy.stats import kstest
 
 from experiments import population
 from experiments.diffusion import Denoiser, DenoiserConfig, DenoiseTask, generate, kept, sample
+from experiments.files import tables_folder
 from experiments.population import compare, halves, nearest
 from forwardecg.data.draw import simulate_one
 from forwardecg.data.recipe import Recipe
 from forwardecg.measure.scores import r2
+from forwardecg.paths import CACHE, RESULTS
 from forwardecg.surrogates.train import TrainConfig, fit, initialize
 
 
@@ -131,7 +134,6 @@ def test_a_method_that_is_in_the_table_is_passed_over(monkeypatch, tmp_path):
 
         return method, seed, make
 
-    monkeypatch.setattr(population, "RESULTS", tmp_path)
     monkeypatch.setattr(population, "CLASSIFIERS", {})
     monkeypatch.setattr(population, "central_ecg", lambda name, sims: np.repeat(true, 2, 1))
     ours = [
@@ -140,10 +142,20 @@ def test_a_method_that_is_in_the_table_is_passed_over(monkeypatch, tmp_path):
         source("diffusion", 1, {}),
     ]
     monkeypatch.setattr(population, "sources", lambda n: iter(ours))
-    population.main(2, 24)
-    population.main(2, 24)
+    population.main(tmp_path, 2, 24)
+    population.main(tmp_path, 2, 24)
     assert called == ["teacher", "diffusion", "diffusion"]
-    tests, cost, shown = (pd.read_csv(population.table_path(end)) for end in ("", "_cost", "_traces"))
+    tests, cost, shown = (pd.read_csv(tmp_path / f"population{end}.csv") for end in ("", "_cost", "_traces"))
     assert tests.groupby(["method", "seed"]).size().tolist() == [2 * 2 * 2 + 24, 2 * 2 + 24, 2 * 2 * 2 + 24]
     assert tests[tests.test == population.NEAREST].statistic.max() == 0 and cost.seconds.tolist() == [2, 0.1]
     assert len(shown) == 2 * population.SHOWN * true.shape[1] and {*shown.method} == {"teacher", "diffusion"}
+
+
+def test_a_first_look_leaves_the_published_tables_alone():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--halves", type=int, default=8)
+    parser.add_argument("--tissues", type=int)
+    folders = {tables_folder(parser, **vars(parser.parse_args(given))) for given in ([], ["--halves", "8"])}
+    assert folders == {RESULTS / "runs"}
+    looks = [tables_folder(parser, **vars(parser.parse_args(["--halves", n]))) for n in ("2", "3")]
+    assert looks[0] != looks[1] and all(folder.is_relative_to(CACHE) for folder in looks)

@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from forwardecg.activation.models import nearest, rings, uniform_ecg, uniform_times, varied, voltages, weights
 from forwardecg.activation.search import FAR_OFF, STARTS, descend, polish, read, scan
-from forwardecg.contract import array, as_variable, count
+from forwardecg.contract import array, as_variable, count, instance
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import _label
 from forwardecg.tissue.cell import FK_CAF, FKParams
@@ -38,11 +38,12 @@ def fit(
         phi_e: (lead, time_ecg), mV mm/ms, with equally spaced times in ms; unbounded conductor.
         electrodes: where its leads are.
         sheet: the grid; of a tissue its grid alone, for its D is what is sought.
-        field: 1: D is uniform, and all is in closed form; 6: log D on 6 x 6 places over the sheet, bicubic between them, by
-            the adjoint of `activation_times`.
-        gain: factor of the amplitude beside D: 0 none, 1 one, 6 on 6 x 6 places (then with a field).
-        radius: mm, of the disc that is activated first, 2 at least.
-        cell, dt: as `simulate` takes them; the grid of ``sheet`` is the one whose waves are sought.
+        field: 1: D is uniform, and all is in closed form; n of 2 .. 20: log D on n x n places over the sheet, bicubic between
+            them, by the adjoint of `activation_times`.
+        gain: factor of the amplitude beside D: 0 none, 1 one, n of 2 .. 20 on n x n places, with a field only.
+        radius: mm, of the disc that is activated first, 2 at least, and less than the shorter side of the sheet.
+        cell, dt: as `simulate` takes them; the grid of ``sheet`` is the one whose waves are sought. The constants of the
+            eikonal model were fitted for `FK_CAF` on cells of 0.5 mm.
 
     Returns:
         site (xy) in mm; onset in ms, when the disc is activated; D in mm^2/ms, gain and lat in ms (y, x); misfit, and phi_e after
@@ -50,7 +51,8 @@ def fit(
         curvature (xy, of), 1/mm^2: half the second derivative of the misfit by the site, onset and D adapted.
 
     Raises:
-        ValueError: ECGs of other shape or unit, zero, not finite or without equal steps of time; electrodes that are not theirs.
+        ValueError: ECGs of other shape or unit, zero, not finite or without equal steps of time; electrodes that are not theirs;
+            a field or gain out of range, or a gain on places with one D; a radius beyond the sheet.
 
     Examples:
         >>> sheet = fe.healthy((60, 60), 0.5, D0=0.1)
@@ -126,7 +128,7 @@ def profile(
         misfit (y, x) at x and y in mm.
 
     Raises:
-        ValueError: What `fit` refuses; sites outside of the sheet.
+        ValueError: What `fit` refuses; no sites, or sites outside of the sheet; a start that is no fit.
 
     Examples:
         >>> sheet = fe.healthy((40, 40), 0.5, D0=0.1)
@@ -137,8 +139,12 @@ def profile(
         (True, True)
     """
     one = read(phi_e, electrodes, sheet, count("gain", gain, 0, 1), radius, cell, dt)
+    if start is not None and not {"onset", "D", "gain"} <= {*instance("start", start, xr.Dataset, "as `fit` gives")}:
+        raise ValueError(f"start: expected a fit, with onset, D and gain, got {[*start]}")
     axes = []
     for name, given, size in (("y", y, one.grid.size[0]), ("x", x, one.grid.size[1])):
+        if given is not None and not np.size(given):
+            raise ValueError(f"{name}: expected at least one site, got none")
         at = (np.arange(N_PROFILE) + 0.5) / N_PROFILE * size if given is None else array(name, given, (name,), "mm")
         if at.min() < 0 or at.max() > size:
             raise ValueError(f"{name}: expected sites within 0 .. {size:g} mm, got {at.min():g} .. {at.max():g}")

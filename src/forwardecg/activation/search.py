@@ -43,6 +43,8 @@ def read(
     """What is known, checked and after the low-pass."""
     grid, names = grid_of(sheet), instance("electrodes", electrodes, Electrodes, "such as center_electrode gives").names
     radius, dt = number("radius", radius, 2, 1e3, unit="mm"), number("dt", dt, 0, 10, unit="ms", above=True)
+    if radius >= (side := min(grid.size)):
+        raise ValueError(f"radius: expected less than the shorter side of the sheet, {side:g} mm, got {radius:g} mm")
     labeled = instance("phi_e", phi_e, xr.DataArray, "with times, as `pseudo_ecg` gives")
     values = array("phi_e", labeled, ("lead", "time_ecg"), shape=(len(names), None)).astype(float)
     if names_of(labeled) not in (None, names):
@@ -67,8 +69,9 @@ def read(
 
 def scan(one: Setting, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Least misfit (site,) over some D and all onsets, and (site, [onset, log D, log gain]) where it is."""
-    every_other = one._replace(data=one.data[:, ::2] * 2**0.5, norm=one.norm / 2**0.5, t=one.t[::2])
-    one = every_other._replace(grid=coarser(one.grid))  # good enough to find where to begin
+    every_other, grid = one.data[:, ::2], coarser(one.grid)  # good enough to find where to begin
+    share = np.sqrt(np.square(every_other).sum())
+    one = one._replace(data=every_other / share, norm=one.norm * share, t=one.t[::2], grid=grid)
     n, step, known = one.t.size, one.t[1] - one.t[0], weights(one, nearest(D_REFERENCE))
     H, data = np.stack([rings(one, *site, known) for site in zip(x, y, strict=True)]), rfft(one.data, 2 * n)
     shifts = np.append(np.arange(n), np.arange(-min(int(EARLIEST / step), n), 0))
@@ -78,7 +81,7 @@ def scan(one: Setting, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.nda
         match = irfft((data * rfft(model, 2 * n).conj()).sum(1), 2 * n)[:, shifts]
         peak, energy = np.maximum(match.max(1), 1e-12), np.square(model).sum((1, 2))
         factor = peak / energy if one.gain else np.ones(x.size)
-        misfit = 1 - 2 * factor * peak + factor**2 * energy
+        misfit = np.maximum(1 - 2 * factor * peak + factor**2 * energy, 1e-9)  # zero but for rounding, which has a sign
         found = np.stack([step * shifts[match.argmax(1)], np.full(x.size, np.log(D)), np.log(factor)], 1)
         lower = misfit < least
         least[lower], at[lower] = misfit[lower], found[lower]
