@@ -5,6 +5,7 @@ call changes its arguments. By hand: ``python tests/test_fuzz.py CALLS SEED`` pr
 """
 
 import atexit
+import functools
 import importlib
 import re
 import shutil
@@ -26,6 +27,7 @@ import torch
 import xarray as xr
 from test_house import ROOMS, exports, name_of
 
+from forwardecg.activation import inverse
 from forwardecg.activation.adjoint import activation_times
 from forwardecg.activation.eikonal import solve_eikonal
 from forwardecg.activation.forward import ecg_from_activation, eikonal_ecg
@@ -145,6 +147,11 @@ class Line:
         return -float((model(self.X) - 1).square().mean().detach())
 
 
+PLATE = sheet.healthy((20, 20), 0.5, 0.13)
+FOUR = electrodes.grid_electrodes(PLATE, 2, 2, z=8.0)
+BEAT = simulate(
+    PLATE, stimulus.focal_stimulus(PLATE, x=3.0, y=4.0, radius=2.0), t_end=30.0, electrodes=FOUR, calibrated=False
+).phi_e
 YX, TYX = ("y", "x"), ("time", "y", "x")
 TABLE = {
     "healthy": call(sheet.healthy, shape=(6, 9), dx=0.5, D0=0.13, seed=None),
@@ -201,6 +208,10 @@ TABLE = {
     "ecg_from_activation": call(
         ecg_from_activation, {"lat": (YX, "ms"), "t": (("time",), "ms"), "recovery": (YX, "ms")}, lat=PASSED, tissue=TISSUE, electrodes=NINE,
         t=np.array([1.0, 5.5, 80.0]), recovery=PASSED + 107, conductor=None, cell=FK_CAF, dt=0.1,
+    ),
+    "fit of a site": call(functools.partial(inverse.fit, BEAT), electrodes=FOUR, sheet=PLATE, field=1, gain=0, radius=2.0, calls=10),
+    "profile": call(
+        functools.partial(inverse.profile, BEAT, x=[2.0, 5.0], y=[4.0]), electrodes=FOUR, sheet=PLATE, gain=0, radius=2.0, calls=16,
     ),
     "eikonal_ecg": call(
         eikonal_ecg, tissue=TISSUE, stimuli=[LEFT], electrodes=NINE, t_end=20.0, ecg_interval=2.0, conductor=None, cell=FK_CAF, dt=0.1,

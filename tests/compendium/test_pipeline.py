@@ -352,6 +352,7 @@ def test_registry_and_files_agree():
     declared = {name for notebook in NOTEBOOKS for name in notebook.results} | {
         "results/headline.json",
         "results/reproduction.csv",
+        "models/paper.safetensors",  # by experiments.publish
         *INPUTS,
     }
     data = ROOT / "data"
@@ -416,4 +417,4 @@ def test_smoke_claims_still_refute_a_constant_prediction():
 def test_tracked_tree_is_small():
     sizes = {name: (ROOT / name).stat().st_size for name in reproduce.tracked_files()}
     assert sum(sizes.values()) <= 80 * MEBI
-    assert sum(size for name, size in sizes.items() if name.startswith("data/results/")) <= 20 * MEBI
+    assert sum(size for name, size in sizes.items() if name.startswith("data/results/")) <= 26 * MEBI
