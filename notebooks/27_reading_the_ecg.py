@@ -370,8 +370,6 @@ printed(pd.DataFrame(edges).T)
 # certain.
 
 # %% tags=["hide-input"]
-
-# %% tags=["hide-input"]
 traces = pd.read_csv(runs / "delineation_traces.csv")
 fig, axes = plt.subplots(2, 1, figsize=(9, 5.2), sharex=True)
 for ax, (rank, trace) in zip(axes, traces.groupby("rank", sort=False), strict=True):

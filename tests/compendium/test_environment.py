@@ -227,7 +227,7 @@ SPOILED = {
     "toml": ("a.toml", "a = 1\n", "a = \n", "a.toml"),
     "json": ("a.json", "{}\n", "{\n", "a.json"),
     "size": ("a.md", "1\n", "1" * 2 * 2**20, "2048 KB"),
-    "size-data": ("data/a.csv", "1\n", "1" * 3 * 2**20, "3072 KB"),
+    "size-data": ("data/a.csv", "1\n", "1" * 5 * 2**20, "5120 KB"),
     "size-runs": ("data/results/runs/a.csv", "1" * 3 * 2**20, "1" * 4 * 2**20, "4096 KB"),
     "workflows": (".github/workflows/a.yml", WORKFLOW, WORKFLOW.replace("runs-on", "runs"), "runs"),
     "timeouts": (
