@@ -85,7 +85,10 @@ def visit(page, path: Path, read: bool = True) -> dict:
     problems: list[str] = []
     listeners = {
         "request": lambda request: requests.append(request.url),
-        "requestfailed": lambda request: problems.append(f"{request.url} {request.failure}"),
+        # aborted: the browser itself drops what the next page no longer needs; a file that lacks fails otherwise
+        "requestfailed": lambda request: (
+            None if "ERR_ABORTED" in str(request.failure) else problems.append(f"{request.url} {request.failure}")
+        ),
         "console": lambda message: problems.append(message.text) if message.type == "error" else None,
         "pageerror": lambda error: problems.append(str(error)),
     }
