@@ -30,7 +30,6 @@ WARM, WINDOW = 400, 400  # steps before the timed ones, and timed: 40 ms each
 FW_WINDOW = 40  # steps of Finitewave, from the same state on
 REPEATS = 7
 SIZES = [200, 400, 667]  # cells along a side, compared with Finitewave
-LARGER = [1000, 1600]
 ELECTRODES = [1, 4, 8]  # along a side
 FRAMES = 16  # frames per matrix product, as in `simulate`
 N_TISSUES = 16
@@ -97,7 +96,7 @@ def limit(n: int = 400):
     """Our isotropic and anisotropic kernel and the peak rate of multiply-adds, in turns."""
     fibers = with_fibers(healthy((n, n), DX, D), 0.3, 7.6)
     ours(n, np.float32, fibers)
-    (asm,) = [asm for types, asm in advance.inspect_asm().items() if types[0].dtype == numba.float32]
+    (asm,) = [asm for types, asm in advance.inspect_asm().items() if types[1].dtype == numba.float32]
     counts = kernel_counts(asm)
     peak = Peak(counts["isotropic"].bits)
     turns = [(ours(n, np.float32), ours(n, np.float32, fibers), peak.rate()) for _ in range(REPEATS)]
@@ -163,12 +162,8 @@ def ready(barrier) -> None:
     barrier.wait()
 
 
-def growth():
-    """Time per update on larger sheets in turns, and tissues per minute of 1 and 2 processes."""
-    sizes = SIZES + LARGER
-    turns = np.array([[ours(n, np.float32) for n in sizes] for _ in range(REPEATS)])
-    for n, ns in zip(sizes, turns.T, strict=True):
-        record("growth", "f32", n, "time_per_update", ns, "ns")
+def processes():
+    """Tissues per minute of 1 and 2 processes."""
     one_tissue()  # compiles
     rates = []
     for workers in (1, 2):
@@ -192,7 +187,7 @@ def main():
     models = {n: compare(n) for n in SIZES}
     limit()
     ecg(models[400])
-    growth()
+    processes()
     table = pd.DataFrame(rows, columns=["case", "precision", "n", "quantity", "value", "low", "high", "unit"])
     numbers = ["value", "low", "high"]
     table[numbers] = table[numbers].map(lambda value: float(f"{value:.5g}"))

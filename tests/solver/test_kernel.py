@@ -105,7 +105,8 @@ from forwardecg.tissue.cell import FK_CAF, constants
 from forwardecg.solver.kernel import advance
 flat = lambda size=200: np.zeros(size, np.float32)
 cell = constants(FK_CAF, 0.1, np.float32)
-run = flat(), flat(), flat(), flat(), (flat(), flat(), flat(0), flat(0)), flat(), flat(), np.zeros(0, np.int64), flat(0), cell, 0.1, 0, 1, 16
+state = flat(), flat(), flat(), flat(), (flat(), flat(), flat(0), flat(0)), flat(), flat()
+run = np.zeros((1, 4), np.int64), *state, np.zeros(0, np.int64), flat(0), cell, 0.1, 0, 1, 16
 fresh = type(advance)(advance.py_func, targetoptions={"fastmath": True, "error_model": "numpy"})  # not from the cache
 fresh.compile(tuple(map(typeof, run)))
 print(*fresh.inspect_asm().values())

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from forwardecg import __version__
-from forwardecg.contract import V_SPAN, as_variable, flag, instance, number, to_mV
+from forwardecg.contract import V_SPAN, as_variable, count, flag, instance, number, to_mV
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import lead_field, phi_e_attrs
 from forwardecg.ecg.torso import Disc, Sphere
@@ -27,9 +27,10 @@ from forwardecg.tissue.grid import blocks
 from forwardecg.tissue.sheet import Tissue
 from forwardecg.tissue.stimulus import LONGEST_TIME, MOST_BEATS, Stimulus, whole_steps
 
-ECG_BLOCK = 32  # ECG samples per matrix product
+ECG_BLOCK, LAST = 64, 32  # ECG samples per matrix product, and in those at the end of a run
 PROGRESS_S = 10.0  # s between lines of progress of a run that takes that long
 MOST_STEPS = 10**10  # of one run
+MOST_THREADS = 1024  # of one run
 AT_REST = 1e-4  # u below which a sheet counts as repolarized: 0.01 mV above rest
 
 
@@ -95,7 +96,7 @@ def _calibrate(tissue: Tissue, dt: float, cell: FKParams) -> Tissue:
 def solve(
     tissue: Tissue, stimuli: Stimulus | Sequence[Stimulus], *, t_end: float, every: float = 1.0,
     cell: FKParams = FK_CAF, dt: float = 0.1, calibrated: bool = True, dtype: type = np.float32,
-    stop_at_rest: bool = False,
+    stop_at_rest: bool = False, threads: int = 1,
 ) -> Iterator[State]:  # fmt: skip
     """The time loop as a generator, whose arguments are checked at once: the state at rest, then one `State` each ``every`` ms up to ``t_end``.
 
@@ -110,14 +111,15 @@ def solve(
             across fibers oblique to the grid are not reached: a warning gives the measured error beyond `FAR`.
         dtype: np.float32 or np.float64.
         stop_at_rest: end early, after all stimuli, as soon as every u is below `AT_REST`.
+        threads: how many share the rows of the sheet, for one large sheet; the results are the same to the last bit.
 
     Yields:
         The state at t = 0, every, 2 every ...
 
     Raises:
         ValueError: dt over the limits of diffusion and of the fastest current of the cell; a time that is no multiple of
-            dt; no stimulus or one on no live cell; D or a cell model that cannot be calibrated on this grid; an argument
-            of another type.
+            dt; no stimulus or one on no live cell; D or a cell model that cannot be calibrated on this grid; no thread;
+            an argument of another type.
         FloatingPointError: The solution left the finite numbers.
 
     Examples:
@@ -129,32 +131,45 @@ def solve(
     dtype, stimuli = _float_type(tissue, cell, calibrated, dtype, stop_at_rest), _list_stimuli(stimuli)
     dt = number("dt", dt, 0, LONGEST_TIME, unit="ms", above=True)
     n_every, n_end = _grid_steps(every, t_end, dt)
+    threads = count("threads", threads, 1, MOST_THREADS)
     check_step(dt, stable_step(couplings(tissue), tissue.dx), cell)
     g = couplings(_calibrate(tissue, dt, cell) if calibrated else tissue)
     check_step(dt, stable_step(g, tissue.dx), cell)
     pulses = _pulses(stimuli, tissue.live, dt, float(t_end))
-    states = march(g, tissue.dx, dt, constants(cell, dt, dtype), pulses, n_every, n_end)
+    states = march(g, tissue.dx, dt, constants(cell, dt, dtype), pulses, n_every, n_end, threads)
     return _until_rest(states, max(pulse.off for pulse in pulses) * dt) if stop_at_rest else states
 
 
 def _until_rest(states: Iterator[State], last_off: float) -> Iterator[State]:
     """States up to the first at rest after ``last_off`` ms."""
+    highest: Any = (0, 0)  # the cell that was it when all were last looked at: mostly it says enough
     for state in states:
         yield state
-        if state.t >= last_off and state.u.max() < AT_REST:
-            return
+        if state.t >= last_off and state.u[highest] < AT_REST:
+            highest = np.unravel_index(state.u.argmax(), state.u.shape)
+            if state.u[highest] < AT_REST:
+                return
+
+
+def _pooled(u: np.ndarray, pool: int) -> np.ndarray:
+    """The mean over each pixel, ``blocks(u, pool).mean((1, 3))`` to the last bit, in long loops in place of short ones."""
+    if pool > 7:  # numpy adds runs of eight in pairs
+        return blocks(u, pool).mean((1, 3))
+    columns: Any = sum(blocks(u, pool)[..., j] for j in range(pool))
+    rows: Any = sum(columns[:, j] for j in range(pool))
+    return rows / u.dtype.type(pool**2)
 
 
 def simulate(
     tissue: Tissue, stimuli: Stimulus | Sequence[Stimulus], *, t_end: float, electrodes: Electrodes | None = None,
     conductor: Disc | Sphere | None = None, frame_interval: float = 5.0, ecg_interval: float = 1.0, pool: int = 1,
     cell: FKParams = FK_CAF, dt: float = 0.1, calibrated: bool = True, dtype: type = np.float32,
-    stop_at_rest: bool = False,
+    stop_at_rest: bool = False, threads: int = 1,
 ) -> xr.Dataset:  # fmt: skip
     """Run one tissue and keep what the data contract asks for.
 
     Args:
-        tissue, stimuli, t_end, cell, dt, calibrated, dtype, stop_at_rest: as `solve` takes them.
+        tissue, stimuli, t_end, cell, dt, calibrated, dtype, stop_at_rest, threads: as `solve` takes them.
         electrodes: where phi_e is recorded, from the full grid and the physical D; None: nowhere.
         conductor: what the sheet lies in, see `torso`; None: an unbounded conductor.
         frame_interval, ecg_interval: ms between maps, and between samples of phi_e (divides the former, down to dt).
@@ -195,10 +210,12 @@ def simulate(
     whole_steps("t_end", t_end, frame_interval, "frame_interval")
     every, field = frame_interval, np.zeros((0, n_y * n_x))
     if electrodes:
-        every, field = ecg_interval, V_SPAN * lead_field(tissue, electrodes, conductor).reshape(-1, n_y * n_x)
+        every, field = ecg_interval, lead_field(tissue, electrodes, conductor).reshape(-1, n_y * n_x)
+        field *= V_SPAN
     frames, phi_e, block = [], [], np.zeros((ECG_BLOCK, n_y, n_x))
     started = spoke = monotonic()
     run: dict[str, Any] = dict(cell=cell, dt=dt, calibrated=calibrated, dtype=dtype, stop_at_rest=stop_at_rest)
+    run["threads"] = threads
     for n, state in enumerate(solve(tissue, stimuli, t_end=t_end, every=every, **run)):
         if electrodes:
             block[n % ECG_BLOCK] = state.u
@@ -209,7 +226,7 @@ def simulate(
             left = (spoke - started) * (t_end / state.t - 1)
             progress(f"simulate: {state.t:.0f} of {t_end:g} ms, at most {left:.0f} s left")
         if n % per_frame == 0:
-            frames.append(blocks(state.u, pool).mean((1, 3)))
+            frames.append(_pooled(state.u, pool))
     ds = xr.Dataset(
         {
             "V_m": as_variable("V_m", to_mV(np.array(frames))),
@@ -232,8 +249,8 @@ def simulate(
     if calibrated and (error := worst_error(tissue, dt, cell)) is not None:
         ds.attrs["fiber_speed_error"] = round(error, 3)
     if electrodes:
-        rest = (n + 1) % ECG_BLOCK
-        phi_e.append(field @ block[:rest].reshape(rest, n_y * n_x).T)
+        rest = block[: (n + 1) % ECG_BLOCK].reshape(-1, n_y * n_x)
+        phi_e += [field @ rest[first : first + LAST].T for first in range(0, len(rest), LAST)]
         ds = ds.assign_coords(lead=list(electrodes.names), xyz=list("xyz"))
         ds["phi_e"] = (("lead", "time_ecg"), np.concatenate(phi_e, axis=1), phi_e_attrs(conductor))
         ds["electrodes"] = as_variable("electrodes", electrodes.positions.copy())

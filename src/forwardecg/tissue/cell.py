@@ -22,7 +22,7 @@ def jit(function: Callable) -> Callable:
     # else a function that inlines another one would go stale when only the other is edited
     before = numba.config.CACHE_DIR  # of the user: asked for when a function is compiled, and given back
     numba.config.CACHE_DIR = str(Path(before or CACHE / "numba") / code_hash(["tissue/cell", "solver/kernel"]))
-    options = {"fastmath": True, "error_model": "numpy"}
+    options = {"fastmath": True, "error_model": "numpy", "nogil": True}  # threads may share a sheet
     try:
         return numba.njit(**options, cache=True)(function)
     except RuntimeError:  # no folder can be written to: each process compiles anew
