@@ -19,6 +19,8 @@
 #     next:
 #       page: book/surrogate
 #       why: what is to be learned from them, and how it is scored
+#     needs:
+#       - results/runs/dataset_cost.csv
 #     makes:
 #       results/07_dataset.csv: >-
 #         one row a tissue of the data set, what was drawn and what came of it
@@ -69,6 +71,7 @@ from scipy.stats import chi2_contingency
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.data.layout import chunk_names
 from forwardecg.data.recipe import REJECTIONS, Recipe, write_recipe
@@ -76,6 +79,7 @@ from forwardecg.data.sets import collection
 from forwardecg.data.split import check_disjoint, sheet_hash, split_by_tissue
 from forwardecg.data.store import load_or_simulate, stored_bytes
 from forwardecg.measure.scores import r2
+from forwardecg.paths import RESULTS
 from forwardecg.surrogates.paper.data import Sequences, loader
 from forwardecg.tissue.symmetry import apply_symmetry
 
@@ -753,7 +757,9 @@ figures.show(
 #
 # The store holds maps in half precision and ECGs in double. Every chunk is
 # compressed and has a checksum ({ref}`store`). We measure the time of the
-# build, its size, and how fast a training reads it.
+# build, its size, and how fast a training reads it. What a tissue costs
+# besides the time loop was measured by `benchmarks/dataset.py`, one tissue of
+# each condition on one core, and is read from its table.
 
 # %% tags=["nbval-ignore-output"]
 workers, minutes = ds.attrs["workers"], ds.attrs["seconds"] / 60
@@ -761,6 +767,24 @@ cores = ds.attrs["seconds"] * workers / n_sim  # core seconds a tissue
 megabytes = stored_bytes(recipe) / 1e6
 print(f"{n_sim} tissues in {minutes:.1f} minutes with {workers} workers")
 print(f"{megabytes:.0f} MB")
+
+# %%
+cost = pd.read_csv(RESULTS / "runs" / "dataset_cost.csv", index_col="part")
+tissue_seconds, loop_seconds = cost.core_seconds.iloc[:2]
+printed(cost[["core_seconds", "share"]])
+
+# %% [markdown]
+# The rows are the whole of what a worker does for a tissue and its parts, in seconds
+# of one core and as shares of the whole. The first row is measured as a whole, the
+# last one is what the parts leave of it. After the time loop, the product with the
+# lead fields of all electrodes and the maps take the most time. The product is taken
+# in double precision and in a fixed order, so that a tissue that is simulated again
+# is the same to the last bit. In single precision it would be faster.
+
+# %% tags=["hide-input"]
+on_cost = f"{cost.tissues.iloc[0]} tissues, one core, {cost.machine.iloc[0]}"
+over_kernel = tissue_seconds / loop_seconds
+headline("dataset_over_kernel", over_kernel, tolerance=None, on=on_cost)
 
 # %% tags=["nbval-ignore-output"]
 loading = {}

@@ -13,7 +13,9 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -44,6 +46,7 @@ def execute(
     parameters: Mapping[str, Any] | None = None,
     say: Callable[[str], object] = print,
     publish: bool = True,
+    lock: bool = True,
 ) -> Path:
     """Execute a notebook and publish it with its results; return the path of the executed notebook.
 
@@ -53,6 +56,7 @@ def execute(
         parameters: changed ones; a notebook that ran with any is not the pair of its source.
         say: takes the lines of progress.
         publish: False leaves notebook and results in ``_run/``.
+        lock: False in a process that one started which holds the lock of ``_run/`` itself.
 
     Raises:
         NotebookError: It failed, or must not be published.
@@ -62,7 +66,8 @@ def execute(
     changed = check(notebook.source, parameters or {})
     copy, listener = run / f"{notebook.name}.ipynb", run / f"{notebook.name}.txt"
     stage = run / "stage" / notebook.name
-    hold_lock(run)
+    if lock:
+        hold_lock(run)
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True)
     copy.unlink(missing_ok=True)
@@ -195,10 +200,37 @@ def _short(path: Path) -> Path:
     return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
 
 
-def main(names: list[str], changes: Mapping[str, Mapping[str, Any]]) -> None:
+def resting_on(notebooks: Sequence[Notebook]) -> dict[str, set[str]]:
+    """By name, all the notebooks that need results of one, directly or through others; they come in an order of execution."""
+    found: dict[str, set[str]] = {}
+    for one in reversed(notebooks):
+        direct = [other.name for other in notebooks if {*one.results} & {*other.needs}]
+        found[one.name] = set(direct).union(*(found[name] for name in direct))
+    return found
+
+
+def _timed(notebook: Notebook, parameters: Mapping[str, Any] | None, lock: bool = False) -> float:
+    """`execute` in a process of its own, whose parent holds the lock, or in this one; seconds."""
+    start = time.monotonic()
+    execute(notebook, parameters=parameters, lock=lock)
+    return time.monotonic() - start
+
+
+def _at_once(notebook: Notebook, parameters: Mapping[str, Any] | None) -> Future:
+    """`_timed` in this process, as a future that is done."""
+    done: Future = Future()
+    try:
+        done.set_result(_timed(notebook, parameters, lock=True))
+    except NotebookError as error:
+        done.set_exception(error)
+    return done
+
+
+def main(names: list[str], changes: Mapping[str, Mapping[str, Any]], jobs: int = 1) -> None:
     """Execute every notebook of this tree in order, or those that are named; ``_run/seconds.json`` says how long each took.
 
-    One that fails stops only those that need its results.
+    With more than one job they run side by side, those first that most others need. One that fails stops only those that
+    need its results.
 
     Raises:
         NotebookError: At the end, if one failed.
@@ -206,21 +238,34 @@ def main(names: list[str], changes: Mapping[str, Mapping[str, Any]]) -> None:
     seconds: dict[str, float] = {}
     failures: list[str] = []
     lost: set[str] = set()  # results
-    for notebook in NOTEBOOKS:
-        if names and notebook.name not in names:
-            continue
-        start = time.monotonic()
-        try:
-            if missing := sorted(lost & {*notebook.needs}):
-                raise NotebookError(f"{notebook.name} was not executed: it needs {', '.join(missing)}")
-            execute(notebook, parameters=changes.get(notebook.name))
-        except NotebookError as error:
-            failures.append(str(error))
-            lost |= {*notebook.results}
-            print(f"{notebook.name}: failed; the others go on", flush=True)
-        else:
-            seconds[notebook.name] = time.monotonic() - start
-            write_json(ROOT / "_run" / SECONDS, seconds)
+    waiting, running = [one for one in NOTEBOOKS if not names or one.name in names], dict[Future, Notebook]()
+    if jobs > 1:
+        hold_lock(ROOT / "_run")
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # of each process
+        after = resting_on(waiting)
+        waiting.sort(key=lambda one: -len(after[one.name]))
+    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:  # it starts none before a task
+        while waiting or running:
+            unmade = {result for one in (*waiting, *running.values()) for result in one.results}
+            for one in [one for one in waiting if not unmade & {*one.needs}][: jobs - len(running)]:
+                waiting.remove(one)
+                if missing := sorted(lost & {*one.needs}):
+                    failures.append(f"{one.name} was not executed: it needs {', '.join(missing)}")
+                    lost |= {*one.results}
+                    print(f"{one.name}: failed; the others go on", flush=True)
+                    continue
+                parameters = changes.get(one.name)
+                future = pool.submit(_timed, one, parameters) if jobs > 1 else _at_once(one, parameters)
+                running[future] = one
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                one = running.pop(future)
+                try:
+                    seconds[one.name] = future.result()
+                    write_json(ROOT / "_run" / SECONDS, seconds)
+                except NotebookError as error:
+                    failures.append(str(error))
+                    lost |= {*one.results}
+                    print(f"{one.name}: failed; the others go on", flush=True)
     if failures:
         raise NotebookError("\n\n".join(failures))
 
@@ -231,8 +276,9 @@ if __name__ == "__main__":
     parser.add_argument(
         "--changes", type=json.loads, default={}, help='changed parameters, as {"03_ecg": {"dx": 0.25}}'
     )
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks side by side")
     arguments = parser.parse_args()
     try:
-        main(arguments.names, arguments.changes)
+        main(arguments.names, arguments.changes, arguments.jobs)
     except NotebookError as error:
         sys.exit(str(error))

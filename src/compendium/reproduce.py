@@ -2,9 +2,10 @@
 
 The copy has no lock file, results, weights, caches or notebook outputs. It runs its own code. Nothing is published. Tables that take
 hours of training are taken as they are committed, one row a tissue and seed, and everything is computed from them again.
-``_run/reproduce.csv`` then says what each notebook took and how many of its numbers came back; the page *provenance* shows
-the copy of it that is committed, ``data/results/bench_reproduce.csv``. A processor without bfloat16 emulates it at a tenth of the
-speed: there the structured networks are trained in float32, and the table says so.
+Notebooks run side by side, as many as there are cores, each on one thread and after those whose results it needs.
+``_run/reproduce.csv`` then says what each notebook and the whole took and how many of its numbers came back; ``--keep``
+puts it in the place of the committed one, ``data/results/bench_reproduce.csv``, which the page *provenance* shows. A processor
+without bfloat16 emulates it at a tenth of the speed: there the structured networks are trained in float32, and the table says so.
 
 ``make reproduce-all`` trains those as well - every seed, fold and variant - and compares them row by row. It keeps its caches: stopped
 and repeated, it goes on from the last finished epoch.
@@ -107,21 +108,33 @@ def by_notebook(
     makers: dict[str, str],
     seconds: dict[str, float],
     changes: dict[str, dict],
+    whole: float,
+    jobs: int,
 ) -> pd.DataFrame:
-    """One row a notebook: its minutes, how many of its headline numbers are judged and how many came back, what was changed."""
+    """One row a notebook: its minutes, how many of its headline numbers are judged and how many came back, what was changed.
+
+    Each row also has the minutes of the whole run with ``jobs`` notebooks side by side; what comes in is in seconds.
+    """
     judged = [(makers[row[0]], row[-1] == "ok") for row in rows if row[-1] != "not judged"]
-    counts = {name: [ok for maker, ok in judged if maker == name] for name in seconds}
+    counts = {name: [ok for maker, ok in judged if maker == name] for name in sorted(seconds)}
     return pd.DataFrame(
         {
             "notebook": list(counts),
-            "minutes": [f"{value / 60:.2f}" for value in seconds.values()],
+            "minutes": [f"{seconds[name] / 60:.2f}" for name in counts],
             "judged": [len(ok) for ok in counts.values()],
             "as_published": [sum(ok) for ok in counts.values()],
             "changed": [" ".join(f"{key}={value}" for key, value in changes.get(name, {}).items()) for name in counts],
             "machine": get_host_cpu_name(),
             "cores": os.cpu_count(),
+            "side_by_side": jobs,
+            "whole": f"{whole / 60:.2f}",
         }
     )
+
+
+def whole_minutes(table: pd.DataFrame) -> float:
+    """The minutes of a whole run from its table; in older ones the notebooks ran one after the other."""
+    return float(table["whole"].iloc[0]) if "whole" in table else float(table.minutes.astype(float).sum())
 
 
 def _copy_tree(folder: Path, trained: bool) -> None:
@@ -132,7 +145,7 @@ def _copy_tree(folder: Path, trained: bool) -> None:
             shutil.copy2(ROOT / name, folder / name)
 
 
-def main(everything: bool) -> int:
+def main(everything: bool, jobs: int, keep: bool) -> int:
     hold_lock(ROOT / "_run")
     copy = ROOT / "_run" / ("reproduce-all" if everything else "reproduce")
     if not everything:
@@ -150,7 +163,7 @@ def main(everything: bool) -> int:
     changes = without_bfloat16()
     if changes:
         print(f"This processor has no bfloat16; changed parameters: {changes}", flush=True)
-    driver = [sys.executable, "-m", "compendium.execute", "--changes", json.dumps(changes)]
+    driver = [sys.executable, "-m", "compendium.execute", "--jobs", str(jobs), "--changes", json.dumps(changes)]
     steps = [driver]
     if everything:  # the tissues first, then all that is trained on them
         steps = [[*driver, "07_dataset"], [sys.executable, "-m", "experiments.run"], driver]
@@ -177,9 +190,10 @@ def main(everything: bool) -> int:
     if not everything:  # there the tissues come from the cache by the time the notebooks run
         makers = {key: entry["notebook"] for key, entry in {**reproduced, **published}.items()}
         seconds = json.loads((copy / "_run" / SECONDS).read_text(encoding="utf-8"))
-        by_notebook(rows, makers, seconds, changes).to_csv(
-            ROOT / "_run" / "reproduce.csv", index=False, lineterminator="\n"
-        )
+        found = by_notebook(rows, makers, seconds, changes, 60 * minutes, jobs)
+        found.to_csv(ROOT / "_run" / "reproduce.csv", index=False, lineterminator="\n")
+        if keep and not stopped:
+            shutil.copy2(ROOT / "_run" / "reproduce.csv", ROOT / "data" / "results" / "bench_reproduce.csv")
     return 1 if failed or outside or stopped else 0
 
 
@@ -188,7 +202,14 @@ if __name__ == "__main__":
     parser.add_argument(
         "--all", action="store_true", help="train every seed, fold and variant as well: hours, resumable"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="notebooks side by side; by default one a core"
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="put the table of minutes in the place of the committed one"
+    )
+    given = parser.parse_args()
     try:
-        sys.exit(main(parser.parse_args().all))
+        sys.exit(main(given.all, given.jobs, given.keep))
     except NotebookError as error:
         sys.exit(str(error))

@@ -37,11 +37,12 @@ def phi_e_attrs(conductor: Disc | Sphere | None = None) -> dict[str, str]:
 def distances(tissue: Tissue, electrodes: Electrodes) -> np.ndarray:
     """Distances (lead, y, x) in mm, never 0, from each electrode, at least dx from conductive cells, to the cell centers."""
     y, x = tissue.grid.centers
-    at_x, at_y, at_z = (electrodes.positions[:, k, None, None] for k in range(3))
-    r = np.sqrt((x - at_x) ** 2 + (y - at_y) ** 2 + at_z**2)
-    nearest = np.where(tissue.conductive, r, np.inf).min(axis=(1, 2))  # below dx the sum over cells is no integral
+    r, nearest = (np.empty((len(electrodes.positions), *shape)) for shape in (tissue.D.shape, ()))
+    for k, (at_x, at_y, at_z) in enumerate(electrodes.positions):  # plane by plane, which the cache holds
+        np.sqrt((x - at_x) ** 2 + (y - at_y) ** 2 + at_z * at_z, out=r[k])
+        nearest[k] = np.where(tissue.conductive, r[k], np.inf).min()  # below dx the sum over cells is no integral
     check_far(electrodes, nearest, tissue.dx, f"dx = {tissue.dx} mm from conductive cells")
-    return np.maximum(r, NEAREST)
+    return np.maximum(r, NEAREST, out=r)
 
 
 def lead_field(tissue: Tissue | Mesh, electrodes: Electrodes, conductor: Disc | Sphere | None = None) -> np.ndarray:
@@ -70,7 +71,10 @@ def lead_field(tissue: Tissue | Mesh, electrodes: Electrodes, conductor: Disc | 
     if isinstance(tissue, Mesh):
         return mesh_lead_field(tissue, electrodes)
     weight = 1 / distances(tissue, electrodes) if conductor is None else conductor.weight(tissue, electrodes)
-    return net_flux(weight, *couplings(tissue))
+    g = couplings(tissue)
+    for plane in weight:  # in place: 37 electrodes above 400 x 400 cells are 47 MB
+        plane[:] = net_flux(plane, *g)
+    return weight
 
 
 def pseudo_ecg(
