@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from forwardecg.data.recipe import Recipe, read_recipe
-from forwardecg.data.sets import collection
+from forwardecg.data.sets import collection, wide_collection
 from forwardecg.data.split import folds_by_tissue
 from forwardecg.data.store import load_or_simulate
 from forwardecg.paths import RESULTS
@@ -43,7 +43,7 @@ class Tissues:
 
 
 def recipe(name: str = "base") -> Recipe:
-    """The recipe of the base set, of one of `sets.collection`, of the large one, or of the base set from another height.
+    """The recipe of the base set, of one of `sets.collection` and `sets.wide_collection`, of the large one, or of the base set from another height.
 
     The large set is drawn as the base set is, with a seed of its own; its maps have 50 x 50 pixels, and one electrode.
     """
@@ -52,7 +52,7 @@ def recipe(name: str = "base") -> Recipe:
         return replace(own, n_sim=N_LARGE, seed=LARGE_SEED, pool=2 * own.pool, bank=False)
     if name in HEIGHTS:
         return replace(own, z_mm=HEIGHTS[name], bank=False)
-    return own if name == "base" else collection(own)[name]
+    return own if name == "base" else (collection(own) | wide_collection(own))[name]
 
 
 @functools.cache

@@ -19,12 +19,12 @@
 #       another constant the median is {headline}`structured_r2_unseen_cell_mbr`, until
 #       the constant is named.
 #     next:
-#       page: notebooks/12_uncertainty
-#       why: how far off a prediction may be, and when it is flagged
+#       page: notebooks/31_wider_tissue
+#       why: what the same networks gain from learning on wider tissue
 #     needs:
 #     - results/07_dataset.csv
 #     - results/07_dataset.json
-#     - models/structured.safetensors
+#     - models/structured_recipe.safetensors
 #     makes:
 #       results/11_generality.csv: >-
 #         scores of the structured surrogate on sets of other kinds, with intervals
@@ -50,10 +50,12 @@
 # electrodes, two wave fronts, re-entry, other cells, other diffusivities,
 # other fibrosis and other maps?
 #
-# **Scale:** the five published networks, trained on 240 tissues with one
-# stimulus each. They are tested on eight sets of 16 to 20 tissues of other
-# kinds, and for comparison on 300 tissues of the usual recipe. None of the
-# tested tissues was in training or validation.
+# **Scale:** the five networks of {doc}`10_structured`, trained on 240 tissues
+# of the recipe with one stimulus each. {doc}`31_wider_tissue` scores the
+# published ones, which saw more kinds of tissue, on the same sets. The tests
+# here are on eight sets of 16 to 20 tissues of other kinds, and for
+# comparison on 300 tissues of the usual recipe. None of the tested tissues
+# was in training or validation.
 #
 # This page needs {doc}`07_dataset`, which also shows the sets, and
 # {doc}`10_structured`. The first run takes some minutes. To run it with other
@@ -122,7 +124,7 @@ claim_correction_min = 0.05
 # %%
 torch.set_num_threads(threads)
 recipe = read_recipe(RESULTS / "07_dataset.json")
-models, card = load_models(MODELS / "structured.safetensors")
+models, card = load_models(MODELS / "structured_recipe.safetensors")
 not_used = ("calibration", *left_out)
 sets = {name: one for name, one in collection(recipe).items() if name not in not_used}
 

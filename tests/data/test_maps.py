@@ -219,7 +219,7 @@ REFUSED = {
     "words": (V_M.astype(str), GIVEN, "<U"),
     "nothing": (None, GIVEN, "object"),
     "one frame": (V_M[:1], GIVEN, "V_m: expected at least 2 frames, got 1"),
-    "no wave": (np.minimum(V_M, -40), GIVEN, "a wave that rises.*values from -85 to -40 in mV, plausible in no unit"),
+    "no wave": (np.minimum(V_M, -40), GIVEN, "a wave that rises.*values from -85 to -40 in mV: the mean of no pixel rises"),
     "u as mV": (U, GIVEN, "V_m: expected a wave.*in mV, plausible in u"),
     "V as mV": (V_M / 1000, GIVEN, "in mV, plausible in V"),
     "mV as u": (V_M, GIVEN | {"unit": "u"}, "in u, plausible in mV"),

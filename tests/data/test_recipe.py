@@ -142,6 +142,28 @@ def test_partial_fibrosis_conducts_everywhere_at_a_fraction_where_it_is():
     assert 0.05 <= min(fractions) < 0.1 and 0.25 < max(fractions) <= 0.3
 
 
+def test_percolating_fibrosis_replaces_what_would_be_drawn():
+    for sim in range(6):
+        draw = draw_tissue(replace(LARGE, fibrosis="percolating", conditions=("fibrotic", "combined")), sim)
+        assert 0.29 < draw.fibrosis_density < 0.46 and draw.tissue.texture == "patchy", "the nearest word of a store"
+
+
+def test_a_paced_tissue_has_two_beats_of_one_site():
+    """The site of the single beat, fired again; a cell beside it is activated twice, and rests in between."""
+    paced = replace(LARGE, protocol="paced", t_end=600)
+    intervals = []
+    for sim in range(12):
+        single, draw = (draw_tissue(one, sim) for one in (LARGE, paced))
+        first, second = draw.stimuli
+        assert np.array_equal(first.mask, second.mask) and np.array_equal(first.mask, single.stimuli[0].mask)
+        assert first.start == 0 and np.array_equal(draw.tissue.D, single.tissue.D)
+        intervals.append(second.start)
+    assert 150 <= min(intervals) < 220 and 330 < max(intervals) <= 400
+    above = simulate_one(paced, 0).V_m.values > -35.0
+    risen = (above[1:] & ~above[:-1]).sum(0)
+    assert np.median(risen) == 2 and risen.max() <= 2 and not above[-1].any()
+
+
 def movie(n: int, t_end: float, after) -> xr.DataArray:
     """V_m (time, y_map, x_map) of n x n pixels; ``after`` gives the ms since the last activation, NaN before the first."""
     t, y, x = np.meshgrid(np.arange(0, t_end, 5.0), *[np.arange(n) - (n - 1) / 2] * 2, indexing="ij")

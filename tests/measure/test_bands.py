@@ -6,8 +6,12 @@ import xarray as xr
 from scipy.stats import binomtest
 
 from forwardecg.measure.bands import (
+    MOST_ERROR,
+    ExpectedError,
     Reference,
     conformal_quantile,
+    envelope,
+    fit_expected_error,
     fit_reference,
     half_width,
     pointwise_coverage,
@@ -21,6 +25,53 @@ from forwardecg.measure.bands import (
 def test_half_width_by_hand():
     sd, mean = np.array([[3.0, 0.0]]), np.array([[1.0, 7.0]])  # rms 5
     assert np.allclose(half_width(sd, mean, 0.8), [[5.0, 4.0]])
+
+
+def test_the_envelope_has_the_place_of_the_disagreement_and_no_size():
+    sd = np.zeros((2, 400))
+    sd[0, 200], sd[1, 100:300] = 3.0, 0.1
+    found = envelope(sd, 1.0)
+    assert found[0].argmax() == 200 and np.allclose(envelope(7 * sd, 1.0), found)
+    assert np.allclose(np.square(found).mean(1), 1 + 0.03**2) and found[0, 0] == pytest.approx(0.03)
+    width = (found[0] > found[0].max() / np.sqrt(np.e)).sum()  # its square is a Gaussian of SD 15 ms
+    assert width == pytest.approx(2 * 15 * np.sqrt(2), abs=2)
+    assert np.allclose(envelope(np.zeros((1, 5)), 5.0), np.sqrt(1 + 0.03**2))
+    coarse = envelope(np.ones((1, 100)), 10.0)
+    assert coarse[0, 50] == pytest.approx(coarse[0, 49]) and coarse.shape == (1, 100)
+
+
+def test_the_expected_error_is_that_of_a_power_law():
+    rng = np.random.default_rng(4)
+    z = rng.normal(size=(2000, 2))
+    error = 0.02 * np.exp(0.4 * z[:, 0] - 0.2 * z[:, 1] + 0.1 * rng.normal(size=2000))
+    fitted = fit_expected_error(z, error, ridge=1e-3)
+    assert np.allclose(fitted.of([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]) / 0.02, np.exp([0, 0.4, -0.2]), rtol=0.02)
+    moved = fit_expected_error(5 * z + 3, error, ridge=1e-3)
+    assert np.allclose(moved.of(5 * z + 3), fitted.of(z), rtol=1e-6)
+    far = fitted.of([[1e6, 0.0]])
+    assert far == pytest.approx(fitted.of([[fitted.mean[0] + 3 * fitted.sd[0], 0.0]])), "no farther off than three SD"
+    assert fitted.of([[0.0, 0.0]], 4.0) == pytest.approx(4 * fitted.of([[0.0, 0.0]]))
+    assert fitted.of([[0.0, 0.0]], 0.2) == fitted.of([[0.0, 0.0]]) and fitted.of([[0.0, 0.0]], 1e9) == MOST_ERROR
+    assert ExpectedError.from_card(fitted.to_card()) == fitted
+    with pytest.raises(ValueError, match="error: expected relative errors > 0"):
+        fit_expected_error(z, 0 * error)
+    with pytest.raises(ValueError, match="features: expected"):
+        fitted.of(z[:, :1])
+
+
+def test_bands_that_know_the_error_are_narrower_and_cover_as_much():
+    rng = np.random.default_rng(6)
+    z = rng.normal(size=(600, 1))
+    error = np.abs(rng.normal(size=(600, 40))) * 0.05 * np.exp(z)
+    fitted = fit_expected_error(z[:200], np.sqrt(np.square(error[:200]).mean(1)))
+    sigma = np.repeat(fitted.of(z)[:, None], 40, axis=1)
+    flat = np.ones_like(sigma)
+    widths = {}
+    for name, shape in (("known", sigma), ("flat", flat)):
+        q = whole_trace_factor(error[200:400], shape[200:400], 0.9)
+        assert whole_trace_coverage(error[400:], shape[400:], q)[2] > 0.9
+        widths[name] = np.median(q * shape[400:].mean(1))
+    assert widths["known"] < 0.6 * widths["flat"]
 
 
 def test_conformal_quantile_by_hand():

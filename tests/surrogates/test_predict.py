@@ -8,7 +8,7 @@ import xarray as xr
 import forwardecg
 from forwardecg.data.maps import import_maps
 from forwardecg.ecg.electrodes import Electrodes
-from forwardecg.measure.bands import fit_reference
+from forwardecg.measure.bands import fit_reference, noise_of
 from forwardecg.surrogates import predict as module
 from forwardecg.surrogates.paper.data import Sequences
 from forwardecg.surrogates.paper.task import predict
@@ -43,7 +43,7 @@ def surrogate():
         features.append(describe_maps(make_inputs(f, 2.0, 5.0), f))
     reference = fit_reference(np.array(features[::2]), np.array(features[1::2]), 0.9)
     bands = {
-        "phi_e": {"factor": 3.0, "floor": 0.02},
+        "phi_e": {"factor": 3.0, "pointwise_factor": 1.5, "floor": 0.02},
         "D": {"factor": 2.0, "floor": 0.05},
         "reference": reference.to_card(),
     }
@@ -64,8 +64,31 @@ def test_what_comes_back(surrogate, maps):
     assert out.D.shape == out.D_error.shape == out.share.shape == (20, 20)
     assert (out.phi_e_low <= out.phi_e).all() and (out.phi_e <= out.phi_e_high).all() and (out.D > 0).all()
     assert np.allclose(out.time_ecg, 5.0 * np.arange(60)) and out.attrs["dx_map"] == 2.0
-    assert out.attrs["flags"] == "" and 0 < out.attrs["unusual"] < 1
+    assert out.attrs["flags"].startswith("completeness: fronts come in") and ";" not in out.attrs["flags"]
+    assert 0 < out.attrs["unusual"] < 1 and out.attrs["cell"] == "FK-CAF"
+    assert np.allclose(out.phi_e_high - out.phi_e, 2 * out.phi_e_error) and (out.expected_error > 0).all()
     assert np.abs(out.phi_e).max() > 1e-4 and np.allclose(out.phi_e[:, :3], 0, atol=1e-3 * np.abs(out.phi_e).max())
+
+
+def test_bands_follow_the_expected_error_and_the_nearest_reference(surrogate, maps):
+    k = len(surrogate.bands["reference"]["mean"])
+    flat = {"mean": [0.0] * (k + 3), "sd": [1.0] * (k + 3), "weights": [0.0] * (k + 3), "intercept": np.log(0.05)}
+    given = {"dx": 2.0, "dt": 5.0, "electrodes": PLACES, "unit": "mV"}
+    own = surrogate.bands | {"expected": flat, "grid": np.zeros((k, 4)).tolist()}
+    out = StructuredSurrogate(surrogate.models, surrogate.card, own).predict(maps, **given)
+    rms = np.sqrt(np.square(out.phi_e).mean("time_ecg"))
+    wide = np.sqrt(np.square(out.phi_e_error).mean("time_ecg"))
+    noise = noise_of(out.phi_e)[:, 0]
+    assert np.allclose(out.expected_error, 0.05) and np.allclose(wide, 1.5 * np.hypot(0.05 * rms, noise), rtol=1e-3)
+    loud = own | {"expected": flat | {"intercept": np.log(0.5)}}
+    flags = StructuredSurrogate(surrogate.models, surrogate.card, loud).predict(maps, **given).attrs["flags"]
+    assert "expected error of 50% of the ECG" in flags
+    far = surrogate.bands["reference"] | {"mean": [z + 50 for z in surrogate.bands["reference"]["mean"]]}
+    for references, same in (([far, own["reference"]], True), ([far], False)):
+        both = StructuredSurrogate(surrogate.models, surrogate.card, own | {"references": references})
+        found = both.predict(maps, **given).attrs
+        assert (found["unusual"] == pytest.approx(out.attrs["unusual"])) == same
+        assert ("unlike the training" in found["flags"]) != same
 
 
 def test_any_source_of_the_same_maps_gives_the_same(surrogate, maps, tmp_path):
@@ -320,7 +343,8 @@ def test_the_ecg_is_zero_where_the_tissue_is_at_rest_whatever_its_rest(surrogate
     for offset in (-8.0, 5.0, 10.0, 20.0):
         out = surrogate.predict(maps + offset, **given)
         assert np.allclose(out.phi_e, right.phi_e, atol=1e-4 * float(np.abs(right.phi_e).max()))
-        assert f"rest near {-85 + offset:.4g} mV, taken for -85 mV" in out.attrs["flags"]
+        assert out.attrs["rest"] == pytest.approx(-85 + offset, abs=0.3), "and named where no cell has it"
+        assert ("rest near" in out.attrs["flags"]) == (not -90 <= -85 + offset <= -70)
 
 
 def test_the_rest_of_the_contract_is_left_alone(maps):
@@ -381,6 +405,10 @@ def test_the_paper_network_reads_rest_and_masks_too(paper, sheet):
     right = paper.predict(sheet, dx=2.0, dt=5.0, unit="mV")
     moved = paper.predict(sheet + np.float32(10), dx=2.0, dt=5.0, unit="mV")
     assert np.allclose(moved.phi_e, right.phi_e, atol=2e-3 * float(np.abs(right.phi_e).max()))
-    assert "rest near -75 mV" in moved.attrs["flags"] and right.attrs["size"] == "200 mm along x, 200 mm along y"
+    assert (
+        moved.attrs["rest"] == -75
+        and "rest" not in moved.attrs["flags"]
+        and right.attrs["size"] == "200 mm along x, 200 mm along y"
+    )
     all_ = paper.predict(sheet, dx=2.0, dt=5.0, unit="mV", mask=np.ones((100, 100), bool))
     assert np.array_equal(all_.phi_e, right.phi_e)

@@ -2,10 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import label
 
 from forwardecg.tissue.diffusion import face_diffusivity
 from forwardecg.tissue.grid import Grid
-from forwardecg.tissue.sheet import SHARES, TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy, with_fibers
+from forwardecg.tissue.sheet import (
+    PERCOLATING,
+    PERCOLATING_SHARE,
+    SHARES,
+    TEXTURES,
+    Tissue,
+    combined,
+    fibrotic,
+    gap_junction,
+    healthy,
+    with_fibers,
+)
 from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, focal_stimulus
 
 SHAPE, DX = (120, 100), 0.5
@@ -55,6 +67,24 @@ def test_dense_fibrosis_is_within_its_range_above_the_usual_one(texture):
         assert low - 0.02 < min(dense) <= max(dense) < high + 0.02
         assert max(dense) - min(dense) > 0.3 * (high - low), "drawn, not fixed"
         assert SHARES["usual"][texture][1] <= low
+
+
+def test_percolating_fibrosis_is_dense_and_yet_leaves_paths_from_side_to_side():
+    """Most of what conducts is one cluster that reaches all four sides; single cells so dense leave none."""
+    sheet, low_high = healthy((300, 300), DX, 0.1), PERCOLATING_SHARE
+    for seed in range(8):
+        found = fibrotic(sheet, PERCOLATING, seed=seed)
+        assert found.texture == PERCOLATING and low_high[0] - 0.01 < found.fibrosis_density < low_high[1] + 0.01
+        clusters, _ = label(found.conductive)
+        main = clusters == np.bincount(clusters[found.conductive]).argmax()
+        assert main.sum() > 0.8 * found.conductive.sum() and all(main.take(k, n).any() for k in (0, -1) for n in (0, 1))
+    scattered = np.random.default_rng(0).random((300, 300)) > low_high[1]
+    assert np.bincount(label(scattered)[0][scattered]).max() < 0.5 * scattered.sum()
+
+
+def test_percolating_fibrosis_is_drawn_only_where_it_is_named():
+    assert PERCOLATING not in TEXTURES
+    assert {fibrotic(healthy((20, 20), DX, 0.1), seed=seed).texture for seed in range(40)} == {*TEXTURES}
 
 
 def test_gap_junction_lowers_D_and_combined_does_both():

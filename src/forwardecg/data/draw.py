@@ -14,11 +14,12 @@ from threadpoolctl import threadpool_limits
 from forwardecg.contract import V_REST, V_THRESHOLD, count, instance
 from forwardecg.data.recipe import PROTOCOLS, REJECTIONS, Recipe
 from forwardecg.solver.simulation import simulate
-from forwardecg.tissue.sheet import Tissue, fibrotic, gap_junction, healthy
+from forwardecg.tissue.sheet import PERCOLATING, Tissue, fibrotic, gap_junction, healthy
 from forwardecg.tissue.stimulus import Stimulus, edge_stimulus, focal_stimulus
 
 _SIDES = ("left", "right", "bottom", "top")
 _TURNS = 5  # activations of one cell: three of them by re-entry, for S1 and S2 alone give two at most
+_PACING = 150.0, 400.0  # ms from the first to the second beat of a paced tissue
 _RECENT = 150.0  # ms before the end in which a sustained re-entry must still activate cells
 
 _gate = Lock()
@@ -58,14 +59,20 @@ def draw_tissue(recipe: Recipe, sim: int, attempt: int = 0) -> Draw:
     if condition in ("gap_junction", "combined"):
         tissue = gap_junction(tissue, seed=rng)
     if condition in ("fibrotic", "combined"):
-        tissue = replace(fibrotic(tissue, seed=rng, dense=recipe.fibrosis == "dense"), condition=condition)
+        texture = PERCOLATING if recipe.fibrosis == PERCOLATING else None
+        tissue = replace(fibrotic(tissue, texture, rng, dense=recipe.fibrosis == "dense"), condition=condition)
+        if texture:  # the words of the store name every set, and its patches are what comes nearest
+            tissue = replace(tissue, texture="patchy")
     density = tissue.fibrosis_density
     if recipe.fibrosis == "partial":  # all cells conduct, the fibrotic ones badly
         D = np.where(tissue.conductive, tissue.D, tissue.D * rng.uniform(0.05, 0.3))
         tissue = replace(tissue, D=D, conductive=np.ones(recipe.shape, bool))
     # A fixed site would make the ECG a function of the condition alone.
     kind = str(rng.choice(PROTOCOLS[recipe.protocol]))
-    return Draw(tissue, _draw_stimuli(kind, tissue, rng), kind, D0, density)
+    stimuli = _draw_stimuli(kind, tissue, rng)
+    if recipe.protocol == "paced":
+        stimuli.append(replace(stimuli[0], start=float(np.round(rng.uniform(*_PACING)))))
+    return Draw(tissue, stimuli, kind, D0, density)
 
 
 def _draw_stimuli(kind: str, tissue: Tissue, rng: np.random.Generator) -> list[Stimulus]:

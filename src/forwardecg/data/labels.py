@@ -77,8 +77,13 @@ def millivolts(
     (factor, offset) = came = found.pop()
     if came not in [known[word] for word in fitting]:
         wanted = f"a wave that rises from rest near {V_REST:g} mV above {V_THRESHOLD:g} mV"
-        spread = f"values from {low:.4g} to {high:.4g} in {words[0]}, plausible in {', '.join(fitting) or 'no unit'}"
-        raise ValueError(f"{name}: expected {wanted}, got {spread}")
+        spread = f"values from {low:.4g} to {high:.4g} in {words[0]}"
+        at_rest, top = _LOWEST <= factor * low + offset <= _REST, factor * high + offset
+        if not fitting and at_rest and top <= V_THRESHOLD:  # the unit is right, but there is too little of it
+            came = f"{spread}: the mean of no pixel rises above {top:.4g} mV"
+            why = "no wave, or tissue in which so little of each pixel conducts; smaller pixels may show it"
+            raise ValueError(f"{name}: expected {wanted}, got {came}; {why}")
+        raise ValueError(f"{name}: expected {wanted}, got {spread}, plausible in {', '.join(fitting) or 'no unit'}")
     mv = factor * values + offset
     return mv if tissue is None else np.where(tissue, mv, mv.dtype.type(V_REST))
 

@@ -16,7 +16,7 @@ from forwardecg.tissue.sheet import CONDITIONS
 
 CONDITION_CYCLE = ("healthy", "gap_junction", "fibrotic", "fibrotic", "combined")  # 60 / 60 / 120 / 60 in the paper
 STIMULI = ("edge", "corner", "focal", "two_foci", "s1_s2")
-PROTOCOLS = {"single": STIMULI[:3], "two_foci": ("two_foci",), "reentry": ("s1_s2",)}
+PROTOCOLS = {"single": STIMULI[:3], "two_foci": ("two_foci",), "reentry": ("s1_s2",), "paced": STIMULI[:3]}
 REJECTIONS = ("site", "activation", "reentry")  # why a draw was not kept
 _COUNTS = (
     ("n_sim", 1, 10**6),
@@ -41,9 +41,10 @@ class Recipe:
         dt, t_end, frame_interval, ecg_interval: the time step, the end, the time between maps and between ECG samples.
         conditions: repeated in this order along the set.
         D0_low, D0_high: range of the healthy D.
-        fibrosis: usual; dense, above the usual shares, or with more scars; partial, whose cells conduct at 5-30 % of D.
-        protocol: single, one stimulus along part of an edge, near a corner or at a point; two_foci; or reentry, S1-S2,
-            kept if it lasts.
+        fibrosis: usual; dense, above the usual shares, or with more scars; partial, whose cells conduct at 5-30 % of D;
+            or percolating, near the share at which no path is left.
+        protocol: single, one stimulus along part of an edge, near a corner or at a point; paced, twice at that site;
+            two_foci; or reentry, S1-S2, kept if it lasts.
         z_mm, bank: height of the electrode above the center; whether the 36 others of `bank_electrodes` are added.
         min_activated, max_draws: a draw that activates a smaller share of conductive cells is drawn again; so often.
         mild_density: fibrosis below which a tissue counts as mild, unless it is interstitial.
@@ -87,7 +88,7 @@ class Recipe:
             came = getattr(self, name)
             value = number(name, came, 0, high, unit=unit, above=bool(unit))
             self._set(name, came if type(came) is int else value)  # in a json 60 stays 60
-        for name, words in (("fibrosis", ("usual", "dense", "partial")), ("protocol", tuple(PROTOCOLS))):
+        for name, words in (("fibrosis", ("usual", "dense", "partial", "percolating")), ("protocol", tuple(PROTOCOLS))):
             self._set(name, one_of(name, getattr(self, name), words))
         self._set("bank", flag("bank", self.bank))
         instance("cell", self.cell, FKParams, "such as FK_CAF")

@@ -1,5 +1,7 @@
 """How far a prediction may be off: conformal bands ecg_mean(t) +- q sigma(t), their coverage, a measure of the unusual.
 
+sigma(t)^2 = (expected relative error x rms(ecg_mean) x envelope(t))^2 + noise^2; the first by a regression on other tissues.
+
 Tissues are the units throughout: samples of one trace are not independent, traces of different tissues are exchangeable.
 """
 
@@ -27,6 +29,93 @@ def half_width(sd: ArrayLike, ecg_mean: ArrayLike, floor: float) -> np.ndarray:
     shape = (None,) * array("sd", sd, (..., "time")).ndim
     first, second = (z.astype(float) for z in match_traces(("sd", "ecg_mean"), sd, ecg_mean, shape))
     return np.hypot(first, number("floor", floor, 0) * np.sqrt(np.square(second).mean(-1, keepdims=True)))
+
+
+SMOOTH = 15.0  # ms, SD of the Gaussian over which the disagreement of an ensemble is averaged
+LEAST = 0.03  # of the RMS of its disagreement: an ensemble that agrees may still be wrong
+MOST_OFF = 3.0  # standard deviations: features count as no farther off
+MOST_ERROR = 1.0  # expected relative error, at most: the ECG itself is lost
+
+
+def envelope(sd: ArrayLike, step: float) -> np.ndarray:
+    """Shape (..., T) in time of an error, RMS of about 1: the SD of the ensemble, smoothed over `SMOOTH` ms, and a floor.
+
+    Args:
+        sd: (..., T) of the ensemble, at least 0.
+        step: ms between samples.
+
+    Returns:
+        hypot(smooth sd over its RMS, `LEAST`); 1 where the ensemble agrees wholly.
+
+    Examples:
+        >>> envelope(np.ones((2, 9)), step=50.0)[0].round(2).tolist()[:3]
+        [1.0, 1.0, 1.0]
+    """
+    sd, reach = array("sd", sd, (..., "time")).astype(float), int(4 * SMOOTH / number("step", step, 0, above=True))
+    kernel = np.exp(-0.5 * np.square(step * np.arange(-reach, reach + 1) / SMOOTH))
+    power = np.apply_along_axis(lambda z: np.convolve(z, kernel / kernel.sum())[reach : reach + len(z)], -1, sd**2)
+    whole = power.mean(-1, keepdims=True)
+    return np.sqrt(np.where(whole > 0, power / np.where(whole > 0, whole, 1), 1) + LEAST**2)
+
+
+def noise_of(ecg: ArrayLike) -> np.ndarray:
+    """SD (..., 1) of white noise of traces (..., T), from second differences d: 1.4826 median |d| / sqrt 6; 0 at rest.
+
+    Networks that share the maps share their noise: it is in no disagreement.
+
+    Examples:
+        >>> z = np.random.default_rng(0).normal(size=4000)
+        >>> noise_of(3 * z).round().tolist()
+        [3.0]
+    """
+    second = np.diff(array("ecg", ecg, (..., "time")).astype(float), n=2, axis=-1)
+    return 1.4826 * np.median(np.abs(second), axis=-1, keepdims=True) / math.sqrt(6)
+
+
+@dataclass(frozen=True)
+class ExpectedError:
+    """Regression of the log of relative errors: log e = intercept + weights . z, z = (features - mean) / sd in +-`MOST_OFF`."""
+
+    mean: list[float]
+    sd: list[float]
+    weights: list[float]
+    intercept: float
+
+    def to_card(self) -> dict:
+        """The regression as json can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_card(cls, card: dict) -> "ExpectedError":
+        """The regression that `to_card` wrote."""
+        return cls(**instance("card", card, dict))
+
+    def of(self, features: ArrayLike, unusual: ArrayLike = 0.0) -> np.ndarray:
+        """Expected relative errors (n,) of features (n, k); those of tissues with ``unusual`` > 1 are so many times larger."""
+        features = array("features", features, ("n", "k"), shape=(None, len(self.mean))).astype(float)
+        z = np.clip((features - np.array(self.mean)) / np.array(self.sd), -MOST_OFF, MOST_OFF)
+        log_error = z @ np.array(self.weights) + self.intercept
+        return np.minimum(np.exp(log_error) * np.maximum(np.asarray(unusual, float), 1.0), MOST_ERROR)
+
+
+def fit_expected_error(features: ArrayLike, error: ArrayLike, ridge: float = 10.0) -> ExpectedError:
+    """`ExpectedError` by ridge regression from features (n, k) and relative errors (n,) > 0 of tissues.
+
+    Examples:
+        >>> z = np.random.default_rng(0).normal(size=(300, 1))
+        >>> fitted = fit_expected_error(z, 0.1 * np.exp(0.5 * z[:, 0]), ridge=0.0)
+        >>> fitted.of([[0.0], [1.0]]).round(3).tolist()
+        [0.1, 0.165]
+    """
+    features = array("features", features, ("n", "k")).astype(float)
+    error = array("error", error, ("n",), shape=(len(features),)).astype(float)
+    if not (error > 0).all():
+        raise ValueError("error: expected relative errors > 0, got others")
+    y, mean, sd = np.log(error), features.mean(0), features.std(0) + 1e-6
+    z = np.clip((features - mean) / sd, -MOST_OFF, MOST_OFF)
+    own = z - z.mean(0)
+    weights = np.linalg.solve(own.T @ own + number("ridge", ridge, 0) * np.eye(len(mean)), own.T @ (y - y.mean()))
+    return ExpectedError(mean.tolist(), sd.tolist(), weights.tolist(), float(y.mean() - z.mean(0) @ weights))
 
 
 def pointwise_factor(error: ArrayLike, sigma: ArrayLike, coverage: float) -> float:

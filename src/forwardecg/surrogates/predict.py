@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, overload
+from typing import Any, Literal, Protocol, overload
 
 import numpy as np
 import torch
@@ -13,23 +13,22 @@ from torch import Tensor
 from forwardecg.contract import V_SPAN, instance, number, one_of, to_u
 from forwardecg.data.maps import Source, import_maps
 from forwardecg.ecg.electrodes import Electrodes, center_electrode
-from forwardecg.measure.bands import Reference, half_width, unusualness
 from forwardecg.paths import MODELS
 from forwardecg.surrogates.paper.data import network_maps
 from forwardecg.surrogates.paper.model import Seq2Seq
 from forwardecg.surrogates.recording import QUIET, as_result, frames_of, inspect, reading_of, unlike_one_beat
-from forwardecg.surrogates.structured.fronts import Fronts, local_slowness, read_fronts
+from forwardecg.surrogates.seen import Seen, read_tissue
+from forwardecg.surrogates.structured.fronts import MIN_PASSED
 from forwardecg.surrogates.structured.model import (
-    KAPPA,
     Conductivity,
     Inputs,
     Structured,
     batched_lead_field,
     describe_maps,
     inner_gradients,
-    make_inputs,
     pixel_diffusivity,
 )  # fmt: skip
+from forwardecg.surrogates.trust import how_sure
 from forwardecg.surrogates.weights import KINDS, load_models, read_bands
 from forwardecg.tissue.grid import Grid
 
@@ -37,7 +36,6 @@ DX_RANGE = (0.4, 4.5)  # mm; trained at 2 and 4, finer maps are averaged
 DT_RANGE = (0.5, 10.0)  # ms; trained at 5 and 10, faster ones are read at every k-th frame
 KAPPA_RANGE = (0.01, 10.0)  # ms; 0.1 to 1 in the cells of `tissue.cell`
 MIN_FRAMES = 10  # at 5 to 10 ms
-MIN_PASSED = 0.1  # share of the pixels that a front has to pass
 
 
 class Surrogate(Protocol):
@@ -79,23 +77,6 @@ class Surrogate(Protocol):
         """
 
 
-class Seen(NamedTuple):
-    """Maps as the structured networks take them, and what was found out about them."""
-
-    u: Tensor  # (time, y, x), 0..1, averaged to pixels of the training
-    pool: int  # pixels along the side of the squares that were averaged
-    dx: float  # mm, side of what they became
-    inputs: Inputs
-    fronts: Fronts
-    flags: list[str]
-    tissue: Tensor | None = None  # (y, x) bool, of what was averaged; None: everywhere
-
-    @property
-    def of_tissue(self) -> Inputs:
-        """The inputs of the tissue alone: (..., pixel) where there is a mask."""
-        return self.inputs if self.tissue is None else Inputs(*(z[..., self.tissue] for z in self.inputs))
-
-
 @dataclass(frozen=True)
 class StructuredSurrogate:
     """An ensemble of structured networks, its ``card``, and the ``bands`` that were calibrated for it."""
@@ -111,17 +92,19 @@ class StructuredSurrogate:
     ) -> xr.Dataset:  # fmt: skip
         """`Surrogate.predict` at any electrodes, with bands, and the conductivity that the ECG rests on.
 
-        Beside phi_e: its ensemble SD ``phi_e_sd`` and the band ``phi_e_low``, ``phi_e_high`` that holds the whole trace in 90 %
-        of the tissues like those of the training; the effective diffusivity ``D`` (y_map, x_map) of the pixels in mm^2/ms,
-        right to ``D_error`` in 90 % of them; ``share`` (y_map, x_map) of a pixel that conducts. The attribute ``unusual`` is
-        over 1 where the maps are unlike those of the training, ``speed`` (mm/ms) is that of the fronts. Where there is no
-        tissue, D is NaN. ``kappa`` (ms): D / c^2 of the cell with c its velocity on a cable, `calibration.converged_cv`; None:
-        that of FK_CAF, which the networks were trained on.
+        Beside phi_e: its ensemble SD ``phi_e_sd``; the band ``phi_e_low``, ``phi_e_high`` that holds the whole trace in 90 % of
+        the tissues like those of the training; ``phi_e_error``, which the error stays below in 90 % of the samples; and
+        ``expected_error`` (lead), relative to the RMS of phi_e. Further the effective diffusivity ``D`` (y_map, x_map) of the
+        pixels in mm^2/ms, right to ``D_error`` in 90 % of them; ``share`` (y_map, x_map) of a pixel that conducts. The attribute
+        ``unusual`` is over 1 where the maps are unlike those of the training, ``speed`` (mm/ms) is that of the fronts, ``cell``
+        the nearest one of the training, ``rest`` and ``amplitude`` (mV) those of the recording, to which the ECG is scaled.
+        Where there is no tissue, D is NaN. ``kappa`` (ms): D / c^2 of the cell with c its velocity on a cable,
+        `calibration.converged_cv`; None: that of ``cell``.
         """
         kappa = None if kappa is None else number("kappa", kappa, *KAPPA_RANGE, unit="ms")
         _check(electrodes)
         maps, odd = inspect(import_maps(maps, dx=dx, dt=dt, unit=unit, fill=fill, mask=mask, **labels))
-        seen = see_maps(maps)
+        seen = see_maps(maps, self.card, kappa is None)
         n_y, n_x = seen.u.shape[1:]
         grid = Grid((n_y, n_x), seen.dx)
         local, places = frames_of(electrodes, center_electrode(grid), maps)
@@ -129,24 +112,36 @@ class StructuredSurrogate:
         batch = Inputs(*(z[None] for z in seen.inputs))
         scale = 1.0 if kappa is None else kappa / self.card["kappa_cable"]
         found = [_within(seen.tissue, model(batch)) for model in self.models]
-        traces = [V_SPAN * scale * (batched_lead_field(D, *G)[0].flatten(1) @ u.T) for D in found]
-        ecg = torch.stack(traces).double().numpy()
+        volts = maps.attrs.get("amplitude", V_SPAN)  # mV that u counts in
+        weights = torch.cat([batched_lead_field(one, *G) for one in found])  # (network, lead, y, x)
+        traces = volts * scale * (weights.flatten(0, 1).flatten(1) @ u.T)
+        ecg = traces.unflatten(0, weights.shape[:2]).double().numpy()
         D = scale * torch.stack([pixel_diffusivity(one)[0] for one in found]).double().numpy()
         mean, sd = ecg.mean(0), ecg.std(0)
-        half = self.bands["phi_e"]["factor"] * half_width(sd, mean, self.bands["phi_e"]["floor"])
         inside = np.ones((n_y, n_x), bool) if seen.tissue is None else seen.tissue.numpy()
         D_half = self.bands["D"]["factor"] * np.hypot(D.std(0), self.bands["D"]["floor"] * np.median(D.mean(0)[inside]))
-        reference = Reference.from_card(self.bands["reference"])
-        far = unusualness(reference, describe_maps(seen.of_tissue, seen.fronts)[None])
-        unusual = float(far[0]) / reference.threshold
-        speed = math.exp(0.5 * (float(seen.of_tissue.prior.median()) - math.log(KAPPA)))
-        flags = odd + seen.flags + self._flags(seen, maps.attrs["dx_map"], speed, unusual)
+        step = float(maps.time[1] - maps.time[0])
+        described = describe_maps(seen.of_tissue, seen.fronts)
+        known = kappa is not None or seen.cell != "unknown"
+        sigma, expected, unusual, doubts = how_sure(self.bands, described, mean, sd, seen.dx, seen.dt, step, known)
+        half = self.bands["phi_e"]["factor"] * sigma
+        speed = math.exp(0.5 * (float(seen.of_tissue.prior.median()) - math.log(seen.kappa)))
+        flags = odd + seen.flags + doubts + self._flags(seen, maps.attrs["dx_map"], speed)
         variables = {
             "phi_e": (mean, ""), "phi_e_sd": (sd, "SD over the networks"),
             "phi_e_low": (mean - half, "lower end of the 90 % band"), "phi_e_high": (mean + half, "upper end of the 90 % band"),
+            "phi_e_error": (self.bands["phi_e"]["pointwise_factor"] * sigma, "error of phi_e, kept in 90 % of samples"),
         }  # fmt: skip
         out = as_result(
-            variables, maps.time.values, places, self.card, flags, dx_map=seen.dx, unusual=unusual, speed=speed
+            variables,
+            maps.time.values,
+            places,
+            self.card,
+            flags,
+            dx_map=seen.dx,
+            unusual=unusual,
+            speed=speed,
+            cell=seen.cell,
         )
         share = torch.stack([one.share[0] for one in found]).mean(0).numpy()
         for name, values, units, words in (
@@ -155,15 +150,15 @@ class StructuredSurrogate:
             ("share", share, "1", "share that conducts"),
         ):
             out[name] = (("y_map", "x_map"), np.where(inside, values, np.nan), {"units": units, "long_name": words})
+        out["expected_error"] = ("lead", expected, {"units": "1", "long_name": "expected error over the RMS of phi_e"})
         for dim, n in (("y_map", n_y), ("x_map", n_x)):
             if dim in maps.coords:  # the centers of what was averaged
                 centers = maps[dim].values[: n * seen.pool].reshape(n, seen.pool).mean(1)
                 out = out.assign_coords({dim: (dim, centers, maps[dim].attrs)})
         return out.assign_attrs(reading_of(maps))
 
-    def _flags(self, seen: Seen, dx: float, speed: float, unusual: float) -> list[str]:
-        low, high = self.card["speed_range"]
-        flags = [f"unlike the training: {unusual:.1f} times the threshold"] if unusual > 1 else []
+    def _flags(self, seen: Seen, dx: float, speed: float) -> list[str]:
+        (low, high), flags = self.card["speed_range"], list[str]()
         if not low <= speed <= high:
             averaged = f", averaged {seen.pool} x {seen.pool} to {seen.dx:g} mm," if seen.pool > 1 else ""
             ranges = f"fronts of {speed:.2f} mm/ms, trained on {low:.2f} .. {high:.2f}"
@@ -211,7 +206,8 @@ class PaperSurrogate:
             expected = f"expected {t[-1]:g} ms from the stimulus on, or less that ends at rest"
             raise ValueError(f"maps: {expected}, got {clock * (n - 1):g} ms")
         u = torch.cat([u, u.new_zeros(len(t) - n, pixels, pixels)])
-        ecg = self.card["scale"] * self.model(u[None], torch.from_numpy(t))[0][:, :n].numpy()
+        volts = maps.attrs.get("amplitude", V_SPAN) / V_SPAN
+        ecg = volts * self.card["scale"] * self.model(u[None], torch.from_numpy(t))[0][:, :n].numpy()
         variables = {"phi_e": (ecg.astype(float), "")}
         flags = odd + unlike_one_beat(u)
         out = as_result(variables, maps.time.values[::stride], places, self.card, flags, dx_map=size / pixels)
@@ -254,7 +250,7 @@ def load_surrogate(name: str = "structured") -> StructuredSurrogate | PaperSurro
     return StructuredSurrogate(tuple(models), card, read_bands(path, card["sha256"]))
 
 
-def see_maps(maps: xr.Dataset) -> Seen:
+def see_maps(maps: xr.Dataset, card: dict | None = None, unknown_kappa: bool = True) -> Seen:
     """Maps of `import_maps` in range, averaged and thinned to what the structured networks were trained on."""
     dx, dt = maps.attrs["dx_map"], float(maps.time[1] - maps.time[0])
     for name, value, unit, (low, high) in (("dx", dx, "mm", DX_RANGE), ("dt", dt, "ms", DT_RANGE)):
@@ -271,15 +267,15 @@ def see_maps(maps: xr.Dataset) -> Seen:
     u = torch.nn.functional.avg_pool2d(u[:, :n_y, :n_x], pool) if pool > 1 else u
     if (n := math.ceil(len(u) / stride)) < MIN_FRAMES:
         raise ValueError(f"maps: expected at least {MIN_FRAMES} frames every {stride * dt:g} ms, got {n}")
-    f, tissue = read_fronts(u[::stride], pool * dx, stride * dt), None
+    tissue = None
     if "tissue" in maps.coords and not maps.tissue.all():
         inside = torch.from_numpy(maps.tissue.values)[None, :n_y, :n_x].float()
         tissue = torch.nn.functional.avg_pool2d(inside, pool)[0] > 0
-    number_of = f.number if tissue is None else f.number[tissue]
-    passed = float((number_of > 0).float().mean()) if local_slowness(f).isfinite().all() else 0.0
-    if passed < MIN_PASSED:
-        raise ValueError(f"maps: expected a front that passes {MIN_PASSED:.0%} of the pixels or more, got {passed:.1%}")
-    return Seen(u, pool, pool * dx, make_inputs(f, pool * dx, stride * dt), f, flags, tissue)
+    seen = read_tissue(u[::stride], pool * dx, stride * dt, card or {}, tissue, unknown_kappa)
+    if seen.passed < MIN_PASSED:
+        came = f"got {seen.passed:.1%}"
+        raise ValueError(f"maps: expected a front that passes {MIN_PASSED:.0%} of the pixels or more, {came}")
+    return seen._replace(u=u, pool=pool, flags=flags + seen.flags)
 
 
 def _within(tissue: Tensor | None, D: Conductivity) -> Conductivity:

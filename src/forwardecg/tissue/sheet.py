@@ -14,6 +14,9 @@ from forwardecg.tissue.grid import Grid, cells, freeze, length
 CONDITIONS = ("healthy", "gap_junction", "fibrotic", "combined")
 #: Fibrosis as single cells, blobs of 1.5-4 mm, ellipses with noisy rims, strands.
 TEXTURES = ("diffuse", "patchy", "compact", "interstitial")
+#: Patches of 0.5-1.2 mm, so many that paths between them are long and thin; drawn only where it is named.
+PERCOLATING = "percolating"
+PERCOLATING_SHARE = (0.30, 0.45)  # smooth noise leaves no path through the sheet from one half on
 SHARES = {  # ranges of the share of fibrotic cells
     "usual": {"diffuse": (0.05, 0.28), "patchy": (0.08, 0.35), "interstitial": (0.05, 0.25)},
     "dense": {"diffuse": (0.28, 0.36), "patchy": (0.35, 0.45), "interstitial": (0.25, 0.35)},
@@ -36,7 +39,7 @@ class Tissue:
         dx: side of a cell, mm.
         D_across, fiber_angle: (y, x), mm^2/ms across the fibers, and their rad from the x axis (degrees where they are
             labeled so); None: no fibers.
-        condition, texture: one of `CONDITIONS`, and one of `TEXTURES` or none.
+        condition, texture: one of `CONDITIONS`, and one of `TEXTURES`, `PERCOLATING` or none.
         gj_scale, seed: factor of D by gap-junction remodeling, and what the tissue was drawn from.
 
     Raises:
@@ -70,7 +73,7 @@ class Tissue:
             self._keep("D_across", "mm2 ms-1", shape)
             self._keep("fiber_angle", "rad", shape)
         one_of("condition", self.condition, CONDITIONS)
-        one_of("texture", self.texture, ("none", *TEXTURES))
+        one_of("texture", self.texture, ("none", *TEXTURES, PERCOLATING))
         if self.seed is not None:
             object.__setattr__(self, "seed", count("seed", self.seed, -(2**63), 2**128))
         if not self.live.any():
@@ -182,9 +185,9 @@ def fibrotic(
 
     Args:
         tissue: sheet to start from.
-        texture: one of `TEXTURES`; None: drawn.
+        texture: one of `TEXTURES` or `PERCOLATING`; None: one of `TEXTURES` is drawn.
         seed: of its chance, or a generator that goes on.
-        dense: take the ranges of `SHARES` above the usual ones.
+        dense: take the ranges of `SHARES` above the usual ones; `PERCOLATING` has one range.
 
     Returns:
         The tissue with cells that do not conduct.
@@ -199,7 +202,7 @@ def fibrotic(
     """
     instance("tissue", tissue, Tissue)
     rng = _generator(seed)
-    texture = str(rng.choice(TEXTURES)) if texture is None else one_of("texture", texture, TEXTURES)
+    texture = str(rng.choice(TEXTURES)) if texture is None else one_of("texture", texture, (*TEXTURES, PERCOLATING))
     fibrosis = _draw_fibrosis(tissue.grid, texture, "dense" if flag("dense", dense) else "usual", rng)
     lowering = rng.uniform(0, 0.5) * np.exp(-distance_transform_edt(~fibrosis, sampling=tissue.dx) / RIM_MM)
     return _lower(tissue, 1 - lowering, conductive=~fibrosis, condition="fibrotic", texture=texture)
@@ -235,6 +238,9 @@ def smooth_noise(grid: Grid, rng: np.random.Generator, along: float, across: flo
 
 def _draw_fibrosis(grid: Grid, texture: str, amount: str, rng: np.random.Generator) -> np.ndarray:
     """Fibrotic cells (y, x) of a texture; ``amount`` is a key of `SHARES` and `ELLIPSES`."""
+    if texture == PERCOLATING:
+        length = rng.uniform(0.5, 1.2)
+        return smooth_noise(grid, rng, length, length) < rng.uniform(*PERCOLATING_SHARE)
     if texture == "compact":
         return _draw_ellipses(grid, *ELLIPSES[amount], rng)
     if texture == "diffuse":

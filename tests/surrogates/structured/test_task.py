@@ -1,5 +1,6 @@
 """What the networks learn: views of maps, the two losses, and that a training of the structured surrogate works and resumes."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,8 @@ from forwardecg.data.store import load_or_simulate
 from forwardecg.ecg.leadfield import lead_field
 from forwardecg.surrogates.structured import data
 from forwardecg.surrogates.structured.data import MapSet, View, coarsen, degrade
-from forwardecg.surrogates.structured.model import Structured, StructuredConfig
+from forwardecg.surrogates.structured.fronts import PLATEAU, RESTITUTION, Cell
+from forwardecg.surrogates.structured.model import KAPPA, Structured, StructuredConfig
 from forwardecg.surrogates.structured.task import StructuredLoss, StructuredTask, infer_conductivity, predict
 from forwardecg.surrogates.train import TrainConfig, fit, initialize
 from forwardecg.tissue.sheet import Tissue
@@ -80,7 +82,7 @@ def test_the_loss_of_the_truth_is_small_and_its_parts_are_what_they_say(maps):
     task = task_of(maps)
     model = initialize(lambda: Structured(StructuredConfig()), 0)
     members, rows = torch.tensor([1, 2]), torch.tensor([1])
-    drawn = (members, 0, torch.arange(61))
+    drawn = (members, 0, torch.arange(61)[None])
     with torch.no_grad():
         last, first = (task.loss(model, drawn, rows, done) for done in (1.0, 0.0))
         ecg = predict(model, maps.subset([2]), task.lead)[0]
@@ -122,6 +124,53 @@ def test_fingerprints_tell_tasks_apart(maps):
     changed = maps.subset([0, 1, 2])
     changed.ecg = changed.ecg + 1e-3
     assert StructuredTask(changed, maps.subset([3, 4]), StructuredLoss(frames=20)).fingerprint() != same
+
+
+def test_several_sets_are_one_if_there_is_one(maps):
+    """The same name, the same draws, the same history to the last bit."""
+    plain, listed = (
+        task_of(maps),
+        StructuredTask([maps.subset([0, 1, 2])], [maps.subset([3, 4])], StructuredLoss(frames=20)),
+    )
+    assert plain.fingerprint() == listed.fingerprint() and plain.n_train == listed.n_train
+    models = [initialize(lambda: Structured(StructuredConfig(dilations=(1, 2))), 0) for _ in range(2)]
+    a, b = (fit(model, task, SHORT) for model, task in zip(models, (plain, listed), strict=True))
+    assert a.loss.tolist() == b.loss.tolist() and a.val_r2.tolist() == b.val_r2.tolist()
+    assert all(torch.equal(p, q) for p, q in zip(*(model.parameters() for model in models), strict=True))
+
+
+def test_a_set_in_two_parts_of_unlike_length_has_the_losses_of_the_whole(maps):
+    """Tissue by tissue on the same frames; what one part lacks at the end is not asked for."""
+    whole, short = task_of(maps), maps.subset([2])
+    short.u, short.ecg = short.u[:, :40], short.ecg[..., :40]
+    parts = StructuredTask([maps.subset([0, 1]), short], maps.subset([3, 4]), StructuredLoss(frames=20))
+    parts.sd = whole.sd  # of the ECGs, which the cut has changed
+    model, rows, frames = initialize(lambda: Structured(StructuredConfig()), 0), torch.arange(3), torch.arange(0, 40, 2)
+    with torch.no_grad():
+        one = whole.loss(model, (rows, 0, frames[None]), rows, 0.0)
+        two = parts.loss(model, (rows, 0, torch.stack([frames, frames])), rows, 0.0)
+    torch.testing.assert_close(two, one, rtol=1e-5, atol=1e-7)
+    _, _, drawn = parts.draw(rows, torch.Generator().manual_seed(0))
+    assert drawn.shape == (2, 20) and drawn[1].max() < 40 and parts.n_train == 3
+    assert parts.fingerprint() != whole.fingerprint()
+
+
+def test_sets_of_unlike_steps_or_views_are_refused(maps):
+    other = maps.subset([1])
+    other.dt = 2 * maps.dt
+    with pytest.raises(ValueError, match="train: expected sets of the same views, dx, dt"):
+        StructuredTask([maps.subset([0]), other], maps.subset([3]))
+
+
+def test_the_cell_sets_the_prior_and_the_share_and_nothing_else(ds, maps):
+    """kappa moves the logarithm of the prior, the plateau divides the share; the other fields do not know of them."""
+    cell = Cell("other", 2 * KAPPA, PLATEAU / 0.9, RESTITUTION, torch.empty(0, 0))
+    own = MapSet(ds, [0, 3], cell=cell).inputs[0]
+    usual = maps.subset([0, 3]).inputs[0]
+    torch.testing.assert_close(own.prior, usual.prior + math.log(2))
+    low = (usual.share > 0.1) & (usual.share < 0.99)
+    torch.testing.assert_close(own.share[low], 0.9 * usual.share[low])
+    torch.testing.assert_close(own.fields[:, 2:], usual.fields[:, 2:])
 
 
 def test_flat_ecgs_are_refused(maps):

@@ -18,11 +18,12 @@ from forwardecg.data.lost import fill_lost
 from forwardecg.ecg.pixels import conductive_share, upscale_faces
 from forwardecg.paths import CACHE, progress
 from forwardecg.surrogates.files import read_tensors, write_tensors
-from forwardecg.surrogates.structured.fronts import read_fronts
-from forwardecg.surrogates.structured.model import Inputs, make_inputs
+from forwardecg.surrogates.structured.fronts import PLATEAU, RESTITUTION, Cell, read_fronts
+from forwardecg.surrogates.structured.model import KAPPA, Inputs, make_inputs
 
 VERSION = 1  # of what is read off the maps: raised when tests/versions says that it has changed
 CODE = ("data/lost", "ecg/pixels", *(f"surrogates/structured/{name}" for name in ("data", "fronts", "model")))
+_FK_CAF = Cell("FK-CAF", KAPPA, PLATEAU, RESTITUTION, torch.empty(0, 0))
 _LABELS = ("D_x", "D_y", "share")  # of inner faces and of pixels, upscaled from the cells
 
 
@@ -62,6 +63,7 @@ class MapSet:
         sims: indices of its tissues, whole numbers from 0 on.
         views: see `View`.
         seed: of noise and lost pixels.
+        cell: what the maps are read with; None: the constants of FK_CAF.
 
     Raises:
         ValueError: No such data set, or no such tissue.
@@ -73,7 +75,9 @@ class MapSet:
         (torch.Size([100, 100]), torch.Size([2, 37]), torch.Size([2, 22, 100, 100]))
     """
 
-    def __init__(self, ds: xr.Dataset, sims: Sequence[int], views: Sequence[View] = (View(),), seed: int = 0):
+    def __init__(
+        self, ds: xr.Dataset, sims: Sequence[int], views: Sequence[View] = (View(),), seed: int = 0, cell: Cell | None = None
+    ):  # fmt: skip
         if not {"sim", "lead", "time"} <= {*instance("ds", ds, xr.Dataset).dims}:
             raise ValueError(f"ds: expected a data set of load_or_simulate, got dims {[*ds.dims]}")
         self.sims = counts("sims", sims, 0, ds.sizes["sim"] - 1)
@@ -88,13 +92,14 @@ class MapSet:
         self.u = torch.empty(len(self.sims), *(ds.sizes[d] for d in ("time", "y_map", "x_map")), dtype=torch.float16)
         for k, sim in enumerate(self.sims):
             self.u[k] = torch.from_numpy(to_u(ds.V_m[sim].values.astype(np.float32)))
-        prepared = self._load_or_prepare(ds, seed)
+        prepared = self._load_or_prepare(ds, seed, cell)
         self.inputs = [Inputs(*(prepared[f"{view}.{name}"] for name in Inputs._fields)) for view in self.views]
         self.truth = {v.pool: [prepared[f"{v.pool}.{name}"] for name in _LABELS] for v in self.views}
 
-    def _load_or_prepare(self, ds: xr.Dataset, seed: int) -> dict[str, Tensor]:
+    def _load_or_prepare(self, ds: xr.Dataset, seed: int, cell: Cell | None) -> dict[str, Tensor]:
         """Inputs and labels of all tissues, from the cache where this set was prepared by this version before."""
-        name = key("fronts", VERSION, ds.attrs.get("store"), self.sims, self.views, seed)
+        cell, own = (cell, (cell.kappa, cell.plateau, cell.restitution.tolist())) if cell else (_FK_CAF, ())
+        name = key("fronts", VERSION, ds.attrs.get("store"), self.sims, self.views, seed, *own)
         path = CACHE / "fronts" / f"{name}.safetensors"
         if "store" in ds.attrs and path.exists():
             return read_tensors(path)[0]
@@ -106,7 +111,7 @@ class MapSet:
             for view in self.views:
                 z = degrade(coarsen(u, view.pool)[:: view.stride], view, np.random.default_rng([seed, self.sims[k]]))
                 dx, dt = self.dx * view.pool, self.dt * view.stride
-                seen = make_inputs(read_fronts(z, dx, dt), dx, dt)
+                seen = make_inputs(read_fronts(z, dx, dt, cell.restitution), dx, dt, cell.kappa, cell.plateau)
                 row |= {f"{view}.{name}": z for name, z in zip(Inputs._fields, seen, strict=True)}
             D, conductive = ds.D[self.sims[k]].values.astype(float), ds.conductive[self.sims[k]].values
             for pool in {view.pool for view in self.views}:

@@ -17,6 +17,9 @@ BEHIND = 20.0  # ms behind a crossing over which the amplitude is taken
 PLATEAU = 0.986  # that amplitude in tissue of FK_CAF without fibrosis
 LEAST_SHARE = 0.06  # about one cell of sixteen: a pixel that reaches less says nothing
 QUIET = 0.03  # amplitude of u below which a pixel is no tissue
+MIN_PASSED = (
+    0.1  # share of the pixels that a front has to pass: with less, as where it is slow for the pixels, nothing is read
+)
 # Of FK_CAF: ms of rest before a front, and its speed and amplitude relative to those after long rest (10_structured measures them)
 RESTITUTION = torch.tensor([
     [44.0, 47.0, 57.0, 64.0, 72.0, 85.0, 99.0, 125.0, 156.0, 234.0, 333.0, 600.0],
@@ -26,6 +29,16 @@ RESTITUTION = torch.tensor([
 FLAT = 0.1  # of the median of |p|^2
 NEAR = 0.05  # total weight of neighbors below which they are far
 REACHES = (1, 2)  # pixels: the plane through crossing times is fitted to 3 x 3 and to 5 x 5 of them
+
+
+class Cell(NamedTuple):
+    """A cell model as its maps show it; the constants above are those of FK_CAF."""
+
+    name: str
+    kappa: float  # ms, D / c^2, like `model.KAPPA`
+    plateau: float  # like `PLATEAU`
+    restitution: Tensor  # (3, n), like `RESTITUTION`
+    widths: Tensor  # (row, level), ms, of its action potential, see `cells.action_potential`
 
 
 class Fronts(NamedTuple):

@@ -22,6 +22,7 @@ from forwardecg.tissue.grid import Grid
 
 KAPPA = 0.226  # ms, D / c^2 of FK_CAF as `read_fronts` sees it on maps of 2 mm
 N_SCALAR, N_TENSOR = 14, 4  # input fields
+PASSED = 4  # the field that is 1 where a front passes, else 0
 # Bounds of the corrections of log D, log phi, and half the log ratio of D
 MOST_D, MOST_SHARE, MOST_ANISOTROPY = 2.0, 0.3, 2.0
 
@@ -69,8 +70,8 @@ class Conductivity(NamedTuple):
     share: Tensor  # (B, y, x), 0 to 1
 
 
-def make_inputs(f: Fronts, dx: float, dt: float) -> Inputs:
-    """`Inputs`, without a batch dim, from the fronts of one movie of pixels of dx mm every dt ms."""
+def make_inputs(f: Fronts, dx: float, dt: float, kappa: float = KAPPA, plateau: float = PLATEAU) -> Inputs:
+    """`Inputs`, without a batch dim, from the fronts of one movie of pixels of dx mm every dt ms, with constants of the cell."""
     xx, yy, xy = f.slowness.unbind(1)  # (kind, y, x)
     trace = xx + yy  # 1/c^2
     seen = trace > 1e-6
@@ -83,7 +84,7 @@ def make_inputs(f: Fronts, dx: float, dt: float) -> Inputs:
     end = len(seen) // 2
     relative = torch.cat([relative[:end], torch.where(seen[end:], relative[end:], relative[:end])])
     tensors = torch.stack([(xx - yy) / trace, 2 * xy / trace], 1) * seen[:, None]
-    share = (f.amplitude / PLATEAU).clamp(LEAST_SHARE / 2, 1.0)
+    share = (f.amplitude / plateau).clamp(LEAST_SHARE / 2, 1.0)
     lasted = f.duration > 0
     duration = torch.where(lasted, f.duration - f.duration[lasted].nanmedian() if lasted.any() else 0.0, 0.0)
     grid = [torch.full_like(share, math.log2(value)) for value in (dx / 2, dt / 5)]
@@ -91,7 +92,7 @@ def make_inputs(f: Fronts, dx: float, dt: float) -> Inputs:
     scalars += [*relative, *torch.log1p(f.residual[1::2].clamp(max=20))]
     slowness = local_slowness(f)
     # 7.4: of no consequence, no front passed
-    prior = math.log(KAPPA) - torch.where(slowness.isfinite(), slowness, 7.4).log()
+    prior = math.log(kappa) - torch.where(slowness.isfinite(), slowness, 7.4).log()
     scalars.append((prior - prior.median()).clamp(-2, 2))
     return Inputs(torch.cat([torch.stack(scalars), tensors.flatten(0, 1)]), prior, share)
 

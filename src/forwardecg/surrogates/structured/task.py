@@ -13,7 +13,9 @@ from forwardecg.contract import count, instance, number
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.scores import r2
 from forwardecg.surrogates.structured.data import CODE, VIEWS, MapSet, coarsen
+from forwardecg.surrogates.structured.fronts import MIN_PASSED
 from forwardecg.surrogates.structured.model import (
+    PASSED,
     Conductivity,
     Inputs,
     Structured,
@@ -56,13 +58,15 @@ class StructuredTask:
     """Conductivity from maps, a `train.Task`: learned from ECGs of many electrodes and the upscaled truth of simulated tissue.
 
     Args:
-        train: tissues to learn from; their views are of `data.VIEWS`.
-        val: tissues that choose the epoch.
+        train: tissues to learn from, of one set or several of the same pixels, electrodes and steps; their views are of
+            `data.VIEWS`.
+        val: tissues that choose the epoch, likewise.
         config: loss.
         device: of the network: "cpu", "cuda".
 
     Raises:
-        ValueError: Leads that the tissues lack; training ECGs that are flat or not finite.
+        ValueError: Leads that the tissues lack; sets of unlike views, pixels or steps; training ECGs that are flat or not
+            finite.
 
     Examples:
         >>> from forwardecg.data.maps import load_small
@@ -80,52 +84,73 @@ class StructuredTask:
         *CODE, "measure/scores", "surrogates/structured/symmetric", "surrogates/structured/task", "tissue/symmetry",
     )  # fmt: skip
 
-    def __init__(self, train: MapSet, val: MapSet, config: StructuredLoss = StructuredLoss(), device: str = "cpu"):
-        self.train, self.val, self.config, self.n_train, self.device = train, val, config, len(train.sims), device
+    def __init__(
+        self, train: MapSet | Sequence[MapSet], val: MapSet | Sequence[MapSet], config: StructuredLoss = StructuredLoss(),
+        device: str = "cpu",
+    ):  # fmt: skip
+        self.sets, self.val = ((one,) if isinstance(one, MapSet) else tuple(one) for one in (train, val))
+        self.train = train = self.sets[0]
+        self.where = [(one, k) for one in range(len(self.sets)) for k in range(len(self.sets[one].sims))]
+        self.config, self.n_train, self.device = config, len(self.where), device
+        alike = {(one.views, one.dx, one.dt, tuple(one.leads), *one.u.shape[2:]) for one in self.sets}
+        if len(alike) > 1:
+            raise ValueError(
+                f"train: expected sets of the same views, dx, dt, leads and pixels, got {len(alike)} kinds"
+            )
         missing = [name for name in config.leads if name not in train.leads]
         if missing or not config.leads:
             raise ValueError(f"leads: expected some of {train.leads}, got {missing}")
         self.lead = [train.leads.index(name) for name in config.leads]
         self.G = {v.pool: _gradients(train, v.pool, self.lead, device) for v in train.views}
-        self.sd = train.ecg[:, self.lead].std(-1).to(device)  # (n, lead)
+        self.sd = torch.cat([one.ecg[:, self.lead].std(-1) for one in self.sets]).to(device)  # (n, lead)
         if not (self.sd.isfinite() & (self.sd > 0)).all():
             raise ValueError("train: expected ECGs that vary and are finite, got a flat trace or NaN")
 
     def fingerprint(self) -> tuple:
         """Loss, views, steps, and a hash of all maps, ECGs, electrodes and inputs of the last view."""
         read = sha256()
-        for part in (self.train, self.val):
+        for part in (*self.sets, *self.val):
             for values in (part.u, part.ecg, torch.from_numpy(part.positions), *part.inputs[-1]):
                 read.update(values.contiguous().numpy().data)
         return asdict(self.config), self.train.views, [*VIEWS.items()], self.train.dx, self.train.dt, read.hexdigest()
 
     def draw(self, members: Tensor, generator: torch.Generator) -> tuple[Tensor, int, Tensor]:
-        """The tissues, one of the views, and some of the frames."""
+        """The tissues, one of the views, and some of the frames of each set, (set, frame)."""
         shares = torch.tensor([VIEWS[view] for view in self.train.views])
         view = int(torch.multinomial(shares, 1, generator=generator))
-        return members, view, torch.randint(self.train.u.shape[1], (self.config.frames,), generator=generator)
+        lengths, n = [one.u.shape[1] for one in self.sets], self.config.frames
+        return members, view, torch.stack([torch.randint(length, (n,), generator=generator) for length in lengths])
 
     def loss(self, model: Structured, drawn: tuple[Tensor, int, Tensor], rows: Tensor, done: float) -> Tensor:
         """`StructuredLoss` (len(rows),) of these tissues as seen in the view drawn."""
         members, view, frames = drawn
         at, pool = members[rows], self.train.views[view].pool
-        D = model(Inputs(*(z[at].to(self.device) for z in self.train.inputs[view])))
+        some = [(self.sets[one], k, frames[one]) for one, k in (self.where[i] for i in at.tolist())]
+        seen = zip(*([z[k] for z in one.inputs[view]] for one, k, _ in some), strict=True)
+        inputs = Inputs(*(torch.stack(z).to(self.device) for z in seen))
+        D = model(inputs)
         with torch.autocast(torch.device(self.device).type, enabled=False):
-            u = coarsen(self.train.u[at][:, frames].to(self.device).float(), pool)
-            ecg = self.train.ecg[at][:, self.lead][:, :, frames].to(self.device)
+            u = coarsen(torch.stack([one.u[k, t] for one, k, t in some]).to(self.device).float(), pool)
+            ecg = torch.stack([one.ecg[k, self.lead][:, t] for one, k, t in some]).to(self.device)
             error = torch.einsum("beyx,btyx->bet", batched_lead_field(D, *self.G[pool]), u) - ecg
             of_ecg = (error / self.sd[at.to(self.device), :, None]).square().mean((1, 2))
-            unit = self.train.inputs[view].prior[at].to(self.device).flatten(1).median(1).values.exp()[:, None, None]
-            D_x, D_y, share = (z[at].to(self.device) for z in self.train.truth[pool])
+            read = inputs.fields[:, PASSED].mean((1, 2)) >= MIN_PASSED  # else the tissue teaches nothing in this view
+            unit = inputs.prior.flatten(1).median(1).values.exp()[:, None, None]
+            known = zip(*([z[k] for z in one.truth[pool]] for one, k, _ in some), strict=True)
+            D_x, D_y, share = (torch.stack(z).to(self.device) for z in known)
             gaps = zip(faces(D), (D_x, D_y), strict=True)
-            of_labels = sum(((g - known) / unit).square().mean((1, 2)) for g, known in gaps)
-            return of_ecg + self.config.labels * (1 - done) * (of_labels + 10 * (D.share - share).square().mean((1, 2)))
+            of_labels = sum(((g - true) / unit).square().mean((1, 2)) for g, true in gaps)
+            of_labels += 10 * (D.share - share).square().mean((1, 2))
+            return read * (of_ecg + self.config.labels * (1 - done) * of_labels)
 
     def score(self, model: Structured) -> float:
         """Mean R2 of the central ECG over the validation tissues."""
-        center = self.val.leads.index("center")
-        ecg = predict(model, self.val, [center], self.device)
-        return float(np.nanmean(r2(self.val.ecg[:, center].numpy(), ecg[:, 0].numpy())))
+        found = []
+        for one in self.val:
+            center = one.leads.index("center")
+            ecg = predict(model, one, [center], self.device)
+            found.append(r2(one.ecg[:, center].numpy(), ecg[:, 0].numpy()))
+        return float(np.nanmean(np.concatenate(found)))
 
 
 @torch.no_grad()

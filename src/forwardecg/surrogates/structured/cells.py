@@ -1,0 +1,95 @@
+"""Which cell model a recording is of: told by the shape of its action potential, and with it kappa and the restitution.
+
+No map shows kappa. Two cells may share their action potential and differ in it; what is nearest is a guess that is told.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from forwardecg.surrogates.structured.fronts import LEAST_SHARE, PLATEAU, RESTITUTION, Cell, Fronts
+from forwardecg.surrogates.structured.model import KAPPA
+
+LEVELS = (0.3, 0.5, 0.7, 0.85)  # of the amplitude behind a front: how long u is above them
+AT_REST = 0.15  # of that amplitude: a pixel that begins and ends below it shows whole action potentials
+BEST = 0.9  # quantile of the amplitude over the pixels that a front passes: pixels above half of it are read
+FEWEST = 20  # pixels that are read
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)  # over tissues: the rows that a cell is known by
+
+
+def action_potential(u: Tensor, f: Fronts, dt: float) -> Tensor | None:
+    """Mean time in ms, (level,), that u is above `LEVELS` in a beat; None: too few pixels show a whole one.
+
+        width(level) = dt (frames with u > level amplitude) / (number of fronts),   mean over pixels
+
+    Args:
+        u, dt: (time, y, x), as `read_fronts` takes it, and ms between frames: the mean over pixels, which a front reaches
+            at all phases of the frames, is finer than a frame.
+        f: what `read_fronts` gave.
+
+    Examples:
+        >>> from forwardecg.surrogates.structured.fronts import read_fronts
+        >>> t, x = torch.arange(0.0, 400.0, 5.0)[:, None, None], 2.0 * torch.arange(12)
+        >>> since = (t - 30 - x / 0.5).expand(80, 12, 12)  # a triangle of 10 ms up and 100 ms down
+        >>> u = torch.minimum(since / 10, 1.1 - since / 100).clamp(0, 1)
+        >>> [round(float(width)) for width in action_potential(u, read_fronts(u, 2.0, 5.0), 5.0)]
+        [81, 60, 39, 27]
+    """
+    passed = (f.number > 0) & (f.amplitude > LEAST_SHARE)
+    if not passed.any():
+        return None
+    best = f.amplitude[passed].quantile(BEST)
+    ends = torch.maximum(u[0], u[-1]) < AT_REST * f.amplitude
+    kept = passed & ends & (f.amplitude > best / 2)
+    if int(kept.sum()) < FEWEST:
+        return None
+    traces, amplitude, number = u[:, kept], f.amplitude[kept], f.number[kept]
+    return torch.stack([(dt * (traces > level * amplitude).sum(0) / number).mean() for level in LEVELS])
+
+
+def known_by(widths: Sequence[Tensor]) -> Tensor:
+    """Rows (row, level) that a cell is known by, from `action_potential` of its tissues: quantiles of each width."""
+    return torch.stack([*widths]).quantile(torch.tensor(QUANTILES), dim=0)
+
+
+def distance(widths: Tensor, cell: Cell) -> float:
+    """Largest of the differences of the logarithms of the widths, to the nearest row of a cell."""
+    return float((widths.log() - cell.widths.log()).abs().amax(1).min())
+
+
+def to_card(cells: Sequence[Cell], tolerance: float) -> dict:
+    """Entries of a card: the cells of a training, and the `distance` up to which a recording is of one of them."""
+    plain = [{name: z.tolist() if isinstance(z, Tensor) else z for name, z in cell._asdict().items()} for cell in cells]
+    return {"cells": plain, "cell_tolerance": tolerance}
+
+
+def cells_of(card: dict) -> tuple[Cell, ...]:
+    """The cells that weights were trained on, by their card; FK_CAF alone where it names none."""
+    if "cells" not in card:
+        return (Cell("FK-CAF", KAPPA, PLATEAU, RESTITUTION, torch.empty(0, len(LEVELS))),)
+    tensors = ("restitution", "widths")
+    return tuple(Cell(**one | {name: torch.tensor(one[name]) for name in tensors}) for one in card["cells"])
+
+
+def read_cell(u: Tensor, f: Fronts, dt: float, card: dict) -> Cell | None:
+    """The cell of the training whose action potential is nearest to that of a recording; None: it is far from all.
+
+    Args:
+        u, f, dt: as `action_potential` takes them.
+        card: of the weights. Without cells it answers FK_CAF, the only one that such weights know, whatever the maps show.
+
+    Examples:
+        >>> flat = torch.zeros(20, 8, 8)
+        >>> from forwardecg.surrogates.structured.fronts import read_fronts
+        >>> read_cell(flat, read_fronts(flat, 2.0, 5.0), 5.0, {}).name
+        'FK-CAF'
+    """
+    cells = cells_of(card)
+    if "cells" not in card:
+        return cells[0]
+    widths = action_potential(u, f, dt)
+    if widths is None or not (widths > 0).all():
+        return None
+    far, nearest = min((distance(widths, cell), k) for k, cell in enumerate(cells))
+    return cells[nearest] if far <= card["cell_tolerance"] else None
