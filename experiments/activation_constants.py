@@ -58,7 +58,7 @@ def sheets() -> list[Sheet]:
 def times(sheet: Sheet) -> eikonal.Front:
     """The front of a sheet with the constants as they are; not checked, for some values may give times that none would take."""
     tissue = sheet.drawn.tissue
-    begin = eikonal._start_times(tissue, sheet.drawn.stimuli, OWN.dt, OWN.cell)
+    begin = eikonal.start_times(tissue, sheet.drawn.stimuli, OWN.dt, OWN.cell)
     return eikonal.spread(begin, tissue, eikonal.network(tissue, OWN.dt, OWN.cell), OWN.cell, OWN.dt, load=eikonal.LOAD)
 
 

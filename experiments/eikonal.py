@@ -12,6 +12,7 @@ that depends on cell and grid alone computed before."""
 import argparse
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from time import process_time
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from experiments.draws import draw_until_kept
 from experiments.files import write_table
 from experiments.tissues import Tissues, parts, recipe
 from forwardecg.activation.eikonal import activate
@@ -64,17 +66,14 @@ def draw(own: Recipe, sim: int, attempt: int, fibers: bool) -> Draw:
 
 def drawn_and_simulated(own: Recipe, sim: int, fibers: bool) -> tuple[Draw, xr.Dataset, float]:
     """The first draw whose wave activates enough of the tissue, as for the data sets, its simulation, and the seconds it took."""
-    for attempt in range(own.max_draws):
-        drawn = draw(own, sim, attempt, fibers)
-        live = drawn.tissue.live
-        if not all((one.mask & live).any() for one in drawn.stimuli):
-            continue
+
+    def record(drawn: Draw) -> xr.Dataset:
         place, began = center_electrode(drawn.tissue, own.z_mm), process_time()
         true = simulate(drawn.tissue, drawn.stimuli, t_end=own.t_end, electrodes=place, frame_interval=own.t_end)
-        seconds = process_time() - began
-        if np.isfinite(true.lat.values[live]).mean() >= own.min_activated:
-            return drawn, true, seconds
-    raise RuntimeError(f"tissue {sim}: none of {own.max_draws} draws was kept")
+        return true.assign_attrs(seconds=process_time() - began)
+
+    drawn, true, _ = draw_until_kept(own, sim, record, partial(draw, fibers=fibers))
+    return drawn, true, true.attrs["seconds"]
 
 
 def estimate(own: Recipe, drawn: Draw, shared: bool = True, **terms: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,13 @@
-"""What an ECG tells about a wave: ``data/results/runs/inverse.csv``, ``inverse_regions.csv``, ``inverse_remodeled.csv``.
+"""What an ECG tells about a wave: ``inverse.csv``, ``inverse_regions.csv`` and two more tables in ``data/results/runs``.
 
     python -m experiments.inverse                 all tissues; those in the tables already are passed over
     python -m experiments.inverse --tissues 2     two of each set, a first look
 
 All ECGs are those of the simulation on sheets of 100 mm, with white noise. The first table has one row a healthy tissue,
 arrangement of electrodes and noise; the second how much of the posterior explains the ECG better than the true site does,
-for several numbers of independent samples; the third one row a remodeled tissue and model of it. Seconds are those of the
-processor."""
+for several numbers of independent samples; the third, ``inverse_remodeled.csv``, one row a remodeled tissue and model of it;
+the last, ``inverse_porosity.csv``, the same of a porosity that speed and amplitude share, and of the best fit with one gain
+that begins in another well than the best one. Seconds are those of the processor."""
 
 import argparse
 from collections.abc import Callable
@@ -20,13 +21,15 @@ import torch
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 from scipy.optimize import minimize
+from torch import Tensor
+from torch.nn.functional import interpolate
 
 from experiments.files import write_table
-from forwardecg.activation.adjoint import _begin
+from forwardecg.activation import models
+from forwardecg.activation.adjoint import begin_times
 from forwardecg.activation.eikonal import network, spread
 from forwardecg.activation.forward import read_out
-from forwardecg.activation.inverse import fit, profile
-from forwardecg.activation.search import LOW_PASS
+from forwardecg.activation.inverse import LOW_PASS, fit, profile, read
 from forwardecg.activation.template import share, template
 from forwardecg.ecg.electrodes import Electrodes, grid_electrodes
 from forwardecg.ecg.leadfield import lead_field
@@ -37,8 +40,8 @@ from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import TEXTURES, Tissue, combined, fibrotic, gap_junction, healthy
 from forwardecg.tissue.stimulus import Stimulus, focal_stimulus
 
-PATH, REGIONS_PATH, REMODELED_PATH = (
-    RESULTS / "runs" / f"{name}.csv" for name in ("inverse", "inverse_regions", "inverse_remodeled")
+PATH, REGIONS_PATH, REMODELED_PATH, POROSITY_PATH = (
+    RESULTS / "runs" / f"{name}.csv" for name in ("inverse", "inverse_regions", "inverse_remodeled", "inverse_porosity")
 )
 SEED, SHEET, Z, RADIUS, DT = 2300, Grid((200, 200), 0.5), 40.0, 4.0, 0.1
 SETS = {"calibration": 40, "regions": 48, "remodeled": 12, "test": 6}  # tissues of each, by seeds of their own
@@ -59,6 +62,11 @@ MODELS = {
     "one D": (1, 0), "one D, one gain": (1, 1), "6 x 6 D": (6, 0), "6 x 6 D, one gain": (6, 1), "6 x 6 D and gain": (6, 6),
 }  # fmt: skip
 REMODELED = ("9", 0.05)  # electrodes and noise
+FIELD, WELLS, LOW = (
+    6,
+    3,
+    3.0,
+)  # places along a side; the most wells a fit begins in, and times the least misfit of theirs
 
 
 def draw(name: str, sim: int, attempt: int = 0) -> tuple[Tissue, np.ndarray, str]:
@@ -152,18 +160,22 @@ def score_region(phi_e: xr.DataArray, places: Electrodes, found: xr.Dataset, sit
     return pd.DataFrame(rows)
 
 
-def score_remodeled(sim: int) -> pd.DataFrame:
-    """Rows of the third table."""
+def remodeled(sim: int) -> tuple[Tissue, np.ndarray, str, xr.Dataset]:
+    """The first draw of a remodeled tissue that a wave activates, with its site, kind and simulation."""
     for attempt in range(20):
         tissue, site, kind = draw("remodeled", sim, attempt)
         if not (disc(tissue, site).mask & tissue.live).any():
             continue
         true = record(tissue, site, REMODELED[0], t_end=500.0)
-        lat = true.lat.values
-        if np.isfinite(lat[tissue.live]).mean() > 0.5:
-            break
-    else:
-        raise RuntimeError(f"tissue {sim}: none of 20 draws was kept")
+        if np.isfinite(true.lat.values[tissue.live]).mean() > 0.5:
+            return tissue, site, kind, true
+    raise RuntimeError(f"tissue {sim}: none of 20 draws was kept")
+
+
+def score_remodeled(sim: int) -> pd.DataFrame:
+    """Rows of the third table."""
+    tissue, site, kind, true = remodeled(sim)
+    lat = true.lat.values
     places, seen = LAYOUTS[REMODELED[0]], np.isfinite(lat) & tissue.live
     phi_e = noisy(true.phi_e, REMODELED[1], sim)
     of_tissue = {"sim": sim, "kind": kind, "density": tissue.fibrosis_density, "last": lat[seen].max()}
@@ -189,6 +201,69 @@ def score_remodeled(sim: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def on_sheet(q: Tensor) -> Tensor:
+    """x and y in mm; a descent that leaves the sheet stays at its rim."""
+    return q[:2].clamp(0, SHEET.size[0])
+
+
+def one_gain(q: Tensor) -> Tensor:
+    """Parameters of `models.varied` from x, y, onset, log D on a field, and the logarithm of one gain."""
+    return torch.cat([on_sheet(q), q[2:-1], q[-1:].expand(FIELD**2)])
+
+
+def shared_porosity(q: Tensor) -> Tensor:
+    """The same from x, y, onset, the logarithm of the porosity phi on a field, and log D of tissue without pores.
+
+    Pores take cells, and with them sources and ways: waves spread as in D phi, and its gain is phi, so that sources are those
+    of D phi^2, the conductivity of a sheet with few round holes.
+    """
+    return torch.cat([on_sheet(q), q[2:3], q[-1] + q[3:-1], q[3:-1]])
+
+
+def fit_field(
+    one: models.Setting, D: float, parameters: Callable[[Tensor], Tensor], start: np.ndarray
+) -> tuple[np.ndarray, Tensor, Tensor, Tensor, Tensor]:
+    """The best parameters from a start, their misfit with its ridge, their ECG (lead, time), T and gain (y, x)."""
+    ecg = models.varied(one, D, FIELD)
+    q = models.descend(lambda q: ecg(parameters(q)), start)
+    with torch.no_grad():
+        total, model_ecg, T, _, gain = ecg(parameters(torch.from_numpy(q)))
+    return q, total, model_ecg, T, gain
+
+
+def score_porosity(sim: int) -> pd.DataFrame:
+    """Rows of the last table."""
+    tissue, site, kind, true = remodeled(sim)
+    lat, places = true.lat.values, LAYOUTS[REMODELED[0]]
+    seen, rows, phi_e = np.isfinite(lat) & tissue.live, [], noisy(true.phi_e, REMODELED[1], sim)
+    started = process_time()
+    uniform = fit(phi_e, places, SHEET, gain=1, radius=RADIUS)
+    one = read(phi_e, places, SHEET, FIELD, RADIUS, FK_CAF, DT)
+    rest = np.array([uniform.onset.item() - one.t[0], *np.log([uniform.D.values[0, 0], uniform.gain.values[0, 0]])])
+    wells = uniform.sites.values[uniform.misfits.values < LOW * uniform.misfits.values[0]][:WELLS]
+    starts = [models.polish(one, x, y, rest, lambda D: models.weights(one, D))[1] for x, y in wells]
+    seconds = process_time() - started
+    found: dict[str, tuple[np.ndarray, Tensor, Tensor, Tensor, Tensor]] = {}
+    for model, several in (("6 x 6 porosity", starts[:1]), ("6 x 6 D, one gain, other wells", starts[1:])):
+        for x, y, onset, log_D, log_gain in several:
+            porous = model == "6 x 6 porosity"
+            of_field, last = (log_gain, log_D - log_gain) if porous else (log_D, log_gain)
+            q, started = np.array([x, y, onset, *np.full(FIELD**2, of_field), last]), process_time()
+            fitted = fit_field(one, float(np.exp(log_D)), shared_porosity if porous else one_gain, q)
+            if model not in found or fitted[1] < found[model][1]:
+                found[model] = fitted
+            seconds += process_time() - started
+        if model in found:
+            q, total, ecg, T, gain = found[model]
+            T = one.t[0] + interpolate(T[None, None], lat.shape, mode="bilinear")[0, 0].numpy()
+            rows.append({
+                "sim": sim, "kind": kind, "density": tissue.fibrosis_density, "model": model, "wells": len(several),
+                "site_error": np.hypot(*(np.clip(q[:2], 0, SHEET.size[0]) - site)), "lat_mae": np.abs(T - lat)[seen].mean(),
+                "misfit": np.square(ecg.numpy() - one.data).sum(), "gain": gain.mean().item(), "seconds": seconds,
+            })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def locate(
     phi_e: xr.DataArray, places: Electrodes, tissue: Tissue, balanced: bool, start: np.ndarray
 ) -> tuple[np.ndarray, float, np.ndarray]:
@@ -201,7 +276,7 @@ def locate(
 
     def times(site: np.ndarray) -> np.ndarray:
         at, onset = torch.from_numpy(np.clip(site, 1, SHEET.size[0] - 1))[None], torch.zeros(1, dtype=torch.float64)
-        begin = _begin(tissue, at, onset, D, RADIUS, FK_CAF).numpy()
+        begin = begin_times(tissue, at, onset, D, RADIUS, FK_CAF).numpy()
         return spread(begin, tissue, net, FK_CAF, DT, balanced).T
 
     def misfit(site: np.ndarray) -> tuple[float, float]:
@@ -232,7 +307,7 @@ def main() -> None:
         path: pd.read_csv(path, dtype={"electrodes": str})
         if path.is_file()
         else pd.DataFrame(columns=["set", "sim", "electrodes"])
-        for path in (PATH, REGIONS_PATH, REMODELED_PATH)
+        for path in (PATH, REGIONS_PATH, REMODELED_PATH, POROSITY_PATH)
     }
 
     def keep(path: Path, rows: pd.DataFrame) -> None:
@@ -241,8 +316,9 @@ def main() -> None:
 
     for name, n in SETS.items():
         for sim in range(n if most is None else min(n, most)):
-            if name == "remodeled" and sim not in {*tables[REMODELED_PATH].sim}:
-                keep(REMODELED_PATH, score_remodeled(sim))
+            for path, score in ((REMODELED_PATH, score_remodeled), (POROSITY_PATH, score_porosity)):
+                if name == "remodeled" and sim not in {*tables[path].sim}:
+                    keep(path, score(sim))
             for layout in layouts(name):
                 table = tables[PATH]
                 if (name, sim, layout) not in {*zip(table.set, table.sim, table.electrodes, strict=True)}:

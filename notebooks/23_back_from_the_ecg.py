@@ -338,6 +338,9 @@ figures.show(
 # curvature of the misfit there (Laplace's approximation). *Area* is that of
 # the region. The map behind the profile is coarse. One of its cells weighs more
 # than a third, so its regions hold hardly any true site if they promise less.
+# *Wells* are medians. Where a site is on an axis of the sheet or on a diagonal,
+# its images fall together in pairs, and the search rightly finds four wells and
+# not eight. Two of the six tissues are within half a millimeter of that.
 #
 # The normal law is a trap. With three electrodes there is one well, and it has
 # the right shape, so nothing looks wrong. With one electrode in the center the

@@ -338,6 +338,8 @@ words = {
 }
 seconds = seconds.reindex(words).rename(index=words)[["healthy", "fibrotic"]]
 printed(seconds.rename_axis("seconds", axis=0).rename_axis(None, axis=1), digits=1)
+minutes = cost.seconds.sum() / 60
+print(f"all decompositions and trainings: {minutes:.1f} minutes of one thread")
 
 # %% [markdown]
 # Seconds of one core, with other work on the machine, without the 200

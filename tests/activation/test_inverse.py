@@ -6,7 +6,7 @@ import torch
 import xarray as xr
 
 from forwardecg.activation.eikonal import speed
-from forwardecg.activation.inverse import fit, profile
+from forwardecg.activation.inverse import fit, profile, read
 from forwardecg.activation.models import (
     SCAN,
     _sources,
@@ -18,7 +18,6 @@ from forwardecg.activation.models import (
     voltages,
     weights,
 )
-from forwardecg.activation.search import read
 from forwardecg.activation.template import template
 from forwardecg.ecg.electrodes import Electrodes, center_electrode, grid_electrodes
 from forwardecg.ecg.leadfield import distances, lead_field

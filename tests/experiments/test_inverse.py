@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from experiments import inverse
@@ -29,6 +30,18 @@ def test_noise_has_the_size_that_was_asked_for():
     phi_e = xr.DataArray(np.sin(np.arange(6000.0)).reshape(2, 3000) * [[1.0], [5.0]], dims=("lead", "time_ecg"))
     added = (inverse.noisy(phi_e, 0.3, 1) - phi_e).std("time_ecg") / phi_e.std("time_ecg")
     assert np.allclose(added, 0.3, rtol=0.06)
+
+
+def test_a_shared_porosity_ties_speed_and_amplitude_and_one_gain_does_not():
+    q = torch.from_numpy(np.random.default_rng(0).uniform(0, 2, 4 + inverse.FIELD**2))
+    for parameters, tied in ((inverse.shared_porosity, True), (inverse.one_gain, False)):
+        p = parameters(q)
+        log_D, log_gain = p[3:].chunk(2)
+        assert torch.equal(p[:3], q[:3]) and len(log_D) == len(log_gain) == inverse.FIELD**2
+        if tied:  # D0 phi^2 flows where waves spread as in D0 phi
+            assert torch.allclose(log_D - log_gain, q[-1])
+        else:
+            assert torch.equal(log_D, q[3:-1]) and torch.equal(log_gain, q[-1].expand(len(log_D)))
 
 
 @pytest.fixture(scope="module")

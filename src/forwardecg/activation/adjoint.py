@@ -121,7 +121,7 @@ def activation_times(
     if given.shape != tissue.D.shape or (D is not None and tissue.fiber_angle is not None):
         raise ValueError(f"D: expected {tissue.D.shape} of a tissue without fibers, got {(*given.shape,)}")
     tissue = replace(tissue, D=given.detach().numpy())
-    net, begin = network(tissue, dt, cell), _begin(tissue, site.double(), onset.double(), given, radius, cell)
+    net, begin = network(tissue, dt, cell), begin_times(tissue, site.double(), onset.double(), given, radius, cell)
     front = spread(begin.detach().numpy(), tissue, net, cell, dt, passes=PASSES, close=1e-9)
     seeds = F.pad(begin, (1, 1, 1, 1), value=FAR).reshape(-1)
     g = torch.from_numpy(net.g) if D is None else _couple(given, tissue, dt, cell)
@@ -129,7 +129,7 @@ def activation_times(
     return torch.where(T < FAR, T, torch.inf).reshape(net.shape)[1:-1, 1:-1]
 
 
-def _begin(tissue: Tissue, site: Tensor, onset: Tensor, along: Tensor, radius: float, cell: FKParams) -> Tensor:
+def begin_times(tissue: Tissue, site: Tensor, onset: Tensor, along: Tensor, radius: float, cell: FKParams) -> Tensor:
     """Times (y, x) in ms of straight rays to the cells within `RIM` of the discs about the sites, `FAR` elsewhere."""
     y, x = (torch.from_numpy(one) for one in tissue.grid.centers)
     across = along if tissue.D_across is None else torch.from_numpy(tissue.D_across.copy())

@@ -36,9 +36,7 @@ NEGATIVE = 0.045  # of a negative coupling, as between corners in oblique fibers
 REACH = 12.0  # ms, where the table of phi ends: without fibers no cell of those tissues waits for two, nor do most with fibers
 BEYOND = 0.05  # slope of phi where no cable conducts, so that there is always a time, which `check_single` refuses
 ERP = 0.9  # of the duration of the action potential: a cell that was activated longer ago can be activated again
-CLOSE = (
-    0.02  # ms per mm of a cell: the last step of a time, and how much nearer or farther a neighbor may be than it was
-)
+CLOSE = 0.02  # ms per mm of a cell: the last step of a time, and by how much a neighbor may have moved
 TIE = 0.5  # ms by which a wave may come before a stimulus that still counts
 COARSE = 0.5  # ms that the last sweep may change where the balance follows
 PASSES = 1.0  # mm: so many passes along the front, over dx, and twice as many with fibers, whose first guess is worse
@@ -126,7 +124,7 @@ def network(tissue: Tissue, dt: float, cell: FKParams, grid: bool = True) -> Net
     return Network(padded.reshape(live.size, -1), np.array([at for _, at in parts]), live.ravel(), live.shape)
 
 
-def _start_times(tissue: Tissue, stimuli: list[Stimulus], dt: float, cell: FKParams) -> Array:
+def start_times(tissue: Tissue, stimuli: list[Stimulus], dt: float, cell: FKParams) -> Array:
     """When stimuli activate cells (y, x), in ms, and `FAR`."""
     T = np.full(tissue.D.shape, FAR)
     for stimulus, pulse in zip(stimuli, _pulses(stimuli, tissue.live, dt, LONGEST_TIME), strict=True):
@@ -215,7 +213,7 @@ def activate(
     """The front of a tissue, checked. Not ``balanced``: of rays alone; ``load`` 0: neighbors draw nothing; not ``grid``: of a continuum."""
     _float_type(tissue, cell, grid, np.float64, balanced)
     listed = _list_stimuli(stimuli)
-    begin = _start_times(tissue, listed, dt, cell)
+    begin = start_times(tissue, listed, dt, cell)
     front = spread(begin, tissue, network(tissue, dt, cell, grid), cell, dt, balanced, load, grid)
     check_single(front.T, listed, front.net, template(tissue.dx, dt, cell).duration)
     return front

@@ -11,19 +11,52 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike
+from scipy.ndimage import gaussian_filter1d
 from torch.nn.functional import interpolate
 
-from forwardecg.activation.models import nearest, rings, uniform_ecg, uniform_times, varied, voltages, weights
-from forwardecg.activation.search import FAR_OFF, STARTS, descend, polish, read, scan
-from forwardecg.contract import array, as_variable, count, instance
-from forwardecg.ecg.electrodes import Electrodes
-from forwardecg.ecg.leadfield import _label
+from forwardecg.activation import models
+from forwardecg.activation.forward import labeled
+from forwardecg.activation.template import FINE, template
+from forwardecg.contract import array, as_variable, count, instance, number, times, unit_of
+from forwardecg.ecg.electrodes import Electrodes, names_of
+from forwardecg.ecg.leadfield import phi_e_attrs
 from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.grid import Grid
-from forwardecg.tissue.sheet import Tissue
+from forwardecg.tissue.sheet import Tissue, grid_of
 
+LOW_PASS = 1.5  # ms, SD of the Gaussian by which data and model are smoothed
 N_SITES, N_PROFILE = 15, 25  # sites along a side that a fit scans, and of a profile
+STARTS, FAR_OFF = 16, 10.0  # the most sites that are polished; times the least misfit, beyond which none is
 SAME = 1.0  # mm: polished sites that are nearer are one
+
+
+def read(
+    phi_e: xr.DataArray, electrodes: Electrodes, sheet: Tissue | Grid, gain: int, radius: float, cell: FKParams, dt: float
+) -> models.Setting:  # fmt: skip
+    """What is known, checked and after the low-pass."""
+    grid, names = grid_of(sheet), instance("electrodes", electrodes, Electrodes, "such as center_electrode gives").names
+    radius, dt = number("radius", radius, 2, 1e3, unit="mm"), number("dt", dt, 0, 10, unit="ms", above=True)
+    if radius >= (side := min(grid.size)):
+        raise ValueError(f"radius: expected less than the shorter side of the sheet, {side:g} mm, got {radius:g} mm")
+    instance("phi_e", phi_e, xr.DataArray, "with times, as `pseudo_ecg` gives")
+    values = array("phi_e", phi_e, ("lead", "time_ecg"), shape=(len(names), None)).astype(float)
+    if names_of(phi_e) not in (None, names):
+        raise ValueError(f"electrodes: expected those of the leads {names_of(phi_e)}, got {names}")
+    if (came := unit_of(phi_e.attrs)) not in (None, phi_e_attrs()["units"]) and not gain:
+        raise ValueError(f"phi_e: expected {phi_e_attrs()['units']}, or a gain to be fitted beside D, got {came!r}")
+    if "time_ecg" not in phi_e.coords:
+        raise ValueError("phi_e: expected times along time_ecg, got none")
+    t = times("phi_e.time_ecg", phi_e.time_ecg, least=20)
+    if np.ptp(np.diff(t)) > 1e-6 * t[-1]:
+        raise ValueError(f"phi_e.time_ecg: expected equal steps, got {np.diff(t).min():g} .. {np.diff(t).max():g} ms")
+    every = max(int(1.5 * LOW_PASS / (t[1] - t[0])), 1)  # after the low-pass the samples between tell nothing new
+    data, t = gaussian_filter1d(values, LOW_PASS / (t[1] - t[0]), mode="nearest")[:, ::every], t[::every]
+    if not (norm := np.sqrt(np.square(data).sum())):
+        raise ValueError("phi_e: expected an ECG that is not zero, got zeros")
+    form = template(grid.dx, dt, instance("cell", cell, FKParams))
+    up, down = (gaussian_filter1d(part, LOW_PASS / FINE, mode="nearest") for part in (form.up, form.down))
+    form = form._replace(up=up, down=down)
+    return models.Setting(data / norm, norm, t, grid.dx, grid, electrodes, radius, gain, form, cell, dt)
 
 
 def fit(
@@ -70,24 +103,23 @@ def fit(
     y, x = (at.ravel() for at in np.meshgrid(side, side, indexing="ij"))
     beside = np.hypot(y[:, None] - y, x[:, None] - x) < 1.1 / N_SITES
     x, y = x * one.grid.size[1], y * one.grid.size[0]
-    misfit, start = scan(one, x, y)
+    misfit, start = models.scan(one, x, y)
     well = (misfit <= np.where(beside, misfit, np.inf).min(1)) & (misfit < FAR_OFF * misfit.min())
-    all_polished = []
-    for k in np.flatnonzero(well)[misfit[well].argsort()][:STARTS]:
-        all_polished.append(polish(one, x[k], y[k], start[k], weights(one, nearest(np.exp(start[k, 1])))))
+    weights_of = lru_cache(4)(lambda D: models.weights(one, D))
+    some = np.flatnonzero(well)[misfit[well].argsort()][:STARTS]
     polished: list[tuple[float, np.ndarray, np.ndarray]] = []
-    for found in sorted(all_polished, key=lambda found: found[0]):
+    for found in sorted((models.polish(one, x[k], y[k], start[k], weights_of) for k in some), key=lambda one: one[0]):
         if all(np.hypot(*(found[1] - other[1])[:2]) > SAME for other in polished):
             polished.append(found)
     least, p, curvature = polished[0]
     D, shape = np.exp(p[3]), one.grid.shape
     if field == 1:
-        H, V = rings(one, p[0], p[1], weights(one, nearest(D))), voltages(one, D, p[2])
-        model = np.exp(p[4]) * uniform_ecg(one, D, H, V)
-        T, D, gains = uniform_times(one, p[0], p[1], p[2], D), np.full(shape, D), np.full(shape, np.exp(p[4]))
+        H, V = models.rings(one, p[0], p[1], weights_of(models.nearest(D))), models.voltages(one, D, p[2])
+        model = np.exp(p[4]) * models.uniform_ecg(one, D, H, V)
+        T, D, gains = models.uniform_times(one, p[0], p[1], p[2], D), np.full(shape, D), np.full(shape, np.exp(p[4]))
     else:
-        ecg = varied(one, D, field)
-        p = descend(ecg, np.concatenate([p[:3], np.full(field**2, p[3]), np.full(gain**2, p[4])]))
+        ecg = models.varied(one, D, field)
+        p = models.descend(ecg, np.concatenate([p[:3], np.full(field**2, p[3]), np.full(gain**2, p[4])]))
         with torch.no_grad():
             _, model, *maps = ecg(torch.from_numpy(p))
         T, D, gains = (interpolate(part[None, None], shape, mode="bilinear")[0, 0].numpy() for part in maps)
@@ -100,7 +132,7 @@ def fit(
         "gain": (("y", "x"), gains, {"units": "1"}),
         "lat": as_variable("lat", one.t[0] + T),
         "misfit": ((), least, {"units": "1"}),
-        "phi_e": _label(one.norm * model, electrodes, one.t, None),
+        "phi_e": labeled(one.norm * model, electrodes, one.t),
         "sites": (("well", "xy"), np.array([q[:2] for _, q, _ in polished]), {"units": "mm"}),
         "misfits": ("well", [value for value, _, _ in polished], {"units": "1"}),
         "curvature": (("xy", "of"), curvature, {"units": "mm-2"}),
@@ -151,15 +183,13 @@ def profile(
         axes.append(at.astype(float))
     ys, xs = (at.ravel() for at in np.meshgrid(*axes, indexing="ij"))
     if start is None:
-        misfit, begin = scan(one, xs, ys)
+        misfit, begin = models.scan(one, xs, ys)
         some = np.flatnonzero(misfit < FAR_OFF * misfit.min())
     else:
         near = [start.onset.item() - one.t[0], np.log(start.D[0, 0].item()), np.log(start.gain[0, 0].item())]
         misfit, begin, some = np.full(xs.size, np.inf), np.tile(near, (xs.size, 1)), np.arange(xs.size)
-    known = lru_cache(4)(lambda D: weights(one, D))
+    weights_of = lru_cache(4)(lambda D: models.weights(one, D))
     for k in some:
-        misfit[k] = min(
-            misfit[k], polish(one, xs[k], ys[k], begin[k], known(nearest(np.exp(begin[k, 1]))), fixed=True)[0]
-        )
+        misfit[k] = min(misfit[k], models.polish(one, xs[k], ys[k], begin[k], weights_of, fixed=True)[0])
     found = xr.DataArray(misfit.reshape(len(axes[0]), -1), {"y": axes[0], "x": axes[1]}, ("y", "x"), "misfit")
     return found.assign_coords({name: found[name].assign_attrs(units="mm") for name in ("y", "x")})

@@ -78,17 +78,9 @@ def needs(T: Array, order: Array, g: Array, offsets: tuple[int, ...], given: Arr
 
 @jit
 def _balance(
-    i: int,
-    T: Array,
-    old: Array,
-    done: Array,
-    p: int,
-    need: Array,
-    g: Array,
-    offsets: tuple[int, ...],
-    phi: Array,
-    close: float,
-) -> float:
+    i: int, T: Array, old: Array, done: Array, p: int, need: Array,
+    g: Array, offsets: tuple[int, ...], phi: Array, close: float,
+) -> float:  # fmt: skip
     """The time at which cell i is in balance; neighbors not yet done in pass p are as much later as they were."""
     # choices without branches: which neighbors are done is not to be predicted
     last, guess, zero = -FAR, T[i], phi.size // 2
