@@ -1,4 +1,4 @@
-"""What does not belong in a movie of the voltage? ``data/results/runs/anomaly.csv``, ``anomaly_maps.csv``, ``anomaly_networks.csv``.
+"""What does not belong in a movie of the voltage? ``data/results/runs/anomaly.csv``, ``anomaly_maps.csv``, ``anomaly_trainings.csv``.
 
     python -m experiments.anomaly                     all but the rows that are in the table; networks are kept in the cache
     python -m experiments.anomaly --movies 2 --seeds 1 --epochs 2       a first look, its tables in data/cache
@@ -24,7 +24,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.files import tables_folder, write_table
+from experiments.files import tables_folder, training_row, write_table
 from experiments.movies import (
     DX,
     FINE,
@@ -330,7 +330,7 @@ def train(seeds: int, epochs: int) -> tuple[list[Predictor], pd.DataFrame]:
         task = PredictionTask(movies["train"], movies["val"], model.config)
         history = load_or_fit(model, task, replace(PREDICTOR, seed=seed, epochs=epochs))
         size = sum(weights.numel() for weights in model.parameters())
-        rows.append({"seed": seed, "weights": size, "score": history.val_r2.max(), "seconds": history.seconds.sum()})
+        rows.append(training_row({"seed": seed, "weights": size}, history))
         models.append(model)
     return models, pd.DataFrame(rows)
 
@@ -373,8 +373,8 @@ def main(folder: Path, movies: int | None, seeds: int, epochs: int) -> None:
     path = folder / "anomaly.csv"
     sizes = {part: min(n, movies or n) for part, n in SIZES.items()}
     models, trained = train(seeds, epochs)
-    write_table(trained, folder / "anomaly_networks.csv")
-    progress(f"networks: {trained.score.round(2).tolist()}")
+    write_table(trained, folder / "anomaly_trainings.csv")
+    progress(f"networks: {trained.val_score.round(2).tolist()}")
     calm = [simulate("healthy", "val", k, cells=k < ON_CELLS) for k in range(sizes["val"])]
     usual = {noise: learn(models, calm, noise) for noise in NOISES}
     progress("levels of healthy movies")

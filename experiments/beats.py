@@ -11,8 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from compendium import external
+from experiments.draws import draw_until_kept
 from forwardecg.cache import key
-from forwardecg.data.draw import draw_tissue
+from forwardecg.data.draw import Draw
 from forwardecg.data.recipe import Recipe
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.paths import CACHE, progress
@@ -46,20 +47,15 @@ def load_or_simulate(which: Recordings, sim: int) -> xr.Dataset:
     path = CACHE / "beats" / f"{key('beats', VERSION, which.recipe, which.pacing, sim, LEADS)}.nc"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(which.recipe.max_draws):
-            draw = draw_tissue(which.recipe, sim, attempt)
-            site = draw.stimuli[0]
-            if not (site.mask & draw.tissue.live).any():
-                continue
-            electrodes = _three(which.recipe.electrodes)
-            ds = simulate_beats(
-                draw.tissue, site, electrodes, seed=which.seed + sim, pacing=which.pacing, frame_interval=DT,
+        electrodes = some_electrodes(which.recipe.electrodes, LEADS)
+
+        def record(drawn: Draw) -> xr.Dataset:
+            return simulate_beats(
+                drawn.tissue, drawn.stimuli[0], electrodes, seed=which.seed + sim, pacing=which.pacing, frame_interval=DT,
                 ecg_interval=DT, pool=which.recipe.pool,
             )  # fmt: skip
-            if np.isfinite(ds.lat.values[draw.tissue.live]).mean() >= which.recipe.min_activated:
-                break
-        else:
-            raise RuntimeError(f"recording {sim}: none of {which.recipe.max_draws} draws was kept")
+
+        _, ds, attempt = draw_until_kept(which.recipe, sim, record)
         part = path.with_suffix(f".{os.getpid()}")
         packed = {"V_m": {"dtype": "int16", "scale_factor": 0.01, "_FillValue": -(2**15), "zlib": True}}
         kept = ds.isel(time=slice(None, None, 2)).assign_attrs(attempt=attempt)
@@ -69,9 +65,9 @@ def load_or_simulate(which: Recordings, sim: int) -> xr.Dataset:
         return ds.load()
 
 
-def _three(bank: Electrodes) -> Electrodes:
-    """Those of the `LEADS`."""
-    return Electrodes(bank.positions[[bank.names.index(name) for name in LEADS]], LEADS)
+def some_electrodes(bank: Electrodes, names: tuple[str, ...]) -> Electrodes:
+    """Those of these names."""
+    return Electrodes(bank.positions[[bank.names.index(name) for name in names]], names)
 
 
 class Traces(NamedTuple):
@@ -100,6 +96,16 @@ def traces(which: Recordings, sims: list[int]) -> Traces:
     ecg = np.concatenate([ds.phi_e.values for ds in read])
     labels = np.concatenate([np.repeat(ds.labels.values.astype(bool)[None], len(LEADS), axis=0) for ds in read])
     return Traces(standardize(ecg), labels, np.repeat(sims, len(LEADS)), np.tile(LEADS, len(sims)))
+
+
+def exact_labels(which: Recordings, sims: list[int], dt: float) -> np.ndarray:
+    """Labels (n, wave, T) of `traces`, every ``dt`` ms, from the times that the voltage gives."""
+    clock, found = xr.DataArray(np.arange(0, which.pacing.t_end + dt / 2, dt), dims="time_ecg"), list[np.ndarray]()
+    for sim in sims:
+        ds = load_or_simulate(which, sim)
+        on = ((clock >= ds.onset) & (clock <= ds.offset)).any("beat").transpose("wave", "time_ecg").values
+        found.append(np.repeat(on[None], len(LEADS), axis=0))
+    return np.concatenate(found)
 
 
 def standardize(ecg: np.ndarray) -> np.ndarray:

@@ -5,11 +5,12 @@
 
 Writes to ``data/results/runs``: ``delineation.csv``, one row a tissue, reader, seed, noise and wave, and the tries of
 the slope rule on the validation tissues; ``delineation_errors``, how often which error occurs; ``delineation_traces``,
-two recordings with their marks; ``delineation_patient``, an annotated ECG; ``delineation_marks``, the shifts of marks
-from the true ECG to those of the surrogates; and ``delineation_composed``, trainings with composed traces. The losses
-are those of `forwardecg.signals.losses`, and F1Instance starts after half of the training. The network is the U-Net of
-ECG-DelNet (Jimenez-Perez et al., Sci. Rep. 11:863, 2021) in small; the published claim is not reproduced, an idea is
-carried over.
+two recordings with their marks; ``delineation_levels``, marks between samples at other levels of the probability;
+``delineation_patient``, an annotated ECG; ``delineation_marks``, the shifts of marks from the true ECG to those of the
+surrogates; ``delineation_composed``, trainings with composed traces; and ``delineation_trainings``, one row a training.
+The losses are those of `forwardecg.signals.losses`, and F1Instance starts after half of the training. The network is the
+U-Net of ECG-DelNet (Jimenez-Perez et al., Sci. Rep. 11:863, 2021) in small; the published claim is not reproduced, an
+idea is carried over.
 """
 
 import argparse
@@ -24,12 +25,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from scipy.ndimage import label
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from experiments import beats, marks
 from experiments.beats import DT, Recordings, Traces
-from experiments.files import write_table
+from experiments.files import training_row, write_table
 from experiments.marks import (
     NOISES,
     RULE_GAP,
@@ -54,6 +56,8 @@ from forwardecg.surrogates.train import TrainConfig, initialize, load_or_fit
 WINDOW = 640  # samples that a step sees of a trace
 PASS = 1080  # traces that an epoch passes over, whatever there are: all trainings take as many steps
 FEW = 4  # one in so many training tissues, where few are asked for
+FINE = 0.5  # ms between the times at which marks may lie if they are read between samples
+LEVELS = (0.5, 0.4, 0.3, 0.2, 0.1)  # of the probability, at which a wave may begin and end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,16 +186,30 @@ def predict(model: nn.Module, ecg: np.ndarray) -> np.ndarray:
     return (model.eval()(torch.from_numpy(ecg).float()) > 0).numpy()
 
 
+@torch.no_grad()
+def predict_between(model: nn.Module, ecg: np.ndarray, level: float) -> np.ndarray:
+    """Labels (n, wave, T') every `FINE` ms of traces (n, T): where the probability, between samples linear, is above a level.
+
+    A wave is there only if its probability is above one half somewhere.
+    """
+    p = model.eval()(torch.from_numpy(ecg).float()).sigmoid()
+    fine = F.interpolate(p, round((p.shape[-1] - 1) * DT / FINE) + 1, mode="linear", align_corners=True).numpy()
+    found = np.zeros(fine.shape, bool)
+    for k in np.ndindex(fine.shape[:2]):
+        pieces, _ = label(fine[k] > level)
+        found[k] = (pieces > 0) & np.isin(pieces, pieces[fine[k] > 0.5])
+    return found
+
+
 def repeat(traces: Traces, n: int = PASS) -> Traces:
     """n traces: these, over and over."""
     return Traces(*(part[np.arange(n) % len(traces.ecg)] for part in traces))
 
 
-def delineator(train: Traces, val: Traces, terms: Terms, config: TrainConfig) -> tuple[UNet, int]:
-    """A trained network, from the cache if it is there, and its best epoch, counted from 1."""
+def delineator(train: Traces, val: Traces, terms: Terms, config: TrainConfig) -> tuple[UNet, pd.DataFrame]:
+    """A trained network, from the cache if it is there, and its history."""
     model = initialize(UNet, config.seed)
-    history = load_or_fit(model, DelineationTask(repeat(train), val, terms), config)
-    return model, 1 + int(np.argmax(history.val_r2))
+    return model, load_or_fit(model, DelineationTask(repeat(train), val, terms), config)
 
 
 def compose(train: Traces, n: int, seed: int = 0) -> Traces:
@@ -208,21 +226,26 @@ def together(*several: Traces) -> Traces:
 
 
 class Trained(NamedTuple):
-    """A delineator, its best epoch, and what it was trained on: so many tissues, and whether composed traces beside them."""
+    """A delineator, its history, and what it was trained on: so many tissues, and whether composed traces beside them."""
 
     method: str
     tissues: int
     composed: bool
     seed: int
     model: UNet
-    epoch: int
+    history: pd.DataFrame
 
     def read(self, ecg: np.ndarray) -> np.ndarray:
         return predict(self.model, ecg)
 
     @property
+    def named(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("method", "tissues", "composed", "seed")}
+
+    @property
     def labels(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("method", "tissues", "composed", "seed", "epoch")}
+        """With the best epoch, counted from 1."""
+        return self.named | {"epoch": 1 + int(np.argmax(self.history.val_r2))}
 
 
 def train_losses(parts: dict[str, Traces], config: TrainConfig, seeds: int) -> list[Trained]:
@@ -292,6 +315,29 @@ def score(true: Traces, reader: Trained, noises: Sequence[float] = NOISES) -> pd
         for tolerance in TOLERANCES
     ]
     return pd.concat(tables, ignore_index=True).assign(**reader.labels)
+
+
+def score_levels(true: Traces, readers: list[Trained], levels: Sequence[float]) -> pd.DataFrame:
+    """Scores of marks between samples, with noise, at some levels; the labels are those of every `FINE` ms."""
+    ecg = add_noise(true.ecg, NOISES[-1], seed=1)
+    tables = [
+        compare(true, predict_between(one.model, ecg, level), tolerance=TOLERANCES[-1], dt=FINE).assign(
+            level=level, seed=one.seed
+        )
+        for one in readers
+        for level in levels
+    ]
+    return summarize(pd.concat(tables, ignore_index=True), ["level", "wave", "seed", "sim"])
+
+
+def try_levels(which: Recordings, parts: dict[str, Traces], readers: list[Trained]) -> pd.DataFrame:
+    """All `LEVELS` on the validation tissues; one half, and the one with the smallest errors there, on those of the test."""
+    sims = beats.split(which.n)
+    val, test = (parts[part]._replace(labels=beats.exact_labels(which, sims[part], FINE)) for part in ("val", "test"))
+    tried = score_levels(val, readers, LEVELS)
+    errors = tried[tried.wave == WAVES[0]].groupby("level")[["onset", "offset"]].mean().sum(axis=1)
+    used = score_levels(test, readers, sorted({0.5, float(str(errors.idxmin()))}, reverse=True))
+    return pd.concat([tried.assign(part="val"), used.assign(part="test")])
 
 
 def score_others(true: Traces, rule: dict[str, float]) -> pd.DataFrame:
@@ -398,6 +444,7 @@ def run(which: Recordings, config: TrainConfig, seeds: int, singles: int) -> Ite
         )
     yield "delineation_errors", count_errors(test)
     yield "delineation_traces", example_traces(parts["test"], test[test.method == best], chosen[0])
+    yield "delineation_levels", try_levels(which, parts, chosen)
     try:
         patient = [read_patient(one.model).assign(method=one.method, seed=one.seed) for one in readers]
         read = pd.concat([*patient, read_patient_otherwise(rule)])
@@ -406,8 +453,10 @@ def run(which: Recordings, config: TrainConfig, seeds: int, singles: int) -> Ite
         progress(f"no patient: {error}")
     many = marks.many_beats(which, beats.split(which.n)["test"])
     yield "delineation_marks", read_surrogates(chosen, many, marks.single_beats(singles))
-    more = [score(parts["test"], one, NOISES[-1:]) for one in train_composed(parts, config, seeds, best)]
+    composed = train_composed(parts, config, seeds, best)
+    more = [score(parts["test"], one, NOISES[-1:]) for one in composed]
     yield "delineation_composed", summarize(pd.concat(more).assign(part="test"), by)
+    yield "delineation_trainings", pd.DataFrame(training_row(one.named, one.history) for one in readers + composed)
 
 
 def main(tissues: int, cells: int, epochs: int, seeds: int, singles: int, jobs: int) -> None:

@@ -6,8 +6,9 @@
 Readers are trained on the true ECGs of 900 tissues in folds, a small network of depthwise-separable convolutions as in
 ArrhythmiNet (Baig et al., arXiv:2505.03787, 2025) and a forest on hand features. Those of a fold then read the true ECGs
 of tissues that they have not seen, and what surrogates, which have not seen these tissues either, make of them. Writes to
-``data/results/runs``: diagnosis.csv, one row a tissue, reader, electrodes and seed; diagnosis_r2.csv, how good the ECGs are;
-diagnosis_deletion.csv, the test of Grad-CAM; and diagnosis_examples.csv, a few traces with their relevance.
+``data/results/runs``: diagnosis.csv, one row a tissue, reader, electrodes and seed; diagnosis_trainings.csv, one row a
+training; diagnosis_r2.csv, how good the ECGs are; diagnosis_deletion.csv, the test of Grad-CAM; and
+diagnosis_examples.csv, a few traces with their relevance.
 """
 
 import argparse
@@ -24,8 +25,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from compendium.networks import papers_network
 from experiments.common import Maps, map_set, resample, sequences
-from experiments.files import write_table
+from experiments.files import training_row, write_table
 from experiments.formulas import formulas
 from experiments.tissues import CONDITIONS, FOLD_SEED, N_FOLDS, POOL, Tissues, open_set, recipe, whole
 from forwardecg.cache import key
@@ -82,7 +84,7 @@ def read_beats(names: Sequence[str] = POOL) -> Beats:
 
 
 def _load_or_collect(name: str) -> dict[str, np.ndarray]:
-    weights = [(MODELS / f"{one}.safetensors").read_bytes() for one in ("structured", "paper_240")]
+    weights = [(MODELS / f"{one}.safetensors").read_bytes() for one in ("structured_recipe", "paper_240")]
     path = CACHE / "diagnosis" / f"{key('diagnosis', VERSION, recipe(name), LEADS, *weights)}.npz"
     if not path.is_file():
         progress(f"ECGs of {name}: some minutes")
@@ -109,16 +111,15 @@ def _collect(name: str) -> dict[str, Any]:
     found = {"true": true} | {source: np.full_like(true, np.nan) for source in SOURCES[1:]}
     if name != "base":
         maps = map_set(whole(name))
-        models, _ = load_models(MODELS / "structured.safetensors")
+        models, _ = load_models(MODELS / "structured_recipe.safetensors")
         at = [maps.leads.index(lead) for lead in LEADS]
         for k, model in enumerate(models, 1):
             ecg = V_SPAN * structured.predict(model, maps, at).numpy() / len(models)
             found["structured"] = ecg if k == 1 else found["structured"] + ecg
             progress(f"ECGs of {name}: network {k} of {len(models)}")
-        (model,), card = load_models(MODELS / "paper_240.safetensors")  # trained on the base set alone
-        read = sequences(whole(name), Maps())
+        network, read = papers_network(), sequences(whole(name), Maps())
         with torch.no_grad():
-            traces = paper.predict(model, read, card["scale"])
+            traces = paper.predict(network.model, read, network.card["scale"])
         found["paper"][:, 0] = resample(traces, read.t.numpy(), t)
         D = formulas(Tissues(), Maps()).D
         pool = maps.u.shape[-1] // len(D)
@@ -306,6 +307,7 @@ def run(config: TrainConfig, seeds: int) -> dict[str, pd.DataFrame]:
     beats = read_beats()
     known = pd.DataFrame({"set": beats.set, "sim": beats.sim}).join(pd.DataFrame(beats.answers, columns=[*QUESTIONS]))
     rows, deleted, examples = list[pd.DataFrame](), list[pd.DataFrame](), list[pd.DataFrame]()
+    trained = list[dict[str, Any]]()
     for electrodes, leads in ELECTRODES.items():
         at = [LEADS.index(lead) for lead in leads]
         images = match_electrodes(beats.positions[at], recipe().n_cells * recipe().dx)
@@ -322,7 +324,8 @@ def run(config: TrainConfig, seeds: int) -> dict[str, pd.DataFrame]:
             for seed in range(seeds):
                 model = initialize(functools.partial(Reader, ReaderConfig(leads=len(leads))), seed)
                 epochs = config.epochs if electrodes == "nine" else -(-config.epochs // 2)
-                load_or_fit(model, task, replace(config, epochs=epochs, seed=seed))
+                history = load_or_fit(model, task, replace(config, epochs=epochs, seed=seed))
+                trained.append(training_row({"electrodes": electrodes, "fold": n, "seed": seed}, history))
                 forest = grow(features, beats.answers[train], seed)
                 readers = {
                     "network": functools.partial(read_network, model, unit, images),
@@ -340,7 +343,7 @@ def run(config: TrainConfig, seeds: int) -> dict[str, pd.DataFrame]:
                     examples += [explain(model, beats, unit, int(k)) for k in _examples(known) if k in test]
     return {
         "diagnosis": pd.concat(rows), "diagnosis_r2": quality(beats), "diagnosis_deletion": pd.concat(deleted),
-        "diagnosis_examples": pd.concat(examples),
+        "diagnosis_examples": pd.concat(examples), "diagnosis_trainings": pd.DataFrame(trained),
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from time import process_time
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -100,10 +101,15 @@ def sample(model: Denoiser, n: int, n_t: int, seed: int) -> np.ndarray:
     return x.numpy()
 
 
+def learn(train: np.ndarray, val: np.ndarray, config: TrainConfig) -> tuple[Denoiser, pd.DataFrame]:
+    """A model of ECGs (tissue, T), divided by the SD of those in training, and its history."""
+    model, size = initialize(Denoiser, config.seed), train.std()
+    return model, load_or_fit(model, DenoiseTask(train / size, val / size, model.config), config)
+
+
 def generate(train: np.ndarray, val: np.ndarray, n: int, config: TrainConfig) -> tuple[np.ndarray, dict[str, float]]:
     """ECGs (n, T) of nobody, in the unit of those (tissue, T) that they were learned from, and the seconds it took."""
-    model, size = initialize(Denoiser, config.seed), train.std()
-    history = load_or_fit(model, DenoiseTask(train / size, val / size, model.config), config)
+    model, history = learn(train, val, config)
     began = process_time()
-    traces = size * sample(model, n, train.shape[1], config.seed)
+    traces = train.std() * sample(model, n, train.shape[1], config.seed)
     return traces, {"training": float(history.seconds.sum()), "each": (process_time() - began) / n}

@@ -3,8 +3,10 @@
 import os
 from argparse import ArgumentParser
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import torch
 
 from forwardecg.paths import CACHE, RESULTS
 
@@ -15,6 +17,14 @@ def write_table(table: pd.DataFrame, path: Path, digits: int | None = 6, index: 
     part = path.with_name(f"{path.name}.part")
     (table if digits is None else table.round(digits)).to_csv(part, index=index, lineterminator="\n")
     os.replace(part, path)
+
+
+def training_row(labels: dict[str, Any], history: pd.DataFrame, score: str = "val_score") -> dict[str, Any]:
+    """A row of a table of trainings: what names it, and what `load_or_fit` says of it; minutes are those of the training."""
+    return labels | {
+        "epochs": len(history), score: history.val_r2.max(), "minutes": history.seconds.sum() / 60,
+        "threads": torch.get_num_threads(),
+    }  # fmt: skip
 
 
 def tables_folder(parser: ArgumentParser, **given: object) -> Path:

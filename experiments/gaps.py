@@ -3,11 +3,11 @@
     python -m experiments.gaps                               all; recordings and trainings are found in the cache where they are done
     python -m experiments.gaps --tissues 40 --epochs 1 --seeds 1     a first look, its tables in data/cache
 
-Tissues are paced with intervals that vary by up to 20 %, and simulated. All electrodes lose the same 50, 150 or 300 ms. The
+Tissues are paced with intervals that vary by up to 40 %, and simulated. All electrodes lose the same 50, 150 or 300 ms. The
 idea of a template prior with a measure of confidence is that of PulseDiff (Jenkins et al., arXiv:2310.15742, 2023), that of a
-learned period is from X2-Gaussian (Yu et al., ICCV 2025). Writes to ``data/results/runs``: gaps.csv, one row a tissue,
-variation, length, method and seed; gaps_prior.csv, until where the template helps; gaps_periods.csv, one row a tissue,
-variation and method; and gaps_examples.csv, one gap.
+learned period is from X2-Gaussian (Yu et al., ICCV 2025). Writes to ``data/results/runs``: gaps.csv, one row a tissue, kind
+of recording, variation, length, method and seed; gaps_trainings.csv, one row a training; gaps_prior.csv, until where the
+template helps; gaps_periods.csv, one row a tissue, variation and method; and gaps_examples.csv, one gap.
 """
 
 import argparse
@@ -22,16 +22,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.beats import standardize
-from experiments.files import tables_folder, write_table
+from experiments.beats import some_electrodes, standardize
+from experiments.draws import draw_until_kept, with_noise
+from experiments.files import tables_folder, training_row, write_table
 from forwardecg.cache import key
-from forwardecg.data.draw import draw_tissue
+from forwardecg.data.draw import Draw
 from forwardecg.data.recipe import Recipe
-from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.measure.crps import crps_gaussian
 from forwardecg.paths import CACHE, progress
 from forwardecg.signals.beats import Pacing
@@ -41,16 +42,15 @@ from forwardecg.surrogates.train import TrainConfig, initialize, load_or_fit
 VERSION = 1  # of a recording
 SEED, CELLS, DT = 5200, 200, 5.0  # of the tissues; cells of 0.5 mm along a side; ms between samples
 PACING = Pacing(t_end=3000.0, cycle_low=200.0, cycle_high=350.0, early=0.0)
-VARIATIONS = (0.0, 0.02, 0.05, 0.1, 0.2)  # largest deviation of an interval from the cycle, as a share
+VARIATIONS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)  # largest deviation of an interval from the cycle, as a share
+KINDS = ("intervals", "early beats", "noise")  # of recordings: the last two are in no training
+HARDER, EARLY, NOISE = 0.1, 0.15, 0.1  # their variation; share of early beats; SD of the noise, of that of the trace
+USUAL = 0.2  # variation up to which there is a period
 LENGTHS = (50.0, 150.0, 300.0)  # ms, of the gaps
 LEADS = ("center", *(f"unseen{k + 1}" for k in range(8)))
 TESTED = ("center", "unseen1", "unseen5")  # their gaps are scored
 WINDOW = 300  # samples that a network sees, the gap in their middle
-CONTEXT, KEPT, APART = (
-    40,
-    3,
-    20,
-)  # samples before and after a gap that are compared; best places, and their least distance
+CONTEXT, KEPT, APART = 40, 3, 20  # samples on either side of a gap that are compared; best places, their least distance
 PERIODS = (0.14, 0.39)  # s, between which a period is looked for: no half and no double one
 HARMONICS = 12
 N_TEST = 25  # tissues, each at all variations
@@ -59,26 +59,21 @@ N_TEST = 25  # tissues, each at all variations
 # Recordings
 
 
-def load_or_record(sim: int, variation: float) -> np.ndarray:
+def load_or_record(sim: int, variation: float, early: float = 0.0) -> np.ndarray:
     """ECGs (lead, T) in mV mm/ms of a tissue that is paced with intervals that vary, from the cache if they are there."""
-    pacing = replace(PACING, jitter=variation)
+    pacing = replace(PACING, jitter=variation, early=early)
     own = Recipe(n_sim=sim + 1, n_cells=CELLS, t_end=pacing.t_end, seed=SEED)
     path = CACHE / "gaps" / f"{key('gaps', VERSION, replace(own, n_sim=1), sim, pacing, LEADS)}.npy"
     if not path.is_file():
-        places = own.electrodes
-        some = Electrodes(places.positions[[places.names.index(lead) for lead in LEADS]], LEADS)
-        for attempt in range(own.max_draws):
-            drawn = draw_tissue(own, sim, attempt)
-            if not (drawn.stimuli[0].mask & drawn.tissue.live).any():
-                continue
+        electrodes = some_electrodes(own.electrodes, LEADS)
+
+        def record(drawn: Draw) -> xr.Dataset:
             beats = [replace(drawn.stimuli[0], start=start) for start in pacing.draw(SEED + sim)]
-            found = simulate(
-                drawn.tissue, beats, t_end=own.t_end, electrodes=some, frame_interval=own.t_end, ecg_interval=DT
+            return simulate(
+                drawn.tissue, beats, t_end=own.t_end, electrodes=electrodes, frame_interval=own.t_end, ecg_interval=DT
             )
-            if np.isfinite(found.lat.values[drawn.tissue.live]).mean() >= own.min_activated:
-                break
-        else:
-            raise RuntimeError(f"recording {sim}: none of {own.max_draws} draws was kept")
+
+        _, found, _ = draw_until_kept(own, sim, record)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.npy")
         np.save(part, found.phi_e.values.astype(np.float32))
@@ -91,14 +86,31 @@ def mean_interval(sim: int, variation: float) -> float:
     return float(np.diff(replace(PACING, jitter=variation).draw(SEED + sim)).mean())
 
 
-def record_all(n: int) -> dict[str, list[tuple[int, float, np.ndarray]]]:
-    """Tissue, variation and traces (lead, T) of median 0 and SD 1: of the test at all variations, of the others at one."""
-    parts: dict[str, list[tuple[int, float, np.ndarray]]] = {"train": [], "val": [], "test": []}
+class Recording(NamedTuple):
+    """Tissue, variation and kind; traces (lead, T) as they are seen, and without noise, of median 0 and SD 1."""
+
+    sim: int
+    variation: float
+    kind: str
+    traces: np.ndarray
+    clean: np.ndarray
+
+
+def record(sim: int, variation: float, kind: str = KINDS[0]) -> Recording:
+    """A recording of one of the `KINDS`."""
+    clean = standardize(load_or_record(sim, variation, EARLY if kind == "early beats" else 0.0))
+    return Recording(sim, variation, kind, with_noise(clean, NOISE, [SEED, sim]) if kind == "noise" else clean, clean)
+
+
+def record_all(n: int) -> dict[str, list[Recording]]:
+    """Recordings: of the test at all variations and of all kinds, of the others at one variation."""
+    parts: dict[str, list[Recording]] = {"train": [], "val": [], "test": []}
     for sim in range(n):
         test = sim >= n - N_TEST
         part = "test" if test else "val" if sim % 6 == 5 else "train"
-        for variation in VARIATIONS if test else (VARIATIONS[(sim + sim // 5) % 5],):
-            parts[part].append((sim, variation, standardize(load_or_record(sim, variation))))
+        variations = VARIATIONS if test else (VARIATIONS[(sim + sim // 5) % len(VARIATIONS)],)
+        parts[part] += [record(sim, variation) for variation in variations]
+        parts[part] += [record(sim, HARDER, kind) for kind in KINDS[1:]] if test else []
         progress(f"recording {sim + 1} of {n}")
     return parts
 
@@ -113,7 +125,11 @@ class Gap(NamedTuple):
     @property
     def lost(self) -> np.ndarray:
         """The samples (length,) that are lost."""
-        return self.trace[self.start : self.start + self.length]
+        return self.of(self.trace)
+
+    def of(self, trace: np.ndarray) -> np.ndarray:
+        """These samples of another trace (T,)."""
+        return trace[self.start : self.start + self.length]
 
 
 def place_gaps(n_t: int, length: int, n: int, seed: int) -> np.ndarray:
@@ -361,14 +377,14 @@ def learned_periods(traces: np.ndarray, start: np.ndarray, steps: int = 150) -> 
 # All of it
 
 
-def spreads(recordings: list[tuple[int, float, np.ndarray]]) -> dict[tuple[str, float, int], np.ndarray]:
+def spreads(recordings: list[Recording]) -> dict[tuple[str, float, int], np.ndarray]:
     """SD (length,) of the errors of the line and of the template, by variation and length, on training recordings."""
     errors: dict[tuple[str, float, int], list[np.ndarray]] = {}
-    for sim, variation, traces in recordings:
+    for one in recordings:
         for lead in TESTED:
-            for gap in gaps_of(traces[LEADS.index(lead)], 2, sim):
+            for gap in gaps_of(one.traces[LEADS.index(lead)], 2, one.sim):
                 for method, mean in (("line", interpolate(gap)), ("template", template(gap).mean)):
-                    errors.setdefault((method, variation, gap.length), []).append(mean - gap.lost)
+                    errors.setdefault((method, one.variation, gap.length), []).append(mean - gap.lost)
     found = {name: np.sqrt(np.square(some).mean(0)) for name, some in errors.items()}
     return {name: (sd + sd[::-1]) / 2 for name, sd in found.items()}  # both ends of a gap alike
 
@@ -376,19 +392,21 @@ def spreads(recordings: list[tuple[int, float, np.ndarray]]) -> dict[tuple[str, 
 def run(n: int, config: TrainConfig, seeds: int) -> dict[str, pd.DataFrame]:
     """The tables by name."""
     parts = record_all(n)
-    train, val = (np.concatenate([traces for _, _, traces in parts[name]]) for name in ("train", "val"))
+    train, val = (np.concatenate([one.traces for one in parts[name]]) for name in ("train", "val"))
     val = val[:: len(LEADS)]  # the central one
-    fillers = list[tuple[str, int, Filler]]()
+    fillers, trained = list[tuple[str, int, Filler]](), list[dict[str, Any]]()
     for prior in (False, True):
         task = GapTask(train, val, prior)
         for seed in range(seeds):
             model = initialize(functools.partial(Filler, FillerConfig(prior=prior)), seed)
-            load_or_fit(model, task, replace(config, seed=seed))
+            history = load_or_fit(model, task, replace(config, seed=seed))
             fillers.append(("network, template" if prior else "network", seed, model))
+            trained.append(training_row({"method": fillers[-1][0], "seed": seed}, history))
     sd, rows, example = spreads(parts["train"] + parts["val"]), list[dict[str, Any]](), list[pd.DataFrame]()
-    for sim, variation, traces in parts["test"]:
+    for sim, variation, kind, traces, clean in parts["test"]:
         for lead in TESTED:
             gaps = [*gaps_of(traces[LEADS.index(lead)], 2, 1000 + sim)]
+            true = [gap.of(clean[LEADS.index(lead)]) for gap in gaps]
             found: dict[tuple[str, int], list[tuple[np.ndarray, np.ndarray]]] = {
                 ("line", 0): [(interpolate(gap), sd["line", variation, gap.length]) for gap in gaps],
                 ("template", 0): [(template(gap).mean, sd["template", variation, gap.length]) for gap in gaps],
@@ -396,17 +414,18 @@ def run(n: int, config: TrainConfig, seeds: int) -> dict[str, pd.DataFrame]:
                 ("other electrodes", 0): [from_others(traces, LEADS.index(lead), gap) for gap in gaps],
             } | {(name, seed): fill(model, gaps) for name, seed, model in fillers}
             for (method, seed), pairs in found.items():
-                for gap, (mean, spread) in zip(gaps, pairs, strict=True):
-                    score = crps_gaussian(gap.lost[None], mean[None], spread[None]).mean()
-                    own = {"sim": sim, "variation": variation, "gap": DT * gap.length, "method": method, "seed": seed}
-                    rows.append(own | {"crps": score, "mae": np.abs(mean - gap.lost).mean()})
-                if (lead, sim, variation, seed) == (TESTED[0], n - N_TEST, VARIATIONS[-1], 0):
+                for lost, (mean, spread) in zip(true, pairs, strict=True):
+                    score = crps_gaussian(lost[None], mean[None], spread[None]).mean()
+                    own = {"sim": sim, "kind": kind, "variation": variation, "gap": DT * len(lost), "method": method}
+                    rows.append(own | {"seed": seed, "crps": score, "mae": np.abs(mean - lost).mean()})
+                if (lead, sim, variation, kind, seed) == (TESTED[0], n - N_TEST, USUAL, KINDS[0], 0):
                     example.append(_draw(gaps[2], variation, method, *pairs[2]))  # the first one of the second length
-        progress(f"tissue {sim}, variation {variation:g}")
-    scores = pd.DataFrame(rows).groupby(["sim", "variation", "gap", "method", "seed"], as_index=False).mean()
+        progress(f"tissue {sim}, variation {variation:g}, {kind}")
+    scores = pd.DataFrame(rows).groupby(["sim", "kind", "variation", "gap", "method", "seed"], as_index=False).mean()
+    usual = [one for one in parts["test"] if one.kind == KINDS[0] and one.variation <= USUAL]
     return {
-        "gaps": scores, "gaps_prior": compare_priors(scores), "gaps_periods": periods(parts["test"]),
-        "gaps_examples": pd.concat(example),
+        "gaps": scores, "gaps_trainings": pd.DataFrame(trained), "gaps_prior": compare_priors(scores),
+        "gaps_periods": periods(usual), "gaps_examples": pd.concat(example),
     }  # fmt: skip
 
 
@@ -424,7 +443,7 @@ def crossing(gain: np.ndarray, variations: np.ndarray) -> float:
 def compare_priors(scores: pd.DataFrame, draws: int = 2000) -> pd.DataFrame:
     """By length of the gap: until which variation the template lowers the CRPS of a network, with an interval over seeds and tissues."""
     rows, rng = [], np.random.default_rng(0)
-    for length, some in scores.groupby("gap"):
+    for length, some in scores[scores.kind == KINDS[0]].groupby("gap"):
         one, other = (
             some[some.method == name].pivot(index="variation", columns=["seed", "sim"], values="crps")
             for name in ("network", "network, template")
@@ -449,11 +468,11 @@ def _draw(gap: Gap, variation: float, method: str, mean: np.ndarray, sd: np.ndar
     return table.assign(variation=variation, method=method)
 
 
-def periods(recordings: list[tuple[int, float, np.ndarray]]) -> pd.DataFrame:
+def periods(recordings: list[Recording]) -> pd.DataFrame:
     """Mean interval of each recording and what two methods find, from the central trace."""
-    table = pd.DataFrame([(sim, variation) for sim, variation, _ in recordings], columns=["sim", "variation"])
-    true = [mean_interval(sim, variation) for sim, variation, _ in recordings]
-    traces = np.stack([one[LEADS.index("center")] for _, _, one in recordings])
+    table = pd.DataFrame([(one.sim, one.variation) for one in recordings], columns=["sim", "variation"])
+    true = [mean_interval(one.sim, one.variation) for one in recordings]
+    traces = np.stack([one.traces[LEADS.index("center")] for one in recordings])
     start = np.array([autocorrelation_period(trace) for trace in traces])
     found = {"autocorrelation": start, "learned": learned_periods(traces, start)}
     return pd.concat([table.assign(interval=true, method=name, period=value) for name, value in found.items()])

@@ -12,18 +12,18 @@ import pandas as pd
 import xarray as xr
 from scipy.interpolate import CubicSpline
 
+from compendium.networks import papers_network, recipes_networks
 from experiments import beats
 from experiments.beats import DT, LEADS, Recordings, Traces
+from experiments.draws import with_noise
 from experiments.tissues import open_set, recipe
 from forwardecg.contract import to_u
 from forwardecg.ecg.electrodes import Electrodes, center_electrode
 from forwardecg.measure.scores import FLAT
-from forwardecg.paths import MODELS, progress
+from forwardecg.paths import progress
 from forwardecg.signals.beats import WAVES, label_waves
 from forwardecg.signals.intervals import compare_labels, read_intervals, summarize_intervals
 from forwardecg.surrogates.baselines import ecg_from_diffusivity, training_free_ecg
-from forwardecg.surrogates.predict import PaperSurrogate, load_surrogate
-from forwardecg.surrogates.weights import load_models
 
 SHORTEST, RULE_GAP = 20.0, 40.0  # ms: what is shorter is no wave; of the rule, whose slope is 0 at every peak
 TOLERANCE = 50.0  # ms: the 150 ms with which ANSI/AAMI EC57 matches beats are longer than many a wave
@@ -38,8 +38,7 @@ Reader = Callable[[np.ndarray], np.ndarray]  # labels (n, wave, T) bool of trace
 
 def add_noise(ecg: np.ndarray, level: float, seed: int = 0) -> np.ndarray:
     """Traces (n, T) with white noise, its SD a share of theirs; the same for every reader."""
-    noise = np.random.default_rng(seed).standard_normal(ecg.shape)
-    return ecg + level * ecg.std(-1, keepdims=True) * noise
+    return with_noise(ecg, level * ecg.std(-1, keepdims=True), seed)
 
 
 def slope_rule(ecg: np.ndarray, share: float, smooth: float) -> np.ndarray:
@@ -80,11 +79,13 @@ def library_marks(ecg: np.ndarray) -> dict[str, list[np.ndarray]]:
     return found
 
 
-def compare(true: Traces, labels: np.ndarray, shortest: float = SHORTEST, tolerance: float = TOLERANCE) -> pd.DataFrame:
+def compare(
+    true: Traces, labels: np.ndarray, shortest: float = SHORTEST, tolerance: float = TOLERANCE, dt: float = DT
+) -> pd.DataFrame:
     """Rows of `compare_labels` for each wave that is predicted, with the tissue and the lead of the trace."""
     tables = []
     for k in range(labels.shape[1]):
-        table = compare_labels(true.labels[:, k], labels[:, k], DT, tolerance, shortest)
+        table = compare_labels(true.labels[:, k], labels[:, k], dt, tolerance, shortest)
         tables.append(table.assign(wave=WAVES[k]))
     return _placed(pd.concat(tables, ignore_index=True), true)
 
@@ -141,7 +142,7 @@ def _surrogates(V_m: np.ndarray, t: np.ndarray, dx: float, electrodes: Electrode
     """ECGs (lead, T) of maps V_m (T, y, x) in mV at times t; their sizes mean nothing, for traces are scaled."""
     u, leads = to_u(V_m), range(len(electrodes.names))
     ones, dt = np.ones(u.shape[1:]), float(t[1] - t[0])
-    structured = load_surrogate("structured").predict(V_m, dx=dx, dt=dt, unit="mV", electrodes=electrodes)
+    structured = recipes_networks().predict(V_m, dx=dx, dt=dt, unit="mV", electrodes=electrodes)
     return {
         "structured surrogate": structured.phi_e.values,
         "training-free D": training_free_ecg(u, dx, dt, 1.0, electrodes),
@@ -162,8 +163,7 @@ def many_beats(which: Recordings, sims: list[int]) -> dict[str, Traces]:
     *Sampled* is the true ECG at the times of the maps alone: what their interval costs.
     """
     true, found = beats.traces(which, sims), dict[str, list[np.ndarray]]()
-    bank = which.recipe.electrodes
-    places = Electrodes(bank.positions[[bank.names.index(name) for name in LEADS]], LEADS)
+    places = beats.some_electrodes(which.recipe.electrodes, LEADS)
     for sim in sims:
         ds = beats.load_or_simulate(which, sim)
         t, clock = ds.time.values, ds.time_ecg.values
@@ -175,15 +175,9 @@ def many_beats(which: Recordings, sims: list[int]) -> dict[str, Traces]:
     return {"true": true} | read
 
 
-def _papers_network() -> PaperSurrogate:
-    """The paper's network of 09_training, from as many tissues as the structured surrogate."""
-    (model,), card = load_models(MODELS / "paper_240.safetensors")
-    return PaperSurrogate(model, card)
-
-
 def single_beats(n: int) -> dict[str, Traces]:
     """The same of the first n tissues of the test set, one beat at the central electrode, which the paper's network reads."""
-    ds, own, paper = open_set("test"), recipe("test"), _papers_network()
+    ds, own, paper = open_set("test"), recipe("test"), papers_network()
     place, t = center_electrode(own.grid, own.z_mm), ds.time.values
     clock = np.arange(0.0, own.t_end + DT / 2, DT)
     labels, found = [], dict[str, list[np.ndarray]]()

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiments.draws import with_noise
 from forwardecg.solver.simulation import solve
 from forwardecg.tissue.grid import blocks
 from forwardecg.tissue.sheet import Tissue, healthy
@@ -68,7 +69,7 @@ def simulate(kind: str, part: str, sim: int, cells: bool = False) -> Movie:
 
 def add_noise(u: np.ndarray, level: float, seed: int) -> np.ndarray:
     """The movie with white noise."""
-    return u + level * np.random.default_rng([seed, 7]).standard_normal(u.shape, np.float32) if level else u
+    return with_noise(u, level, [seed, 7], np.float32)
 
 
 def activation(u: np.ndarray, begin: float, end: float) -> np.ndarray:

@@ -5,8 +5,11 @@
 
 The 300 tissues of the test set, none of which any method learned from, are halved at random: ECGs of the teacher of one
 half against ECGs of a method of the other half. The teacher against itself is the null. ``population.csv`` has one row a
-test, method, seed and half; the half is empty where all tissues were compared in pairs. ``population_traces.csv`` has a
-few ECGs of each, ``population_cost.csv`` seconds of the processor.
+test, method, seed and half; the half is empty where all tissues were compared in pairs. ``population_calls.csv`` has one
+row a tissue and classifier, of the teacher and of the published structured surrogate: in which share of the halves its
+ECG was put in the right set.
+``population_traces.csv`` has a few ECGs of each, ``population_cost.csv`` seconds of the processor, and
+``population_trainings.csv`` one row a training of the diffusion model.
 """
 
 import argparse
@@ -24,13 +27,14 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 from experiments.common import PAPER, STRUCTURED, Run, central_ecg, networks
 from experiments.cross_validation import STORED
-from experiments.diffusion import generate
-from experiments.files import tables_folder, write_table
+from experiments.diagnosis import read_beats
+from experiments.diffusion import generate, learn
+from experiments.draws import with_noise
+from experiments.files import tables_folder, training_row, write_table
 from experiments.score import ecgs
 from experiments.tissues import Tissues, open_set, parts, recipe
 from forwardecg.activation.forward import eikonal_ecg
@@ -59,8 +63,8 @@ CLASSIFIERS = {
 }
 
 
-def accuracy(a: np.ndarray, b: np.ndarray, classifier: Any, seed: int, paired: bool = False) -> float:
-    """Share of the ECGs (n, T) that a classifier of scikit-learn puts in the right set, none of which it has seen.
+def call(a: np.ndarray, b: np.ndarray, classifier: Any, seed: int, paired: bool = False) -> np.ndarray:
+    """Whether a classifier of scikit-learn puts each of two equal sets of ECGs (n, T), (2 n,) in all, in the right one, unseen.
 
     Pairs share a fold: else it would meet the tissue of one in training, with the other label.
     """
@@ -68,13 +72,13 @@ def accuracy(a: np.ndarray, b: np.ndarray, classifier: Any, seed: int, paired: b
     X = (X - X.mean(0)) / np.where(X.std(0) > 0, X.std(0), 1)  # of all rows: blind to the labels
     units = np.tile(np.arange(len(a)), 2) if paired else np.arange(len(X))
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    return float(balanced_accuracy_score(y, cross_val_predict(classifier, X, y, groups=units, cv=folds)))
+    return cross_val_predict(classifier, X, y, groups=units, cv=folds) == y
 
 
 def run_tests(a: np.ndarray, b: np.ndarray, seed: int, paired: bool = False) -> Iterator[tuple[str, float, float]]:
     """Name, statistic and p of each test of two sets of ECGs (n, T); the null of a classifier is that of the halves."""
     for name, classifier in CLASSIFIERS.items():
-        yield name, accuracy(a, b, classifier, seed, paired), np.nan
+        yield name, float(call(a, b, classifier, seed, paired).mean()), np.nan
     yield "MMD", *mmd_test(a, b, paired=paired, seed=seed)[::2]
     yield "JSD", *histogram_test(a, b, paired=paired, seed=seed)[::2]
 
@@ -100,6 +104,39 @@ def compare(true: np.ndarray, other: np.ndarray, n_halves: int, paired: bool = T
         for name, statistic, p in run_tests(true, other, 0, paired=True):
             rows.append({"test": name, "half": np.nan, "n": len(true), "statistic": statistic, "p": p})
     return pd.DataFrame(rows)
+
+
+def calls_by_tissue(true: np.ndarray, other: np.ndarray, n_halves: int) -> pd.DataFrame:
+    """Of each tissue the share of the halves of `compare` in which each classifier puts its ECG in the right set."""
+    known = np.flatnonzero(np.isfinite(other).all(1))
+    tables = []
+    for half in range(n_halves):
+        first, second = (known[some] for some in halves(len(known), half))
+        for name, classifier in CLASSIFIERS.items():
+            right = call(true[first], other[second], classifier, half)
+            tables.append(pd.DataFrame({"test": name, "sim": np.concatenate([first, second]), "right": right}))
+    return pd.concat(tables).groupby(["test", "sim"])[["right"]].mean().reset_index()
+
+
+def published_calls(n: int, n_halves: int) -> pd.DataFrame:
+    """`calls_by_tissue` of the teacher and of the mean of the five networks that are published, whose ECGs 28_diagnosis has."""
+    beats = read_beats((SET,))
+    ecg = {name: beats.ecg[of][:n, 0, ::STEP] for name, of in ((TEACHER, "true"), ("structured", "structured"))}
+    return pd.concat(calls_by_tissue(ecg[TEACHER], ecg[name], n_halves).assign(method=name) for name in ecg)
+
+
+def diffusion_trainings() -> pd.DataFrame:
+    """One row a training of the diffusion model."""
+    train, val = learned()
+    return pd.DataFrame(
+        training_row({"seed": seed}, learn(train, val, replace(DIFFUSION, seed=seed))[1]) for seed in SEEDS
+    )
+
+
+def learned() -> tuple[np.ndarray, np.ndarray]:
+    """The ECGs (tissue, T) that the diffusion model is trained and chosen on."""
+    train, val = (central_ecg(*parts(Tissues())[part][0])[:, ::STEP] for part in ("train", "val"))
+    return train, val
 
 
 def eikonal_ecgs(n: int) -> tuple[np.ndarray, float]:
@@ -143,8 +180,7 @@ def sources(n: int) -> Iterator[tuple[str, int, Callable[[], tuple[np.ndarray, d
         return traces, {"each": seconds / n}
 
     def of_diffusion(seed: int) -> tuple[np.ndarray, dict[str, float]]:
-        train, val = (central_ecg(*parts(Tissues())[part][0])[:, ::STEP] for part in ("train", "val"))
-        return generate(train, val, n, replace(DIFFUSION, seed=seed))
+        return generate(*learned(), n, replace(DIFFUSION, seed=seed))
 
     yield TEACHER, 0, lambda: (central_ecg(SET, sims)[:, ::STEP], {})
     blind = Run(net="blind lead field", maps=STORED)
@@ -162,8 +198,8 @@ def rows_of(
 ) -> pd.DataFrame:
     """The rows of a method, both sets of ECGs with white noise."""
     level, draws = noise * true.std(), np.random.default_rng([seed, 31])
-    noisy = true + level * draws.standard_normal(true.shape)
-    other = noisy if method == TEACHER else traces + level * draws.standard_normal(traces.shape)
+    noisy = with_noise(true, level, draws)
+    other = noisy if method == TEACHER else with_noise(traces, level, draws)
     table = compare(noisy, other, n_halves, paired=method not in (TEACHER, "diffusion"))
     if method in (TEACHER, "diffusion") and not noise:  # does it copy?
         apart = {"test": NEAREST, "n": len(traces), "statistic": nearest(traces, train)}
@@ -182,7 +218,9 @@ def main(folder: Path, halves: int, tissues: int | None) -> None:
     """All of it, and the tables in a folder, each method at once."""
     torch.set_num_threads(1)
     n = tissues or recipe(SET).n_sim
-    train, true = (central_ecg(*one)[:, ::STEP] for one in (parts(Tissues())["train"][0], (SET, tuple(range(n)))))
+    write_table(diffusion_trainings(), folder / "population_trainings.csv")
+    write_table(published_calls(n, halves), folder / "population_calls.csv", digits=5)
+    train, true = learned()[0], central_ecg(SET, tuple(range(n)))[:, ::STEP]
     for method, seed, make in sources(n):
         kept = {
             end: pd.read_csv(path) if (path := folder / f"population{end}.csv").is_file() else pd.DataFrame()

@@ -19,11 +19,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 import pandas as pd
-import torch
 
 from experiments import ablations, cross_validation, data_efficiency, readings, scaling, shifts, supervision
 from experiments.common import Run, networks
-from experiments.files import write_table
+from experiments.files import training_row, write_table
 from experiments.score import tables
 from experiments.tissues import KINDS, kinds
 from forwardecg.paths import RESULTS, progress
@@ -39,7 +38,7 @@ EXPERIMENTS: dict[str, Callable[[], list[Run]]] = {
         *(ablations.ablations_known_d, ablations.spectral_terms, ablations.ablations_budget),
         *(shifts.sensitivity, data_efficiency.data_efficiency, shifts.shifted, shifts.left_out, shifts.readable),
         *(readings.splits, scaling.law, scaling.sizes, ablations.ablations_time_aware, ablations.ablations_encoder),
-        *(supervision.supervision, supervision.structured_parts),
+        *(supervision.supervision, supervision.label_weights, supervision.structured_parts),
     )
 }
 
@@ -60,10 +59,7 @@ def run(name: str) -> str:
             )
         labels = training_labels(one)
         for _, _, history in networks(one) if one.counted else ():
-            trainings[json.dumps(labels)] = labels | {
-                "epochs": len(history), "val_r2": history.val_r2.max(), "minutes": history.seconds.sum() / 60,
-                "threads": torch.get_num_threads(),
-            }  # fmt: skip
+            trainings[json.dumps(labels)] = training_row(labels, history, "val_r2")
     for end, whole in {"": pd.concat(rows), "_trainings": pd.DataFrame(trainings.values())}.items():
         if not whole.empty:
             write_table(whole, RUNS / f"{name}{end}.csv")

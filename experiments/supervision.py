@@ -36,6 +36,11 @@ PARTS: dict[str, dict[str, Any]] = {  # of the structured surrogate
     "no formula": {"net": PartConfig(formula=False)},
     "no symmetry": {"net": PartConfig(symmetric=False)},
 }
+ALONE: dict[str, dict[str, Any]] = {  # one thing that it is given, with one seed
+    "no labels": {"loss": StructuredLoss(labels=0.0)},
+    "one electrode": {"loss": ONE},
+}
+WEIGHTS = (0.01, 1.0)  # of the labels; the better one on validation tissues is `LabeledConfig.labels`
 SHORT = replace(STRUCTURED, config=replace(STRUCTURED.config, epochs=15), other="test", measures="few")
 
 
@@ -49,12 +54,19 @@ def supervision(seeds=(0, 1, 2)) -> list[Run]:
     ]
 
 
+def label_weights(seed: int = 0) -> list[Run]:
+    """The weight of the labels that the paper's network is given: chosen on the validation tissues, which alone are scored."""
+    given = replace(PAPER, part="val", measures="few", **_more(labels=True))
+    return [
+        replace(given, net=LabeledConfig(side=SIDE, labels=weight)).label(weight=weight, seed=seed)
+        for weight in WEIGHTS
+    ]
+
+
 def structured_parts(seeds=(0, 1, 2)) -> list[Run]:
     """The structured surrogate with half its passes, one part or one thing it is given taken away; and a mean of two."""
-    runs = [
-        replace(SHORT, **change).label(variant=name, seed=seed, set="")
-        for seed in seeds
-        for name, change in PARTS.items()
-    ]
+    changes = [(name, seed, change) for seed in seeds for name, change in PARTS.items()]
+    changes += [(name, seeds[0], change) for name, change in ALONE.items()]
+    runs = [replace(SHORT, **change).label(variant=name, seed=seed, set="") for name, seed, change in changes]
     together = replace(SHORT, seeds=seeds[:2], counted=False)
     return [*runs, together.label(variant="mean of two networks", seed=0, set="")]

@@ -28,7 +28,7 @@ class LabeledConfig(Seq2SeqConfig):
     """The paper's network with one output for each of so many ``leads``, and with a map of D of ``side`` pixels; 0: none.
 
     ``labels`` is the first weight of the squared error of that map: the better of 0.01 and 1, the structured one's weight,
-    on validation tissues with one seed. The two trainings that decided it have no table.
+    on validation tissues with one seed (`supervision.label_weights`).
     """
 
     leads: int = 25
@@ -121,4 +121,5 @@ class OneViewTask(StructuredTask):
     def draw(self, members: Tensor, generator: torch.Generator) -> tuple[Tensor, int, Tensor]:
         stride = self.train.views[0].stride
         n_t = -(-self.train.u.shape[1] // stride)
-        return members, 0, stride * torch.randint(n_t, (self.config.frames,), generator=generator)
+        frames = stride * torch.randint(n_t, (self.config.frames,), generator=generator)
+        return members, 0, frames[None]

@@ -17,9 +17,10 @@
 #       Partly: on test tissues it finds the depolarizations with an F1 of
 #       {headline}`delineation_f1` within one hundred and fifty milliseconds, which
 #       meets the aim, and of {headline}`delineation_f1_strict` within fifty, which
-#       does not; it is {headline}`delineation_onset_ms.1` off at the onset and
-#       {headline}`delineation_offset_ms.1` at the offset, the median of a tissue on
-#       average over tissues, more than was aimed at; its marks on the ECG of the
+#       does not; read between samples it is {headline}`delineation_onset_ms.1` off at
+#       the onset, which just meets the aim, and {headline}`delineation_offset_ms.1`
+#       at the offset, which does not, the median of a tissue on average over tissues;
+#       the offset is farther off in tissue with fibrosis; its marks on the ECG of the
 #       structured surrogate differ from those on the true one by
 #       {headline}`surrogate_marks_ms` on average; and on a patient's ECG it fails.
 #     next:
@@ -29,6 +30,7 @@
 #     - results/runs/delineation.csv
 #     - results/runs/delineation_errors.csv
 #     - results/runs/delineation_traces.csv
+#     - results/runs/delineation_levels.csv
 #     - results/runs/delineation_marks.csv
 #     - results/runs/delineation_patient.csv
 #     - results/runs/delineation_composed.csv
@@ -71,6 +73,8 @@
 # NB=27_reading_the_ecg SET="seed=7"`.
 
 # %% tags=["hide-input"]
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -78,7 +82,8 @@ import torch
 
 from compendium import figures
 from compendium.record import Headline, result_file
-from compendium.tables import printed
+from compendium.registry import ROOT
+from compendium.tables import as_text, printed
 from forwardecg.data.recipe import CONDITION_CYCLE
 from forwardecg.ecg.electrodes import center_electrode
 from forwardecg.measure.compare import by_seed, interval, paired_difference
@@ -87,8 +92,12 @@ from forwardecg.signals.beats import WAVES, Pacing, simulate_beats
 from forwardecg.signals.compose import compose_recording, cut_segments
 from forwardecg.signals.intervals import compare_labels, summarize_intervals
 from forwardecg.signals.losses import bound_dice, dice, f1_instance
+from forwardecg.surrogates.train import initialize
 from forwardecg.tissue.sheet import healthy
 from forwardecg.tissue.stimulus import edge_stimulus
+
+sys.path.append(str(ROOT))  # the experiments lie beside the notebooks
+from experiments.delineation import UNet
 
 figures.set_style()
 headline = Headline("27_reading_the_ecg")
@@ -118,7 +127,7 @@ labels = ds.labels.values
 dt = float(ds.time_ecg[1] - ds.time_ecg[0])
 
 # %% tags=["hide-input"]
-COLORS = dict(zip(WAVES, ("#c8102e", "#0072b2"), strict=True))
+COLORS = dict(zip(WAVES, ("#c8102e", "#603cfc"), strict=True))
 
 
 def bands(ax, t, on, low, high, wave):
@@ -138,11 +147,11 @@ _ = ax.set(xlabel="time (ms)", ylabel=figures.PHI_E_LABEL)
 figures.show(
     fig,
     "An ECG of two beats. Below it, a red bar under each "
-    "wave of depolarization and a blue bar under each wave of repolarization.",
+    "wave of depolarization and a violet bar under each wave of repolarization.",
 )
 
 # %% [markdown]
-# Red bars are depolarization, blue ones repolarization. They may overlap:
+# Red bars are depolarization, violet ones repolarization. They may overlap:
 # where the wave came first, the tissue recovers before the wave has arrived
 # everywhere.
 #
@@ -231,6 +240,24 @@ assert abs(float(f1_instance(one, two)) - 1 / 3) < 1e-3
 # :pyobject: UNet
 # ```
 #
+# Three checks: every sample has an answer, whatever the length of the trace;
+# the weights take less than 160 kB; and a trace that is shifted by 64 samples,
+# the width of the coarsest level, has its answers shifted as well, away from
+# its ends.
+
+# %%
+model = initialize(UNet, 0).eval()
+trace = torch.randn(1, 1501, generator=torch.Generator().manual_seed(0))
+with torch.no_grad():
+    assert model(trace).shape == (1, 2, 1501) and model(trace[:, :99]).shape[-1] == 99
+    moved, still = model(trace.roll(64, -1)), model(trace).roll(64, -1)
+    inside = slice(600, 900)
+    assert torch.allclose(moved[..., inside], still[..., inside], atol=0.02)
+size = sum(4 * weights.numel() for weights in model.parameters()) / 1000
+print(f"{size:.1f} kB of weights")
+assert size < 160
+
+# %% [markdown]
 # Each step takes windows of 1,280 ms, with random sign, size and noise and
 # with a baseline that wanders. The epoch is the one with the highest F1 on
 # the validation tissues.
@@ -348,9 +375,6 @@ on = f"{n_test} test tissues, {n_seeds} seeds, {best}, noise 0.1"
 headline("delineation_f1", chosen.f1.mean(), tolerance=0.01, on=on)
 headline("delineation_f1_strict", chosen.f1_strict.mean(), tolerance=0.03, on=on)
 middle_error = {edge: pooled(best, WAVES[0], edge, NOISE, 0.5) for edge in EDGES}
-for edge in EDGES:
-    name, of = f"delineation_{edge}_ms", f"median of each tissue, mean of {on}"
-    headline(name, chosen[edge].mean(), unit="ms", tolerance=2.0, on=of)
 print(f"chosen on the validation tissues: {best}")
 edges = {
     edge: {
@@ -362,12 +386,50 @@ edges = {
 printed(pd.DataFrame(edges).T)
 
 # %% [markdown]
+# ### Marks between the samples
+#
+# The network gives a probability at each sample, and a mark lies where it
+# crosses one half. Two refinements need no training. A straight line between
+# the samples, which are 2 ms apart, gives a time to 0.5 ms. And a level below
+# one half makes each wave begin earlier and end later; a wave still counts only
+# if its probability exceeds one half somewhere. The validation tissues choose
+# the level with the smallest sum of both errors, and the test tissues are then
+# read at one half and at this level. Labels, too, are exact to 0.5 ms here.
+
+# %%
+levels = pd.read_csv(runs / "delineation_levels.csv")
+levels = levels[levels.wave == WAVES[0]]
+columns = {"onset": "onset (ms)", "onset_bias": "onset, signed"}
+columns |= {"offset": "offset (ms)", "offset_bias": "offset, signed", "f1": "F1"}
+shown = levels.groupby(["part", "level"])[[*columns]].mean()
+shown = shown.rename(columns=columns, index={"val": "validation"})
+printed(shown.sort_index(ascending=[False, False]), signed=[*columns.values()][1:4:2])
+
+# %% tags=["hide-input"]
+of_level = levels[levels.part == "test"].groupby(["level", "sim"])[[*EDGES]].mean()
+level = of_level.index.unique("level").min()
+refined = of_level.xs(level)
+on_level = f"median of each tissue, mean of {on}, read at a level of {level:g}"
+for edge in EDGES:
+    change = interval((refined[edge] - of_level[edge][0.5]).to_numpy())
+    change, low, high = (as_text(one, signed=True) for one in change)
+    print(f"{edge}: {with_interval(refined[edge])} ms")
+    print(f"{edge}, level {level:g} minus 0.5: {change} ({low} to {high}) ms")
+    name, value = f"delineation_{edge}_ms", refined[edge].mean()
+    headline(name, value, unit="ms", tolerance=2.0, on=on_level)
+
+# %% [markdown]
+# Means over tissues of their medians, of three seeds. At one half the waves are
+# marked too short at both ends. A lower level makes them longer. On the
+# validation tissues both errors fall by a few tenths of a millisecond. In the
+# test the onset gains more than a millisecond, and the offset again little.
+#
 # The aim was an F1 of 0.98 with an error of at most 4 ms. The F1 meets it
 # within 150 ms only. Within 50 ms it does not. The error meets it as the
-# median of all waves. As the mean over tissues of their medians it does not,
-# because some tissues are far off. This mean is the fairer number: each tissue
-# counts once. The interval of the onset includes 4 ms, so its miss is not
-# certain.
+# median of all waves. As the mean over tissues of their medians the onset meets
+# it just, at the level that the validation tissues choose, and the offset does
+# not. This mean is the fairer number: each tissue counts once. The interval of
+# the onset includes more than 4 ms, so that the aim is not certainly met.
 
 # %% tags=["hide-input"]
 traces = pd.read_csv(runs / "delineation_traces.csv")
@@ -384,7 +446,7 @@ _ = axes[1].set(xlabel="time (ms)")
 figures.show(
     fig,
     "Two noisy ECGs of several beats. Below each, two rows of red bars for the true "
-    "and the predicted depolarization, and two of blue bars for the repolarization. "
+    "and the predicted depolarization, and two of violet bars for the repolarization. "
     "They agree, but in the lower ECG most predicted depolarizations have a gap.",
 )
 
@@ -392,8 +454,8 @@ figures.show(
 LOSSES = [*val.method.unique()]
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 seen = errors[(errors.noise == NOISE) & (errors.wave == WAVES[0])]
-LINES = (("black", "-"), ("C0", "--"), ("C1", ":"), ("C4", "-."))
-STYLES = dict(zip(LOSSES, LINES, strict=True))
+LINES = (("black", "-"), ("C0", "--"), ("C1", ":"), ("C4", "-."), ("C2", ":"))
+STYLES = dict(zip(LOSSES, LINES, strict=False))
 for ax, edge in zip(axes, EDGES, strict=True):
     for name, (color, style) in STYLES.items():
         one = seen[(seen.method == name) & (seen.edge == edge)]
@@ -463,24 +525,39 @@ printed(epochs).rename_axis("best epoch of 15")
 # %%
 conditions = [CONDITION_CYCLE[sim % len(CONDITION_CYCLE)] for sim in chosen.index]
 grouped = chosen.groupby(conditions, sort=False)
+signed = middle[middle.tolerance == WIDE].groupby("sim")[["onset_bias", "offset_bias"]]
+signed = signed.mean().groupby(conditions, sort=False)
 by_condition = pd.DataFrame(
     {
         "tissues": grouped.size(),
-        "F1": grouped.f1.mean(),
         "F1, strict": grouped.f1_strict.mean(),
-        "worst, strict": grouped.f1_strict.min(),
-        "onset (ms)": grouped.onset_mean.mean(),
-        "offset (ms)": grouped.offset_mean.mean(),
+        "onset (ms)": grouped.onset.mean(),
+        "onset, signed": signed.onset_bias.mean(),
+        "offset (ms)": grouped.offset.mean(),
+        "offset, signed": signed.offset_bias.mean(),
     }
 )
-printed(by_condition.rename(figures.LABELS).rename_axis("condition"))
+by_condition = by_condition.rename(figures.LABELS).rename_axis("condition")
+printed(by_condition, signed=["onset, signed", "offset, signed"])
+
+# %% tags=["hide-input"]
+fibrotic = np.isin(conditions, ["fibrotic", "combined"])
+for words, some in (("fibrosis", chosen[fibrotic]), ("no fibrosis", chosen[~fibrotic])):
+    found = {edge: with_interval(some[edge]) for edge in EDGES}
+    print(f"{words}: onset {found['onset']} ms, offset {found['offset']} ms")
 
 # %% [markdown]
-# Means for the chosen loss; errors are those of matched waves. All waves of
-# healthy tissue and of tissue with uncoupled gap junctions are found.
-# Everything that is lost is lost in a few tissues with fibrosis. There the
-# wave takes detours, the ECG of one beat has several deflections, and a
-# reader of one lead can take them for several waves.
+# Means for the chosen loss. Errors are the medians of each tissue, signed ones
+# the medians with their sign. All waves of healthy tissue and of tissue with
+# uncoupled gap junctions are found. Everything that is lost is lost in a few
+# tissues with fibrosis. There the wave takes detours, the ECG of one beat has
+# several deflections, and a reader of one lead can take them for several waves.
+#
+# The offset is missed for the same reason. Without fibrosis its error is near 4 ms.
+# With fibrosis the last percent of the cells is activated late, behind scars, where
+# few cells are left to add to the ECG. The network marks the end of what it sees,
+# which is too early. In two tissues the end is 25 to 45 ms early. They make about 3
+# of the 7 ms of the mean.
 #
 # ## Composed recordings as more training data
 #
@@ -701,6 +778,7 @@ pd.DataFrame(summary).round(5).to_csv(
     result_file("27_reading_the_ecg.csv"), index=False
 )
 assert chosen.f1.mean() >= claim_f1 > chosen.f1_strict.mean()
-assert max(middle_error.values()) <= claim_error_ms < chosen[[*EDGES]].mean().min()
+assert max(middle_error.values()) <= claim_error_ms < refined.offset.mean()
+assert refined.onset.mean() < chosen.onset.mean()
 assert shift.mean() <= claim_marks_ms
 print(headline.provenance())

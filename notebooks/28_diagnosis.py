@@ -57,16 +57,26 @@
 # values: `make run NB=28_diagnosis SET="claim_agreement=0.9"`.
 
 # %% tags=["hide-input"]
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.registry import ROOT
 from compendium.tables import as_text, printed
+from forwardecg.ecg.electrodes import bank_electrodes, match_electrodes
 from forwardecg.measure.compare import interval, paired_difference
 from forwardecg.paths import RESULTS
+from forwardecg.surrogates.train import initialize
+from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import CONDITIONS
+
+sys.path.append(str(ROOT))  # the experiments lie beside the notebooks
+from experiments.diagnosis import LEADS, Reader, call
 
 figures.set_style()
 headline = Headline("28_diagnosis")
@@ -110,6 +120,22 @@ claim_above_blind = 0.1  # by which that exceeds the agreement on the blind lead
 # share of high frequencies. Electrodes of one orbit are described by their
 # mean and their SD.
 #
+# Two checks: the network has less than the 160 kB of ArrhythmiNet, and a
+# sheet that is turned or mirrored gets the same answers.
+
+# %%
+bank = bank_electrodes(Grid((400, 400), 0.5))
+places = bank.positions[[bank.names.index(lead) for lead in LEADS]]
+images = match_electrodes(places, 200.0)  # (image, lead)
+model = initialize(Reader, 0).eval()
+x = torch.randn(4, len(LEADS), 181, generator=torch.Generator().manual_seed(0))
+said = call(model, x, images)
+assert all(np.array_equal(call(model, x[:, order], images), said) for order in images)
+size = sum(4 * weights.numel() for weights in model.parameters()) / 1000
+print(f"{size:.1f} kB of weights")
+assert size < 160
+
+# %% [markdown]
 # Four sources of the ECG are read. *True* is the simulation. *Structured*
 # is the structured surrogate. *Paper's* is the paper's network, which knows
 # only the central electrode. *Blind* is the lead field of one constant

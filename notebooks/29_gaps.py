@@ -15,14 +15,15 @@
 #       the other beats help?
 #     answer: >-
 #       For gaps of about half a cycle, a template of the other beats reaches a
-#       continuous ranked probability score (CRPS) of {headline}`gap_crps_150_template`
-#       SD, a network that corrects the template {headline}`gap_crps_150`, and a network
-#       without it {headline}`gap_crps_150_no_prior`; the template helps the network at
-#       every variation of the intervals that was tried, up to
-#       {headline}`prior_helps_until`, and for the longest gaps until
-#       {headline}`prior_helps_until_300.2`; by mean absolute error the plain template
-#       is ahead of both networks at every length, and no recording has early beats or
-#       noise.
+#       continuous ranked probability score (CRPS) of
+#       {headline}`gap_crps_150_template` SD, a network that corrects the template
+#       {headline}`gap_crps_150`, and a network without it
+#       {headline}`gap_crps_150_no_prior`; the template helps the network until the
+#       intervals vary by {headline}`prior_helps_until.2`, for the longest gaps until
+#       {headline}`prior_helps_until_300.2`, and for the shortest ones at every
+#       variation that was tried; with early beats, and with noise, it helps as well;
+#       by mean absolute error the plain template is slightly ahead of the network
+#       that corrects it.
 #     next:
 #       page: notebooks/30_population
 #       why: whether the ECGs of a surrogate can be told from those of the simulation
@@ -54,26 +55,35 @@
 # we choose how much they vary. Until which variation does a template help?
 #
 # **Scale:** 80 tissues of 100 × 100 mm, paced for 3 s with a cycle of 200 to
-# 350 ms. Each interval differs from the cycle by up to 0 to 20 %. Of these
+# 350 ms. Each interval differs from the cycle by up to 0 to 40 %. Of these
 # tissues 55 train and choose, with one recording each, and 25 test, with a
-# recording at each of five variations. Nine electrodes, of which the gaps of
-# three are scored. Three seeds. All recordings are simulated. None is
-# composed of single beats.
+# recording at each of seven variations, one with early beats and one with
+# noise. Nine electrodes, of which the gaps of three are scored. Three seeds. All
+# recordings are simulated. None is composed of single beats.
 #
 # Needs the tables of `python -m experiments.gaps`; seconds. With other
 # values: `make run NB=29_gaps SET="shown=300.0"`.
 
 # %% tags=["hide-input"]
+import sys
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.registry import ROOT
 from compendium.tables import as_text, printed
 from forwardecg.measure.compare import interval
 from forwardecg.measure.crps import crps_gaussian
 from forwardecg.paths import RESULTS
+from forwardecg.surrogates.train import initialize
+
+sys.path.append(str(ROOT))  # the experiments lie beside the notebooks
+from experiments.gaps import Filler, FillerConfig, Gap, crps, prepare
 
 figures.set_style()
 headline = Headline("29_gaps")
@@ -109,6 +119,34 @@ claim_crps = 0.4  # SD of the trace, of the best method, gaps of 150 ms
 #   four lags. It needs them, and so answers another question: what is lost
 #   if *one* electrode loses contact?
 #
+# The two networks are one piece of code:
+#
+# ```{literalinclude} /experiments/gaps.py
+# :language: python
+# :pyobject: Filler
+# ```
+#
+# Three checks. An untrained network leaves every sample outside the gap as it
+# is. Whatever was in the gap before, the network gets the same input. And its
+# loss is the CRPS that scores all methods.
+
+# %%
+rng = np.random.default_rng(0)
+gap = Gap(rng.standard_normal(601), 280, 30)
+other = gap.trace.copy()
+other[280:310] = 99.0
+for prior in (False, True):
+    window = prepare(gap, prior)
+    assert np.array_equal(window, prepare(gap._replace(trace=other), prior))
+    x = torch.from_numpy(window)[None]
+    mean, sd = initialize(partial(Filler, FillerConfig(prior=prior)), 0)(x)
+    kept = x[:, 1] == 0
+    assert torch.equal(mean[kept], x[:, 0][kept]) and bool((sd > 0).all())
+true, guess, width = torch.from_numpy(np.abs(rng.standard_normal((3, 1, 9))))
+measure = crps_gaussian(true.numpy(), guess.numpy(), width.numpy())
+assert np.allclose(crps(true, guess, width).numpy(), measure)
+
+# %% [markdown]
 # The methods do not have equal inputs. The template, and with it the prior,
 # searches the whole recording of 3 s, while the network sees only 1.5 s.
 # Line and template give no SD of their own. They get that of their errors on
@@ -118,7 +156,8 @@ claim_crps = 0.4  # SD of the trace, of the best method, gaps of 150 ms
 
 # %% tags=["hide-input"]
 runs = RESULTS / "runs"
-table = pd.read_csv(runs / "gaps.csv")
+everything = pd.read_csv(runs / "gaps.csv")
+table = everything[everything.kind == "intervals"]
 methods = {
     "line": "line",
     "Gaussian process": "Gaussian process",
@@ -128,6 +167,7 @@ methods = {
     "other electrodes": "other electrodes",
 }
 by_tissue = table.groupby(["method", "gap", "variation", "sim"])[["crps", "mae"]].mean()
+usual = by_tissue[by_tissue.index.get_level_values("variation") <= 0.2]
 
 # %% tags=["hide-input"]
 examples = pd.read_csv(runs / "gaps_examples.csv")
@@ -160,12 +200,10 @@ figures.show(
 # ## Results by length of the gap
 
 # %%
-length = by_tissue.crps.groupby(["method", "gap", "sim"]).mean().unstack("gap")
+length = usual.crps.groupby(["method", "gap", "sim"]).mean().unstack("gap")
 overview = length.groupby("method").mean().reindex([*methods]).rename(methods)
 overview.columns = [f"CRPS, {gap:g} ms" for gap in overview.columns]
-error = (
-    by_tissue.mae.groupby(["method", "gap"]).mean().unstack("gap").reindex([*methods])
-)
+error = usual.mae.groupby(["method", "gap"]).mean().unstack("gap").reindex([*methods])
 for gap in error.columns:
     overview[f"error, {gap:g} ms"] = error[gap].to_numpy()
 printed(overview.rename_axis(None))
@@ -177,7 +215,7 @@ for name in ("network", "network, template"):
         f"{methods[name]}, CRPS at 150 ms:",
         "{:.3f} ({:.3f} to {:.3f})".format(*interval(at_150[name])),
     )
-for words, of in (("CRPS", by_tissue.crps), ("mean absolute error", by_tissue.mae)):
+for words, of in (("CRPS", usual.crps), ("mean absolute error", usual.mae)):
     of = of.xs(150.0, level="gap").groupby(["method", "sim"]).mean()
     gain = interval((of["template"] - of["network, template"]).to_numpy())
     gain, low, high = (as_text(one, signed=True) for one in gain)
@@ -193,16 +231,14 @@ others = at_150["other electrodes"].mean()
 headline("gap_crps_150_other_electrodes", others, tolerance=0.02, on=on)
 
 # %% [markdown]
-# Means over all variations. *Error* is the mean absolute error. The plain
-# template is better than a network without one, at all three lengths. The
-# network that corrects a template has a slightly lower CRPS than the template
-# for gaps up to 150 ms, and the same for 300 ms. This holds for the CRPS
-# only. By mean absolute error the plain template is a little better at
-# every length. For 150 ms the interval of the difference reaches zero. With
-# equal beats it has the lower CRPS as well. So the network
-# improves the SD, and not the mean. The comparison is not between equals: the
-# template searches the whole recording of 3 s, and has the SD of its own
-# variation, while the network sees 1.5 s.
+# Means over the variations up to 20 %. *Error* is the mean absolute error. The plain
+# template is better than a network without one, at all three lengths. The network
+# that corrects a template has a slightly lower CRPS than the template. This holds for
+# the CRPS only. By mean absolute error the plain template is a little better at every
+# length. For gaps of 150 ms the interval of this difference includes zero. With equal
+# beats it has the lower CRPS as well. So the network improves the SD, and not the
+# mean. The comparison is not between equals: the template searches the whole
+# recording of 3 s, and has the SD of its own variation, while the network sees 1.5 s.
 #
 # Both networks reach the 0.24 that we had aimed at for 150 ms. The Gaussian
 # process falls back to the mean of the trace where a gap is longer than its
@@ -218,15 +254,12 @@ headline("gap_crps_150_other_electrodes", others, tolerance=0.02, on=on)
 some = by_tissue.crps.xs(shown, level="gap").groupby(["method", "variation"]).mean()
 by_variation = some.unstack("variation").reindex([*methods]).rename(methods)
 by_variation.columns = [f"{100 * one:g} %" for one in by_variation.columns]
+by_variation = by_variation.drop(columns="2 %")
 printed(by_variation.rename_axis(f"CRPS, {shown:g} ms"))
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4.2))
-styles = dict(
-    zip(
-        methods, ["0.75", "0.55", "#0173b2", "black", "#c8102e", "#029e73"], strict=True
-    )
-)
+styles = dict(zip(methods, ["0.5", "C4", "C0", "black", "C3", "C1"], strict=True))
 for name, color in styles.items():
     line = some[name]
     _ = axes[0].plot(100 * line.index, line, "o-", color=color, label=methods[name])
@@ -250,8 +283,8 @@ figures.show(
     "Left, the CRPS of six methods against the variation: flat for the line, the "
     "Gaussian process and the other electrodes; rising from near zero for the template "
     "and the network with it; rising slowly for the network without it. Right, the "
-    "gain by the template falls with the variation, and for gaps of 300 ms it is near "
-    "zero at 20 %.",
+    "gain by the template falls with the variation. It reaches zero at 20 % for gaps "
+    "of 300 ms, at about 33 % for 150 ms, and stays above zero for 50 ms.",
 )
 
 # %% [markdown]
@@ -262,8 +295,8 @@ figures.show(
 # without a template hardly depends on the variation up to 10 %.
 #
 # *Helps until* is the variation at which the gain is used up, by straight
-# lines between the five that were tried. *From* and *to* are the ends of its
-# 95 % interval, over seeds and tissues drawn together. A value of 20 % says
+# lines between the seven that were tried. *From* and *to* are the ends of its
+# 95 % interval, over seeds and tissues drawn together. A value of 40 % says
 # that the gain was not used up at any variation that was tried.
 
 # %%
@@ -274,20 +307,62 @@ printed(shares.rename_axis("gap"), digits=1)
 
 # %% tags=["hide-input"]
 on = f"gaps of 150 ms, {n_test} test tissues, 3 seeds; intervals vary by this share"
-headline("prior_helps_until", prior.until[150.0], unit="%", tolerance=5.0, on=on)
+headline("prior_helps_until", prior.until[150.0], unit="%", tolerance=15.0, on=on)
 on = f"gaps of 300 ms, {n_test} test tissues, 3 seeds; intervals vary by this share"
 until = prior.until[300.0]
-headline("prior_helps_until_300", until, unit="%", tolerance=5.0, on=on)
+headline("prior_helps_until_300", until, unit="%", tolerance=10.0, on=on)
 
 # %% [markdown]
-# For gaps of 50 and 150 ms the template helps at every variation tried, up to
-# 20 %. We found no variation at which it stops. For gaps of 300 ms, about as
-# long as a cycle, it helps until 19 %, and the interval reaches the end of the
-# range. We had expected a template to cost something once
-# beats vary. Two parts of the design work against that: the places are
-# weighted by how well they fit, and the confidence decides how much the
-# template counts. The recordings have no early beats, which would vary more,
-# and no noise.
+# The longer the gap, the earlier the template stops to help. For gaps of 50 ms
+# it helps at every variation tried. For 150 ms the gain is used up at about a
+# third of the cycle, and for 300 ms, about as long as a cycle, at a fifth.
+# Both intervals reach the end of the range. Beyond that point the template
+# costs a little, and the intervals of the cost include zero. We had expected it
+# to cost more once beats vary. Two parts of the design work against that: the
+# places are weighted by how well they fit, and the confidence decides how much
+# the template counts. At 40 % some stimuli come so early that they start no wave,
+# and then a beat is missing.
+#
+# ## Early beats and noise
+#
+# No method was made for these recordings of the same test tissues. Their
+# intervals vary by 10 %. In the first one each beat is early with a probability
+# of 15 %, after 60 % of its interval. In the second one each trace has
+# white noise of 10 % of its SD, and what is scored is the trace without it. The
+# networks were not trained again, and line and template keep their SD.
+
+# %%
+columns = {"intervals": "vary by 10 %", "early beats": "with early beats"}
+columns["noise"] = "with noise"
+harder = everything[np.isclose(everything.variation, 0.1)]
+harder = harder.groupby(["method", "gap", "kind", "sim"]).crps.mean()
+of = harder.groupby(["method", "gap", "kind"]).mean().unstack(["gap", "kind"])
+wide = pd.DataFrame(
+    {
+        f"{gap:g} ms, {words}": of[gap, kind]
+        for gap in (150.0, 300.0)
+        for kind, words in columns.items()
+    }
+)
+printed(wide.reindex([*methods]).rename(methods).rename_axis("CRPS"))
+
+# %% tags=["hide-input"]
+gains = {}
+for kind, words in columns.items():
+    for gap in (50.0, 150.0, 300.0):
+        one = harder.xs((gap, kind), level=("gap", "kind"))
+        found = interval((one["network"] - one["network, template"]).to_numpy())
+        gain, low, high = (as_text(number, signed=True) for number in found)
+        gains.setdefault(f"{gap:g} ms", {})[words] = f"{gain} ({low} to {high})"
+pd.DataFrame(gains).rename_axis("gain by the template")
+
+# %% [markdown]
+# Early beats cost the template and both networks, and what uses a template
+# loses most in proportion. Noise costs little: the mean of three places is
+# smoother than each of them. The gain by the template stays, with an interval
+# above zero at each length. So early beats and noise of this size are no reason
+# to leave it out. Noise more than doubles the CRPS of the regression on other
+# electrodes, which is still the lowest.
 #
 # ## The period
 #
@@ -336,8 +411,8 @@ printed(worst.rename(columns={"crps": "network, template prior"}))
 
 # %% [markdown]
 # The highest CRPS of the network with the template prior, one tissue and
-# variation of the intervals a row. Nearly all have the largest variation. A
-# template of a wrong place misleads the network there: in most of these rows
+# variation of the intervals a row. All have large variations. A
+# template of a wrong place misleads the network there: in each of these rows
 # the network without a template scores better.
 #
 # ## Limits
@@ -345,8 +420,8 @@ printed(worst.rename(columns={"crps": "network, template prior"}))
 # - The beats vary only in their intervals. Their site, and the distance of
 #   the electrode, stay the same. What differs from beat to beat in shape
 #   comes from short intervals.
-# - The traces have no noise and no wandering baseline. Both would cost every
-#   method, and the regression on other electrodes most.
+# - The noise is white, and no baseline wanders. Early beats and noise were tried
+#   at one variation and one size each.
 # - The pacing is fast. At slow pacing the waves do not overlap, and a template
 #   is easier to find.
 # - A Gaussian at each sample says nothing about how errors at neighboring

@@ -113,7 +113,7 @@ def test_a_gain_is_used_up_where_it_crosses_zero():
 
 def test_an_interval_holds_the_crossing_and_shrinks_to_it_without_chance():
     rows = [
-        {"sim": sim, "variation": v, "gap": 150.0, "method": method, "seed": seed, "crps": crps}
+        {"sim": sim, "kind": "intervals", "variation": v, "gap": 150.0, "method": method, "seed": seed, "crps": crps}
         for sim in range(4)
         for v in (0.0, 0.1, 0.2)
         for seed in range(2)

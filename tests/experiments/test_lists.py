@@ -74,24 +74,28 @@ def test_the_registry_names_the_tables_that_are_made(lists):
     others = {
         "repeat",
         "cost",
+        "growth",
+        "dataset_cost",
         "gold",
         "mesh_cost",
+        "misuse",
+        "steps",
         "large",
         "large_cost",
         "activation_constants",
         "eikonal",
         "eikonal_grid",
     }
-    others |= {"cycle", "reduced", "reduced_modes", "reduced_cost"}
-    others |= {f"inverse{end}" for end in ("", "_regions", "_remodeled")} | {
-        f"delineation{end}" for end in ("", "_composed", "_errors", "_marks", "_patient", "_traces")
+    others |= {"cycle", "cycle_physics", "reduced", "reduced_modes", "reduced_cost"}
+    others |= {f"inverse{end}" for end in ("", "_gradients", "_porosity", "_regions", "_remodeled")} | {
+        f"delineation{end}" for end in ("", "_composed", "_errors", "_levels", "_marks", "_patient", "_traces")
     }
     others |= {f"diagnosis{end}" for end in ("", "_deletion", "_examples", "_r2")}
     others |= {f"gaps{end}" for end in ("", "_examples", "_periods", "_prior")}
-    others |= {f"population{end}" for end in ("", "_cost", "_traces")}
-    others |= {f"anomaly{end}" for end in ("", "_maps", "_networks")}
-    others |= {"diagnosis", "diagnosis_r2", "diagnosis_deletion", "diagnosis_examples"}
-    others |= {"gaps", "gaps_prior", "gaps_periods", "gaps_examples"}
+    others |= {f"population{end}" for end in ("", "_calls", "_cost", "_traces")}
+    others |= {f"anomaly{end}" for end in ("", "_maps")}
+    others |= {f"wide{end}" for end in ("", "_gold", "_trainings")}
+    others |= {f"{name}_trainings" for name in ("anomaly", "delineation", "diagnosis", "gaps", "population")}
     assert {*TABLES} == {*lists, *(f"{name}_trainings" for name in trained)} | others
     assert {path.stem for path in RUNS.glob("*.csv")} == {*TABLES}
 

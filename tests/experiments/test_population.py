@@ -51,6 +51,24 @@ def test_pairs_see_a_small_change_of_shape_that_halves_miss():
     assert table.p[30] > 0.05 and table.p[60] < 0.05
 
 
+def test_the_calls_of_tissues_are_those_of_the_halves_and_find_no_difference_between_equal_ones():
+    true = waves(40)
+    for other, least in ((true, 0.0), (true + 0.4, 0.9)):
+        table = compare(true, other, 3, paired=False)
+        found = population.calls_by_tissue(true, other, 3).set_index(["test", "sim"]).right
+        assert found.groupby("test").size().tolist() == [40, 40] and found.between(0, 1).all()
+        for name in population.CLASSIFIERS:
+            assert found[name].mean() == pytest.approx(table[table.test == name].statistic.mean())
+            assert found[name].mean() >= least
+    assert found.mean() > 0.9
+
+
+def test_a_tissue_without_an_ecg_is_not_called():
+    true = waves(30)
+    other = np.where(np.arange(30)[:, None] < 4, np.nan, true)
+    assert {*population.calls_by_tissue(true, other, 2).sim} == {*range(4, 30)}
+
+
 def test_halves_share_no_tissue():
     first, second = halves(31, 4)
     assert len(first) == len(second) == 15 and not {*first} & {*second}
@@ -142,6 +160,8 @@ def test_a_method_that_is_in_the_table_is_passed_over(monkeypatch, tmp_path):
         source("diffusion", 1, {}),
     ]
     monkeypatch.setattr(population, "sources", lambda n: iter(ours))
+    monkeypatch.setattr(population, "diffusion_trainings", lambda: pd.DataFrame({"seed": [0]}))
+    monkeypatch.setattr(population, "published_calls", lambda n, n_halves: pd.DataFrame({"sim": [*range(n)]}))
     population.main(tmp_path, 2, 24)
     population.main(tmp_path, 2, 24)
     assert called == ["teacher", "diffusion", "diffusion"]
