@@ -52,6 +52,7 @@ import xarray as xr
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.contract import V_THRESHOLD, to_mV
 from forwardecg.measure.waves import activation_time, apd90
 from forwardecg.paths import progress
@@ -110,7 +111,10 @@ c = {name: constants(fk, dt, np.float64) for name, fk in sets.items()}
 color = dict(zip(sets, ("black", "C0", "C1", "C2", "C3"), strict=True))
 time = np.arange(round(t_end / dt) + 1) * dt  # ms
 pd.options.display.max_colwidth = None
-pd.DataFrame({"source": [fk.source for fk in sets.values()]}, index=sets)
+printed(
+    pd.DataFrame({"source": [fk.source for fk in sets.values()]}, index=sets),
+    caption="Where the numbers of each parameter set come from.",
+)
 
 # %% [markdown]
 # {ref}`caf-set` says how to make a set of your own. Here are two copies of
@@ -597,7 +601,12 @@ names = ["set", "quantity", "value", "reference", "tolerance"]
 table = pd.DataFrame(rows, columns=names)
 wide = table.pivot(index="set", columns="quantity", values=["value", "reference"])
 wide = wide.loc[list(cells)]
-wide.swaplevel(axis=1)[["cv", "apd90", "erp"]].astype(float).round(3)
+wide = wide.swaplevel(axis=1)[["cv", "apd90", "erp"]].astype(float)
+wide.columns = [
+    f"{quantity.upper()} ({unit[quantity]})" + ", reference" * (kind == "reference")
+    for quantity, kind in wide
+]
+printed(wide, caption="Velocity, duration and refractory period on a cable.")
 
 # %% [markdown]
 # Velocities are in mm/ms (times 100 for cm/s), durations and refractory
@@ -633,7 +642,10 @@ for points in curve.values():
     assert (points.iloc[-1] > points.iloc[0])[["apd90", "cv"]].all(), (
         "more rest: a longer and faster beat"
     )
-table.tail(len(extra)).round(3)
+printed(
+    table.tail(len(extra)).set_index("set"),
+    caption="After a rest: measured values beside those of the reference code.",
+)
 
 # %% tags=["hide-input"]
 table["unit"] = table.quantity.str.split().str[0].map(unit)

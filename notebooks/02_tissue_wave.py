@@ -49,6 +49,7 @@ import xarray as xr
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.measure.waves import conduction_velocity
 from forwardecg.paths import progress
@@ -276,8 +277,16 @@ assert abs(waves.relative_cv[0] - 1) < claim_cv_error_max, (
 assert (waves.activated > 0.9).all(), "no wave was blocked"
 scale = f"{n} x {n} cells, dx {dx:g} mm, dt {dt:g} ms"
 headline("cv_healthy_relative", waves.relative_cv[0], tolerance=0.005, on=scale)
-waves.round(
-    {"fibrosis_density": 2, "activated": 2, "last_lat": 0, "cv": 2, "relative_cv": 2}
+names = {
+    "fibrosis_density": "share of fibrosis",
+    "activated": "share activated",
+    "last_lat": "last activation (ms)",
+    "cv": "median CV (mm/ms)",
+    "relative_cv": "CV, relative",
+}
+printed(
+    waves.set_index("condition").rename(columns=names),
+    caption="One wave in a sheet of each condition.",
 )
 
 # %% [markdown]
@@ -387,7 +396,12 @@ for coarse, fine in pairwise(raw.to_numpy()):
 assert raw[0.1][0.5] < -100 * claim_raw_error_min, "the raw grid of 0.5 mm is slow"
 on_cable = "cable, dx 0.5 mm, dt 0.1 ms, D 0.1 mm2/ms"
 headline("raw_cv_error_dx05", raw[0.1][0.5] / 100, tolerance=0.005, on=on_cable)
-raw.round(1)
+printed(
+    raw.rename_axis("Δx (mm), by D (mm²/ms)"),
+    signed=D_shown,
+    digits=1,
+    caption="Error of the velocity on raw grids, in percent.",
+)
 
 # %% [markdown]
 # The table gives the error of the velocity in percent. A row is a grid and

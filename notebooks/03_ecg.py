@@ -55,6 +55,7 @@ from matplotlib.colors import SymLogNorm
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.ecg.electrodes import (
     Electrodes,
@@ -642,7 +643,10 @@ boundary = pd.DataFrame(
 )
 on_top = f"{grid}, healthy, sphere of {radius:g} mm, top"
 headline("ecg_sphere_over_unbounded", boundary.factor[1], tolerance=0.02, on=on_top)
-boundary.round(3)
+printed(
+    boundary,
+    caption="Best fit of the unbounded trace in size, and its correlation.",
+)
 
 # %% [markdown]
 # On top, the trace in the sphere has the same shape and is more than twice
@@ -716,7 +720,10 @@ figures.show(
     "Close to the tissue the dots follow the swing of the passing wave; from afar "
     "only two of them fall into the stimulus.",
 )
-lost.round(3)
+printed(
+    lost,
+    caption="Largest loss by sampling every millisecond, over the largest deflection.",
+)
 
 # %% [markdown]
 # Left: a wave passes 2 mm below the electrode. Dots are samples every
@@ -816,7 +823,12 @@ table.to_csv(
 ecg_table = table[table.z_mm == z_mm].pivot(
     index="condition", columns="quantity", values="value"
 )
-ecg_table.loc[list(tissues), ["max", "min", "sd", "time_of_max"]].round(2)
+names = {"max": "maximum", "min": "minimum", "sd": "SD"}
+names["time_of_max"] = "time of the maximum (ms)"
+printed(
+    ecg_table.loc[list(tissues), [*names]].rename(columns=names),
+    caption=f"The ECG at {z_mm:g} mm, in mV mm/ms.",
+)
 
 # %% tags=["hide-input"]
 print(headline.provenance())

@@ -48,6 +48,7 @@ import scipy.signal
 
 from compendium import figures
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.ecg.electrodes import center_electrode
 from forwardecg.measure.waves import cycle_length, tip_path
@@ -204,7 +205,11 @@ headline(
     tolerance=2.0,
     on=f"{scale}, median over nine probes",
 )
-per_probe.round(0)
+printed(
+    per_probe,
+    digits=0,
+    caption="Cycle length at each probe, in milliseconds.",
+)
 
 # %% [markdown]
 # A row is a probe, counted from the lower left. The columns are its number
@@ -238,7 +243,11 @@ first_half, second_half = late[late.time <= half], late[late.time > half]
 drift = np.hypot(*(second_half.mean() - first_half.mean())[["x", "y"]])
 found = {"center x": center.x, "center y": center.y}
 found |= {"rms radius": tip_radius, "drift": drift}
-pd.Series(found).round(1)
+printed(
+    pd.DataFrame({"value (mm)": found}),
+    digits=1,
+    caption="Center of the path of the tip, its radius and its drift.",
+)
 
 # %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4))
@@ -312,7 +321,12 @@ assert (scan.outcome[scan.s2 > window.max()] == "runs off").all(), (
 on_scan = f"{size_mm:g} mm sheet, {len(scan)} times of S2"
 headline("spiral_window_first_ms", window.min(), unit="ms", tolerance=5.0, on=on_scan)
 headline("spiral_window_last_ms", window.max(), unit="ms", tolerance=10.0, on=on_scan)
-scan.groupby("outcome", sort=False).s2.agg(["min", "max", "count"])
+names = {"min": "first S2 (ms)", "max": "last S2 (ms)", "count": "number"}
+printed(
+    scan.groupby("outcome", sort=False).s2.agg([*names]).rename(columns=names),
+    digits=0,
+    caption="What a second stimulus does, by its time.",
+)
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(2, 2, figsize=(9, 7.2))
@@ -337,7 +351,7 @@ figures.show(
 
 # %% [markdown]
 # Top left: three outcomes in sequence along the axis of S2 times, with one
-# *vulnerable window* between two kinds of failure. The orange points were
+# *vulnerable window* between two kinds of failure. The red points were
 # still active when the run was stopped. The maps show one run of each
 # outcome. If S2 comes too early, it meets tissue that is excited or
 # refractory. It prolongs the beat of S1 in the lower half, but no wave
@@ -402,7 +416,18 @@ headline(
     tolerance=0.01,
     on=on_fine,
 )
-table.assign(change=100 * table.change).round(1)
+names = {
+    "cycle_length": "cycle length (ms)",
+    "change": "change (%)",
+    "tip_radius": "tip radius (mm)",
+    "tips": "tips per map",
+}
+printed(
+    table.assign(change=100 * table.change).rename(columns=names),
+    signed=["change (%)"],
+    digits=1,
+    caption="The spiral on other grids and in other tissue.",
+)
 
 # %% [markdown]
 # The columns are the cycle length in milliseconds, its change in percent,
@@ -419,7 +444,7 @@ table.assign(change=100 * table.change).round(1)
 # can be taken from such a grid, and the size of the core cannot.
 
 # %% tags=["hide-input"]
-pd.DataFrame(
+compared = pd.DataFrame(
     {
         "cycle length (ms)": [
             f"{cycle_ms:.0f}",
@@ -434,6 +459,7 @@ pd.DataFrame(
     },
     index=["ours", "ours, small", "FK-CAF, Goodman et al. 2005"],
 )
+printed(compared, caption="Cycle length of a spiral, here and as published.")
 
 # %% [markdown]
 # The published value {cite}`Goodman2005` is shorter than both of ours by
@@ -483,9 +509,16 @@ clockwise, counter = (
 assert abs(-clockwise * cycle_ms / 1000 - 1) < claim_frequency_error_max, (
     "so does the tip, clockwise"
 )
-pd.Series(
-    {"ECG": dominant, "tip, clockwise": -clockwise, "tip, counterclockwise": counter}
-).round(1)
+found = {
+    "ECG": dominant,
+    "tip, clockwise": -clockwise,
+    "tip, counterclockwise": counter,
+}
+printed(
+    pd.DataFrame({"frequency (Hz)": found}),
+    digits=1,
+    caption="Dominant frequencies of the ECG and of the path of the tip.",
+)
 
 # %% tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6))

@@ -66,6 +66,7 @@ from scipy.special import eval_legendre
 
 from compendium import figures, shapes
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import distances, lead_field, pseudo_ecg, source_sum_ecg
@@ -823,7 +824,17 @@ for key, value, tolerance, on in (
     ("diffuse", ours.far["fibrotic, diffuse"], 0.01, on_diffuse),
 ):
     headline(f"calibrated_ecg_r2_{key}", value, tolerance=tolerance, on=on)
-scores.round(4)
+names = {
+    "later": "later, median (ms)",
+    "at_most": "farthest off (ms)",
+}
+printed(
+    scores.rename(columns=names),
+    caption=(
+        "Coarser grids against the fine one: R² of the ECG at three electrodes, and "
+        "by how much the activation is late."
+    ),
+)
 
 # %% [markdown]
 # Both grids are calibrated to the same velocity with the same cable. A
@@ -921,7 +932,7 @@ figures.show(
 # %% [markdown]
 # The dotted raw traces arrive late everywhere, and latest where the tissue
 # conducts worst. Because the whole trace is shifted, they explain less than
-# half of the reference, or less than nothing. The orange calibrated traces
+# half of the reference, or less than nothing. The red calibrated traces
 # lie on the gray reference, at the near electrode too, in every tissue but
 # the last. In *diffuse* fibrosis single cells block the way. The wave winds
 # through gaps of one or two cells, and a calibration on a cable does not
@@ -1360,6 +1371,14 @@ assert {*catalog} <= {*table.case}, "no case of the catalog is missing"
 table = table.sort_values(
     "case", key=lambda case: case.map([*catalog, "grid"].index), kind="stable"
 )
+by_case = judged.groupby("case", sort=False).verdict
+counts = by_case.agg(judged="size", passed=lambda of: (of == "pass").sum())
+printed(
+    counts.loc[[case for case in catalog if case in counts.index]],
+    caption="Rows of each case of the catalog that are promised and judged.",
+)
+
+# %% tags=["hide-output"]
 table[table.promised].drop(columns="promised").set_index("case")
 
 # %% [markdown]

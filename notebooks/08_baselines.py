@@ -266,7 +266,10 @@ table = by_method.r2.apply(summarize).unstack()
 table = table.loc[list(keys), ["mean", "sd", "median", "worst"]]
 table["mild"] = per_tissue[per_tissue.mild].groupby("method").r2.mean()
 table["mean, normalized ECGs"] = by_method.r2_normalized.mean()
-printed(table)
+printed(
+    table.rename(columns={"sd": "SD"}),
+    caption="R² of each method over the tissues of the cross-validation.",
+)
 
 # %% tags=["hide-input"]
 scale = f"{per_tissue.sim.nunique()} tissues, {folds.fold.nunique()} folds"

@@ -213,7 +213,10 @@ result.round(6).to_csv(result_file("09_training.csv"), index=False)
 assert result.r2.mean() >= claim_r2_min, result.r2.mean()
 by_condition = result.groupby("condition").r2.apply(summarize).unstack()
 present = [c for c in figures.COLORS if c in by_condition.index]
-printed(by_condition.loc[present, ["mean", "sd", "median", "worst"]])
+printed(
+    by_condition.loc[present, ["mean", "sd", "median", "worst"]],
+    caption="R² of the paper's network on test tissues, by condition.",
+)
 
 # %% tags=["hide-input"]
 on_split = f"{len(result)} test tissues of the split, 1 seed"
@@ -270,7 +273,7 @@ for kind, chosen in kinds.items():
     rows[kind] = {**summarize(chosen.r2), "mean, normalized ECGs": normalized}
 cv = pd.DataFrame(rows).T.drop(columns="flat")
 assert cv["mean"]["all"] >= claim_folds_min
-printed(cv)
+printed(cv, caption="R² of the paper's network in the cross-validation.")
 
 # %% tags=["hide-input"]
 n_seeds = folds.seed.nunique()
@@ -308,7 +311,10 @@ found = search.groupby("variant", sort=False).r2.apply(summarize).unstack()
 found = found[["mean", "median", "worst"]]
 found["mild"] = search[search.mild].groupby("variant").r2.mean()
 found["minutes, one thread"] = trainings.groupby("variant").minutes.mean()
-printed(found)
+printed(
+    found,
+    caption="The search of settings: R² on validation tissues, and minutes a training.",
+)
 
 # %% [markdown]
 # The columns are mean, median and worst $R^2$ over 30 validation tissues,

@@ -59,7 +59,7 @@ import pandas as pd
 
 from compendium import figures
 from compendium.record import Headline, result_file
-from compendium.tables import as_text, printed
+from compendium.tables import as_text, printed, with_interval
 from forwardecg.measure.compare import (
     by_seed,
     compare_methods,
@@ -110,7 +110,7 @@ PARTS = {  # variant: the part that it lacks, or has replaced
     "no time, no attention, no decoder": "time embedding, attention, decoder together",
     "lead field on the same input": "network, over the lead field on the same input",
 }
-SIGNED = ["difference", "low", "high", "effect", "mild: difference", "log: difference"]
+SIGNED = ["effect", "shared rate", "mild: difference", "log: difference"]
 
 # %%
 RUNS = RESULTS / "runs"
@@ -128,10 +128,17 @@ def having(scores):
     return found.assign(**turned, effect=-found.effect)
 
 
-def by_part(table, signed=SIGNED):
+def by_part(table, caption):
     """The table as the page prints it, its rows named after the parts."""
     table = table.rename(index=PARTS, columns={"mean R2": "R2 without it"})
-    return printed(table.rename_axis("part"), signed, digits=4)
+    return shown(table.rename_axis("part"), caption)
+
+
+def shown(table, caption):
+    """The table as the page prints it, differences with their intervals."""
+    if "low" in table:
+        table = with_interval(table, "difference", signed=True)
+    return printed(table, SIGNED, caption=caption)
 
 
 shared = pd.read_csv(RUNS / "ablations.csv")
@@ -141,9 +148,12 @@ means = {variant: values.mean() for variant, values in scores.items()}
 seed_sd = {variant: scores[variant].mean(1).std(ddof=1) for variant in scores}
 table.insert(0, "mean R2", [means[variant] for variant in table.index])
 table.insert(1, "SD over seeds", [seed_sd[variant] for variant in table.index])
-print(f"{full}: mean R2 {means[full]:.4f}, SD over seeds {seed_sd[full]:.4f}")
+print(f"{full}: mean R2 {means[full]:.3f}, SD over seeds {seed_sd[full]:.3f}")
 columns = ["mean R2", "SD over seeds", "difference", "low", "high"]
-by_part(table[[*columns, "detectable", "p_holm"]])
+by_part(
+    table[[*columns, "detectable", "p_holm"]],
+    "Effect of having each part, in mean R², with 95 % intervals.",
+)
 
 # %% [markdown]
 # *R2 without it* and *SD over seeds* are those of the variant, which lacks
@@ -169,7 +179,10 @@ four = table.loc[
     ["linear encoder", "no time embedding", "no attention", "no entropy term"]
 ]
 others = ["mild: difference", "mild: p_holm", "log: difference", "log: p_holm"]
-by_part(table[["effect", *others]])
+by_part(
+    table[["effect", *others]],
+    "The same effects, over mild tissue alone and by the logarithmic outcome.",
+)
 
 # %% tags=["hide-input"]
 scale = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
@@ -245,7 +258,10 @@ chosen = tuned.groupby("variant", sort=False).lr.first()
 moved = [variant for variant in chosen.index if chosen[variant] != chosen[full]]
 print(f"{full}: learning rate {chosen[full]:g}")
 print(f"another one for: {', '.join(moved) or 'none'}")
-printed(rates.rename(columns=str), digits=4)
+printed(
+    rates.rename(columns=str),
+    caption="R² on validation tissues of each variant, by learning rate.",
+)
 
 # %%
 own = having(scores_by(tuned, "variant"))
@@ -259,7 +275,10 @@ both = pd.DataFrame(
     }
 )
 both.insert(0, "learning rate", chosen.map("{:g}".format))
-by_part(both, ["shared rate", "own rate", "low", "high"])
+by_part(
+    with_interval(both, "own rate", signed=True),
+    "Effect of having each part, at a shared learning rate and at its own.",
+)
 
 # %% [markdown]
 # The first table has mean $R^2$ on validation tissues at each rate, the
@@ -286,7 +305,10 @@ by_epochs = {
     f"{budget} epochs": {variant: values.mean() for variant, values in of.items()}
     for budget, of in by_budget.items()
 }
-printed(pd.DataFrame(by_epochs).rename_axis("variant"), digits=4)
+printed(
+    pd.DataFrame(by_epochs).rename_axis("variant"),
+    caption="Mean R² of each variant, by the number of epochs.",
+)
 
 # %%
 fig, ax = plt.subplots(figsize=(8.5, 3.2))
@@ -337,7 +359,10 @@ with_it = [cells[name, True].mean() for name in decoders]
 without = [cells[name, False].mean() for name in decoders]
 attention_table.insert(0, "with attention", with_it)
 attention_table.insert(1, "without", without)
-printed(attention_table.drop(columns="p").rename_axis("decoder"), SIGNED, digits=4)
+shown(
+    attention_table.drop(columns="p").rename_axis("decoder"),
+    "Mean R² with attention and without it, for each decoder.",
+)
 
 # %% tags=["hide-input"]
 keys = {
@@ -376,7 +401,10 @@ aware_table = pd.DataFrame(
 aware_table["p_holm"] = holm(aware_table.p)
 aware_table.insert(0, "with both", [cells[name, True].mean() for name in decoders])
 aware_table.insert(1, "without", [cells[name, False].mean() for name in decoders])
-printed(aware_table.drop(columns="p").rename_axis("decoder"), SIGNED, digits=4)
+shown(
+    aware_table.drop(columns="p").rename_axis("decoder"),
+    "Mean R² with time embedding and attention and without both, for each decoder.",
+)
 
 # %% tags=["hide-input"]
 for key, name in ({"bilstm": "LSTM both ways"} | keys).items():
@@ -413,7 +441,7 @@ for pixels in sorted({*fine.pixels}):
     row |= {"convolutional": pair[0].mean(), "linear": pair[1].mean()}
     encoder_table[pixels] = row | effect[["difference", "low", "high", "p"]].to_dict()
 encoder_table = pd.DataFrame(encoder_table).T.rename_axis("pixels")
-printed(encoder_table, SIGNED, digits=4)
+shown(encoder_table, "Mean R² with each encoder, on finer maps.")
 
 # %% tags=["hide-input"]
 for pixels, row in encoder_table.iterrows():
@@ -449,10 +477,13 @@ known_table.insert(0, "mean R2", [values.mean() for values in in_order])
 medians = [np.median(values.mean(0)) for values in in_order]
 known_table.insert(1, "median R2", medians)
 gain = paired_difference(known_scores[full], scores[full])
-print(f"all parts with the true D: mean R2 {known_scores[full].mean():.4f},")
+print(f"all parts with the true D: mean R2 {known_scores[full].mean():.3f},")
 ends = (gain.difference, gain.low, gain.high)
-print("effect of having D: {} ({} to {})".format(*(as_text(x, 4, True) for x in ends)))
-by_part(known_table.drop(columns="p"))
+print("effect of having D: {} ({} to {})".format(*(as_text(x, 3, True) for x in ends)))
+by_part(
+    known_table.drop(columns="p"),
+    "Effect of having each part, for networks that are told the true D.",
+)
 
 # %% tags=["hide-input"]
 headline("ablation_known_d_gain", gain.difference, tolerance=0.005, on=scale)

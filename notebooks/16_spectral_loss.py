@@ -48,7 +48,7 @@ import torch
 
 from compendium import figures
 from compendium.record import Headline, result_file
-from compendium.tables import printed
+from compendium.tables import printed, with_interval
 from forwardecg.measure.compare import by_seed, compare_methods
 from forwardecg.paths import RESULTS
 from forwardecg.surrogates.paper.losses import SPECTRAL, huber
@@ -129,7 +129,7 @@ reverse = losses.loc["frequencies in reverse"]
 assert (losses.entropy < 0.01).all()
 assert small[["Huber", "log", "stft"]].min() > 0.02
 assert reverse[["kl", "log", "stft"]].min() > 0.5
-losses.round(4)
+printed(losses, caption="The value of each loss for both predictions.")
 
 # %% [markdown]
 # The entropy term finds no fault in either prediction. Huber, the
@@ -169,7 +169,11 @@ cosine, scale = cosine_with(toward), cosine_with(late.detach()[0].numpy())
 assert abs(scale["entropy"]) < 0.01 < cosine["Huber"]
 assert cosine["entropy"] < cosine["Huber"] - 0.3
 angles = {"cosine with the error": cosine, "cosine with the prediction": scale}
-printed(pd.DataFrame(angles), [*angles])
+printed(
+    pd.DataFrame(angles),
+    signed=[*angles],
+    caption="Where the gradient of each loss pushes the prediction.",
+)
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(8, 3))
@@ -226,7 +230,7 @@ rows.loc[rows.term.str.startswith("truth"), "loss"] = sampled
 order = [*dict.fromkeys(rows.loss)]
 table = rows.groupby("loss")[[*measures]].mean().loc[order].rename(columns=measures)
 table.round(4).to_csv(result_file("16_spectral_loss.csv"))
-printed(table, digits=4)
+printed(table, caption="Four measures of the network trained with each loss.")
 
 # %% tags=["hide-input"]
 scale_of = "300 test tissues, 5 seeds, 25 x 25 pixels, 24 epochs"
@@ -248,8 +252,12 @@ compare = {
     name: {loss: by_seed(some, name) for loss, some in trained} for name in measures
 }
 found = {name: compare_methods(of, "none") for name, of in compare.items()}
-signed = ["difference", "low", "high", "effect"]
-printed(found["r2"].drop(columns="p"), signed, digits=4)
+effects = with_interval(found["r2"].drop(columns="p"), "difference", signed=True)
+printed(
+    effects,
+    signed=["effect"],
+    caption="Effect of having each loss term, in mean R², with 95 % intervals.",
+)
 
 
 # %% tags=["hide-input"]

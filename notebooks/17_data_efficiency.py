@@ -35,6 +35,7 @@
 #     - results/runs/large_cost.csv
 #     - results/runs/splits.csv
 #     - results/runs/supervision.csv
+#     - results/runs/label_weights.csv
 #     - results/runs/structured_parts.csv
 #     makes:
 #       results/17_data_efficiency.csv: scores by method and number of training tissues
@@ -531,7 +532,8 @@ headline("size_most_weights", size_table.weights.max(), tolerance=0, on=on_most_
 # the second one what the first one lacks. All rows have the same 240
 # training tissues and the same 300 test tissues. The paper's network has
 # its published setting and three seeds, on maps of 2 mm one. The structured
-# surrogate has half its usual passes and three seeds.
+# surrogate has half its usual passes and three seeds, and one in the rows
+# that take only the labels, or only all electrodes but one.
 
 # %%
 published = pd.read_csv(RUNS / "splits.csv", keep_default_na=False)
@@ -594,6 +596,8 @@ of_rung = {
         "one electrode, no labels, 4 mm maps every 10 ms",
     ),
     "structured_like_paper_no_formula": ("structured", "the same without the formula"),
+    "structured_labels_out": ("structured", "no labels"),
+    "structured_one_electrode": ("structured", "one electrode"),
 }
 for key, rung in of_rung.items():
     headline(f"{key}_r2", ladder.R2[rung], tolerance=0.01, on=on_given)
@@ -605,6 +609,16 @@ for key, name in {"": "difference", "_low": "low", "_high": "high"}.items():
 # *Log outcome* is explained above. The second table has the change of each
 # row against the first row of its network.
 #
+# The weight of the labels in the loss of the paper's network was chosen on
+# validation tissues. These are the scores of both weights there, with one
+# seed:
+
+# %%
+weights = pd.read_csv(RUNS / "label_weights.csv")
+by_weight = weights.groupby("weight").r2.agg(["mean", "median"])
+printed(by_weight.rename_axis("weight of the labels"))
+
+# %% [markdown]
 # **At this size more supervision does not help the paper's network.** With
 # 25 electrodes it has to predict 25 traces with the same layers, and the
 # score of the central one falls. Labels of the conductivity, at the better
@@ -616,11 +630,15 @@ for key, name in {"": "difference", "_low": "low", "_high": "high"}.items():
 # sees just what the paper's network sees, and it still scores far higher.
 # It keeps one thing that the other one lacks: the lead field of the
 # electrode. Without its formula as well, it starts from the same
-# conductivity in every tissue and learns the rest, and it still does.
-# Ordinary convolutions in place of symmetric ones cost nothing that these
-# seeds show. What the two networks do not share is the last step: the
-# structured one gives a conductivity to the lead field, and the paper's has
-# to learn that sum from the data.
+# conductivity in every tissue and learns the rest, and it still does. Of
+# the electrodes and the labels, taken one at a time with one seed, the
+# labels matter: without them the score is
+# {headline}`structured_labels_out_r2`, and with one electrode and labels it
+# is {headline}`structured_one_electrode_r2`. Ordinary convolutions in place
+# of symmetric ones cost nothing that these seeds show. What the two
+# networks do not share is the last step: the structured one gives a
+# conductivity to the lead field, and the paper's has to learn that sum from
+# the data.
 #
 # The comparison is one of equal inputs and not of equal sizes: the paper's
 # network has many more weights.

@@ -114,7 +114,7 @@ mean = by_set.mean().unstack().loc[[*names], order].rename(names)
 median = by_set.median().unstack().loc[[*names], order].rename(names)
 seeds = rows.groupby("method").seed.nunique()
 print("seeds:", ", ".join(f"{method} {seeds[method]}" for method in order))
-printed(mean)
+printed(mean, caption="Mean R² of each method on each set.")
 
 # %% tags=["hide-input"]
 of_test = mean.loc["same recipe", "paper's seq2seq"]
@@ -132,7 +132,7 @@ headline(key, worst, tolerance=0.1, on=on_worst)
 # table holds the medians:
 
 # %%
-printed(median)
+printed(median, caption="Median R² of each method on each set.")
 
 # %% tags=["hide-input"]
 for key in [key for key in names if key != "test"]:
@@ -222,7 +222,10 @@ usual = [
 left, usual, alone = pd.concat(left), pd.concat(usual), order[:-1]
 out = left.groupby(["left_out", "method"]).r2.mean().unstack()[alone]
 within = usual.groupby(["condition", "method"]).r2.mean().unstack()[alone]
-printed(out.rename_axis("condition left out").rename(figures.LABELS))
+printed(
+    out.rename_axis("condition left out").rename(figures.LABELS),
+    caption="Mean R² on a condition that was left out of training.",
+)
 
 # %% tags=["hide-input"]
 on_left_out = "the worst of four conditions"
@@ -239,7 +242,10 @@ for key, method, on in (
 # the cross-validation, where other tissues of their kind were in training:
 
 # %%
-printed(within.loc[out.index].rename_axis("condition").rename(figures.LABELS))
+printed(
+    within.loc[out.index].rename_axis("condition").rename(figures.LABELS),
+    caption="Mean R² on a condition of which other tissues were in training.",
+)
 
 # %% [markdown]
 # The difference of the two tables is what it costs never to have seen a
@@ -305,7 +311,10 @@ def misused(change, settings):
 
 
 found = pd.DataFrame({name: misused(*mistake) for name, mistake in mistakes.items()}).T
-printed(found.astype({"flagged": int, "refused": int}))
+printed(
+    found.astype({"flagged": int, "refused": int}),
+    caption="Four tissues with each mistake made on purpose.",
+)
 
 # %% tags=["hide-input"]
 on_small = "of four small tissues"
@@ -322,17 +331,17 @@ for key, name in keys.items():
 headline("misuse_half_flagged", found.flagged[half], tolerance=0.1, on=on_small)
 
 # %% [markdown]
-# The table holds the best and the worst $R^2$ over four tissues. It also
-# counts how many of them the surrogate flagged as unlike its training, and
-# how many it refused. A wrong interval between frames and a wrong size of the
-# pixels are mostly noticed. **A sheet that is cut off is not noticed.** The
-# wave in the picture looks normal, but what lies outside is missing from the
-# ECG. Pixels scaled to their own range, as is usual in optical mapping, cost
-# little where fibrosis is coarse. Every camera blurs, and blur takes away the
-# sharp front that the method needs; such maps are refused or flagged. The
-# first row is no test score, since three of the four tissues are from
-# training or validation. Four tissues are too few to say how often a mistake
-# is noticed. A longer list of mistakes is in {doc}`20_your_own_maps`.
+# The table holds the best and the worst $R^2$ over four tissues. It also counts how
+# many of them the surrogate flagged as unlike its training, and how many it refused.
+# A wrong interval between frames is noticed. **A wrong size of the pixels, a sheet
+# that is cut off and a late beginning are mostly not noticed.** The wave in the
+# picture looks normal, but what lies outside is missing from the ECG. Pixels scaled
+# to their own range, as is usual in optical mapping, cost little where fibrosis is
+# coarse. Every camera blurs, and blur takes away the sharp front that the method
+# needs; where that costs much, such maps are refused or flagged. The first row is no
+# test score, since three of the four tissues are from training or validation. Four
+# tissues are too few to say how often a mistake is noticed. A longer list of mistakes
+# is in {doc}`20_your_own_maps`.
 
 # %% tags=["hide-input"]
 besides = ("test", "unseen_cell_mbr")

@@ -58,6 +58,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from compendium import external, figures, shapes
 from compendium.record import Headline, result_file
+from compendium.tables import printed
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import pseudo_ecg
 from forwardecg.ecg.leads import twelve_leads
@@ -238,7 +239,11 @@ table = pd.DataFrame(
 ).rename_axis("lead")
 table["change"] = table["amplitude, one D"] / table.amplitude - 1
 table.round(6).to_csv(result_file("21_left_atrium.csv"))
-table.round(3)
+printed(
+    table,
+    signed=["change"],
+    caption="Twelve leads of one beat: with the tensor, and with one D.",
+)
 
 # %% tags=["hide-input"]
 most = table.change.abs().max()

@@ -190,11 +190,11 @@ TABLE = {
     "Disc": call(torso.Disc, radius=20.0, center=(1.0, 2.0)),
     "Sphere": call(torso.Sphere, radius=20.0, center=(1.0, 2.0, 3.0)),
     "simulate": call(
-        simulate, tissue=TISSUE, stimuli=[LEFT], t_end=2.0, electrodes=NINE, frame_interval=1.0, ecg_interval=0.5, dt=0.1, pool=1, calibrated=False,
+        simulate, tissue=TISSUE, stimuli=[LEFT], t_end=2.0, electrodes=NINE, frame_interval=1.0, ecg_interval=0.5, dt=0.1, pool=1, calibrated=False, threads=1,
     ),
     "solve": call(
         lambda **given: [(state.t, state.u.copy()) for state in solve(**given)],
-        tissue=TISSUE, stimuli=LEFT, t_end=2.0, every=1.0, dt=0.1, calibrated=False,
+        tissue=TISSUE, stimuli=LEFT, t_end=2.0, every=1.0, dt=0.1, calibrated=False, threads=1,
     ),
     "solve_batch": call(
         lambda **given: [*solve_batch(**given)],

@@ -20,13 +20,15 @@ import torch
 from scipy.interpolate import PchipInterpolator
 
 import forwardecg
+from compendium.networks import papers_network  # the published one is too large for the page
 from compendium.registry import ROOT
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.data.maps import import_maps
 from forwardecg.data.recipe import Recipe
 from forwardecg.ecg.electrodes import Electrodes, center_electrode
+from forwardecg.measure import bands
 from forwardecg.measure.scores import r2
-from forwardecg.paths import MODELS, RESULTS, progress
+from forwardecg.paths import RESULTS, progress
 from forwardecg.solver.calibration import calibration_table
 from forwardecg.solver.simulation import simulate
 from forwardecg.surrogates import predict as surrogate
@@ -35,7 +37,7 @@ from forwardecg.surrogates.paper.model import Seq2Seq
 from forwardecg.surrogates.structured import fronts
 from forwardecg.surrogates.structured import model as structured
 from forwardecg.surrogates.structured.symmetric import CHARACTERS, QUOTIENTS
-from forwardecg.surrogates.weights import load_models
+from forwardecg.surrogates.trust import WORST
 from forwardecg.tissue.cell import FK_CAF
 from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue, fibrotic, gap_junction, healthy
@@ -122,17 +124,13 @@ def page_data() -> dict:
             "scalars": structured.N_SCALAR, "tensors": structured.N_TENSOR, "tensors_by_name": tensors,
         },
         "bands": {name: model.bands[name] for name in ("phi_e", "D")},
-        "reference": {name: nine_digits(value) for name, value in model.bands["reference"].items()},
+        "references": [{name: nine_digits(value, 4) for name, value in one.items()} for one in model.bands["references"]],
+        "expected": {name: nine_digits(value) for name, value in model.bands["expected"].items()}
+        | {"smooth": bands.SMOOTH, "least": bands.LEAST, "mostOff": bands.MOST_OFF, "mostError": bands.MOST_ERROR, "worst": WORST},
         "speedRange": model.card["speed_range"], "sha256": model.card["sha256"],
         "colors": {"voltage": colors("viridis"), "diffusivity": colors("cividis")},
         "weights": base64_of(weights, "<f2"),
     }  # fmt: skip
-
-
-def papers_network() -> surrogate.PaperSurrogate:
-    """The paper's network of 09_training: the published one, which saw more tissues, is too large for the page."""
-    (model,), card = load_models(MODELS / "paper_240.safetensors")
-    return surrogate.PaperSurrogate(model, card)
 
 
 def coded(rows: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -194,10 +192,10 @@ def paper_on_page(data: dict) -> Seq2Seq:
     return model
 
 
-def nine_digits(values):
-    """Nine digits: more than single precision, and the same on every processor but for the last."""
+def nine_digits(values, digits: int = 9):
+    """Nine digits: more than single precision, and the same on every processor but for the last; or fewer."""
     return json.loads(
-        json.dumps(np.asarray(values, float).tolist()), parse_float=lambda text: float(f"{float(text):.9g}")
+        json.dumps(np.asarray(values, float).tolist()), parse_float=lambda text: float(f"{float(text):.{digits}g}")
     )
 
 

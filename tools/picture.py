@@ -8,7 +8,7 @@ The tissue is drawn here, by a seed of its own: no network was trained on it. Th
 import matplotlib.pyplot as plt
 import numpy as np
 
-from compendium.figures import map_axes, set_style
+from compendium.figures import METHOD_COLORS, map_axes, set_style
 from compendium.registry import ROOT
 from forwardecg.ecg.electrodes import center_electrode
 from forwardecg.measure.scores import r2
@@ -40,12 +40,15 @@ def main() -> None:
     fig, (wave, trace, true, inferred) = plt.subplots(
         1, 4, figsize=(13, 3.1), width_ratios=(1, 1.35, 1, 1), layout="constrained"
     )
-    image = map_axes(wave, ds.V_m.sel(time=TIME, method="nearest").values, 2.0, vmin=-85, vmax=15)
+    color = METHOD_COLORS["structured"]
+    image = map_axes(wave, ds.V_m.sel(time=TIME, method="nearest").values, 2.0, vmin=-85, vmax=15, cmap="viridis")
     fig.colorbar(image, ax=wave, label="mV", shrink=0.8)
     wave.set_title("the wave, which it is given")
-    trace.fill_between(found.time_ecg, ecg.phi_e_low, ecg.phi_e_high, color="C1", alpha=0.3, lw=0, label="band of 90 %")
+    trace.fill_between(
+        found.time_ecg, ecg.phi_e_low, ecg.phi_e_high, color=color, alpha=0.3, lw=0, label="band of 90 %"
+    )
     trace.plot(found.time_ecg, exact, color="black", lw=2, label="exact")
-    trace.plot(found.time_ecg, ecg.phi_e, color="C1", lw=1.3, label=f"surrogate, R² {score:.3f}")
+    trace.plot(found.time_ecg, ecg.phi_e, color=color, lw=1.3, label=f"surrogate, R² {score:.3f}")
     trace.set(xlabel="time (ms)", ylabel="φ (mV mm/ms)", title="the ECG, 40 mm above the center")
     trace.legend(loc="lower right", fontsize="x-small", frameon=False, handlelength=1.2)
     live = np.where(sheet.conductive, sheet.D, np.nan)

@@ -11,9 +11,14 @@ import re
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
+# an output of a cell, with a link to its full size where it has a width; images of the text stand in paragraphs or figures
 FIGURE = re.compile(
-    r"^<img [^>]*>$", re.MULTILINE
-)  # an output of a cell; images of the text stand in paragraphs or figures
+    r'(<figure[^>]*>\n)?^(<a class="[^"]*image-reference[^"]*"[^>]*>)?<img [^>]*>(?(2)\s*</a>)$', re.MULTILINE
+)
+
+
+def boxed(found: re.Match) -> str:
+    return found[0] if found[1] else f'<div class="output figure">{found[0]}</div>'
 
 
 def name_the_arrows(tree: BeautifulSoup | str) -> BeautifulSoup | str:
@@ -29,7 +34,7 @@ def mend(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) 
         toctree = context["generate_toctree_html"]
         context["generate_toctree_html"] = lambda *args, **options: name_the_arrows(toctree(*args, **options))
     if "body" in context:
-        context["body"] = FIGURE.sub(r'<div class="output figure">\g<0></div>', context["body"])
+        context["body"] = FIGURE.sub(boxed, context["body"])
         context["body"] = context["body"].replace(
             '<div role="list" class="citation-list">', '<div class="citation-list">'
         )

@@ -6,6 +6,24 @@ document.addEventListener("DOMContentLoaded", () => {
   const BOXES = [".pst-scrollable-table-container", ".cell_output > .output", "figure > a.image-reference"];
   const article = document.querySelector(".bd-article");
   if (!article) return;
+
+  /* A table of sentences has no room on a phone: there each row is a block, and each cell says the head of its column. */
+  const PROSE = 90; // characters of a row
+  const words = (cell) => cell.textContent.trim().replace(/\\[()]/g, "").replace("R^2", "R\u00b2"); // not yet typeset
+  for (const table of article.querySelectorAll(".pst-scrollable-table-container > table:not(.dataframe)")) {
+    const heads = [...table.querySelectorAll("thead th")].map(words);
+    const rows = [...table.tBodies].flatMap((body) => [...body.rows]);
+    const length = rows.reduce((sum, row) => sum + row.textContent.trim().length, 0) / rows.length;
+    if (heads.length < 3 || !(length > PROSE) || rows.some((row) => row.cells.length !== heads.length)) continue;
+    table.classList.add("prose");
+    for (const row of rows) {
+      [...row.cells].slice(1).forEach((cell, k) => {
+        const head = heads[k + 1];
+        cell.dataset.head = cell.textContent.trim() ? head + (head.endsWith("?") ? " " : ": ") : "";
+      });
+    }
+  }
+
   const boxes = document.querySelectorAll(BOXES.map((one) => `.bd-article ${one}`).join());
   const cues = new Map();
 

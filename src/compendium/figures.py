@@ -16,7 +16,6 @@ try:
     import seaborn as sns
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
-    from matplotlib.colors import to_rgb
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
     from PIL import Image, ImageDraw
@@ -24,31 +23,33 @@ except ModuleNotFoundError as error:
     missing = f'compendium.figures needs {error.name}: pip install "forwardecg[plot]"'
     raise ModuleNotFoundError(missing, name=error.name) from None
 
+from compendium import tables
 from forwardecg.contract import to_u
 from forwardecg.tissue.sheet import CONDITIONS
 
 if TYPE_CHECKING:
     from IPython.display import HTML
 
-_palette = sns.color_palette("colorblind")
-# the palette's second orange is too near its first for many color-blind readers: a red in its place
-COLORS = dict(zip(CONDITIONS, (_palette[2], _palette[0], _palette[1], to_rgb("#c8102e")), strict=True))
-# of methods: none of those of the conditions
+# What carries meaning has at least 3 of contrast on the white page and on the dark one, and one meaning in the whole book:
+# conditions, methods and everything else (the cycle, C0 to C4: textures, parameter sets; red for what stands out) are apart.
+COLORS = dict(zip(CONDITIONS, ("#0f7a34", "#0c84fc", "#a8900c", "#b43090"), strict=True))
 METHOD_COLORS = {
-    "blind lead field": (0.0, 0.0, 0.0),
-    "ridge": _palette[7],
-    "training-free D": _palette[9],
-    "paper's seq2seq": _palette[5],
-    "structured": _palette[4],
-    "structured, five together": _palette[6],
+    "blind lead field": "#000000",
+    "ridge": "#767676",
+    "training-free D": "#0c9cc0",
+    "paper's seq2seq": "#7c50d0",
+    "structured": "#c35a00",
+    "structured, five together": "#9c543c",
 }
+SERIES = ("#603cfc", "#609c78", "#d848e4", "#c8102e", "#846090")
 LABELS = {"healthy": "healthy", "gap_junction": "gap junction", "fibrotic": "fibrotic", "combined": "combined"}
 PHI_E_LABEL = r"$\phi_e$ (mV mm ms$^{-1}$)"
 
 
 def set_style() -> None:
-    """The book's style; called once at the top of every notebook."""
-    sns.set_theme(context="notebook", style="ticks", palette="colorblind")
+    """The book's style, of its tables too; called once at the top of every notebook."""
+    tables.show_plainly()
+    sns.set_theme(context="notebook", style="ticks", palette=SERIES)
     mpl.rcParams |= {
         "figure.dpi": 100,
         "savefig.dpi": 100,
@@ -249,7 +250,7 @@ def forest(ax: Axes, table: pd.DataFrame, color: str = "black", offset: float = 
     ax.errorbar(table.difference, y, xerr=error, fmt="none", ecolor=color, lw=1.2, capsize=2)
     face = [color if p < 0.05 else "white" for p in table.p_holm]
     ax.scatter(table.difference, y, s=28, c=face, edgecolors=color, zorder=3, label=label)
-    ax.axvline(0, color="0.6", lw=0.8, zorder=0)
+    ax.axvline(0, color="0.5", lw=0.8, zorder=0)
     ax.locator_params(axis="x", nbins=5)
     ax.set_yticks(range(len(table)), table.index)
     if not ax.yaxis_inverted():

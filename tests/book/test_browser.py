@@ -100,16 +100,17 @@ def visit(page, path: Path, read: bool = True) -> dict:
     seen = page.evaluate(SEEN)
     for event, listener in listeners.items():
         page.remove_listener(event, listener)
-    light, dark = [], []
+    light, dark, small = [], [], []
     if read:
         page.evaluate(AXE_SCRIPT)
+        small = told(page.evaluate(AXE, [{"type": "rule", "values": ["target-size"]}])["violations"])
         page.evaluate(THIN)
         light = told(page.evaluate(AXE, [RULES])["violations"])
         page.evaluate("document.documentElement.dataset.theme = 'dark'")
         page.set_viewport_size(DESK)
         dark = told(page.evaluate(AXE, [["color-contrast"]])["violations"])
     requests = [address for address in requests if not address.startswith(("data:", "blob:"))]
-    return {**seen, "requests": requests, "problems": problems, "light": light, "dark": dark}
+    return {**seen, "requests": requests, "problems": problems, "light": light, "dark": dark, "small": small}
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,7 @@ def desk(chromium):
 
 FAULTY = """<!doctype html><html><head><title>x</title><script>undefinedFunction()</script></head><body><main>
 <img src="missing.png" alt="missing.png"><span class="math">x</span><p style="width: 600px; color: #ccc">wide and pale</p>
+<p><button style="font-size: 5px">a</button><button style="font-size: 5px">b</button></p>
 <mjx-merror>y</mjx-merror><canvas></canvas><img src="http://127.0.0.1:9/remote.png"></main></body></html>"""
 
 
@@ -146,7 +148,7 @@ def test_faults_are_seen(tmp_path, desk):
     assert seen["wrong"] and seen["labels"][0][0] == ""
     assert FILE_NAME.search(seen["alts"][0][0])
     rules = {line.split()[0] for line in seen["light"]}
-    assert {"html-has-lang", "image-alt", "color-contrast"} <= rules
+    assert {"html-has-lang", "image-alt", "color-contrast"} <= rules and len(seen["small"]) == 2
 
 
 def findings(visits: dict[str, dict], *keys: str) -> list[str]:
@@ -183,6 +185,12 @@ def test_every_picture_is_told_in_words(visits):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_pages_are_accessible(visits, theme):
     found = findings(visits, theme)
+    assert not found, "\n".join(found)
+
+
+def test_a_finger_finds_each_target(visits):
+    """24 px, or as much room around it (WCAG 2.2, 2.5.8); words in a sentence are as high as its line."""
+    found = findings(visits, "small")
     assert not found, "\n".join(found)
 
 
@@ -321,6 +329,85 @@ def test_wide_figure_is_readable_on_a_phone(html, desk, name):
     )
     assert figures
     assert all(width >= min(590, natural) and box <= PHONE["width"] for width, natural, box in figures), figures
+
+
+@pytest.mark.parametrize("name", ["02_tissue_wave", "15_ablations", "17_data_efficiency"])
+def test_code_is_seen_to_the_end_of_its_lines_on_a_desk(html, desk, name):
+    desk.goto((html / "notebooks" / f"{name}.html").as_uri())
+    desk.evaluate(READY)
+    cells = desk.evaluate(
+        """[...document.querySelectorAll(".cell_input pre")].filter(one => one.clientWidth)
+           .map(one => one.scrollWidth - one.clientWidth)"""
+    )
+    assert sum(hidden > 15 for hidden in cells) <= len(cells) / 8, cells
+
+
+@pytest.fixture
+def phone(chromium):
+    page = chromium.new_context(viewport=PHONE, has_touch=True, is_mobile=True).new_page()
+    yield page
+    page.context.close()
+
+
+def swipe(page, x: float, y: float, by_x: float = 0, by_y: float = 0) -> None:
+    """A finger that moves over the screen in ten steps."""
+    session = page.context.new_cdp_session(page)
+    for k in range(11):
+        at = {"x": x + by_x * k / 10, "y": y + by_y * k / 10}
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove" if k else "touchStart", "touchPoints": [at]})
+        page.wait_for_timeout(16)  # a frame
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_timeout(100)
+    session.detach()
+
+
+@pytest.mark.parametrize("name", ["notebooks/02_tissue_wave", "notebooks/10_structured", "notebooks/18_shifted"])
+def test_a_figure_of_several_panels_is_swiped_and_traps_no_finger(html, phone, name):
+    """Maps (PNG) and drawings (SVG): sideways the figure moves, up and down the page."""
+    phone.goto((html / f"{name}.html").as_uri())
+    phone.evaluate(READY)
+    boxes = phone.locator(".cell_output .output.scrolls:has(img)")
+    assert boxes.count()
+    for k in range(boxes.count()):
+        box = boxes.nth(k)
+        assert box.locator("xpath=following-sibling::*[contains(@class, 'swipe')]").first.is_visible()
+        box.evaluate("node => node.scrollIntoView({behavior: 'instant', block: 'center'})")
+        at = box.bounding_box()
+        assert at["width"] <= PHONE["width"]
+        middle = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+        swipe(phone, *middle, by_x=-150)
+        assert box.evaluate("node => node.scrollLeft") > 50
+        before = phone.evaluate("[scrollX, scrollY]")
+        swipe(phone, *middle, by_y=150)
+        after = phone.evaluate("[scrollX, scrollY]")
+        assert after[0] == before[0] == 0 and after[1] < before[1] - 50, "the page moves with the figure"
+
+
+def test_the_first_column_of_a_wide_table_stays(html, phone):
+    """With what it is about under the eyes while the numbers move; the caption is whole."""
+    phone.goto((html / "notebooks" / "18_shifted.html").as_uri())
+    phone.evaluate(READY)
+    box = phone.locator(".cell_output .scrolls:has(table.dataframe)").first
+    cell, number = box.locator("tbody tr").first.locator("th, td").all()[:2]
+    left, before = cell.bounding_box()["x"], number.bounding_box()["x"]
+    box.evaluate("node => { node.scrollLeft = 120; }")
+    assert abs(cell.bounding_box()["x"] - left) < 1 and number.bounding_box()["x"] < before - 50
+
+
+def test_a_table_of_sentences_is_a_list_of_blocks_on_a_phone(html, phone):
+    """Nothing to scroll; each cell says the head of its column; on a desk, and for a screen reader, it is a table."""
+    phone.goto((html / "book" / "limits.html").as_uri())
+    phone.evaluate(READY)
+    table = phone.locator("table.prose").first
+    assert table.evaluate("node => node.parentElement.scrollWidth <= node.parentElement.clientWidth")
+    first, second = (phone.locator("table.prose tbody tr").first.locator("td").nth(k) for k in (0, 1))
+    head = table.locator("thead th").nth(1).inner_text()
+    assert second.evaluate("node => getComputedStyle(node, '::before').content") == f'"{head}: "'
+    assert second.bounding_box()["y"] > first.bounding_box()["y"] and second.bounding_box()["width"] > 300
+    assert phone.get_by_role("columnheader", name=head).count() and phone.get_by_role("cell").count()
+    phone.set_viewport_size(DESK)
+    assert second.bounding_box()["y"] == first.bounding_box()["y"]
+    assert second.evaluate("node => getComputedStyle(node, '::before').content") == "none"
 
 
 def test_page_prints_whole_and_without_this_machine(html, chromium, tmp_path):

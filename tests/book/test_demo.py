@@ -164,11 +164,12 @@ def page_surrogate(blank, maps):
         HELPERS
         const m = {u: new Float32Array(bytes(u)), n_t, n_y: n, n_x: n, dx: 2, dt: 5}, k = d.data.surrogate;
         const seen = d.see(m, k), nets = d.networks(d.data), found = nets.map((net) => d.infer(net, seen.inputs, n, n, k));
-        const at = {x: 21, y: 36, z: 25}, ecg = d.ecgWithBand(found, m, at, d.data), D = d.conductivityWithError(found, m, d.data);
-        const unusual = d.unusualness(d.data.reference, d.summary(seen.inputs, seen.fronts));
+        const at = {x: 21, y: 36, z: 25}, D = d.conductivityWithError(found, m, d.data);
+        const described = d.summary(seen.inputs, seen.fronts), unusual = d.unusualness(d.data.references, described);
+        const ecg = d.ecgWithBand(found, m, at, described, unusual, d.data);
         return {
             fields: seen.inputs.fields.map(out), prior: out(seen.inputs.prior), share: out(seen.inputs.share),
-            summary: d.summary(seen.inputs, seen.fronts), unusual, flags: d.flags(seen.inputs, unusual, d.data),
+            summary: d.summary(seen.inputs, seen.fronts), unusual, flags: d.flags(seen.inputs, unusual, ecg.expected, d.data), expected: ecg.expected,
             found: found.map((one) => [out(one.D_xx), out(one.D_yy), out(one.share)]), traces: ecg.traces.map(out),
             phi: out(ecg.phi), low: out(ecg.low), high: out(ecg.high), D: out(D.D), error: out(D.error),
             formula: out(d.mapEcg(d.formula(seen.inputs), m, at, d.data)),
@@ -314,6 +315,7 @@ def test_unusualness_and_flags(page_surrogate, model, seen, predicted):
     expected = describe_maps(seen.inputs, seen.fronts)
     assert np.allclose(page_surrogate["summary"], expected, atol=ALLOWED["inputs"])
     assert abs(page_surrogate["unusual"] / predicted.attrs["unusual"] - 1) < ALLOWED["unusual"]
+    assert abs(page_surrogate["expected"] / float(predicted.expected_error[0]) - 1) < ALLOWED["unusual"]
     assert bool(page_surrogate["flags"]) == bool(predicted.attrs["flags"])
 
 

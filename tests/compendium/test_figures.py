@@ -1,5 +1,6 @@
 """A figure says what it shows and fits a dark page. The animation: a still and a loop, small, the same bytes each time, readable without sight."""
 
+import ast
 import re
 from base64 import b64decode
 from io import BytesIO
@@ -14,6 +15,7 @@ from PIL import Image
 
 from compendium import figures
 from compendium.figures import animation
+from compendium.registry import ROOT
 
 N = 100
 Y, X = np.meshgrid(np.arange(N) - 50.0, np.arange(N) - 50.0, indexing="ij")
@@ -177,15 +179,85 @@ def cielab(rgb: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_conditions_are_told_apart_by_every_kind_of_color_vision(vision):
+@pytest.mark.parametrize(
+    ("colors", "of_least"), [(figures.COLORS.values(), 1), (figures.METHOD_COLORS.values(), 0.95), (figures.SERIES, 1)]
+)
+def test_colors_are_told_apart_by_every_kind_of_color_vision(vision, colors, of_least):
     """Distances in CIELAB: about 2 is just seen side by side, small marks apart need ten times that."""
     matrix, least = VISION[vision]
-    seen = [cielab(np.array(matrix) @ linear(color)) for color in figures.COLORS.values()]
-    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > least
+    seen = [cielab(np.array(matrix) @ linear(to_rgb(color))) for color in colors]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > least * of_least
 
 
-@pytest.mark.parametrize("paper", ["#ffffff", figures.DARK_INK["#ffffff"]])
-def test_conditions_stand_out_from_light_and_dark_paper(paper):
-    """Contrast of WCAG 2, which asks for 3 of graphics; the orange of the palette has 2.5 on white."""
-    bright = [float(XYZ[1] @ linear(color)) + 0.05 for color in (*figures.COLORS.values(), to_rgb(paper))]
-    assert all(max(one, bright[-1]) / min(one, bright[-1]) > 2.4 for one in bright[:-1])
+def test_a_color_has_one_meaning():
+    """Conditions, methods and the cycle, which is for everything else, share no color, nor near ones."""
+    groups = [[cielab(linear(to_rgb(one))) for one in colors] for colors in (
+        figures.COLORS.values(), figures.METHOD_COLORS.values(), figures.SERIES
+    )]  # fmt: skip
+    for one, other in combinations(groups, 2):
+        assert min(np.linalg.norm(a - b) for a in one for b in other) > 25
+    css = (ROOT / "book" / "assets" / "demo" / "demo.css").read_text(encoding="utf-8").partition("data-theme")[0]
+    for name, method in {"surrogate": "structured", "formula": "training-free D", "paper": "paper's seq2seq"}.items():
+        assert f"--demo-{name}: {figures.METHOD_COLORS[method]};" in css, "the demo uses the colors of the figures"
+
+
+def contrast(one, other) -> float:
+    """Contrast of WCAG 2, which asks for 3 of graphics."""
+    low, high = sorted(float(XYZ[1] @ linear(to_rgb(color))) + 0.05 for color in (one, other))
+    return high / low
+
+
+PAPERS = ("#ffffff", figures.DARK_INK["#ffffff"])
+EVERY = (*figures.COLORS.values(), *figures.METHOD_COLORS.values(), *figures.SERIES)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_color_stands_out_from_light_and_dark_paper(paper):
+    """Black is light on dark paper."""
+    shown = [figures.DARK_INK.get(one, one) if paper != "#ffffff" else one for one in EVERY]
+    assert {one: round(contrast(one, paper), 2) for one in shown if contrast(one, paper) < 3} == {}
+
+
+def test_ink_of_a_drawing_stands_out_on_both_papers(monkeypatch):
+    """Of the picture as a page has it: each color of a line or a mark, and what the rules for dark pages make of it."""
+    import matplotlib.pyplot as plt
+
+    figures.set_style()
+
+    def draw(ax):
+        for k, color in enumerate(EVERY):
+            ax.plot([0, 1], [k, k], "o-", color=color)
+        for k in range(len(figures.SERIES)):
+            ax.plot([0, 1], [-k, k])
+        ax.legend([str(k) for k in range(9)])
+        plt.setp(ax, xlabel="words")
+
+    kind, svg = shown(monkeypatch, draw)
+    assert kind == "image/svg+xml"
+    inks = {*re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", svg.partition("</style>")[2])}
+    assert {*EVERY} <= inks
+    ground = {"#ffffff", "#cccccc"}  # the paper, and the frame of the key
+    for paper in PAPERS:
+        seen = {ink: figures.DARK_INK.get(ink, ink) if paper != "#ffffff" else ink for ink in inks - ground}
+        assert not {ink for ink, color in seen.items() if contrast(color, paper) < 3}, paper
+
+
+DRAWING = {"plot", "semilogx", "semilogy", "loglog", "scatter", "errorbar", "hist", "step", "hlines", "vlines"}
+
+
+def test_colors_of_notebooks_stand_out():
+    """Those that a notebook names itself for lines and marks; not of the grid or of shaded grounds."""
+    from matplotlib.colors import is_color_like
+
+    pale = []
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or getattr(call.func, "attr", None) not in DRAWING:
+                continue
+            named = {one.arg: getattr(one.value, "value", None) for one in call.keywords}
+            color = named.get("color")
+            if not isinstance(color, str) or not is_color_like(color) or re.fullmatch("C[0-9]", color):
+                continue
+            if named.get("zorder") != 0 and color != "white" and contrast(color, "#ffffff") < 3:
+                pale.append(f"{path.name} {color}")
+    assert not pale

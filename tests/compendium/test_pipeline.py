@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import hooks
 import nbformat
@@ -108,7 +110,7 @@ def test_a_failed_notebook_stops_only_those_that_need_it(tmp_path, monkeypatch):
     ]
     done = []
 
-    def execute(notebook, parameters=None):
+    def execute(notebook, parameters=None, lock=True):
         if notebook.name == "01":
             raise driver.NotebookError("01 failed: the file is not here")
         done.append(notebook.name)
@@ -123,6 +125,39 @@ def test_a_failed_notebook_stops_only_those_that_need_it(tmp_path, monkeypatch):
         driver.main([], {})
     assert done == ["03"] and "04 was not executed: it needs results/02" in str(raised.value)
     assert [*json.loads((tmp_path / "_run" / driver.SECONDS).read_text())] == ["03"]
+
+
+def test_notebooks_run_side_by_side_and_each_after_those_that_it_needs(tmp_path, monkeypatch):
+    """Here in threads; the first two go on when both are at work, and with one job they never would."""
+    some = [
+        Notebook("01"),
+        Notebook("02"),
+        Notebook("03", needs=("results/02.headline.json",)),
+        Notebook("04", needs=("results/03.headline.json",)),
+        Notebook("05", needs=("results/01.headline.json",)),
+    ]
+    assert driver.resting_on(some)["02"] == {"03", "04"}
+    begun, ended, both, locks = [], [], threading.Barrier(2, timeout=60), set()
+
+    def execute(notebook, parameters=None, lock=True):
+        begun.append(notebook.name)
+        locks.add(lock)
+        assert all(need[8:10] in ended for need in notebook.needs), notebook
+        if notebook.name in ("01", "02"):
+            both.wait()
+        if notebook.name == "05":
+            raise driver.NotebookError("05 failed")
+        ended.append(notebook.name)
+
+    monkeypatch.setattr(driver, "ProcessPoolExecutor", lambda jobs, *_, **__: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(driver, "NOTEBOOKS", some)
+    monkeypatch.setattr(driver, "ROOT", tmp_path)
+    monkeypatch.setattr(driver, "execute", execute)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    with pytest.raises(driver.NotebookError, match="^05 failed$"):
+        driver.main([], {}, jobs=2)
+    assert {*begun[:2]} == {"01", "02"} and sorted(begun) == ["01", "02", "03", "04", "05"]
+    assert locks == {False} and {*json.loads((tmp_path / "_run" / driver.SECONDS).read_text())} == {*ended}
 
 
 def test_other_words_about_a_page_make_nothing_stale_and_no_other_pair(toy, tmp_path):
@@ -329,9 +364,12 @@ def test_comparison_judges_by_tolerance():
     verdicts = {row[0]: row[-1] for row in reproduce.compare(published, reproduced)}
     assert verdicts == {"a": "ok", "b": "OUTSIDE", "c": "not judged", "d": "NOT REPRODUCED", "e": "NOT PUBLISHED"}
 
-    makers, seconds = {key: "01_x" if key in "ab" else "02_y" for key in "abcde"}, {"01_x": 90.0, "02_y": 3.0}
+    makers, seconds = {key: "01_x" if key in "ab" else "02_y" for key in "abcde"}, {"02_y": 3.0, "01_x": 90.0}
     changes = {"02_y": {"precision": "float32", "threads": 2}}
-    table = reproduce.by_notebook(reproduce.compare(published, reproduced), makers, seconds, changes)
+    table = reproduce.by_notebook(reproduce.compare(published, reproduced), makers, seconds, changes, 75.0, 2)
+    assert reproduce.whole_minutes(table) == 1.25 and reproduce.whole_minutes(
+        table.drop(columns="whole")
+    ) == pytest.approx(1.55)
     table = table.set_index("notebook")
     assert table.changed.tolist() == ["", "precision=float32 threads=2"]
     assert table[["judged", "as_published"]].to_numpy().tolist() == [[2, 1], [2, 0]]

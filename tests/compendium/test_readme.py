@@ -5,10 +5,11 @@ import re
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from data.igb_files import write_run
 
-from compendium import headline
+from compendium import headline, reproduce
 from compendium.registry import BY_NAME, ROOT
 
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,6 +54,12 @@ def test_example(name, tmp_path):
         [sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1200
     )
     assert run.returncode == 0 and run.stdout.endswith("SHOWN\n"), run.stdout + run.stderr
+
+
+def test_its_minutes_are_those_of_the_committed_run():
+    (told,) = re.findall(r"compares the published numbers\s+\((\d+) minutes", TEXT)
+    table = pd.read_csv(ROOT / "data" / "results" / "bench_reproduce.csv")
+    assert int(told) == round(reproduce.whole_minutes(table))
 
 
 def test_numbers_are_those_that_the_pipeline_writes():

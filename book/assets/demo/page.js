@@ -152,10 +152,11 @@
     await pause();
     if (mine !== turn) return;
     const paper = demo.paperEcg(m, (demo.paperWeights ??= demo.unpackPaper(demo.paperData)), demo.paperData);
-    const unusual = demo.unusualness(data.reference, demo.summary(seen.inputs, seen.fronts));
+    const described = demo.summary(seen.inputs, seen.fronts), unusual = demo.unusualness(data.references, described);
+    const { expected } = demo.ecgWithBand(found, m, CENTER, described, unusual, data);
     result = {
-      m, found, unusual, formula: demo.formula(seen.inputs), paper: paper.phi, again: demo.risesAgain(paper.seen),
-      flags: demo.flags(seen.inputs, unusual, data), ...demo.conductivityWithError(found, m, data),
+      m, found, described, unusual, formula: demo.formula(seen.inputs), paper: paper.phi, again: demo.risesAgain(paper.seen),
+      flags: demo.flags(seen.inputs, unusual, expected, data), ...demo.conductivityWithError(found, m, data),
     };
     asked = "done";
     judge();
@@ -167,7 +168,7 @@
   /* The ECGs of all methods at the electrode, and their scores against the exact one at the times of the maps. */
   function judge() {
     const truth = Float64Array.from(frames, (_, k) => samples[(k * data.frame_interval) / every]);
-    const band = demo.ecgWithBand(result.found, result.m, electrode, data), clock = demo.paperData.time[1];
+    const band = demo.ecgWithBand(result.found, result.m, electrode, result.described, result.unusual, data), clock = demo.paperData.time[1];
     const inside = truth.map((value, t) => (band.low[t] <= value && value <= band.high[t] ? 1 : 0));
     result.inside = inside.reduce((a, b) => a + b, 0) / inside.length;
     result.traces = {

@@ -373,11 +373,39 @@
     return [median(seen.prior), Number.isNaN(duration) ? 0 : duration, ...means, ...chosen.map((field, j) => sd(field, means[j], 1))];
   }
 
-  /* bands.unusualness relative to its threshold: over 1 where maps are unlike those of the training. */
-  function unusualness(reference, features) {
-    const off = features.map((value, j) => value - reference.mean[j]);
-    const z = reference.whitening.map((row) => row.reduce((sum, weight, j) => sum + weight * off[j], 0));
-    return Math.sqrt(mean(z.map((value) => value ** 2))) / reference.threshold;
+  /* bands.unusualness relative to the threshold of the nearest reference: over 1 where maps are unlike those of the training. */
+  function unusualness(references, features) {
+    return Math.min(...references.map((one) => {
+      const off = features.map((value, j) => value - one.mean[j]);
+      const z = one.whitening.map((row) => row.reduce((sum, weight, j) => sum + weight * off[j], 0));
+      return Math.sqrt(mean(z.map((value) => value ** 2))) / one.threshold;
+    }));
+  }
+
+  /* bands.envelope: shape of an error in time, from the SD of the networks. */
+  function envelope(spread, step, k) {
+    const reach = Math.trunc((4 * k.smooth) / step);
+    const kernel = Array.from({ length: 2 * reach + 1 }, (_, j) => Math.exp(-0.5 * (((j - reach) * step) / k.smooth) ** 2));
+    const total = kernel.reduce((a, b) => a + b, 0);
+    const power = Array.from(spread, (_, t) =>
+      kernel.reduce((sum, weight, j) => sum + (weight / total) * (spread[t + j - reach] ?? 0) ** 2, 0));
+    const whole = mean(power);
+    return power.map((value) => Math.sqrt((whole > 0 ? value / whole : 1) + k.least ** 2));
+  }
+
+  /* bands.noise_of: SD of white noise of a trace, from its second differences. */
+  function noiseOf(phi) {
+    const second = sorted(Array.from({ length: phi.length - 2 }, (_, t) => Math.abs(phi[t + 2] - 2 * phi[t + 1] + phi[t])));
+    const n = second.length;
+    return (1.4826 * (second[(n - 1) >> 1] + second[n >> 1])) / 2 / Math.sqrt(6);
+  }
+
+  /* bands.ExpectedError of a tissue, on maps of 2 mm and 5 ms: the expected error over the RMS of the ECG. */
+  function expectedError(described, spread, size, unusual, k) {
+    const x = [...described, Math.log(Math.max(spread / Math.max(size, 1e-12), 1e-4)), 0, 0];
+    const z = x.map((value, j) => Math.min(Math.max((value - k.mean[j]) / k.sd[j], -k.mostOff), k.mostOff));
+    const log = z.reduce((sum, value, j) => sum + k.weights[j] * value, k.intercept);
+    return Math.min(Math.exp(log) * Math.max(unusual, 1), k.mostError);
   }
 
   /* predict.see_maps: fronts and inputs of maps; an error where an answer would mean nothing. */
@@ -390,9 +418,10 @@
   }
 
   /* predict.StructuredSurrogate._flags: words on what is unlike the training. */
-  function flags(seen, unusual, data) {
+  function flags(seen, unusual, expected, data) {
     const speed = Math.exp(0.5 * (median(seen.prior) - Math.log(data.surrogate.kappa))), [low, high] = data.speedRange;
     const found = unusual > 1 ? [`unlike the training: ${unusual.toFixed(1)} times the threshold`] : [];
+    if (expected > data.expected.worst) found.push(`expected error of ${Math.round(100 * expected)} % of the ECG`);
     if (!(low <= speed && speed <= high))
       found.push(`fronts of ${speed.toFixed(2)} mm/ms, trained on ${low.toFixed(2)} to ${high.toFixed(2)}`);
     return found;
@@ -424,12 +453,14 @@
   }
 
   /* predict.StructuredSurrogate.predict at one electrode, from the conductivities that the networks found. */
-  function ecgWithBand(found, m, at, data) {
+  function ecgWithBand(found, m, at, described, unusual, data) {
     const traces = found.map((D) => mapEcg(D, m, at, data));
     const phi = across(traces, mean), spread = across(traces, (values) => sd(values, mean(values)));
-    const floor = data.bands.phi_e.floor * Math.sqrt(mean(Array.from(phi, (value) => value ** 2)));
-    const half = spread.map((value) => data.bands.phi_e.factor * Math.hypot(value, floor)); // bands.half_width
-    return { phi, low: phi.map((value, t) => value - half[t]), high: phi.map((value, t) => value + half[t]), traces };
+    const [size, disagreement] = [phi, spread].map((trace) => Math.sqrt(mean(Array.from(trace, (value) => value ** 2))));
+    const expected = expectedError(described, disagreement, size, unusual, data.expected);
+    const noise = noiseOf(phi), factor = data.bands.phi_e.factor;
+    const half = envelope(spread, m.dt, data.expected).map((value) => factor * Math.hypot(expected * size * value, noise));
+    return { phi, low: phi.map((value, t) => value - half[t]), high: phi.map((value, t) => value + half[t]), traces, expected };
   }
 
   /* The inferred D of the pixels, and by how much it may be off in 90 % of them. */
