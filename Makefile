@@ -54,7 +54,7 @@ reproduce-all: $(READY)
 
 experiments: $(READY)
 	@$(BIN)/python -u -m experiments.run $(NAMES)
-	@test -n "$(NAMES)" || { $(BIN)/python -u -m experiments.repeat && $(BIN)/python -u -m experiments.foreign && $(BIN)/python -u -m experiments.large && $(BIN)/python -u -m experiments.publish && $(BIN)/python -u -m experiments.activation_constants && $(BIN)/python -u -m experiments.eikonal && $(BIN)/python -u -m experiments.inverse && $(BIN)/python -u -m experiments.cycle && $(BIN)/python -u -m experiments.reduced && $(BIN)/python -u -m experiments.delineation && $(BIN)/python -u -m experiments.diagnosis && $(BIN)/python -u -m experiments.gaps && $(BIN)/python -u -m experiments.population && $(BIN)/python -u -m experiments.anomaly && $(BIN)/python -u benchmarks/cost.py && $(BIN)/python -u benchmarks/mesh.py; }
+	@test -n "$(NAMES)" || { $(BIN)/python -u -m experiments.repeat && $(BIN)/python -u -m experiments.foreign && $(BIN)/python -u -m experiments.large && $(BIN)/python -u -m experiments.publish && $(BIN)/python -u -m experiments.wide && $(BIN)/python -u -m experiments.misuse && $(BIN)/python -u -m experiments.activation_constants && $(BIN)/python -u -m experiments.eikonal && $(BIN)/python -u -m experiments.inverse && $(BIN)/python -u -m experiments.inverse_gradients && $(BIN)/python -u -m experiments.cycle && $(BIN)/python -u -m experiments.cycle_physics && $(BIN)/python -u -m experiments.reduced && $(BIN)/python -u -m experiments.delineation && $(BIN)/python -u -m experiments.diagnosis && $(BIN)/python -u -m experiments.gaps && $(BIN)/python -u -m experiments.population && $(BIN)/python -u -m experiments.anomaly && $(BIN)/python -u benchmarks/cost.py && $(BIN)/python -u benchmarks/growth.py && $(BIN)/python -u benchmarks/dataset.py && $(BIN)/python -u benchmarks/mesh.py; }
 
 run: $(READY)
 	@$(BIN)/python -u -m compendium.run "$$NB" "$$SET"
@@ -62,8 +62,9 @@ run: $(READY)
 lab: $(READY) $(VENV)/.ready-lab
 	@$(BIN)/jupyter lab notebooks
 
-bench: $(BENCH)/.ready
+bench: $(BENCH)/.ready $(READY)
 	@$(BENCH)/bin/python -u benchmarks/run.py
+	@$(BIN)/python -u benchmarks/growth.py
 
 archive: $(READY)
 	@$(BIN)/python -u tools/archive.py "$(or $(RECIPE),data/results/07_dataset.json)" $(if $(FOLDER),--folder "$(FOLDER)") $(if $(filter 0,$(DATA)),--no-data) $(if $(OUT),--out "$(OUT)")

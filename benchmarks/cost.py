@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 from llvmlite.binding import get_host_cpu_name
 
+from compendium.networks import papers_network
 from forwardecg.contract import to_u
 from forwardecg.data.draw import draw_tissue
 from forwardecg.data.recipe import read_recipe
@@ -21,7 +22,7 @@ from forwardecg.data.store import load_or_simulate
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import lead_field
 from forwardecg.ecg.pixels import map_lead_field, upscale_faces
-from forwardecg.paths import MODELS, RESULTS, progress
+from forwardecg.paths import RESULTS, progress
 from forwardecg.solver.simulation import simulate
 from forwardecg.surrogates.predict import load_surrogate
 from forwardecg.surrogates.structured.data import MapSet
@@ -36,7 +37,6 @@ from forwardecg.surrogates.structured.model import (
 )
 from forwardecg.surrogates.structured.task import StructuredTask
 from forwardecg.surrogates.train import TrainConfig, fit, initialize
-from forwardecg.surrogates.weights import load_models
 from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue
 
@@ -66,7 +66,8 @@ def inference(ds, recipe) -> dict[str, float]:
     L, known = lead_field(tissue, places).astype(np.float32), upscale_faces(D, conductive, recipe.pool)
     weights = map_lead_field(known.D_x, known.D_y, np.ones((n_y, n_x)), dx, places).astype(np.float32)
     D_pixels = surrogate.models[0](seen)
-    (seq2seq,), card = load_models(MODELS / "paper_240.safetensors")
+    paper = papers_network()
+    seq2seq, card = paper.model, paper.card
     pooled = torch.nn.functional.avg_pool2d(u, 2)[None, ::2]
     pooled = torch.nn.functional.pad(pooled, (0, 0, 0, 0, 0, len(card["time"]) - pooled.shape[1]))
     t = torch.tensor(card["time"])
