@@ -319,7 +319,7 @@ for ax, name in zip(axes, ("3", "1, center"), strict=True):
         held = [(some[what] <= share).mean() for share in shares]
         label = "profile" if what == "mass" else "normal law about the best"
         _ = ax.plot(shares, held, style, color="black", label=label)
-    _ = ax.plot([0, 1], [0, 1], color="0.7", lw=0.8)
+    _ = ax.plot([0, 1], [0, 1], color="0.5", lw=0.8)
     _ = ax.set(title=f"electrodes: {name}", xlabel="share that a region promises")
 _ = axes[0].set_ylabel("share of true sites inside")
 _ = axes[0].legend(frameon=False)

@@ -188,7 +188,7 @@ print(f"a fit takes {seconds.min():.1f} to {seconds.max():.1f} s of one core, me
 # %% tags=["hide-input"]
 wide = table.pivot_table(index="sim", columns="model", values=["misfit", "lat_mae"])
 fig, ax = plt.subplots(figsize=(7, 4))
-colors = {"one D": "0.7", "6 × 6 D": "C1", "6 × 6 D, one gain": "black"}
+colors = {"one D": "0.5", "6 × 6 D": "C1", "6 × 6 D, one gain": "black"}
 for name, color in colors.items():
     of = wide.xs(name, axis=1, level="model")
     _ = ax.plot(of.misfit, of.lat_mae, "o", color=color, mfc="none", label=name)

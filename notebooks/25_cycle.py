@@ -217,7 +217,7 @@ printed(baselines)
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8))
 _ = fig.get_layout_engine().set(w_pad=0.1)
 styles = {
-    "without cycle": ("o", "#0072b2"),
+    "without cycle": ("o", "C0"),
     "without cycle, twice the steps": ("^", "#e69f00"),
     "with cycle": ("s", "black"),
 }
@@ -281,7 +281,7 @@ for ax, (method, title) in zip(axes, shown.items(), strict=False):
 _ = fig.colorbar(image, ax=axes[:3], label="activation (ms)", pad=0.03)
 for method, style in zip(shown, ("-", "--", ":"), strict=True):
     trace = maps.phi_e.sel(route=method)
-    color = "0.6" if method == "true maps" else "black"
+    color = "0.5" if method == "true maps" else "black"
     _ = axes[3].plot(maps.time_ecg, trace, style, color=color, label=shown[method])
 _ = axes[3].set(xlabel="time (ms)", ylabel=figures.PHI_E_LABEL, xlim=(0, 600))
 _ = axes[3].legend(frameon=False, fontsize="small")

@@ -12,7 +12,7 @@ CELL = re.compile(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", re.DOTALL)
 MOST_COLUMNS = 7
 # pages whose tables are wider still
 WIDE = ["06_cost", "07_dataset", "10_structured", "11_generality", "12_uncertainty", "13_results"]
-WIDE += ["17_data_efficiency", "20_your_own_maps"]
+WIDE += ["17_data_efficiency", "20_your_own_maps", "31_wider_tissue"]
 # each of their tables has a caption
 CAPTIONED = ["01_action_potential", "02_tissue_wave", "03_ecg", "04_reentry", "08_baselines", "09_training"]
 CAPTIONED += ["14_undeclared_choices", "15_ablations", "16_spectral_loss", "18_shifted", "21_left_atrium"]

@@ -29,7 +29,7 @@ import way  # noqa: E402
 BOOK = ROOT / "book"
 CITATION = scholarly.read_citation()
 URL = "https://github.com/someone/some-book"
-LIGHT = ["01", "02", "03", "04", "05", "06", "14", "15", "16", "17", "18", "19", "20", *map(str, range(22, 31))]
+LIGHT = ["01", "02", "03", "04", "05", "06", "14", "15", "16", "17", "18", "19", "20", *map(str, range(22, 27))]
 ENTRIES = dict(
     re.findall(r"^@\w+\{(\w+),\n(.*?)^\}$", (BOOK / "references.bib").read_text(encoding="utf-8"), re.M | re.S)
 )
