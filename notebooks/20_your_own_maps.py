@@ -379,7 +379,6 @@ for name, (wrong, change) in cases.items():
 for name, given in {"filled": {}, "wrong dx": {"dx": 0.8}}.items():
     flags = surrogate.predict(lost, **usual | given, fill=True).attrs["flags"]
     print(f"{name}: flags {flags or 'none'}")
-    assert flags or name != "wrong dx"
 
 # %% tags=["hide-input"]
 print(headline.provenance())

@@ -449,7 +449,9 @@ def test_smoke_claims_still_refute_a_constant_prediction():
                 most = ("rrmse_max" in name and value < 1) or ("coverage_error_max" in name and value < 0.9)
                 # no beat comes early at the small scale, so that its correction gains nothing; the R2 beside it is judged
                 gain = name == "claim_correction_min" and notebook.smoke["claim_reentry_r2_min"] > 0
-                assert least or most or gain, name
+                # errors of a constant have the SD of the ECG: 90 % of them are in a band 3.3 SD wide
+                narrow = "width_max" in name and value <= 3
+                assert least or most or gain or narrow, name
 
 
 def test_tracked_tree_is_small():
