@@ -471,8 +471,8 @@ printed(beside)
 # each tissue and its course in time: there a band is about four times as wide as the
 # error in the median. Where the cell is taken for unknown the bands are made as wide
 # as a wrong amplitude would need. For MBR this is right. In re-entry and for MLR-I
-# the predictions are good, the band is some thirty times as wide as the error, and it
-# says almost nothing.
+# the predictions are good, the band is many times as wide as the error (see the last
+# table), and it says almost nothing.
 #
 # One set falls short. On partly conducting fibrosis too few samples are
 # inside. The maps do not show that such cells conduct, the networks agree,
@@ -718,11 +718,11 @@ printed(
 # quarter faster, and such tissue exists. The result says in its attributes
 # `orientation`, `size` and `speed` what was believed, and a user has to compare these
 # three with what is known of the recording. Most of the bad predictions that are
-# flagged have a wrong time or come from the MBR cells. On tissue of a known cell only
-# two of the five bad ones are flagged, all with much fibrosis. Recordings that begin
-# late are not in this table ({doc}`18_shifted`). The false alarms are counted on
-# tissue of the recipe; in re-entry and with MLR-I cells nearly every flagged
-# prediction is a good one.
+# flagged have a wrong time or come from the MBR cells. On tissue of a known cell few
+# predictions are bad, all of them with much fibrosis, and not all of these are
+# flagged. Recordings that begin late are not in this table ({doc}`18_shifted`). The
+# false alarms are counted on tissue of the recipe; in re-entry and with MLR-I cells
+# nearly every flagged prediction is a good one.
 
 # %% tags=["hide-input"]
 HIDDEN = ("mirrored", "size")
