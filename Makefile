@@ -17,12 +17,12 @@ help:
 	@echo "make pdf        the book as one PDF, _build/forwardecg.pdf; prints with the system's Chromium (3 minutes)"
 	@echo "make test       unit and physics tests, every notebook at a small scale, the book"
 	@echo "make quick      the tests of the package alone: physics, data, learning; 2 minutes"
-	@echo "make reproduce  execute everything from nothing in a copy, compare the headline numbers"
+	@echo "make reproduce  execute everything from nothing in a copy, compare the headline numbers; KEEP=1 puts its times into the tables and the README"
 	@echo "make reproduce-all  the same with every seed, fold and ablation trained anew: hours; stop it and repeat, it goes on"
 	@echo "make experiments  all folds, seeds and searches behind the tables: hours, found in the cache where they are done"
 	@echo "make run        one notebook with other parameters: make run NB=03_ecg SET=\"dx=0.25 z_mm=20\""
 	@echo "make lab        JupyterLab with the notebooks"
-	@echo "make bench      speed beside Finitewave and the hardware limit, in an environment of its own (5 minutes)"
+	@echo "make bench      all costs as ratios, beside Finitewave and the limits of the processor (12 minutes); QUICK=1 shows that it runs"
 	@echo "make archive    one zip of a complete data set with recipe, card and checksums: make archive RECIPE=r.json FOLDER=sets; DATA=0 without its arrays"
 	@echo "make serve      the book on http://127.0.0.1:$(PORT) (PORT=...)"
 	@echo "make clean      remove what was built; .venv and data/cache stay"
@@ -47,14 +47,14 @@ quick: $(READY)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(addprefix tests/,test_house.py ground tissue ecg solver data measure signals surrogates)
 
 reproduce: $(READY)
-	@$(BIN)/python -u -m compendium.reproduce
+	@$(BIN)/python -u -m compendium.reproduce $(if $(KEEP),--keep)
 
 reproduce-all: $(READY)
 	@$(BIN)/python -u -m compendium.reproduce --all
 
 experiments: $(READY)
 	@$(BIN)/python -u -m experiments.run $(NAMES)
-	@test -n "$(NAMES)" || { $(BIN)/python -u -m experiments.repeat && $(BIN)/python -u -m experiments.foreign && $(BIN)/python -u -m experiments.large && $(BIN)/python -u -m experiments.publish && $(BIN)/python -u -m experiments.wide && $(BIN)/python -u -m experiments.misuse && $(BIN)/python -u -m experiments.activation_constants && $(BIN)/python -u -m experiments.eikonal && $(BIN)/python -u -m experiments.inverse && $(BIN)/python -u -m experiments.inverse_gradients && $(BIN)/python -u -m experiments.cycle && $(BIN)/python -u -m experiments.cycle_physics && $(BIN)/python -u -m experiments.reduced && $(BIN)/python -u -m experiments.delineation && $(BIN)/python -u -m experiments.diagnosis && $(BIN)/python -u -m experiments.gaps && $(BIN)/python -u -m experiments.population && $(BIN)/python -u -m experiments.anomaly && $(BIN)/python -u benchmarks/cost.py && $(BIN)/python -u benchmarks/growth.py && $(BIN)/python -u benchmarks/dataset.py && $(BIN)/python -u benchmarks/mesh.py; }
+	@test -n "$(NAMES)" || { $(BIN)/python -u -m experiments.repeat && $(BIN)/python -u -m experiments.foreign && $(BIN)/python -u -m experiments.large && $(BIN)/python -u -m experiments.publish && $(BIN)/python -u -m experiments.wide && $(BIN)/python -u -m experiments.misuse && $(BIN)/python -u -m experiments.activation_constants && $(BIN)/python -u -m experiments.eikonal && $(BIN)/python -u -m experiments.inverse && $(BIN)/python -u -m experiments.inverse_gradients && $(BIN)/python -u -m experiments.cycle && $(BIN)/python -u -m experiments.cycle_physics && $(BIN)/python -u -m experiments.reduced && $(BIN)/python -u -m experiments.delineation && $(BIN)/python -u -m experiments.diagnosis && $(BIN)/python -u -m experiments.gaps && $(BIN)/python -u -m experiments.population && $(BIN)/python -u -m experiments.anomaly && $(BIN)/python -u benchmarks/cost.py && $(BIN)/python -u benchmarks/dataset.py && $(BIN)/python -u benchmarks/mesh.py; }
 
 run: $(READY)
 	@$(BIN)/python -u -m compendium.run "$$NB" "$$SET"
@@ -63,8 +63,8 @@ lab: $(READY) $(VENV)/.ready-lab
 	@$(BIN)/jupyter lab notebooks
 
 bench: $(BENCH)/.ready $(READY)
-	@$(BENCH)/bin/python -u benchmarks/run.py
-	@$(BIN)/python -u benchmarks/growth.py
+	@$(BENCH)/bin/python -u benchmarks/run.py $(if $(QUICK),--quick)
+	@for part in growth tissues prediction summary; do $(BIN)/python -u benchmarks/$$part.py $(if $(QUICK),--quick) || exit; done
 
 archive: $(READY)
 	@$(BIN)/python -u tools/archive.py "$(or $(RECIPE),data/results/07_dataset.json)" $(if $(FOLDER),--folder "$(FOLDER)") $(if $(filter 0,$(DATA)),--no-data) $(if $(OUT),--out "$(OUT)")

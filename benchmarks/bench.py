@@ -13,7 +13,7 @@ from time import perf_counter
 import numba
 import numpy as np
 import pandas as pd
-from common import machine, save, versions
+from common import QUICK, machine, rounded, save, versions
 from limit import Peak, kernel_counts
 
 from forwardecg.ecg.electrodes import center_electrode, grid_electrodes
@@ -28,11 +28,11 @@ from forwardecg.tissue.stimulus import edge_stimulus
 DX, DT, D = 0.5, 0.1, 0.1  # mm, ms, mm^2/ms
 WARM, WINDOW = 400, 400  # steps before the timed ones, and timed: 40 ms each
 FW_WINDOW = 40  # steps of Finitewave, from the same state on
-REPEATS = 7
-SIZES = [200, 400, 667]  # cells along a side, compared with Finitewave
+REPEATS = 2 if QUICK else 7
+SIZES = [200, 400] if QUICK else [200, 400, 667]  # cells along a side, compared with Finitewave
 ELECTRODES = [1, 4, 8]  # along a side
 FRAMES = 16  # frames per matrix product, as in `simulate`
-N_TISSUES = 16
+N_TISSUES = 2 if QUICK else 16
 rows = []
 
 
@@ -189,9 +189,7 @@ def main():
     ecg(models[400])
     processes()
     table = pd.DataFrame(rows, columns=["case", "precision", "n", "quantity", "value", "low", "high", "unit"])
-    numbers = ["value", "low", "high"]
-    table[numbers] = table[numbers].map(lambda value: float(f"{value:.5g}"))
-    save("bench_speed.csv", table.assign(machine=machine(), versions=versions()))
+    save("bench_speed.csv", rounded(table).assign(machine=machine(), versions=versions()))
     print(f"{(perf_counter() - start) / 60:.1f} minutes")
 
 

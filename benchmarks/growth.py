@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator
 from time import perf_counter, process_time, thread_time
 
 import numpy as np
-import pandas as pd
 import torch
-from common import RESULTS, machine
+from common import QUICK, record, save_rows
 from limit import kernel_counts
 
-from forwardecg.paths import progress
 from forwardecg.solver import kernel
 from forwardecg.solver.batched import solve_batch
 from forwardecg.solver.simulation import solve
@@ -25,23 +23,15 @@ from forwardecg.tissue.sheet import healthy
 from forwardecg.tissue.stimulus import edge_stimulus
 
 DX, DT, D = 0.5, 0.1, 0.1  # mm, ms, mm^2/ms
-WARM, TIMED = 20, 20  # states of 1 ms, ten steps each, before the timed ones and among them
-REPEATS = 5
-SIZES = [200, 400, 667, 1000, 1600]  # cells along a side
-BATCHES = [1, 4, 16]  # sheets of N_BATCHED^2 cells in one tensor
+WARM, TIMED = (2, 2) if QUICK else (20, 20)  # states of 1 ms, ten steps each, before the timed ones and among them
+REPEATS = 1 if QUICK else 5
+SIZES = [200, 400, 1600] if QUICK else [200, 400, 667, 1000, 1600]  # cells along a side
+BATCHES = [1, 4] if QUICK else [1, 4, 16]  # sheets of N_BATCHED^2 cells in one tensor
 N_BATCHED = 200
 COPIED = 2**24  # numbers of an array, far more than a cache holds
 NUMBERS = (
     9  # of 4 bytes that a step moves per node from and to the memory: 6 read, with what is overwritten, and 3 written
 )
-rows = []
-
-
-def record(case: str, n: int, count: int, quantity: str, values, unit: str) -> None:
-    """One row: the median of the repeats, and the smallest and largest of them."""
-    values = np.atleast_1d(values)
-    rows.append((case, n, count, quantity, np.median(values), values.min(), values.max(), unit))
-    progress(f"{case:34} {n:5} {count:3} {quantity:18} {rows[-1][4]:8.4g} {unit}")
 
 
 def per_update(states: Iterator, nodes: int, clock: Callable[[], float], warm: int, timed: int) -> float:
@@ -147,18 +137,8 @@ def gradients() -> None:
         record(f"gradient, {name}", 40, 1, "relative_error", float((x.grad / slope - 1).abs()), "1")
 
 
-def write() -> None:
-    """All rows, as a table whole or not at all."""
-    table = pd.DataFrame(rows, columns=["case", "n", "count", "quantity", "value", "low", "high", "unit"])
-    target = RESULTS / "runs" / "growth.csv"
-    part = target.with_suffix(".part")
-    table.assign(machine=machine()).to_csv(part, index=False, float_format="%.5g", lineterminator="\n")
-    os.replace(part, target)
-    progress(f"wrote {target.relative_to(RESULTS.parents[1])}")
-
-
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for part in (growth, cores, batches, gradients):
         part()
-    write()
+    save_rows("runs/growth.csv")

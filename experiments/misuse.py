@@ -7,13 +7,15 @@
 Tissues of the test set are spoiled in the ways below, and predicted with the pixel, interval and unit that a user would
 believe. A row of ``misuse.csv`` is one prediction: R2 against the ECG of the unspoiled tissue, its flags, and whether the
 true trace is inside the band. Kind *right*: nothing is wrong; *grid*: tissues of `experiments.steps` on other pixels and
-intervals, every flag on which is a false alarm. ``steps.csv`` is what `describe_maps` says of their training tissues.
+intervals, every flag on which is a false alarm. ``old_outcome`` and ``old_r2`` are of `recipes_surrogate` on the same maps,
+for one in `OLD_EVERY` tissues. ``steps.csv`` is what `describe_maps` says of their training tissues.
 The rows are of the weights and bands of their column; a new calibration begins the table again.
 """
 
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -24,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
+from compendium.networks import recipes_networks
 from experiments.files import tables_folder, write_table
 from experiments.steps import GRIDS, maps_of, sims_of
 from experiments.tissues import open_set, recipe
@@ -41,6 +44,8 @@ from forwardecg.tissue.sheet import with_fibers
 
 Maps = NDArray[np.floating]
 TISSUES = 8  # of the test set, spread over it
+OLD_EVERY = 2  # the recipe's networks predict the maps of one in so many of them
+OLD_FLOOR = 0.02  # of the bands that were calibrated for the recipe's networks
 LEAD = "train5"  # 62 mm from the center, off both diagonals, 28 mm high
 DX, DT = 2.0, 5.0
 NOT_SEEN = ("mirrored", "size")  # kinds that no map can show: the electrode or the pixel is another than the user says
@@ -121,6 +126,8 @@ def manipulations(
     yield "part", "background of 0 mV", lambda: np.pad(V, padded), {"moved": (20.0, 20.0)}
     for f in (0.5, 0.8, 1.1, 1.5, 2):
         yield "time", f"interval × {f:g}", lambda: V, {"dt": DT * f}
+    for frames in (10, 20, 30):
+        yield "late", f"first {frames * DT:g} ms lost", partial(V.__getitem__, slice(frames, None)), {"late": frames}
     yield "time", "every second frame lost", lambda: V[::2], {}
     yield "time", "time reversed", lambda: V[::-1], {}
     yield "time", "frames swapped in pairs", lambda: swapped(V), {}
@@ -156,14 +163,26 @@ def with_fibers_of(sim: int, ratio: float) -> tuple[Maps, np.ndarray]:
     return out.V_m.values, out.phi_e.sel(lead=LEAD).values
 
 
-def rows_of_fibers(surrogate: StructuredSurrogate, sim: int) -> Iterator[dict[str, Any]]:
+def recipes_surrogate(bands: dict) -> StructuredSurrogate:
+    """The recipe's networks with flags by the rules of now, as far as they were trained: one cell, their range of speeds, the
+    reference of the recipe's tissues, which is the first of the ``bands``, and no expected error, for none was calibrated."""
+    of_ecg = bands["phi_e"] | {"floor": OLD_FLOOR}
+    kept = {name: bands[name] for name in ("D", "grid", "reference")}
+    return replace(recipes_networks(), bands=kept | {"phi_e": of_ecg})
+
+
+def beside(row: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """A row with outcome and score of the recipe's networks."""
+    return row | {"old_outcome": old["outcome"], "old_r2": old.get("r2")}
+
+
+def rows_of_fibers(surrogate: StructuredSurrogate, old: StructuredSurrogate, sim: int) -> Iterator[dict[str, Any]]:
     """A test tissue with fibers."""
     place = open_set("test").electrodes.sel(lead=[LEAD]).values
     for ratio in RATIOS:
         V, true = with_fibers_of(sim, ratio)
-        yield {"kind": "fibers", "maps": f"fibers, {ratio:g} to 1", "sim": sim} | predicted(
-            surrogate, V, place, true, dx=DX, dt=DT
-        )
+        new, before = (predicted(one, V, place, true, dx=DX, dt=DT) for one in (surrogate, old))
+        yield beside({"kind": "fibers", "maps": f"fibers, {ratio:g} to 1", "sim": sim} | new, before)
 
 
 def predicted(
@@ -186,7 +205,9 @@ def predicted(
     }  # fmt: skip
 
 
-def rows_of(surrogate: StructuredSurrogate, sim: int, next_sim: int) -> Iterator[dict[str, Any]]:
+def rows_of(
+    surrogate: StructuredSurrogate, old: StructuredSurrogate | None, sim: int, next_sim: int
+) -> Iterator[dict[str, Any]]:
     """The rows of a test tissue; ``next_sim`` is the other tissue where two are mixed."""
     ds = open_set("test")
     V, other = (ds.V_m[k].values.astype(np.float32) for k in (sim, next_sim))
@@ -194,8 +215,10 @@ def rows_of(surrogate: StructuredSurrogate, sim: int, next_sim: int) -> Iterator
     true = ds.phi_e[sim].sel(lead=LEAD, time_ecg=ds.time.values).values
     for kind, name, spoil, told in manipulations(V, other, np.random.default_rng([sim, 12])):
         told = {"dx": DX, "dt": DT} | told
-        at = place + [[*told.pop("moved", (0.0, 0.0)), 0.0]]
-        yield {"kind": kind, "maps": name, "sim": sim} | predicted(surrogate, spoil(), at, true, **told)
+        at, maps = place + [[*told.pop("moved", (0.0, 0.0)), 0.0]], spoil()
+        left = true[told.pop("late", 0) :]
+        row = {"kind": kind, "maps": name, "sim": sim} | predicted(surrogate, maps, at, left, **told)
+        yield beside(row, predicted(old, maps, at, left, **told)) if old else row
 
 
 def rows_of_grids(surrogate: StructuredSurrogate, sim: int) -> Iterator[dict[str, Any]]:
@@ -232,22 +255,25 @@ def main() -> None:
     if given.only == "steps":  # which the bands rest on
         return
     surrogate = load_surrogate()
+    old = recipes_surrogate(surrogate.bands)
     mark = (
         f"{surrogate.card['sha256'][:8]} {sha256(json.dumps(surrogate.bands, sort_keys=True).encode()).hexdigest()[:8]}"
     )
     path = folder / "misuse.csv"
-    table = (
-        pd.read_csv(path, keep_default_na=False, na_values={"r2": "", "held": "", "unusual": "", "expected": ""})
-        if path.exists()
-        else pd.DataFrame()
-    )
+    empty = dict.fromkeys(("r2", "held", "unusual", "expected", "old_outcome", "old_r2"), "")
+    table = pd.read_csv(path, keep_default_na=False, na_values=empty) if path.exists() else pd.DataFrame()
     if len(table):
         table = table[table.bands == mark]
     done = set(zip(table.kind, table.sim, strict=True)) if len(table) else set()
     sims = np.linspace(0, recipe("test").n_sim - 1, given.tissues).astype(int).tolist()
-    jobs = [(sim, "right", partial(rows_of, surrogate, sim, sims[k - 1])) for k, sim in enumerate(sims)]
+    jobs: list[tuple[int, str, Callable]] = [
+        (sim, "right", partial(rows_of, surrogate, None if k % OLD_EVERY else old, sim, sims[k - 1]))
+        for k, sim in enumerate(sims)
+    ]
     jobs += [(sim, "grid", partial(rows_of_grids, surrogate, sim)) for sim in sims_of("test")[: given.tissues]]
-    jobs += [(sim, "fibers", partial(rows_of_fibers, surrogate, sim)) for sim in sims[:: len(sims) // SIMULATED + 1]]
+    jobs += [
+        (sim, "fibers", partial(rows_of_fibers, surrogate, old, sim)) for sim in sims[:: len(sims) // SIMULATED + 1]
+    ]
     for sim, kind, rows in jobs:
         if (kind, sim) in done:
             continue

@@ -4,7 +4,7 @@
 not trained on, ``wide_gold.csv`` the sheet of another code, ``wide_trainings.csv`` one row a training. What is held out is
 scored once, after the weights are written.
 
-    python -m experiments.wide [train SEED ... | publish | score | gold]      all of it, if nothing is named
+    python -m experiments.wide [train SEED ... | publish | score SET ... | gold]      all of it, if nothing is named
 """
 
 import functools
@@ -306,7 +306,12 @@ def main(asked: list[str]) -> None:
     if what in ("publish", "all"):
         publish()
     if what in ("score", "all"):
-        write_table(pd.concat([score(name) for name in scored_sets()]), RESULTS / "runs" / "wide.csv")
+        path, sets = RESULTS / "runs" / "wide.csv", scored_sets()
+        found = {name: score(name) for name in (asked[1:] or sets)}
+        if asked[1:]:  # the others stay as they are
+            rows = pd.read_csv(path, keep_default_na=False)
+            found = {name: rows[rows.set == name] for name in sets} | found
+        write_table(pd.concat([found[name] for name in sets]), path)
     if what in ("gold", "all"):
         write_table(score_gold(), RESULTS / "runs" / "wide_gold.csv")
 

@@ -46,6 +46,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
+from IPython.display import HTML
 
 from compendium import figures
 from compendium.record import Headline, result_file
@@ -183,22 +184,35 @@ figures.show(
 # Each row is a single draw. Another seed gives another texture, so no row
 # is typical of its condition.
 #
-# The movie shows the same waves. Each quarter of the picture is one sheet:
-# healthy and gap junction above, fibrotic and combined below.
+# The movie shows the same waves. Each quarter of the picture is one sheet,
+# with a gray edge: healthy and gap junction above, fibrotic and combined
+# below.
 
 # %% tags=["nbval-ignore-output"]
 # the first row of a map is at the bottom
 corners = [["fibrotic", "combined"], ["healthy", "gap_junction"]]
-V_m = [[runs[name].V_m.values[:, ::2, ::2] for name in row] for row in corners]
-alive = [[tissues[name].conductive[::2, ::2] for name in row] for row in corners]
-movie = xr.DataArray(np.block(V_m), dims=("time", "y", "x"))
+
+
+def tiled(of, edge):
+    """Return one array of the four sheets (time, y, x), with an edge around each."""
+    around = dict(pad_width=((0, 0), (2, 2), (2, 2)), constant_values=edge)
+    return np.block([[np.pad(of[name], **around) for name in row] for row in corners])
+
+
+V_m = tiled({name: ds.V_m.values[:, ::2, ::2] for name, ds in runs.items()}, V_REST)
+alive = {name: sheet.conductive[None, ::2, ::2] for name, sheet in tissues.items()}
+movie = xr.DataArray(V_m, dims=("time", "y", "x"))
 movie = movie.assign_coords(time=runs["healthy"].time).isel(time=slice(1, None, 2))
 alt = (
     "Four waves start at the left edge of their sheets; remodeling slows them, "
     "fibrosis breaks their fronts."
 )
-shown = dict(conductive=np.block(alive), pixels=320, quality=20, interval=160)
-figures.animation(movie, 2 * dx, alt, **shown)
+shown = dict(conductive=tiled(alive, False)[0], pixels=320, quality=20, interval=160)
+film = figures.animation(movie, 2 * dx, alt, **shown)
+# the size in the caption is that of one sheet, not of the four and their edges
+before, _, after = film.data.partition("<figcaption>")
+after = f"Four sheets of {size_mm:g} mm × {size_mm:g} mm, {after.partition(', ')[2]}"
+HTML(f"{before}<figcaption>{after}")
 
 # %% [markdown]
 # ## Activation and recovery times

@@ -1379,7 +1379,16 @@ printed(
 )
 
 # %% tags=["hide-output"]
-table[table.promised].drop(columns="promised").set_index("case")
+
+
+def as_shown(rows, caption):
+    """Rows of the catalog as text, each number with the digits that it has."""
+    digits = rows[["expected", "tolerance", "obtained"]].map("{:g}".format)
+    rows = rows.assign(**digits).drop(columns="promised").set_index("case")
+    return printed(rows, caption=caption)
+
+
+as_shown(table[table.promised], "The promised rows.")
 
 # %% [markdown]
 # ## Where the method fails
@@ -1389,7 +1398,7 @@ table[table.promised].drop(columns="promised").set_index("case")
 # the data set and not of the equations.
 
 # %%
-table[~table.promised].drop(columns="promised").set_index("case")
+as_shown(table[~table.promised], "Rows outside the promise.")
 
 # %% [markdown]
 # With the table of grids above, these rows show five errors.
@@ -1419,7 +1428,7 @@ table[~table.promised].drop(columns="promised").set_index("case")
 # calibration takes into account to leading order only.
 #
 # *No calibration.* The raw grid is wrong everywhere, and all errors above
-# are small beside its own. At the far electrode it explains less than half
+# are small compared with its own. At the far electrode it explains less than half
 # of the variation of the reference in every tissue.
 #
 # Other cases have not been measured. The fine grid of this page has no

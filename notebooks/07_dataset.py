@@ -48,7 +48,7 @@
 # uncertainty and 300 for testing, from the same recipe; and eight small
 # sets that do *not* follow this recipe.
 #
-# The page needs only the package. It takes some 20 minutes on two cores the
+# The page needs only the package. It takes some minutes on two cores the
 # first time and a minute afterward, because the tissues are stored. An
 # interrupted run continues where it stopped. Every choice below is ours;
 # the reasons are in {ref}`choices-tissue` and {ref}`choices-sim`. How to
@@ -71,7 +71,7 @@ from scipy.stats import chi2_contingency
 
 from compendium import figures
 from compendium.record import Headline, result_file
-from compendium.tables import printed
+from compendium.tables import WORDS, printed
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.data.layout import chunk_names
 from forwardecg.data.recipe import REJECTIONS, Recipe, write_recipe
@@ -204,10 +204,8 @@ headline("dataset_ecg_sd_mean", ecg_sd, unit="mV mm/ms", tolerance=1e-4, on=scal
 counts = {
     "tissues": ("part", "size"),
     "mild": ("mild", "sum"),
-    "redrawn": ("attempt", lambda a: (a > 0).sum()),
 }
 means = {
-    "activated": ("activated", "mean"),
     "fibrosis": ("fibrosis_density", "mean"),
     "last_activation": ("last_activation", "mean"),
     "apd": ("apd", "mean"),
@@ -215,14 +213,14 @@ means = {
 }
 names = [name for name in figures.COLORS if name in set(table.condition)]
 summary = table.groupby("condition").agg(**counts, **means).loc[names]
-summary.round(
-    {"activated": 2, "fibrosis": 2, "last_activation": 0, "apd": 0, "ecg_sd": 3}
-)
+printed(summary, caption="Tissues of each condition: counts and means.")
 
 # %% [markdown]
-# The columns are counts, followed by means over the tissues of each
-# condition. Times are in ms, and the ECG is in mV mm/ms. Fibrosis and
-# remodeling slow the wave and weaken the ECG, and both together do so most.
+# The first two columns are counts, the others means over the tissues of each
+# condition: the share of fibrotic cells, the last activation and the duration
+# of the action potential in ms, and the standard deviation (SD) of the ECG in
+# mV mm/ms. Fibrosis and remodeling slow the wave and weaken the ECG, and both
+# together do so most.
 # A mean does not describe a single tissue; the figures below show those.
 #
 # The next table has the same tissues by the texture of their fibrosis.
@@ -233,16 +231,17 @@ textures = table.groupby("texture").agg(
     mild=counts["mild"],
     least=("fibrosis_density", "min"),
     most=("fibrosis_density", "max"),
-    redrawn=counts["redrawn"],
+    redrawn=("attempt", lambda a: (a > 0).sum()),
     ecg_sd=means["ecg_sd"],
 )
-textures.round({"least": 3, "most": 3, "ecg_sd": 3})
+printed(textures, caption="Tissues of each texture, and their shares of fibrosis.")
 
 # %% [markdown]
 # For each texture the table has the number of tissues, how many of them are
-# mild, and the smallest and largest share of fibrotic cells. Diffuse and
-# interstitial fibrosis come with the weakest ECGs. The condition alone
-# therefore does not tell how hard a tissue is.
+# mild, the smallest and largest share of fibrotic cells, and how many tissues
+# were drawn more than once. Diffuse and interstitial fibrosis come with the
+# weakest ECGs. The condition alone therefore does not tell how hard a tissue
+# is.
 
 # %% [markdown]
 # ## Distribution of the draws
@@ -491,14 +490,19 @@ for name, one in tables.items():
     }
 sets_table = pd.DataFrame.from_dict(rows, orient="index")
 sets_table.to_csv(result_file("07_dataset_sets.csv"), index_label="set")
-sets_table.round(2)
+drawn = ["tissues", "differs in", "fibrosis, least", "fibrosis, most"]
+pd.options.display.max_colwidth = 120  # letters
+printed(sets_table[drawn], caption="What the recipe of each set changes.")
+
+# %%
+printed(sets_table.drop(columns=drawn), caption="What came of each set.")
 
 # %% [markdown]
-# Each row has the number of tissues of a set and what its recipe changes.
-# The next columns are the mean share of activated cells, and the smallest
-# and largest share of fibrotic cells. The last ones are the median duration
-# of the action potential (ms), the share of tissues that are repolarized at
-# the end, and the mean standard deviation of the ECG.
+# In the first table each row has the number of tissues of a set, what its
+# recipe changes, and the smallest and largest share of fibrotic cells. The
+# second table has the mean share of activated cells, the median duration of
+# the action potential (ms), the share of tissues that are repolarized at the
+# end, and the mean standard deviation of the ECG.
 #
 # Re-entry is not repolarized and should not be. Where the share is below
 # one elsewhere, the recording ends before the slowest waves do. The slow
@@ -538,7 +542,7 @@ for upper, lower, name in zip(axes[::2].flat, axes[1::2].flat, others, strict=Fa
     _ = figures.map_axes(
         upper, V_m, dx * pool, cmap="viridis", vmin=V_REST, vmax=V_REST + V_SPAN
     )
-    _ = upper.set_title(name.replace("_", " "))
+    _ = upper.set_title(WORDS.get(name, name.replace("_", " ")))
     _ = lower.plot(one.time_ecg, one.phi_e.sel(lead="center"), color="black", lw=0.8)
     _ = lower.set(xlabel="time (ms)")
     upper.label_outer()
@@ -574,12 +578,12 @@ rejected = pd.DataFrame(
         for name, one in tables.items()
     }
 ).T
-rejected[["tissues", *REJECTIONS]]
+printed(rejected[["tissues", *REJECTIONS]], caption="Rejected draws by reason.")
 
 # %% [markdown]
 # There are three reasons. *site*: the stimulus lay on fibrosis alone.
 # *activation*: less than half of the conductive cells were reached.
-# *reentry*: the wave did not last. Redrawing removes the very worst tissues
+# *re-entry*: the wave did not last. Redrawing removes the very worst tissues
 # from every set alike, and no score of this book covers them.
 
 # %% [markdown]
@@ -662,7 +666,10 @@ by_part = nearest.groupby("tissues").agg(
     r2_mean=("r2", "mean"),
     r2_median=("r2", "median"),
 )
-by_part.round(2)
+words = {"below_5_ms": "share below 5 ms", "r2_mean": "R2, mean"}
+words |= {"closest": "closest (ms)", "median": "median (ms)", "r2_median": "R2, median"}
+caption = "Distance to the nearest training tissue, and the score of its ECG."
+printed(by_part.rename(columns=words), caption=caption)
 
 # %% tags=["hide-input"]
 copied_r2 = by_part.r2_mean["test"]
@@ -723,7 +730,7 @@ sites = pd.crosstab(table.condition, table.stimulus).loc[names]
 p_value = chi2_contingency(sites).pvalue
 assert p_value > 0.01, f"stimulus depends on the condition: p = {p_value:.1e}"
 print(f"independence of condition and stimulus: p = {p_value:.2f}")
-sites.rename_axis(columns=None)
+printed(sites.rename_axis(columns=None), caption="Stimuli of each condition.")
 
 # %% [markdown]
 # The last figure has the size of the ECG against the share of fibrosis, for
@@ -771,7 +778,7 @@ print(f"{megabytes:.0f} MB")
 # %%
 cost = pd.read_csv(RESULTS / "runs" / "dataset_cost.csv", index_col="part")
 tissue_seconds, loop_seconds = cost.core_seconds.iloc[:2]
-printed(cost[["core_seconds", "share"]])
+printed(cost[["core_seconds", "share"]], caption="What one tissue costs a worker.")
 
 # %% [markdown]
 # The rows are the whole of what a worker does for a tissue and its parts, in seconds
@@ -799,7 +806,8 @@ for pixels in (ds.sizes["y_map"] // 2, ds.sizes["y_map"]):
         n_read = sum(len(ecg) for _, ecg, _ in batches)
         per_second = n_read / (perf_counter() - begin)
         loading[f"augmented batches of 8 from {case}"] = per_second
-pd.Series(loading, name="tissues per second").round(0).to_frame()
+rates = pd.Series(loading, name="tissues per second").round(0).to_frame()
+printed(rates, caption="How fast a training reads the set.")
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 electrodes = f"{ds.sizes['lead']} electrodes, {t_end:g} ms"
@@ -819,7 +827,8 @@ plan["store (GB)"] = n_planned * megabytes / n_sim / 1e3
 plan["files"] = n_planned * len(chunk_names(0))
 plan["writing (MB/s)"] = plan["store (GB)"] * 1e3 / plan.hours / 3600
 print(f"{n_planned} tissues at {cores:.2f} core seconds each")
-plan.round({"hours": 2, "store (GB)": 1, "writing (MB/s)": 1})
+caption = "The same for ten thousand tissues, by the number of workers."
+printed(plan.set_index("workers"), digits=2, caption=caption)
 
 # %% [markdown]
 # The plan multiplies what this build measured; it was not run. Two workers

@@ -223,7 +223,8 @@ measured = np.array([second_beat(interval) for interval in s2_intervals])
 table_speed = np.interp(measured[:, 0], RESTITUTION[0], RESTITUTION[1])
 assert np.abs(measured[:, 1] - table_speed).max() < 0.04, (measured, table_speed)
 strips = pd.DataFrame(measured, columns=["rest (ms)", "speed, measured"])
-printed(strips.assign(**{"speed, table": table_speed}))
+caption = "Speed of a second front over that of the first, by the rest before it."
+printed(strips.assign(**{"speed, table": table_speed}), caption=caption)
 
 # %% [markdown]
 # Measured and tabulated speeds agree to a few hundredths. The second front is
@@ -404,7 +405,8 @@ assert (r2_test.mean(1) >= claim_r2_min).all(), r2_test.mean(1)
 conditions = tissues.condition[members["test"]].to_numpy()
 by_condition = pd.Series(r2_test.mean(0)).groupby(conditions).apply(summarize).unstack()
 present = [c for c in figures.COLORS if c in by_condition.index]
-printed(by_condition.loc[present, ["mean", "median", "worst", "n"]])
+by_condition = by_condition.loc[present, ["mean", "median", "worst", "n"]]
+printed(by_condition, caption="R² on the test tissues of the split, by condition.")
 
 # %% tags=["hide-input"]
 on_split = f"{len(members['test'])} test tissues of the split, {len(seeds)} seeds"
@@ -433,7 +435,10 @@ assert best["all"] >= claim_folds_min
 on_folds = f"{folds.sim.nunique()} tissues, {folds.fold.nunique()} folds"
 scale = f"{on_folds}, {folds.seed.nunique()} seeds"
 print(f"{scale}, {len(trainings)} trainings")
-printed(pd.DataFrame(rows).T, digits=4)
+scores = pd.DataFrame(rows).T
+elsewhere = ["unseen electrodes", "near electrodes"]
+caption = "R² of the central ECG in the cross-validation, by the maps."
+printed(scores.drop(columns=elsewhere), caption=caption)
 
 # %% tags=["hide-input"]
 near = f"{scale}, 4 electrodes at 5 to 8 mm"
@@ -453,11 +458,18 @@ for key, value, tolerance, on in (
 # The columns *all*, *median*, *worst* and *SD* are about the $R^2$ of the
 # central ECG over all tissues. The columns *mild* and *worst, mild* are mean
 # and worst of the tissues with less than 20 % fibrosis, none of it
-# interstitial. The last two columns are means over electrodes that are in no
-# training: eight at 12 to 96 mm, and four very near ones at 5 to 8 mm. Each
-# tissue counts with its mean over the seeds. Slower frames cost less than
-# coarser pixels. All tissues are from one recipe; {doc}`11_generality` has
-# tissue of other kinds.
+# interstitial. Each tissue counts with its mean over the seeds. Slower frames
+# cost less than coarser pixels.
+#
+# The next table has the means over electrodes that are in no training: eight
+# at 12 to 96 mm, and four very near ones at 5 to 8 mm.
+
+# %%
+printed(scores[elsewhere], caption="Mean R² at electrodes that are in no training.")
+
+# %% [markdown]
+# Very near electrodes are the harder ones. All tissues are from one recipe;
+# {doc}`11_generality` has tissue of other kinds.
 #
 # The next figure shows the score of every tissue on maps of 2 mm and 5 ms,
 # over its share of fibrotic cells.
@@ -508,7 +520,8 @@ left_out = left_out.groupby("left_out").r2.apply(summarize).unstack()
 fewer = pd.read_csv(RESULTS / "runs" / "structured_data.csv")
 fewer = fewer.groupby("tissues").r2.apply(summarize).unstack()
 table = pd.concat({"never seen": left_out, "training tissues": fewer})
-printed(table[["mean", "median", "worst", "n"]])
+caption = "R² on a condition that was never seen, and with fewer training tissues."
+printed(table[["mean", "median", "worst", "n"]], caption=caption)
 
 # %% tags=["hide-input"]
 worst_left_out = left_out["mean"].min()

@@ -71,7 +71,7 @@ import torch
 
 from compendium import figures
 from compendium.record import Headline, result_file
-from compendium.tables import printed
+from compendium.tables import WORDS, printed, with_interval
 from forwardecg.contract import V_SPAN
 from forwardecg.data.maps import fill_lost
 from forwardecg.data.recipe import read_recipe
@@ -172,8 +172,8 @@ rows = {name: row(all_scores(part), part.leads) for name, part in maps.items()}
 # The constant $\kappa = D/(\varphi c^2)$ belongs to the cell model
 # ({ref}`structured-prior`). Another cell has another $\kappa$, and the
 # amplitude of the whole ECG changes with it. If the cell is known, one cable
-# gives its $\kappa$. In the rows *cell known* the prediction is multiplied by
-# the ratio of the two constants.
+# gives its $\kappa$. In the rows *known* the prediction is multiplied by the
+# ratio of the two constants.
 
 # %%
 for name in [name for name in sets if sets[name].cell != FK_CAF]:
@@ -203,7 +203,12 @@ for name, part in maps.items():
     rows[name]["training-free"] = training_free_r2(part)
 table = pd.DataFrame(rows).T.rename_axis("set")
 table.round(5).to_csv(result_file("11_generality.csv"))
-printed(table.rename_axis(None))
+cells = [name for name in sets if f"{name}, cell known" in rows]
+words = {f"{name}, cell known": f"{WORDS[name]}, known" for name in cells}
+shown = with_interval(table.rename(index=words).drop(columns="n"), "mean")
+of_others = "16 to 20 tissues of each other kind"
+caption = f"R² on {rows['test']['n']} tissues of the recipe (test) and on {of_others}."
+printed(shown.rename_axis(None), caption=caption)
 
 # %% tags=["hide-input"]
 short = table[["n", "mean", "median", "worst", "unseen", "near"]].rename(
@@ -215,10 +220,10 @@ short = short.astype({"tissues": int}).map(
 short.to_csv(result_file("11_generality_table.csv"))
 
 # %% [markdown]
-# The table holds the number of tissues, and the mean $R^2$ of the raw central
-# ECG with its 95 % bootstrap interval over tissues, median and worst. The
-# columns *unseen* and *near* are means over eight unseen and four very near
-# electrodes. The last column is the mean of the training-free estimate.
+# The table holds the mean $R^2$ of the raw central ECG with its 95 % bootstrap
+# interval over tissues, the median and the worst. The columns *unseen* and
+# *near* are means over eight unseen and four very near electrodes. The last
+# column is the mean of the training-free estimate.
 #
 # In re-entry fronts follow each other closely. The surrogate reads them,
 # though no tissue in training had two fronts. MBR cells have about twice the
@@ -275,7 +280,7 @@ for ax, name in zip(axes.flat, picks, strict=False):
     true = V_SPAN * part.ecg[:, 0].numpy()
     k = int(np.argsort(r2(true, ecg))[len(true) // 2])
     t = np.arange(true.shape[1]) * part.dt
-    title = f"{name.replace('_', ' ')}, tissue {k}"
+    title = f"{WORDS.get(name, name.replace('_', ' '))}, tissue {k}"
     figures.ecg_traces(ax, t, true[k], {"structured": ecg[k]}, title)
 for ax in axes.flat[len(picks) :]:
     ax.remove()
@@ -288,8 +293,8 @@ figures.show(
 )
 
 # %% [markdown]
-# Each panel has a scale of its own. With the unseen cell the predicted shape
-# is right and the amplitude a little off. In the other three panels the
+# Each panel has a scale of its own. With MLR-I cells the predicted shape is
+# right and the amplitude a little off. In the other three panels the
 # traces coincide. By choice these are typical tissues, and the worst score of
 # each set is in the table.
 #
@@ -344,7 +349,8 @@ maps_table = pd.DataFrame(
     }
 ).T
 maps_table.round(5).rename_axis("maps").to_csv(result_file("11_generality_maps.csv"))
-printed(maps_table[["mean", "sd", "median", "worst", "n"]])
+shown = maps_table[["mean", "sd", "median", "worst", "n"]].rename(columns={"sd": "SD"})
+printed(shown, caption="R² of test tissues from maps that were made worse.")
 
 # %% tags=["hide-input"]
 noise = noises[len(noises) // 2]

@@ -18,7 +18,7 @@
 #       {headline}`seq2seq_r2_unseen_D_low` on slow tissue, but it does better than the
 #       methods that use the constant κ on one unnamed cell,
 #       {headline}`seq2seq_r2_unseen_cell_mbr` against
-#       {headline}`structured_r2_unseen_cell_mbr`; a sheet that is cut off goes
+#       {headline}`structured_r2_unseen_cell_mbr`; a sheet that is cut off may go
 #       unnoticed.
 #     next:
 #       page: notebooks/19_figures
@@ -333,9 +333,10 @@ headline("misuse_half_flagged", found.flagged[half], tolerance=0.1, on=on_small)
 # %% [markdown]
 # The table holds the best and the worst $R^2$ over four tissues. It also counts how
 # many of them the surrogate flagged as unlike its training, and how many it refused.
-# A wrong interval between frames is noticed. **A wrong size of the pixels, a sheet
-# that is cut off and a late beginning are mostly not noticed.** The wave in the
-# picture looks normal, but what lies outside is missing from the ECG. Pixels scaled
+# A wrong interval between frames is noticed, and so is a late beginning: tissue is
+# depolarized in the first frame, and no front passes it later. **A wrong size of the
+# pixels is mostly not noticed, and a sheet that is cut off not always.** The wave in
+# the picture looks normal, but what lies outside is missing from the ECG. Pixels scaled
 # to their own range, as is usual in optical mapping, cost little where fibrosis is
 # coarse. Every camera blurs, and blur takes away the sharp front that the method
 # needs; where that costs much, such maps are refused or flagged. The first row is no

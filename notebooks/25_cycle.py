@@ -149,7 +149,11 @@ for n in sorted(of_network.labels.unique()):
     }
     rows[n] = {name: one.mean() for name, one in found.items()} | change
 result = pd.DataFrame(rows).T.rename_axis("labels")
-printed(result, signed=["change (ms)", "from", "to"])
+printed(
+    result,
+    signed=["change (ms)", "from", "to"],
+    caption="Error of activation by the number of labels.",
+)
 
 # %% tags=["hide-input"]
 fewest = int(result.index[0])
@@ -173,7 +177,10 @@ for n, one in changes.items():
     print(f"{n} labels: p of the change {one.p:.3f}; change by seed {seeds} ms")
 of_methods = of_network[of_network.labels == fewest].groupby(["method", "tissue"])
 middle = of_methods.lat_mae.mean().unstack().median(axis=1)
-printed(middle[[*methods]].to_frame("median tissue (ms)"))
+printed(
+    middle[[*methods]].to_frame("median tissue (ms)"),
+    caption=f"Error of activation of the median tissue, with {fewest} labels.",
+)
 
 # %% [markdown]
 # *Change* is the error with the cycle minus the error without it at twice the
@@ -194,14 +201,14 @@ printed(middle[[*methods]].to_frame("median tissue (ms)"))
 # of the predicted maps.
 
 # %%
-printed(ecg)
+printed(ecg, caption="Relative error of the ECG of the predicted maps.")
 
 # %% [markdown]
-# The error of $\ln D$, which the labels contain as well:
+# The labels contain $\ln D$ as well, and the next table has its error.
 
 # %%
 log_D = of_network.groupby(["labels", "method"]).log_D_mae.mean().unstack()
-printed(log_D[[*methods]])
+printed(log_D[[*methods]], caption="Error of ln D.")
 
 # %% [markdown]
 # Only the network with the cycle was asked to explain ECGs. The baselines are
@@ -211,7 +218,7 @@ printed(log_D[[*methods]])
 baselines = table[~table.method.str.contains("cycle")]
 baselines = baselines.groupby(["method", "labels"])[["lat_mae", "ecg_error"]].mean()
 baselines.columns = ["activation error (ms)", "ECG error"]
-printed(baselines)
+printed(baselines, caption="The baselines, and the true maps.")
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(10, 3.8))
@@ -294,12 +301,11 @@ figures.show(
 )
 
 # %% [markdown]
-# One test tissue with fibrosis, the first of the split with a focal stimulus,
-# and networks of the fewest labels, seed 0. Isochrones are 20 ms apart, and
-# the ECG is that of an electrode 28 mm above the sheet. The network
-# without the cycle gives a smooth map whose ECG is far too large. The cycle
-# brings the ECG nearer and the map does not follow: it gets ripples that the
-# simulation lacks.
+# The figure shows one test tissue with fibrosis, the first of the split with a focal
+# stimulus, and the networks of the fewest labels, seed 0. Isochrones are 20 ms apart,
+# and the ECG is that of an electrode 28 mm above the sheet. The network without the
+# cycle gives a smooth map whose ECG is far too large. The cycle brings the ECG nearer
+# and the map does not follow: it gets ripples that the simulation lacks.
 
 # %% [markdown]
 # ## The physical inversion, without any label
@@ -338,7 +344,8 @@ for name, of in errors.items():
         "median (ms)": of.lat_mae.median(),
         "ECG error": of.ecg_error.mean(),
     }
-printed(pd.DataFrame(rows).T)
+caption = f"Error of activation on {len(physics)} test tissues of the split."
+printed(pd.DataFrame(rows).T, caption=caption)
 
 # %% tags=["hide-input"]
 with_all = errors[f"without cycle, twice the steps, {most_labels} labels"].lat_mae
@@ -369,7 +376,8 @@ by_kind = pd.concat(by_kind).rename_axis("kind")
 printed(
     by_kind.rename(
         columns={"lat_mae": "physics (ms)", "network": "network, all labels (ms)"}
-    )
+    ),
+    caption="The same error by condition and stimulus.",
 )
 
 # %% [markdown]
@@ -404,7 +412,11 @@ for name in ("condition", "stimulus"):
     part.insert(0, "tissues", grouped.size())
     part["tissues improved"] = grouped.change.agg(lambda one: (one < 0).mean())
     parts.append(part)
-printed(pd.concat(parts).rename_axis("kind"), signed=["change (ms)"])
+printed(
+    pd.concat(parts).rename_axis("kind"),
+    signed=["change (ms)"],
+    caption=f"Error of activation with {fewest} labels, by condition and stimulus.",
+)
 
 # %% [markdown]
 # Both tables of this section are of the fewest labels. Most of the gain comes
@@ -416,7 +428,11 @@ printed(pd.concat(parts).rename_axis("kind"), signed=["change (ms)"])
 lost = of_tissue.sort_values("change", ascending=False).head(worst)
 lost.index = pd.Index(lost.set + " " + lost.sim.astype(str), name="tissue")
 order = ["condition", "stimulus", *columns]
-printed(lost[order].rename(columns=columns), signed=["change (ms)"])
+printed(
+    lost[order].rename(columns=columns),
+    signed=["change (ms)"],
+    caption="The tissues that lose most by the cycle.",
+)
 
 # %% [markdown]
 # These tissues lose most by the cycle. All six have fibrosis. There the

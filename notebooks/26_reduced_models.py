@@ -124,7 +124,7 @@ modes = pd.read_csv(runs / "reduced_modes.csv")
 some = modes[modes.modes.isin([1, 4, 16, 64, 200])]
 decay = some.pivot(index="modes", columns=["family", "field"], values="unexplained")
 decay.columns = [", ".join(names) for names in decay.columns]
-printed(decay, digits=4)
+printed(decay, caption="Relative error that so many modes leave.")
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 3.6))
@@ -146,12 +146,12 @@ figures.show(
 )
 
 # %% [markdown]
-# The relative error that so many modes leave of the training runs; 200 modes
-# of activation are as many as there are runs, and leave nothing. For voltage
-# it falls slowly. A front is an edge that moves, and each position needs
-# modes of its own. Activation times have no edge, and a few modes describe
-# them. Fibrosis adds a part that no small basis has: each tissue differs
-# from the others cell by cell.
+# Each number is the relative error that so many modes leave of the training runs. 200
+# modes of activation are as many as there are runs, and leave nothing. For voltage
+# the error falls slowly. A front is an edge that moves, and each position needs modes
+# of its own. Activation times have no edge, and a few modes describe them. Fibrosis
+# adds a part that no small basis has: each tissue differs from the others cell by
+# cell.
 #
 # ## Healthy tissue
 
@@ -182,7 +182,8 @@ scored["seed"] = scored.seed.fillna(0)
 per_run = scored.groupby(["family", "method", "sim"])[[*columns]].mean()
 means = per_run.groupby(["family", "method"]).mean()
 of_healthy = means.loc["healthy"].reindex([*names])
-printed(of_healthy.rename(index=names, columns=columns))
+shown = of_healthy.rename(index=names, columns=columns)
+printed(shown, caption="Healthy tissue: R² of the ECG, and errors of the voltage.")
 
 # %% tags=["hide-input"]
 n_test = per_run.loc["healthy", "true voltage"].shape[0]
@@ -207,8 +208,8 @@ for key, method in (
     headline(key, means.r2_far["fibrotic", method], tolerance=0.02, on=on)
 
 # %% [markdown]
-# Means over the test runs, seeds averaged. The first row shows what only the
-# pixels cost. The network of voltage is further from the truth than the
+# The table has means over the test runs and seeds. The first row shows what
+# the pixels alone cost. The network of voltage is further from the truth than the
 # projection on its 64 modes: its coefficients are the weak part, not the
 # basis. Its voltage is wrong by nearly a fifth, most of it at the front, and
 # still its ECG is nearly right. The lead field sums over the whole sheet, and
@@ -240,15 +241,16 @@ figures.show(
 )
 
 # %% [markdown]
-# One test run at three times. A sum of fixed patterns cannot have a sharp
-# front where no training run had one. It has a blurred front, and fainter
-# ghost fronts before and behind it. Activation times have no ghosts.
+# The figure shows one test run at three times. A sum of fixed patterns cannot have a
+# sharp front where no training run had one. It has a blurred front, and fainter ghost
+# fronts before and behind it. Activation times have no ghosts.
 #
 # ## Fibrosis
 
 # %%
 of_fibrotic = means.loc["fibrotic"].reindex([*names])
-printed(of_fibrotic.rename(index=names, columns=columns))
+shown = of_fibrotic.rename(index=names, columns=columns)
+printed(shown, caption="Fibrotic tissue: R² of the ECG, and errors of the voltage.")
 
 # %% tags=["hide-input"]
 order = [*names]
@@ -276,13 +278,12 @@ refused = (table[table.method == "refused"].groupby("family").size()).to_dict()
 print(f"refused by the physics: {refused or 'none'}")
 
 # %% [markdown]
-# Median and range from the tenth to the ninetieth percentile. With fibrosis
-# even the true voltage loses much when it is averaged over pixels, and every
-# reduced model loses much of its accuracy. The networks know the share
-# of fibrosis, and not where it is. Yet the network of activation is off
-# by only about two milliseconds, and even the projection of the true map
-# fails. The physics on the true tissue keeps its accuracy, because it solves
-# for every cell.
+# Markers are medians, and lines reach from the tenth to the ninetieth percentile.
+# With fibrosis even the true voltage loses much when it is averaged over pixels, and
+# every reduced model loses much of its accuracy. The networks know the share of
+# fibrosis, and not where it is. Yet the network of activation is off by only about
+# two milliseconds, and even the projection of the true map fails. The physics on the
+# true tissue keeps its accuracy, because it solves for every cell.
 #
 # ## Smooth maps and rough lead fields
 #
@@ -314,11 +315,11 @@ for seed in range(n_sheets):
         rows.append((width, moved, *both, factor))
 headings = ["SD (mm)", "moved by (ms)", "R², exact", "R², uniform", "factor"]
 smoothed = pd.DataFrame(rows, columns=headings).groupby("SD (mm)").mean()
-printed(smoothed)
+printed(smoothed, caption="Smoothed activation, read through two lead fields.")
 
 # %% [markdown]
-# The standard deviation of the filter, the mean change of the activation
-# times, and the mean $R^2$ of both readings. Smoothing that moves the times
+# The columns are the standard deviation of the filter, the mean change of the
+# activation times, and the mean $R^2$ of both readings. Smoothing that moves the times
 # by a fraction of a millisecond already spoils the reading through the exact
 # lead field, while the reading through the smooth one hardly changes. A
 # smooth map needs a smooth lead field, that of tissue which conducts less as
@@ -337,13 +338,14 @@ words = {
     "activation": "one training of the network of activation",
 }
 seconds = seconds.reindex(words).rename(index=words)[["healthy", "fibrotic"]]
-printed(seconds.rename_axis("seconds", axis=0).rename_axis(None, axis=1), digits=1)
+seconds = seconds.rename_axis("seconds", axis=0).rename_axis(None, axis=1)
+printed(seconds, digits=1, caption="Time on one core.")
 minutes = cost.seconds.sum() / 60
 print(f"all decompositions and trainings: {minutes:.1f} minutes of one thread")
 
 # %% [markdown]
-# Seconds of one core, with other work on the machine, without the 200
-# simulations that the models learn from. The closed form and the physics
+# The table has seconds of one core, with other work on the machine. The 200
+# simulations that the models learn from are not in it. The closed form and the physics
 # need none of them.
 #
 # ## Limits

@@ -14,11 +14,13 @@
 #       Does a reader of ECGs give the same diagnosis on the ECG of a surrogate as on
 #       the true one?
 #     answer: >-
-#       Mostly: on the ECGs of the structured surrogate the network names the same
-#       condition for {headline}`diagnosis_agreement` of the tissues, on those of the
-#       blind lead field for {headline}`diagnosis_agreement_blind`, and at the one
-#       electrode that the paper's network knows for
-#       {headline}`diagnosis_agreement_paper`.
+#       Mostly: on the ECGs of the structured surrogate the mean of three networks
+#       names the same condition for {headline}`diagnosis_agreement` of the tissues, on
+#       those of the blind lead field for {headline}`diagnosis_agreement_blind`, and at
+#       the one electrode that the paper's network knows for
+#       {headline}`diagnosis_agreement_paper`; a reader that also knows hand features is
+#       more often right, and keeps its answer less often, for
+#       {headline}`diagnosis_agreement_features`.
 #     next:
 #       page: notebooks/29_gaps
 #       why: what of a recording can be restored when all electrodes lose contact
@@ -76,13 +78,13 @@ from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import CONDITIONS
 
 sys.path.append(str(ROOT))  # the experiments lie beside the notebooks
-from experiments.diagnosis import LEADS, Reader, call
+from experiments.diagnosis import LEADS, Perceptron, PerceptronConfig, Reader, call
 
 figures.set_style()
 headline = Headline("28_diagnosis")
 
 # %% tags=["parameters"]
-claim_agreement = 0.9  # of the network on the structured surrogate, condition
+claim_agreement = 0.9  # of three networks on the structured surrogate, condition
 claim_above_blind = 0.1  # by which that exceeds the agreement on the blind lead field
 
 # %% [markdown]
@@ -115,13 +117,20 @@ claim_above_blind = 0.1  # by which that exceeds the agreement on the blind lead
 # tissue is turned or mirrored by such an exchange, and each answer is the
 # mean over all eight images.
 #
+# The network is trained three times, from other initial weights. The **mean of
+# three networks** answers by the mean of their probabilities.
+#
 # The **forest** (scikit-learn) reads hand features of each trace: peaks,
 # slope, begin and end, center and width in time, changes of sign, and the
 # share of high frequencies. Electrodes of one orbit are described by their
 # mean and their SD.
 #
-# Two checks: the network has less than the 160 kB of ArrhythmiNet, and a
-# sheet that is turned or mirrored gets the same answers.
+# The **perceptron** is a network with one hidden layer that reads the same
+# features, with noise of 0.3 of their SD in training. **Network and perceptron**
+# answer together, by the mean of their probabilities.
+#
+# Two checks: all networks together have less than the 160 kB of ArrhythmiNet,
+# and a sheet that is turned or mirrored gets the same answers.
 
 # %%
 bank = bank_electrodes(Grid((400, 400), 0.5))
@@ -131,17 +140,21 @@ model = initialize(Reader, 0).eval()
 x = torch.randn(4, len(LEADS), 181, generator=torch.Generator().manual_seed(0))
 said = call(model, x, images)
 assert all(np.array_equal(call(model, x[:, order], images), said) for order in images)
-size = sum(4 * weights.numel() for weights in model.parameters()) / 1000
-print(f"{size:.1f} kB of weights")
-assert size < 160
+hand = initialize(lambda: Perceptron(PerceptronConfig(features=72)), 0)
+size, small = (
+    sum(4 * weights.numel() for weights in one.parameters()) / 1000
+    for one in (model, hand)
+)
+print(f"three networks {3 * size:.1f} kB, the perceptron {small:.1f} kB of weights")
+assert 3 * size + small < 160
 
 # %% [markdown]
 # Four sources of the ECG are read. *True* is the simulation. *Structured*
 # is the structured surrogate. *Paper's* is the paper's network, which knows
 # only the central electrode. *Blind* is the lead field of one constant
 # $D$ for all tissues. Every reader is trained on true ECGs only, and reads
-# tissues of its test fold. Both learn from the same training tissues. On the
-# validation tissues the network also chooses its epoch.
+# tissues of its test fold. All learn from the same training tissues. On the
+# validation tissues network and perceptron also choose their epoch.
 
 # %% tags=["hide-input"]
 runs = RESULTS / "runs"
@@ -149,6 +162,8 @@ table = pd.read_csv(runs / "diagnosis.csv")
 questions = {"condition": "condition", "fibrosis": "fibrosis", "D": "low or high D"}
 sources = {"true": "true", "structured": "structured", "paper": "paper's"}
 sources |= {"blind": "blind"}
+readers = {"networks": "mean of three networks", "network": "network"}
+readers |= {name: name for name in ("perceptron", "network and perceptron", "forest")}
 unseen = table[table.set != "base"]
 
 
@@ -195,6 +210,8 @@ chance = {
     questions[name]: table[name].value_counts(normalize=True).max()
     for name in questions
 }
+order = [(at, name) for at in ("nine", "center") for name in readers]
+accuracy = accuracy.loc[order].rename(index=readers)
 accuracy.loc[("any", "chance"), :] = chance
 printed(accuracy)
 
@@ -212,48 +229,77 @@ of_reader = {
     .T
     for reader, some in nine.groupby("reader")
 }
-gain = paired_difference(of_reader["network"], of_reader["forest"])
-found = [as_text(x, signed=True) for x in (gain.difference, gain.low, gain.high)]
-text = "network minus forest, condition, nine electrodes: {} ({} to {})"
-print(text.format(*found))
+text = "{} minus forest, condition, nine electrodes: {} ({} to {})"
+gains = {}
+for name, label in readers.items():
+    if name != "forest":
+        gain = paired_difference(of_reader[name], of_reader["forest"])  # (seed, tissue)
+        gains[name] = gain
+        found = [as_text(v, signed=True) for v in gain[["difference", "low", "high"]]]
+        print(text.format(label, *found))
 on = "900 tissues, 9 electrodes, 5 folds, 3 seeds"
-headline(
-    "diagnosis_accuracy_network", of_reader["network"].mean(), tolerance=0.03, on=on
-)
-headline("diagnosis_accuracy_forest", of_reader["forest"].mean(), tolerance=0.03, on=on)
+keys = {"network": "network", "networks": "networks", "forest": "forest"}
+keys |= {"perceptron": "perceptron", "network and perceptron": "features"}
+for name, key in keys.items():
+    headline(f"diagnosis_accuracy_{key}", of_reader[name].mean(), tolerance=0.03, on=on)
 
 # %% [markdown]
-# The condition is only partly visible in an ECG. The forest is right more
-# often than the network, and the interval of the difference is below zero:
-# with 900 tissues the hand features still win. We had expected the network
-# to reach the forest. Its weights take 34 kB, a fifth of those of ArrhythmiNet,
-# and it is trained for 30 passes. A larger network, or a longer training, may
-# do better. The setting of the network was chosen on validation tissues of one
-# fold, which are test tissues of other folds, so that its accuracy is not free
-# of that choice. One electrode costs both readers accuracy.
+# The condition is only partly visible in an ECG. The networks that read the traces
+# are right less often than the forest, and the intervals of these differences are
+# below zero. The perceptron is a network, too. It reads the features of the
+# forest and is right as often, alone and together with the network of
+# convolutions. So the convolutions do not lose because they are a network. They
+# have to learn from the traces of 630 tissues what the hand features say at once.
+#
+# We had expected a network of convolutions to reach the forest. A wider one,
+# with weights averaged in time and with noise and shifts in training, was right a
+# little more often on validation tissues, but still less often than the forest,
+# and was not taken. All settings were chosen on validation tissues, which are
+# test tissues of other folds, so that the accuracies of the networks are not free
+# of that choice. One electrode costs all readers accuracy.
 #
 # ## Agreement on predicted ECGs
 #
 # Now the 600 tissues that no surrogate has seen. *Agreement* is the share of
 # tissues for which a reader gives the same answer as on the true ECG,
-# whether that is right or wrong. The interval is over tissues.
+# whether that is right or wrong. The interval is over tissues. First the mean
+# of three networks.
 
 # %%
-of_network = scores[(scores.reader == "network") & (scores.source != "true")]
+of_network = scores[(scores.reader == "networks") & (scores.source != "true")]
 shown = of_network.assign(
     source=of_network.source.map(sources), question=of_network.question.map(questions)
 )
 printed(shown.drop(columns="reader").set_index(["electrodes", "source", "question"]))
 
 # %% [markdown]
-# The same for the forest.
+# Now all readers, with the structured surrogate at nine electrodes. *Lowest* and
+# *highest seed* are agreements on the condition of single trainings.
 
 # %%
-of_forest = scores[(scores.reader == "forest") & (scores.source != "true")]
-shown = of_forest.assign(
-    source=of_forest.source.map(sources), question=of_forest.question.map(questions)
-)
-printed(shown.drop(columns="reader").set_index(["electrodes", "source", "question"]))
+at_nine = unseen[unseen.electrodes == "nine"]
+rows = {}
+for reader, label in readers.items():
+    one = at_nine[at_nine.reader == reader]
+    same = by_tissue(one, "condition", "structured", "true")
+    row = {"accuracy": by_tissue(one, "condition", "true").mean()}
+    found = interval(same.to_numpy())
+    row |= dict(zip(("agreement", "low", "high"), found, strict=True))
+    by_seed = (one.condition_structured == one.condition_true).groupby(one.seed).mean()
+    row |= {"lowest seed": by_seed.min(), "highest seed": by_seed.max()}
+    rows[label] = row
+agreements = pd.DataFrame(rows).T.rename_axis("reader")
+printed(agreements)
+
+# %% [markdown]
+# By how much do the hand features of a predicted ECG differ from those of the
+# true one? The table has the mean difference in SD of the feature over tissues.
+
+# %%
+quality = pd.read_csv(runs / "diagnosis_r2.csv").set_index(["set", "sim"])
+shifts = quality.filter(like="shift of ").mean().sort_values(ascending=False)
+shifts.index = shifts.index.str.removeprefix("shift of ")
+printed(shifts.to_frame("difference (SD)").rename_axis("feature"))
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
@@ -276,36 +322,47 @@ figures.show(
     "Agreement with the answers on the true ECG, a group of three bars for each "
     "source. With nine electrodes all bars of the structured surrogate are above "
     "0.95, and two of those of the blind lead field are at 0.4. At the center the "
-    "paper's network lies between them.",
+    "paper's network lies between them, but for D, where it equals the blind one.",
 )
 
 # %% tags=["hide-input"]
 key = ["electrodes", "reader", "source", "question"]
 at = scores.set_index(key).agreement
 best, blind = (
-    at["nine", "network", name, "condition"] for name in ("structured", "blind")
+    at["nine", "networks", name, "condition"] for name in ("structured", "blind")
 )
-on = "600 tissues that no surrogate has seen, 9 electrodes, 3 seeds"
+on = "600 tissues that no surrogate has seen, 9 electrodes, mean of 3 networks"
 headline("diagnosis_agreement", best, tolerance=0.02, on=on)
 headline("diagnosis_agreement_blind", blind, tolerance=0.05, on=on)
-alone = at["center", "network", "paper", "condition"]
-on = "600 tissues that no surrogate has seen, center only, 3 seeds"
+on = "600 tissues that no surrogate has seen, 9 electrodes, 3 seeds"
+for name, key in (("network", "single"), ("network and perceptron", "features")):
+    one = at["nine", name, "structured", "condition"]
+    headline(f"diagnosis_agreement_{key}", one, tolerance=0.02, on=on)
+alone = at["center", "networks", "paper", "condition"]
+on = "600 tissues that no surrogate has seen, center only, mean of 3 networks"
 headline("diagnosis_agreement_paper", alone, tolerance=0.05, on=on)
-alone = at["center", "network", "structured", "condition"]
+alone = at["center", "networks", "structured", "condition"]
 headline("diagnosis_agreement_center", alone, tolerance=0.02, on=on)
 
 # %% [markdown]
-# The structured surrogate keeps most answers. Its agreement on the condition
-# is a little below the 0.96 that we had aimed at, and the interval contains
-# that number. The answer about fibrosis is kept best. With nine
-# electrodes the forest is more accurate than the network and yet changes its
-# answer more often. A likely reason is that some of its features, such as
-# changes of sign, jump when a trace changes by very little.
+# The structured surrogate keeps most answers. The agreement on the condition of
+# the mean of three networks is above the 0.96 that we had aimed at, but its
+# interval contains that number. Single networks agree less, and one of the three
+# seeds is well below the aim. The validation tissues chose the mean: it was right
+# more often there, and agreed as often. The answer about fibrosis is kept best.
+#
+# At nine electrodes the readers of hand features are right more often, and yet they
+# change their answer more often. The table of the features suggests why: the
+# steepest slope and the number of changes of sign differ most between the true and
+# the predicted ECG. A slope and a sign can jump where a trace changes by very
+# little. So accuracy and agreement pull in opposite directions there, and no reader
+# has the best of both.
 #
 # The blind lead field loses the diagnosis. Its agreement on the condition is
 # little above chance, which the second exercise computes. It keeps more of
 # the answer about $D$, since the duration of the ECG comes from the maps. At
-# the center the paper's network lies between the two.
+# the center the paper's network lies between the two for the condition and for
+# fibrosis. About $D$ it keeps no more answers than the blind lead field does.
 #
 # ## What $R^2$ says of the diagnosis
 #
@@ -314,7 +371,6 @@ headline("diagnosis_agreement_center", alone, tolerance=0.02, on=on)
 # network that reads only the center.
 
 # %%
-quality = pd.read_csv(runs / "diagnosis_r2.csv").set_index(["set", "sim"])
 center = unseen[(unseen.electrodes == "center") & (unseen.reader == "network")]
 edges = [-np.inf, 0.9, 0.99, 0.999, np.inf]
 names = ["below 0.9", "0.9 to 0.99", "0.99 to 0.999", "above 0.999"]
@@ -460,8 +516,9 @@ printed(confused.rename_axis(index="condition", columns="answer on the true ECG"
 #   predicted ECGs could learn to use what the surrogate changes.
 # - The paper's network predicts one electrode. Its agreement can be compared
 #   with the others at that electrode, and at no other.
-# - The setting of the network was chosen on validation tissues of one fold.
-#   The forest has no such choice.
+# - The readers were chosen on validation tissues, which are test tissues of other
+#   folds. The forest has no such choice. The agreement of single networks on the
+#   test tissues was known when the mean of three was added.
 #
 # ## Exercises
 #
@@ -496,4 +553,5 @@ for source in ("structured", "blind"):
 scores.round(5).to_csv(result_file("28_diagnosis.csv"), index=False)
 assert best > claim_agreement
 assert best > blind + claim_above_blind
+assert gains["network"].high < 0 < gains["network and perceptron"].high
 print(headline.provenance())

@@ -126,9 +126,9 @@ claim_crps = 0.4  # SD of the trace, of the best method, gaps of 150 ms
 # :pyobject: Filler
 # ```
 #
-# Three checks. An untrained network leaves every sample outside the gap as it
-# is. Whatever was in the gap before, the network gets the same input. And its
-# loss is the CRPS that scores all methods.
+# The next cell makes three checks. An untrained network leaves every sample
+# outside the gap as it is. Whatever was in the gap before, the network gets the
+# same input. Its loss is the CRPS that scores all methods.
 
 # %%
 rng = np.random.default_rng(0)
@@ -192,8 +192,8 @@ figures.show(
 )
 
 # %% [markdown]
-# A gap of 150 ms in the first test tissue, with intervals that vary by 20 %:
-# the truth in black, the mean in red, and 90 % of the Gaussian in light red.
+# The first test tissue has a gap of 150 ms here, and its intervals vary by
+# 20 %. The truth is black, the mean red, and 90 % of the Gaussian light red.
 # The line and the Gaussian process know only what is close to the gap. The
 # template and the networks know what a beat looks like.
 #
@@ -206,7 +206,8 @@ overview.columns = [f"CRPS, {gap:g} ms" for gap in overview.columns]
 error = usual.mae.groupby(["method", "gap"]).mean().unstack("gap").reindex([*methods])
 for gap in error.columns:
     overview[f"error, {gap:g} ms"] = error[gap].to_numpy()
-printed(overview.rename_axis(None))
+caption = "CRPS and mean absolute error by the length of the gap."
+printed(overview.rename_axis(None), caption=caption)
 
 # %% tags=["hide-input"]
 at_150 = length[150.0]
@@ -231,14 +232,15 @@ others = at_150["other electrodes"].mean()
 headline("gap_crps_150_other_electrodes", others, tolerance=0.02, on=on)
 
 # %% [markdown]
-# Means over the variations up to 20 %. *Error* is the mean absolute error. The plain
-# template is better than a network without one, at all three lengths. The network
-# that corrects a template has a slightly lower CRPS than the template. This holds for
-# the CRPS only. By mean absolute error the plain template is a little better at every
-# length. For gaps of 150 ms the interval of this difference includes zero. With equal
-# beats it has the lower CRPS as well. So the network improves the SD, and not the
-# mean. The comparison is not between equals: the template searches the whole
-# recording of 3 s, and has the SD of its own variation, while the network sees 1.5 s.
+# All numbers are means over the variations up to 20 %, and *error* is the mean
+# absolute error. The plain template is better than a network without one, at all
+# three lengths. The network that corrects a template has a slightly lower CRPS than
+# the template. This holds for the CRPS only. By mean absolute error the plain
+# template is a little better at every length. For gaps of 150 ms the interval of this
+# difference includes zero. With equal beats it has the lower CRPS as well. So the
+# network improves the SD, and not the mean. The comparison is not between equals: the
+# template searches the whole recording of 3 s, and has the SD of its own variation,
+# while the network sees 1.5 s.
 #
 # Both networks reach the 0.24 that we had aimed at for 150 ms. The Gaussian
 # process falls back to the mean of the trace where a gap is longer than its
@@ -255,7 +257,8 @@ some = by_tissue.crps.xs(shown, level="gap").groupby(["method", "variation"]).me
 by_variation = some.unstack("variation").reindex([*methods]).rename(methods)
 by_variation.columns = [f"{100 * one:g} %" for one in by_variation.columns]
 by_variation = by_variation.drop(columns="2 %")
-printed(by_variation.rename_axis(f"CRPS, {shown:g} ms"))
+caption = f"CRPS by the variation of the intervals, gaps of {shown:g} ms."
+printed(by_variation.rename_axis(None), caption=caption)
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4.2))
@@ -303,7 +306,8 @@ figures.show(
 prior = 100 * pd.read_csv(runs / "gaps_prior.csv").set_index(["gap"])
 columns = {"until": "helps until (%)", "low": "from (%)", "high": "to (%)"}
 shares = prior.rename(columns=columns, index="{:g} ms".format)
-printed(shares.rename_axis("gap"), digits=1)
+caption = "Variation up to which the template helps the network."
+printed(shares.rename_axis("gap"), digits=1, caption=caption)
 
 # %% tags=["hide-input"]
 on = f"gaps of 150 ms, {n_test} test tissues, 3 seeds; intervals vary by this share"
@@ -344,7 +348,8 @@ wide = pd.DataFrame(
         for kind, words in columns.items()
     }
 )
-printed(wide.reindex([*methods]).rename(methods).rename_axis("CRPS"))
+wide = wide.reindex([*methods]).rename(methods)
+printed(wide.rename_axis(None), caption="CRPS with early beats and with noise.")
 
 # %% tags=["hide-input"]
 gains = {}
@@ -354,7 +359,8 @@ for kind, words in columns.items():
         found = interval((one["network"] - one["network, template"]).to_numpy())
         gain, low, high = (as_text(number, signed=True) for number in found)
         gains.setdefault(f"{gap:g} ms", {})[words] = f"{gain} ({low} to {high})"
-pd.DataFrame(gains).rename_axis("gain by the template")
+gains = pd.DataFrame(gains).rename_axis("gap")
+printed(gains, caption="CRPS that the template takes off that of the network.")
 
 # %% [markdown]
 # Early beats cost the template and both networks, and what uses a template
@@ -380,7 +386,8 @@ error = periods.groupby(["method", "variation"]).error.median().unstack("variati
 error.columns = [f"{100 * one:g} %" for one in error.columns]
 share = periods.groupby("method").error.apply(lambda one: 100 * (one > 20).mean())
 error["over 20 ms (%)"] = share
-printed(error.rename_axis("median error (ms)"))
+caption = "Median error of the period (ms), by the variation of the intervals."
+printed(error.rename_axis(None), caption=caption)
 
 # %% tags=["hide-input"]
 on = f"median of {len(periods) // 2} recordings, intervals that vary by 0 to 20 %"
@@ -407,11 +414,12 @@ worst["tissue, variation"] = [
     f"tissue {row.sim}, {100 * row.variation:g} %" for row in worst.itertuples()
 ]
 worst = worst.set_index("tissue, variation").drop(columns=["sim", "variation"])
-printed(worst.rename(columns={"crps": "network, template prior"}))
+worst = worst.rename(columns={"crps": "network, template prior"})
+printed(worst, caption="CRPS of the worst cases, the network with template first.")
 
 # %% [markdown]
-# The highest CRPS of the network with the template prior, one tissue and
-# variation of the intervals a row. All have large variations. A
+# The rows have the highest CRPS of the network with the template prior, each for
+# one tissue and one variation of the intervals. All have large variations. A
 # template of a wrong place misleads the network there: in each of these rows
 # the network without a template scores better.
 #

@@ -197,7 +197,10 @@ class Provenance(FromFiles):
         recipe = json.loads(self.text("data/results/07_dataset.json") or "{}")
         machines = {
             row["machine"]
-            for name in ("bench_speed.csv", "bench_reproduce.csv", "runs/cost.csv")
+            for name in (
+                *(f"bench_{what}.csv" for what in ("speed", "dataset", "predict", "reproduce")),
+                *(f"runs/{what}.csv" for what in ("growth", "cost")),
+            )
             for row in self.csv(f"data/results/{name}")
         }
         known = [

@@ -75,7 +75,7 @@ EXPERIMENTS = (
 )
 RUNS = tuple(f"results/runs/{name}.csv" for name in EXPERIMENTS)
 INPUTS = (
-    *(f"results/bench_{name}.csv" for name in ("speed", "nversion")),  # by `make bench`, on a quiet machine
+    *(f"results/bench_{name}.csv" for name in ("speed", "nversion", "dataset", "predict")),  # by `make bench`
     "results/bench_reproduce.csv",  # by `make reproduce`
     *(f"results/demo{name}.csv" for name in ("", "_table", "_agreement")),  # by `tools/demo.py`
     *RUNS,

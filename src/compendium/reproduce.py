@@ -4,7 +4,8 @@ The copy has no lock file, results, weights, caches or notebook outputs. It runs
 hours of training are taken as they are committed, one row a tissue and seed, and everything is computed from them again.
 Notebooks run side by side, as many as there are cores, each on one thread and after those whose results it needs.
 ``_run/reproduce.csv`` then says what each notebook and the whole took and how many of its numbers came back; ``--keep``
-puts it in the place of the committed one, ``data/results/bench_reproduce.csv``, which the page *provenance* shows. A processor
+puts it in the place of the committed one, ``data/results/bench_reproduce.csv``, which the page *provenance* shows, and its minutes
+into the README. A processor
 without bfloat16 emulates it at a tenth of the speed: there the structured networks are trained in float32, and the table says so.
 
 ``make reproduce-all`` trains those as well - every seed, fold and variant - and compares them row by row. It keeps its caches: stopped
@@ -26,6 +27,7 @@ from llvmlite.binding import get_host_cpu_name
 
 from compendium import headline
 from compendium.execute import SECONDS, NotebookError, hold_lock
+from compendium.minutes import tell
 from compendium.registry import INPUTS, ROOT, TRAINED
 
 SCORED = ("baselines_cv", "readable", *TRAINED)
@@ -132,11 +134,6 @@ def by_notebook(
     )
 
 
-def whole_minutes(table: pd.DataFrame) -> float:
-    """The minutes of a whole run from its table; in older ones the notebooks ran one after the other."""
-    return float(table["whole"].iloc[0]) if "whole" in table else float(table.minutes.astype(float).sum())
-
-
 def _copy_tree(folder: Path, trained: bool) -> None:
     """Copy the tracked tree without what is to be made into ``folder``."""
     for name in tracked_files():
@@ -194,6 +191,7 @@ def main(everything: bool, jobs: int, keep: bool) -> int:
         found.to_csv(ROOT / "_run" / "reproduce.csv", index=False, lineterminator="\n")
         if keep and not stopped:
             shutil.copy2(ROOT / "_run" / "reproduce.csv", ROOT / "data" / "results" / "bench_reproduce.csv")
+            tell(ROOT / "README.md", found)
     return 1 if failed or outside or stopped else 0
 
 
@@ -206,7 +204,9 @@ if __name__ == "__main__":
         "--jobs", type=int, default=os.cpu_count() or 1, help="notebooks side by side; by default one a core"
     )
     parser.add_argument(
-        "--keep", action="store_true", help="put the table of minutes in the place of the committed one"
+        "--keep",
+        action="store_true",
+        help="put the table of minutes in the place of the committed one, and the whole into the README",
     )
     given = parser.parse_args()
     try:

@@ -17,6 +17,8 @@ WORDS = {  # for names of the code that underscores turned into spaces would not
     "t_end": "end",
     "apd": "APD90",
     "r2": "R²",
+    "sd": "SD",
+    "reentry": "re-entry",
     "unseen_cell": "cell MLR-I",
     "unseen_cell_mbr": "cell MBR",
     "unseen_D_low": "D a fifth",
@@ -46,19 +48,34 @@ def as_text(value: object, digits: int = 3, signed: bool = False) -> str:
     if pd.isna(number):
         return MISSING
     if pd.api.types.is_integer(value) or number.is_integer() and abs(number) > 1:
-        return f"{number:.0f}".replace("-", MINUS)
+        digits = 0
     text = f"{number:+.{digits}f}" if signed else f"{number:.{digits}f}"
     text = text if float(text) else text.lstrip("+-")
     return text.replace("-", MINUS)
 
 
 def printed(table: pd.DataFrame, signed: Iterable[str] = (), digits: int = 3, caption: str = "") -> pd.DataFrame:
-    """The table in text, as a page shows it: columns named in ``signed`` are differences, a caption says what it holds."""
+    """The table in text, as a page shows it: columns named in ``signed`` are differences, a caption says what it holds.
+
+    Examples:
+        A column of counts has whole numbers, also where one of them is 0 or 1.
+
+        >>> printed(pd.DataFrame({"n": [20.0, 0.0, 1.0], "score": [1.0, 0.5, 0.0]})).to_numpy().tolist()
+        [['20', '1.000'], ['0', '0.500'], ['1', '0.000']]
+    """
     signed = {*signed}
-    columns = [[as_text(value, digits, name in signed) for value in table[name]] for name in table]
+    columns = [[as_text(value, digits, name in signed) for value in _counts(table[name])] for name in table]
     shown = pd.DataFrame(dict(zip(table, columns, strict=True)), index=table.index)
     shown.attrs["caption"] = caption
     return shown
+
+
+def _counts(column: pd.Series) -> list:
+    """The values of a column, in whole numbers if it holds nothing but counts."""
+    known = column.dropna()
+    if not pd.api.types.is_float_dtype(column) or not (known % 1 == 0).all() or not known.abs().max() > 1:
+        return [*column]
+    return [value if pd.isna(value) else int(value) for value in column]
 
 
 def with_interval(
@@ -129,4 +146,5 @@ def _word(text: str, inside: bool) -> str:
     if _NAME.fullmatch(text):
         return text.replace("_", " ").replace("r2", "R²")
     text = re.sub(r"\bR2\b", "R²", text).replace("p_holm", WORDS["p_holm"])
+    text = re.sub(r"\(([^()\s]+) to ([^()\s]+)\)", "(\\1\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}\\2)", text)
     return re.sub(r"(?<![\w.)\]-])-(?=\.?\d)", MINUS, text)

@@ -18,7 +18,7 @@ from forwardecg.activation.eikonal import (
     speed,
     spread,
 )
-from forwardecg.activation.loops import FAR, STEP, WIDTH, needs
+from forwardecg.activation.loops import FAR, STEP, WIDTH, needs, renumber, sort
 from forwardecg.solver.simulation import simulate
 from forwardecg.tissue.cell import FK_CAF
 from forwardecg.tissue.sheet import TEXTURES, Tissue, fibrotic, healthy, with_fibers
@@ -234,15 +234,21 @@ def test_the_balance_gives_the_times_of_the_solver_in_fibers(degrees, texture):
     assert float(abs(error).mean()) < 0.5 and float(abs(error).max()) < 2.5
 
 
+def test_cells_are_sorted_by_time_and_equal_ones_keep_their_order():
+    T = np.random.default_rng(3).integers(0, 50, 4000) / 7
+    assert (sort(T) == np.argsort(T, kind="stable")).all() and sort(np.full(3, 2.0)).tolist() == [0, 1, 2]
+
+
 def test_neighbors_before_a_cell_that_are_all_equally_long_before_it_give_all_they_have():
     """The waves of a cable, along an axis or a diagonal; others need more charge, on a grid whose cells are not small."""
     sheet, more = healthy((30, 30), DX, D0), []
     net, y, x = network(sheet, DT, FK_CAF), *np.mgrid[:32, :32]
-    middle = np.array([15 * 32 + 15])
+    order, offsets = np.flatnonzero(net.live), tuple(net.offsets.tolist())
+    beside, g = renumber(order, net.g, offsets)
     for a, b in ((0.7, 0.0), (0.0, -0.7), (0.5, 0.5), (0.2, 0.7)):
-        T, offsets = (100 + a * y + b * x).ravel(), tuple(net.offsets.tolist())
-        given = given_law(DX, DT, FK_CAF, 2.0)
-        more.append(needs(T, middle, net.g, offsets, given)[middle].item() - 1)
+        T = np.append((100 + a * y + b * x).ravel()[order], FAR)
+        need = needs(T, beside, g, offsets, given_law(DX, DT, FK_CAF, 2.0))
+        more.append(need[order == 15 * 32 + 15].item() - 1)
     assert np.abs(more[:3]).max() < 1e-9 and more[3] > 0.005, more
 
 

@@ -16,6 +16,7 @@ import pytest
 from compendium import execute as driver
 from compendium import headline, record, registry, reproduce
 from compendium.header import hash_without_page, read_page
+from compendium.minutes import whole_minutes
 from compendium.normalize import normalize
 from compendium.parameters import ParameterError, check, from_text
 from compendium.registry import BY_NAME, INPUTS, NOTEBOOKS, ROOT, Notebook
@@ -367,9 +368,8 @@ def test_comparison_judges_by_tolerance():
     makers, seconds = {key: "01_x" if key in "ab" else "02_y" for key in "abcde"}, {"02_y": 3.0, "01_x": 90.0}
     changes = {"02_y": {"precision": "float32", "threads": 2}}
     table = reproduce.by_notebook(reproduce.compare(published, reproduced), makers, seconds, changes, 75.0, 2)
-    assert reproduce.whole_minutes(table) == 1.25 and reproduce.whole_minutes(
-        table.drop(columns="whole")
-    ) == pytest.approx(1.55)
+    assert whole_minutes(table) == 1.25
+    assert whole_minutes(table.drop(columns="whole")) == pytest.approx(1.55)
     table = table.set_index("notebook")
     assert table.changed.tolist() == ["", "precision=float32 threads=2"]
     assert table[["judged", "as_published"]].to_numpy().tolist() == [[2, 1], [2, 0]]

@@ -3,7 +3,19 @@
 import numpy as np
 import pytest
 
-from experiments.misuse import DT, DX, LEAD, NOT_SEEN, manipulations, predicted, quantized, swapped, with_frame
+from experiments.misuse import (
+    DT,
+    DX,
+    LEAD,
+    NOT_SEEN,
+    beside,
+    manipulations,
+    predicted,
+    quantized,
+    recipes_surrogate,
+    swapped,
+    with_frame,
+)
 from experiments.steps import GRIDS, resample
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.data.maps import load_small
@@ -35,7 +47,9 @@ def test_every_manipulation_changes_the_maps_or_what_is_told(small):
     V, other = (small.V_m[k].values.astype(np.float32) for k in (2, 1))
     names, before = [], V.copy()
     for kind, name, spoil, told in manipulations(V, other, np.random.default_rng(0)):
-        seen = spoil()
+        seen, late = spoil(), told.pop("late", 0)
+        assert not late or len(seen) == len(V) - late, name
+        assert (kind == "late") == (late > 0), name
         assert seen.ndim == 3 and np.array_equal(V, before), name
         assert (kind == "right") == (not told and np.array_equal(seen, V)), name
         names.append(name)
@@ -57,6 +71,22 @@ def test_a_row_tells_silent_flagged_and_refused_apart(small):
     assert right["outcome"] == "silent" and right["why"] == "" and right["r2"] > 0.9
     wrong = predicted(surrogate, np.concatenate([V, small.V_m[1].values], axis=2), place, true, dx=DX, dt=DT)
     assert wrong["outcome"] == "flagged" and "seam" in wrong["why"]
+    late = predicted(surrogate, V[20:], place, true[20:], dx=DX, dt=DT)
+    assert "the recording begins after the wave" in late["why"]
     refused = predicted(surrogate, V, place, true, dx=20.0, dt=DT)
     assert refused["outcome"] == "refused" and "dx: expected" in refused["why"] and "r2" not in refused
     assert {"mirrored", "size"} == {*NOT_SEEN}
+
+
+def test_the_recipes_networks_are_flagged_by_what_they_were_trained_on(small):
+    surrogate, V = load_surrogate(), small.V_m[2].values.astype(np.float32)
+    old = recipes_surrogate(surrogate.bands)
+    assert "cells" not in old.card and old.card["sha256"] != surrogate.card["sha256"]
+    place = small.electrodes.sel(lead=[LEAD]).values
+    true = small.phi_e[2].sel(lead=LEAD, time_ecg=small.time.values).values
+    right = predicted(old, V, place, true, dx=DX, dt=DT)
+    assert right["outcome"] == "silent" and right["r2"] > 0.9
+    fast = predicted(old, V, place, true, dx=2 * DX, dt=DT)
+    assert "trained on 0.29 .. 1.05" in fast["why"]
+    row = beside({"r2": 1.0}, fast)
+    assert row["old_outcome"] == "flagged" and row["old_r2"] == fast["r2"] and row["r2"] == 1.0

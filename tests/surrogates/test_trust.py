@@ -1,5 +1,7 @@
 """What maps show of themselves: seams, cut edges, the cause of what is unusual, rest and amplitude."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,25 @@ import torch
 import forwardecg
 from forwardecg.data.maps import import_maps
 from forwardecg.measure.bands import fit_reference
+from forwardecg.solver.simulation import simulate
 from forwardecg.surrogates.recording import inspect
+from forwardecg.surrogates.seen import read_tissue
 from forwardecg.surrogates.structured.fronts import read_fronts
 from forwardecg.surrogates.structured.model import describe_maps, make_inputs
-from forwardecg.surrogates.trust import CAUSES, crossing_times, farthest, on_grid, score_features, torn
+from forwardecg.surrogates.trust import (
+    CAUSES,
+    ENDS,
+    ENDS_TIME,
+    crossing_times,
+    farthest,
+    on_grid,
+    out_of_time,
+    runs_on,
+    score_features,
+    torn,
+)
+from forwardecg.tissue.sheet import healthy
+from forwardecg.tissue.stimulus import edge_stimulus
 
 
 def ring(n=60, c=0.5, dx=2.0, at=(0.3, 0.4)):
@@ -66,6 +83,92 @@ def test_a_collision_and_a_line_of_block_with_a_gap_are_no_seam():
 
 def test_tissue_without_a_front_says_nothing():
     assert torn(np.full((20, 20), np.nan), 2.0) == [] and torn(np.zeros((20, 20)), 2.0) == []
+
+
+def beat(times, n_t=120, duration=80.0):
+    """Maps every 5 ms of tissue that is activated at these times, and at rest again after the duration."""
+    since = 5.0 * np.arange(n_t)[:, None, None] - times
+    return np.minimum(np.clip(since / 5, 0, 1), np.clip(1 - (since - 0.7 * duration) / (0.3 * duration), 0, 1))
+
+
+@pytest.mark.parametrize(("first", "share"), [(0, 0.0), (2, 0.0), (12, 0.06), (24, 0.15)])
+def test_a_recording_that_begins_after_the_wave_is_told_so(first, share):
+    u = beat(20 + ring())[first:]
+    number = ((u[:-1] < 0.5) & (u[1:] >= 0.5)).sum(0)
+    flags = out_of_time(u, number, 5.0)
+    assert len(flags) == (share > 0)
+    if flags:
+        assert flags[0].endswith("passed by no front: the recording begins after the wave")
+        assert int(flags[0].split("%")[0].removeprefix("time: ")) >= 100 * share
+    both = np.concatenate([u, beat(20 + ring())])  # a second beat passes all of the tissue
+    assert out_of_time(both, number + 1, 5.0) == []
+
+
+def shorter_at_edges(times, dx=2.0, c=0.5, kappa=0.226):
+    """Durations in ms that fall off toward the edges that a front runs into, as far as the current spreads."""
+    reach, found = math.sqrt(ENDS_TIME * kappa) * c, np.full(times.shape, 80.0)
+    for z, t in ((found, times), (found[::-1], times[::-1]), (found.T, times.T), (found.T[::-1], times.T[::-1])):
+        ends = (t[0] - t[3]) / 3 > np.abs(np.gradient(t[0]))
+        begin = dx * np.arange(8)[:, None]  # of pixels, from the edge
+        z[:8] -= np.where(ends, ENDS * reach / dx * (np.exp(-begin / reach) - np.exp(-(begin + dx) / reach)), 0.0)
+    return found + np.random.default_rng(0).normal(0, 0.5, found.shape)
+
+
+@pytest.mark.parametrize("at", [(0.3, 0.4), (0.02, 0.02), (0.5, 0.02)])
+def test_action_potentials_are_shorter_where_a_front_ends_and_not_where_a_sheet_was_cut(at):
+    times = ring(80, at=at)
+    duration = shorter_at_edges(times)
+    assert runs_on(duration, times, 2.0, 0.226) == [], "a whole sheet, with its focus inside, in a corner, at an edge"
+    cut = (slice(None), slice(None, 52))  # the focus is inside: no front comes in
+    assert torn(times[cut], 2.0) == []
+    (words,) = runs_on(duration[cut], times[cut], 2.0, 0.226)
+    assert words.startswith("completeness: fronts leave through") and int(words.split()[4]) <= 2 * 80
+    assert runs_on(np.where(duration > 0, np.nan, 0), times, 2.0, 0.226) == [], "nothing is known of the beats"
+    noisy = duration + np.random.default_rng(1).normal(0, 20, duration.shape)
+    assert runs_on(noisy[cut], times[cut], 2.0, 0.226) == [], "nothing is said where it cannot be resolved"
+
+
+def test_half_of_the_tissue_that_a_mask_leaves_out_does_not_count():
+    u = beat(20 + ring())[24:]
+    number, left = ((u[:-1] < 0.5) & (u[1:] >= 0.5)).sum(0), np.zeros(u.shape[1:], bool)
+    left[:, 52:] = True  # far from the stimulus, at rest in the first frame
+    assert out_of_time(u, number, 5.0) and out_of_time(u, number, 5.0, left) == []
+
+
+def test_a_frame_of_another_time_is_named():
+    u, number = beat(20 + ring()), np.ones((60, 60))
+    assert out_of_time(u, number, 5.0) == []
+    small = beat(20 + ring(8))  # all of it is activated within some frames
+    assert out_of_time(small, np.ones((8, 8)), 5.0) == []
+    for value in (0.0, 1.0):
+        wrong = u.copy()
+        wrong[20] = value
+        (words,) = out_of_time(wrong, number, 5.0)
+        assert words.startswith("time: the frame at 100 ms is unlike both of its neighbors")
+    wrong = u.copy()
+    wrong[:-1:2], wrong[1::2] = u[1::2], u[:-1:2]
+    assert "frames are out of order" in out_of_time(wrong, number, 5.0)[0]
+
+
+def test_these_words_are_among_the_flags_of_what_is_seen():
+    u = torch.from_numpy(beat(20 + ring())).float()
+    assert read_tissue(u, 2.0, 5.0, {}).flags == []
+    u[20] = 0.0
+    assert any(words.startswith("time: the frame at 100 ms") for words in read_tissue(u, 2.0, 5.0, {}).flags)
+
+
+def test_no_map_shows_the_size_of_its_pixels_nor_a_mirror():
+    """V(x / q, t) solves the equation with q^2 D(x / q), and V(-x, t) with D(-x): the maps are the same, the tissue is not."""
+
+    def recorded(q, side="left"):
+        sheet = healthy((24, 32), 0.5 * q, 0.13 * q**2)
+        stimuli = [edge_stimulus(sheet, side, width=2.0 * q)]
+        return simulate(sheet, stimuli, t_end=40, frame_interval=5, pool=4, calibrated=False).V_m.values
+
+    V = recorded(1)
+    assert (V.max(0) > -30).mean() > 0.5
+    np.testing.assert_allclose(recorded(2), V, atol=1e-4)
+    np.testing.assert_allclose(recorded(1, "right")[:, :, ::-1], V, atol=1e-3)
 
 
 def test_the_grid_of_the_training_adds_nothing():

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import PchipInterpolator
 
-from forwardecg.activation.loops import FAR, STEP, Array, advance, longest_wait, march, needs, sweep
+from forwardecg.activation.loops import FAR, STEP, Array, advance, longest_wait, march, needs, renumber, sort, sweep
 from forwardecg.activation.template import capture_delay, template
 from forwardecg.contract import as_variable
 from forwardecg.solver.calibration import D_REFERENCE, calibration_table, converged_cv
@@ -159,11 +159,13 @@ def balance(
     T: Array, order: Array, held: Array, net: Network, phi: Array, given: Array, close: float, passes: int
 ) -> None:
     """The balance of charge of flat times T in ms, in place, over the cells in ``order``; those ``held`` keep their times."""
-    done, offsets = np.zeros(T.size, np.int8), tuple(net.offsets.tolist())
-    for p in range(1, passes + 1):
-        order = order[np.argsort(T[order], kind="stable")]
-        need = needs(T, order, net.g, offsets, given)
-        advance(T, order, done, p, held, need, net.g, offsets, phi, close)
+    sides = tuple(net.offsets.tolist())
+    beside, g = renumber(order, net.g, sides)
+    times, held = np.append(T[order], FAR), np.append(held[order], True)
+    for _ in range(passes):
+        need = needs(times, beside, g, sides, given)
+        advance(times, sort(times[:-1]), held, need, beside, g, sides, phi, close)
+    T[order] = times[:-1]
 
 
 def check_single(T: Array, stimuli: list[Stimulus], net: Network, duration: float) -> None:

@@ -12,7 +12,7 @@ from forwardecg.activation.loops import FAR
 from forwardecg.activation.template import FINE, Template, share, template
 from forwardecg.contract import V_SPAN, array, as_variable, corner, instance, number, times
 from forwardecg.ecg.electrodes import Electrodes
-from forwardecg.ecg.leadfield import lead_field, phi_e_attrs
+from forwardecg.ecg.leadfield import _label, lead_field
 from forwardecg.ecg.torso import Disc, Sphere
 from forwardecg.solver.simulation import _float_type
 from forwardecg.tissue.cell import FK_CAF, FKParams, jit
@@ -54,14 +54,6 @@ def read_out(L: np.ndarray, T: np.ndarray, R: np.ndarray, form: Template, t: np.
     return V_SPAN * phi_e
 
 
-def labeled(
-    phi_e: np.ndarray, places: Electrodes, t: np.ndarray, conductor: Disc | Sphere | None = None
-) -> xr.DataArray:
-    """phi_e (lead, time_ecg) with names, times in ms, and attributes."""
-    labels = {"lead": list(places.names), "time_ecg": as_variable("time_ecg", t)}
-    return xr.DataArray(phi_e, labels, ("lead", "time_ecg"), "phi_e", phi_e_attrs(conductor))
-
-
 def ecg_from_activation(
     lat: xr.DataArray | np.ndarray, tissue: Tissue, electrodes: Electrodes, t: ArrayLike, *,
     recovery: xr.DataArray | np.ndarray | None = None, conductor: Disc | Sphere | None = None,
@@ -101,7 +93,7 @@ def ecg_from_activation(
     R = given[0] - form.duration if given else net.crop(share(net.pad(T, FAR), net.g, net.offsets, form.duration))
     if not np.isfinite(R[reached]).all():
         raise ValueError("recovery: expected a time wherever lat has one, got cells without")
-    return labeled(read_out(L, T, R, form, t), electrodes, t, conductor)
+    return _label(read_out(L, T, R, form, t), electrodes, t, conductor)
 
 
 def _read_map(name: str, values: xr.DataArray | np.ndarray, tissue: Tissue) -> np.ndarray:
@@ -154,7 +146,7 @@ def eikonal_ecg(
         "lat": as_variable("lat", lat),
         "recovery": as_variable("recovery", recovery),
         "electrodes": as_variable("electrodes", electrodes.positions.copy()),
-        "phi_e": labeled(phi_e, electrodes, t, conductor),
+        "phi_e": _label(phi_e, electrodes, t, conductor),
     })  # fmt: skip
     least = LEAST if tissue.fiber_angle is None else LEAST_FIBERS
     error = np.sqrt(np.square(phi_e - other).mean(1) + (least * phi_e.std(1)) ** 2)

@@ -21,7 +21,7 @@ PLATEAU = 30.0  # ms after activation at which up ends and down begins
 SHARED = 0.5  # of the duration: tau, over which neighbors share charge; fitted on training tissues
 BEFORE, FINE = 12.0, 0.25  # ms: of the template before activation, and between its samples
 LONGEST_BEAT = 1000.0  # ms, within which the cell is at rest again
-BLOCK = 2048  # cells of a round at a time, which stay in the nearest memory
+BLOCK = 512  # cells of a round at a time, or a row if that is longer
 ROUNDS = 25  # of the smoothing; twice as many change no ECG by more than 1e-4 of its variance
 
 
@@ -72,7 +72,7 @@ def capture_delay(amplitude: float, duration: float, dt: float, cell: FKParams) 
 @jit
 def _share(T: np.ndarray, g: np.ndarray, offsets: tuple[int, ...], tau: float, rounds: int) -> np.ndarray:
     """R (1 + tau sum of g_j) = T + tau sum of g_j R_j by Jacobi rounds with the acceleration of Chebyshev; g (cell, neighbor)."""
-    # in single precision, for the rounds wait for memory alone
+    # in single precision, for the rounds wait for memory
     rim, n = max(offsets), T.size
     part, fixed, largest = np.zeros((len(offsets), n), np.float32), np.zeros(n, np.float32), 0.0
     for i in range(rim, n - rim):
@@ -82,24 +82,25 @@ def _share(T: np.ndarray, g: np.ndarray, offsets: tuple[int, ...], tau: float, r
         fixed[i], largest = T[i] / (1 + total), max(largest, total)
         for k in range(len(offsets)):
             part[k, i] = tau * g[i, k] / (1 + total)
-    value = np.empty(BLOCK, np.float32)
-    R, before, new = T.astype(np.float32), T.astype(np.float32), T.astype(np.float32)
-    radius, omega = largest / (1 + largest), 1.0  # of the iteration: no eigenvalue is larger
-    for m in range(rounds):
-        omega = 1.0 if m == 0 else 1 / (1 - radius * radius * (0.5 if m == 1 else 0.25 * omega))
-        step = np.float32(omega)
-        for i in range(rim, n - rim, BLOCK):
-            size = min(BLOCK, n - rim - i)
+    R, value = np.stack((T, T)).astype(np.float32), np.empty(max(BLOCK, rim), np.float32)
+    radius, omega = largest / (1 + largest), np.ones(rounds)  # of the iteration: no eigenvalue is larger
+    for m in range(1, rounds):
+        omega[m] = 1 / (1 - radius * radius * (0.5 if m == 1 else 0.25 * omega[m - 1]))
+    blocks = -((2 * rim - n) // value.size)
+    # a round follows the one before it at a distance of one block, so that what all rounds need stays in the nearest memory
+    for turn in range(blocks + rounds - 1):
+        for m in range(max(turn - blocks + 1, 0), min(turn + 1, rounds)):
+            i = rim + (turn - m) * value.size
+            size, step = min(value.size, n - rim - i), np.float32(omega[m])
             value[:size] = fixed[i : i + size]
             for k in range(len(offsets)):
-                weight, beside = part[k, i : i + size], R[i + offsets[k] : i + offsets[k] + size]
+                weight, beside = part[k, i : i + size], R[m % 2, i + offsets[k] : i + offsets[k] + size]
                 for j in range(size):
                     value[j] += weight[j] * beside[j]
-            earlier, later = before[i : i + size], new[i : i + size]
+            later = R[1 - m % 2, i : i + size]  # still that of two rounds ago
             for j in range(size):
-                later[j] = earlier[j] + step * (value[j] - earlier[j])
-        before, R, new = R, new, before
-    return R
+                later[j] = later[j] + step * (value[j] - later[j])
+    return R[rounds % 2]
 
 
 def share(T: np.ndarray, g: np.ndarray, offsets: np.ndarray, duration: float) -> np.ndarray:

@@ -74,8 +74,8 @@ def millivolts(
         word for word, (factor, offset) in known.items()
         if _LOWEST <= factor * low + offset <= _REST and V_THRESHOLD < factor * high + offset <= _HIGHEST
     ]  # fmt: skip
-    (factor, offset) = came = found.pop()
-    if came not in [known[word] for word in fitting]:
+    ((factor, offset),) = found
+    if (factor, offset) not in [known[word] for word in fitting]:
         wanted = f"a wave that rises from rest near {V_REST:g} mV above {V_THRESHOLD:g} mV"
         spread = f"values from {low:.4g} to {high:.4g} in {words[0]}"
         at_rest, top = _LOWEST <= factor * low + offset <= _REST, factor * high + offset

@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import numpy as np
 from torch import Tensor
 
 from forwardecg.surrogates.structured.cells import cells_of, read_cell
 from forwardecg.surrogates.structured.fronts import Fronts, local_slowness, read_fronts
 from forwardecg.surrogates.structured.model import KAPPA, Inputs, make_inputs
-from forwardecg.surrogates.trust import crossing_times, torn
+from forwardecg.surrogates.trust import crossing_times, out_of_time, runs_on, torn
 
 
 class Seen(NamedTuple):
@@ -37,7 +38,12 @@ def read_tissue(
     """`Seen` of maps u (time, y, x) every dt ms, with the constants of the nearest of the cells on the card."""
     f = read_fronts(u, dx, dt)
     cell, known = read_cell(u, f, dt, card), cells_of(card)
-    flags = torn(crossing_times(u.numpy(), dt, None if tissue is None else tissue.numpy()), dx)
+    where = None if tissue is None else tissue.numpy()
+    times = crossing_times(u.numpy(), dt, where)
+    flags = out_of_time(u.numpy(), f.number.numpy(), dt, where) + torn(times, dx)
+    if "cells" in card and cell and cell.name == known[0].name:  # for which the effect of an edge was measured
+        once = ((f.number == 1) & (f.duration > 0)).numpy()
+        flags += runs_on(np.where(once, f.duration.numpy(), np.nan), times, dx, cell.kappa)
     if cell is None and unknown_kappa:
         names = ", ".join(one.name for one in known)
         flags.append(

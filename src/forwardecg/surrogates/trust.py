@@ -1,4 +1,4 @@
-"""What maps show of themselves that says how far a prediction from them can be trusted: seams, cut edges, causes of the unusual."""
+"""What maps show of themselves that says how far a prediction from them can be trusted: seams, cut edges, lost time, the unusual."""
 
 import math
 import warnings
@@ -17,6 +17,15 @@ FINE = 3.0  # mm: coarser pixels do not resolve a stimulus at an edge
 LATE = 10.0  # ms: on coarse pixels what is activated so soon after the first pixel may be one
 CUT = 0.12  # share of a side through which fronts come in, and at least CUT_LEAST pixels
 CUT_LEAST = 8
+BEGUN = 0.05  # share of the tissue that is depolarized in the first frame and that no front passes later
+RISEN = 0.3  # u: what is less in the first frame may be noise
+BLINK = 0.03  # u, mean of the tissue: it goes and comes back within a frame by less
+ENDS = 3.57  # ms, of FK_CAF, by which an action potential is shorter at the edge that its front runs into
+ENDS_TIME = 34.0  # ms: D times that is the square of the mm over which this falls by e; both from training tissues
+GOES_ON = 0.5  # of that, below which an edge is none: tissue goes on behind it
+ENDS_FROM, ENDS_OVER = 6.0, 8.0  # mm from the edge, and on: what its pixels are compared with
+ENDS_LEAST = 20  # pixels of an edge that a front runs into
+ENDS_SURE = 0.15  # standard error of their median, above which nothing is said
 SEAM = 15.0  # ms: jumps of the times along a line
 SEAM_STEPS = 3.0  # the same, in usual steps from pixel to pixel
 #: What the entries of `describe_maps` stand for, in words of a flag
@@ -105,6 +114,61 @@ def crossing_times(u: np.ndarray, dt: float, tissue: np.ndarray | None = None) -
     k, (y, x) = np.maximum(k, 1), np.indices(k.shape)
     low, high = u[k - 1, y, x], u[k, y, x]
     return np.where(seen, dt * (k - 1 + (peak / 2 - low) / np.maximum(high - low, 1e-6)), np.nan)
+
+
+def out_of_time(u: np.ndarray, number: np.ndarray, dt: float, tissue: np.ndarray | None = None) -> list[str]:
+    """Words on maps u (time, y, x), passed by ``number`` (y, x) of fronts, that begin too late or have a frame of another time.
+
+    The mean of the tissue cannot go and come back within a frame: an action potential lasts many.
+    """
+    where = np.ones(u.shape[1:], bool) if tissue is None else tissue
+    late = float(((u[0] > np.maximum(u.max(0) / 2, RISEN)) & (number == 0))[where].mean())
+    mean = u[:, where].mean(1)
+    there, back = mean[1:-1] - mean[:-2], mean[1:-1] - mean[2:]
+    blink = np.where(there * back > 0, np.minimum(np.abs(there), np.abs(back)), 0.0)
+    flags = []
+    if late > BEGUN:
+        words = "depolarized in the first frame and passed by no front: the recording begins after the wave"
+        flags.append(f"time: {late:.0%} of the tissue are {words}")
+    if blink.size and blink.max() > BLINK:
+        at = dt * (1 + int(blink.argmax()))
+        flags.append(f"time: the frame at {at:g} ms is unlike both of its neighbors, or frames are out of order")
+    return flags
+
+
+def runs_on(duration: np.ndarray, times: np.ndarray, dx: float, kappa: float) -> list[str]:
+    """Words on edges that fronts leave through as if tissue went on behind them.
+
+        duration(edge) - duration(far from it) = -ENDS (l / dx) (1 - exp(-dx / l)),    l^2 = ENDS_TIME D,   D = kappa c^2
+
+    No current leaves a sheet: where a front runs into its edge, the last tissue has no neighbor behind it that keeps it
+    depolarized, and comes to rest earlier. The numbers are of FK_CAF, those of other cells differ. ``duration`` (y, x) in ms
+    is NaN where it is not that of a single beat.
+    """
+    first = max(2, round(ENDS_FROM / dx))
+    last, cut = first + max(2, round(ENDS_OVER / dx)), 0
+    for z, t in (
+        (duration, times),
+        (duration[::-1], times[::-1]),
+        (duration.T, times.T),
+        (duration.T[::-1], times.T[::-1]),
+    ):
+        if len(z) < 2 * last or z.shape[1] < ENDS_LEAST:
+            continue
+        outward, along = (t[0] - t[first]) / first, np.gradient(t[:3].mean(0))  # ms a pixel
+        with warnings.catch_warnings(action="ignore"):
+            earlier = np.nanmedian(z[first:last], axis=0) - z[0]
+        ended = (outward > np.abs(along)) & np.isfinite(earlier)
+        if ended.sum() < ENDS_LEAST:
+            continue
+        reach = math.sqrt(ENDS_TIME * kappa) / float(np.median(np.hypot(outward, along)[ended]))  # pixels
+        expected = ENDS * reach * (1 - math.exp(-1 / reach))
+        found = float(np.median(earlier[ended]))
+        error = 1.86 * float(np.median(np.abs(earlier[ended] - found))) / math.sqrt(ended.sum())  # of a median
+        if found < GOES_ON * expected and error < ENDS_SURE * expected:
+            cut += int(ended.sum())
+    words = "and come to rest there as if tissue went on: the sheet looks cut out of a larger one"
+    return [f"completeness: fronts leave through {cut * dx:g} mm of the edges {words}"] if cut else []
 
 
 def torn(times: np.ndarray, dx: float) -> list[str]:

@@ -53,6 +53,22 @@ def test_the_widths_depend_on_the_cell_alone(change):
     torch.testing.assert_close(widths(movie(120.0, **change)), widths(movie(120.0)), rtol=0.02, atol=1.0)
 
 
+def test_beats_that_follow_soon_and_are_short_say_nothing_of_the_cell():
+    """As in re-entry: each beat but the first is shorter, and the recording ends in the middle of one."""
+    soon = sum(movie(0.7 * 120.0, beats=(start,)) for start in (170.0, 280.0, 390.0, 500.0, 610.0))
+    torch.testing.assert_close(widths(movie(120.0) + soon), widths(movie(120.0)), rtol=0.01, atol=0.5)
+    assert (
+        distance(widths(movie(0.7 * 120.0)), Cell("120 ms", 0.2, 0.98, RESTITUTION, widths(movie(120.0))[None])) > 0.3
+    )
+
+
+def test_a_second_front_before_rest_ends_no_beat():
+    u = torch.maximum(movie(200.0), movie(200.0, beats=(30.0 + 170.0,)))  # no pixel comes to rest in between
+    apart = torch.maximum(movie(200.0), movie(200.0, beats=(30.0 + 230.0,)))
+    assert action_potential(u, read_fronts(u, DX, DT), DT) is None
+    torch.testing.assert_close(widths(apart), widths(movie(200.0)), rtol=0.02, atol=1.0)
+
+
 def test_slower_frames_and_turned_maps_say_the_same():
     u = movie(200.0)
     torch.testing.assert_close(widths(u[::2], 2 * DT), widths(u), rtol=0.03, atol=2.0)

@@ -1,4 +1,4 @@
-"""Which cell model a recording is of: told by the shape of its action potential, and with it kappa and the restitution.
+"""Which cell model a recording is of: told by the shape of its first action potential, and with it kappa and the restitution.
 
 No map shows kappa. Two cells may share their action potential and differ in it; what is nearest is a guess that is told.
 """
@@ -8,20 +8,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from forwardecg.surrogates.structured.fronts import LEAST_SHARE, PLATEAU, RESTITUTION, Cell, Fronts
+from forwardecg.surrogates.structured.fronts import BEHIND, LEAST_SHARE, PLATEAU, RESTITUTION, Cell, Fronts
 from forwardecg.surrogates.structured.model import KAPPA
 
 LEVELS = (0.3, 0.5, 0.7, 0.85)  # of the amplitude behind a front: how long u is above them
-AT_REST = 0.15  # of that amplitude: a pixel that begins and ends below it shows whole action potentials
+AT_REST = 0.15  # of that amplitude: a pixel is at rest below it, where its action potential begins and ends
 BEST = 0.9  # quantile of the amplitude over the pixels that a front passes: pixels above half of it are read
 FEWEST = 20  # pixels that are read
+USUAL = 2  # frames by which a beat may last longer or shorter than the median one
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)  # over tissues: the rows that a cell is known by
 
 
 def action_potential(u: Tensor, f: Fronts, dt: float) -> Tensor | None:
-    """Mean time in ms, (level,), that u is above `LEVELS` in a beat; None: too few pixels show a whole one.
+    """Mean time in ms, (level,), that u is above `LEVELS` in the first beat; None: too few pixels show a whole one from rest.
 
-        width(level) = dt (frames with u > level amplitude) / (number of fronts),   mean over pixels
+        width(level) = dt (frames of the beat with u > level amplitude),   mean over pixels
+
+    What follows another beat is shorter, the sooner the more, and in re-entry every beat but the first one does: later beats
+    tell the interval and not the cell.
 
     Args:
         u, dt: (time, y, x), as `read_fronts` takes it, and ms between frames: the mean over pixels, which a front reaches
@@ -40,12 +44,25 @@ def action_potential(u: Tensor, f: Fronts, dt: float) -> Tensor | None:
     if not passed.any():
         return None
     best = f.amplitude[passed].quantile(BEST)
-    ends = torch.maximum(u[0], u[-1]) < AT_REST * f.amplitude
-    kept = passed & ends & (f.amplitude > best / 2)
-    if int(kept.sum()) < FEWEST:
+    kept = passed & (u[0] < AT_REST * f.amplitude) & (f.amplitude > best / 2)
+    traces, frame = u[:, kept], torch.arange(len(u))[:, None]
+    up = traces >= traces.amax(0) / 2
+    since = frame - up.int().argmax(0)  # frames since the first front
+    width, n_behind = max(1, round(5.0 / dt)), max(round(BEHIND / dt), 1)
+    behind = (since >= width) & (since < width + n_behind)
+    amplitude = (traces * behind).sum(0) / behind.sum(0)  # of this beat, as `read_fronts` takes it
+    ended = (traces < AT_REST * amplitude) & (since > 0)
+    end = ended.int().argmax(0)
+    beat = frame < end
+    rises = (up[1:] & ~up[:-1] & beat[1:]).sum(0)
+    whole = ended.any(0) & (rises == 1)
+    if whole.any():  # another front or stimulus that comes before rest makes a beat longer
+        length = (beat & (since >= 0)).sum(0)
+        whole &= (length - length[whole].median()).abs() <= USUAL
+    if int(whole.sum()) < FEWEST:
         return None
-    traces, amplitude, number = u[:, kept], f.amplitude[kept], f.number[kept]
-    return torch.stack([(dt * (traces > level * amplitude).sum(0) / number).mean() for level in LEVELS])
+    traces, amplitude, beat = traces[:, whole], amplitude[whole], beat[:, whole]
+    return torch.stack([(dt * ((traces > level * amplitude) & beat).sum(0)).mean() for level in LEVELS])
 
 
 def known_by(widths: Sequence[Tensor]) -> Tensor:
