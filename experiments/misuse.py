@@ -7,7 +7,8 @@
 Tissues of the test set are spoiled in the ways below, and predicted with the pixel, interval and unit that a user would
 believe. A row of ``misuse.csv`` is one prediction: R2 against the ECG of the unspoiled tissue, its flags, and whether the
 true trace is inside the band. Kind *right*: nothing is wrong; *grid*: tissues of `experiments.steps` on other pixels and
-intervals, every flag on which is a false alarm. ``old_outcome`` and ``old_r2`` are of `recipes_surrogate` on the same maps,
+intervals, every flag on which is a false alarm; *strip*: the same where the pixels do not fill the sheet, so that a strip is
+missing at two edges. ``old_outcome`` and ``old_r2`` are of `recipes_surrogate` on the same maps,
 for one in `OLD_EVERY` tissues. ``steps.csv`` is what `describe_maps` says of their training tissues.
 The rows are of the weights and bands of their column; a new calibration begins the table again.
 """
@@ -47,7 +48,7 @@ TISSUES = 8  # of the test set, spread over it
 OLD_EVERY = 2  # the recipe's networks predict the maps of one in so many of them
 OLD_FLOOR = 0.02  # of the bands that were calibrated for the recipe's networks
 LEAD = "train5"  # 62 mm from the center, off both diagonals, 28 mm high
-DX, DT = 2.0, 5.0
+DX, DT, SIDE = 2.0, 5.0, 200.0  # mm, ms, mm
 NOT_SEEN = ("mirrored", "size")  # kinds that no map can show: the electrode or the pixel is another than the user says
 RATIOS = (2.0, 4.0, 9.0)  # D along over D across fibers
 SIMULATED = 3  # test tissues with fibers
@@ -229,7 +230,8 @@ def rows_of_grids(surrogate: StructuredSurrogate, sim: int) -> Iterator[dict[str
     for dx, dt in GRIDS:
         maps = found[f"{dx:g} mm {dt:g} ms"].astype(np.float32)
         row = predicted(surrogate, maps, at, true, dx=dx, dt=dt)
-        yield {"kind": "grid", "maps": f"pixels of {dx:g} mm every {dt:g} ms", "sim": sim} | row
+        kind = "grid" if (SIDE / dx).is_integer() else "strip"
+        yield {"kind": kind, "maps": f"pixels of {dx:g} mm every {dt:g} ms", "sim": sim} | row
 
 
 def steps(card: dict) -> pd.DataFrame:

@@ -36,14 +36,13 @@
 # batches, tissues and worker processes? What do the electrodes add, and what
 # do the surrogates cost compared with the exact lead field?
 #
-# Nothing is timed on this page, and it runs in seconds. It reads the tables
-# of `make bench`. The first of them come from an environment of their own,
-# because the public code, Finitewave, cannot be installed together with
-# ours. `make bench` ends with a list of all ratios and their ranges. The
-# costs of training and of meshes are in `runs/cost.csv` of
-# `benchmarks/cost.py` and `runs/mesh_cost.csv` of `benchmarks/mesh.py`. Each
-# table names the processor that it was measured on. To run the page with
-# other values:
+# Nothing is timed on this page, and it runs in seconds. It reads the tables of
+# `make bench`. The first of them come from an environment of their own, because
+# the public code, Finitewave, cannot be installed together with ours.
+# `make bench` ends with a list of all ratios and their ranges. The costs of
+# training and of meshes are in `runs/cost.csv` of `benchmarks/cost.py` and
+# `runs/mesh_cost.csv` of `benchmarks/mesh.py`. The name of the processor is
+# printed above each table of times. To run the page with other values:
 #
 #     make run NB=06_cost SET="n_shown=667"
 
@@ -158,13 +157,12 @@ headline("nversion_difference_max", largest, unit="ms", tolerance=None, on=on_po
 
 # %% [markdown]
 # The table has five points of the diagonal and two corners, and three grids.
-# Our times change as the grid is refined.
-# The differences between the codes are close to zero. With fibers, where
-# both codes close the faces at a border, they are far below the time step
-# of 0.005 ms. Without fibers, a few hundredths of a millisecond appear at
-# the far edges of the coarsest grid and vanish as it is refined. There
-# Finitewave's stencil mirrors the neighbor at a border, so that its sheet
-# ends in the middle of the outermost cells.
+# Our times change as the grid is refined. The differences between the codes are
+# close to zero. With fibers, where both codes close the faces at a border, they
+# are far below the time step of 0.005 ms. Without fibers, a few hundredths of a
+# millisecond appear at the far edges of the coarsest grid and vanish as it is
+# refined. There Finitewave's stencil mirrors the neighbor at a border, so that
+# its sheet ends in the middle of the outermost cells.
 #
 # Without fibers the times converge with the square of the spacing. Across
 # the fibers they do not yet. There the front is less than half as wide, so
@@ -458,13 +456,14 @@ headline("batched_gradient_error", of_gradient, tolerance=None, on=on_slope)
 # %% [markdown]
 # ## Growth with tissues and worker processes
 #
-# A data set is simulated in worker processes, one tissue at a time each. A
-# worker draws a tissue, runs its time loop, applies the lead fields of all
-# electrodes, and writes maps, ECGs and checksums. `benchmarks/tissues.py`
-# timed two things in turns. The first is all that a worker does for a tissue,
-# compared with the time loop alone, in processor time. The second are whole
-# data sets of the recipe of {doc}`07_dataset`, by the wall clock, in workers
-# that had loaded the compiled code before.
+# A data set is simulated in worker processes, and each of them simulates one
+# tissue at a time. A worker draws a tissue, runs its time loop, applies the
+# lead fields of all electrodes, and writes maps, ECGs and checksums.
+# `benchmarks/tissues.py` timed two things in turns. The first is all that a
+# worker does for a tissue, compared with the time loop alone, in processor
+# time. The second is the building of whole data sets by the recipe of
+# {doc}`07_dataset`, by the wall clock, in workers that had loaded the compiled
+# code before.
 
 # %%
 sets = pd.read_csv(RESULTS / "bench_dataset.csv")
@@ -665,12 +664,12 @@ targets = {
 shown_targets(judge(targets), "Predictions: measured numbers and their targets")
 
 # %% [markdown]
-# A prediction multiplies the voltages with the operators of five networks.
-# It once took a product for each network, and takes one for all now. *Once*
-# is the time of a prediction plus the difference between the five products
-# and the one, all timed in the same turns. The rest is the same, so the
-# gain is small. A prediction of today also reads off the maps which cell they
-# are of, which it did not do then.
+# A prediction multiplies the voltages with the operators of five networks. It
+# once took a product for each network, and takes one for all now. *Once* is the
+# time of a prediction plus the difference between the five products and the
+# one, all timed in the same turns. All other parts are counted as they are now,
+# so the ratio is the gain by the product alone. The predictions of that time
+# took one step less: they did not read off the maps which cell they are of.
 #
 # Many recordings can be predicted one after the other, or with one pass of
 # each network for all of them together.
@@ -765,9 +764,10 @@ headline("mesh_over_scikit_fem", ratio, tolerance=None, on=f"isotropic, {on_mesh
 # %% [markdown]
 # ## Cost of the whole book
 #
-# `make reproduce` executes every page in an empty copy, and simulates and
-# trains all that the pages need themselves. What the whole took is in its
-# table; {ref}`provenance-notebooks` has each page.
+# `make reproduce` executes every page in an empty copy. It simulates and trains
+# there what the pages make themselves, and takes the tables of all other
+# trainings as they are. The next cell prints how long the latest whole run
+# took; {ref}`provenance-notebooks` has each page.
 
 # %%
 whole = pd.read_csv(RESULTS / "bench_reproduce.csv")
@@ -782,8 +782,11 @@ headline(key, minutes_of_all, unit="min", tolerance=None, on=on_whole)
 # %% [markdown]
 # ## Results
 #
-# On this mesh our operator is faster than the assembled matrix and needs
-# much less memory. One mesh of one size does not tell how either grows.
+# On this processor our solver is many times faster than Finitewave, and a step
+# takes less than twice the time that the multiply-adds alone need. A prediction
+# of the surrogate takes longer than the exact lead field of known tissue. On
+# the mesh that was timed our operator is faster than the assembled matrix and
+# needs much less memory; one mesh of one size does not tell how either grows.
 #
 # The headline numbers belong to single machines, so none is judged when the
 # book is reproduced. They change when the benchmarks are run again and

@@ -63,9 +63,9 @@
 #
 # This page needs {doc}`07_dataset` and the published networks of
 # {doc}`31_wider_tissue`. The first run looks at some 1,000 maps and takes some
-# minutes on two cores; what it found is kept, and a later run takes a minute. The
-# method is in {doc}`../book/structured`, under {ref}`structured-uncertainty`. To run
-# it with other values:
+# minutes on two cores; what it found is kept, and a later run takes a minute.
+# The method is in {doc}`../book/structured`, under
+# {ref}`structured-uncertainty`. To run it with other values:
 #
 #     make run NB=12_uncertainty SET="coverage=0.8"
 
@@ -145,12 +145,12 @@ claim_width_max = 0.15  # of the pointwise band, over the SD of the ECG
 # ## Predictions of the five networks
 #
 # The five networks differ in their seeds alone. Their mean is the prediction,
-# and their standard deviation tells where they disagree. Each tissue is
-# looked at once. The page keeps its traces at the electrodes, what
-# `describe_maps` says of it, and whether a seam, a cut edge, a late beginning,
-# a frame of another time or an unknown cell was seen. Some tissues are also
-# looked at in the other views of the training: pixels of 4 mm, frames every
-# 10 ms, and noise with lost pixels.
+# and their standard deviation tells where they disagree. Each tissue is looked
+# at once. The page keeps its traces at the electrodes, what `describe_maps`
+# says of it, and whether a seam, a cut edge, a late beginning, a frame out of
+# its place or an unknown cell was seen. Some tissues are also looked at in the
+# other views of the training: pixels of 4 mm, frames every 10 ms, and noise
+# with lost pixels.
 
 # %%
 torch.set_num_threads(threads)
@@ -308,19 +308,18 @@ def unusual_of(part):
 # %% [markdown]
 # ## The expected error of a tissue
 #
-# The band of a tissue should follow its error. The relative error of a
-# tissue, the RMS error over the RMS of the prediction, varies by a factor of
-# thirty over the calibration tissues. A regression of its logarithm reads it
-# off what describes the tissue, how far the networks disagree, and the grid.
-# It is fitted on one half of the calibration tissues, those with even
-# numbers; the factors of the bands come from the other half
-# ({eq}`eq-expected`). Half the width of a band is then a factor times the
-# expected error times an envelope in time, which is the smoothed disagreement
-# of the networks and a small floor. The noise of the trace is added; it is
-# that of the maps, on which all networks agree. Tissue beyond the thresholds
-# counts as many times worse as it is unusual, up to an error as large as the
-# ECG. An unknown cell gets that largest error, because its amplitude may be
-# off by a factor of two.
+# The band of a tissue should follow its error. The relative error of a tissue,
+# the RMS error over the RMS of the prediction, varies by a factor of thirty
+# over the calibration tissues. A regression of its logarithm reads it off what
+# describes the tissue, how far the networks disagree, and the grid. It is
+# fitted on one half of the calibration tissues, those with even numbers; the
+# factors of the bands come from the other half ({eq}`eq-expected`). Half the
+# width of a band is then a factor times the expected error times an envelope in
+# time, which is the smoothed disagreement of the networks and a small floor.
+# The noise of the trace is added; it is that of the maps, on which all networks
+# agree. Tissue beyond the thresholds counts as many times worse as it is
+# unusual, up to an error as large as the ECG. An unknown cell gets that largest
+# error, because its amplitude may be off by a factor of two.
 
 
 # %%
@@ -391,9 +390,8 @@ print(f"expected and true error correlate by {np.corrcoef(*read)[0, 1]:.2f}")
 # carries a promise. *Pointwise*: at least 90 % of the samples of a new trace
 # are inside, on average over tissues. *Whole trace*: a new trace is inside
 # from its first to its last sample in at least 90 % of the tissues. The
-# promises hold for tissue of the same recipe, and so for the test set. They
-# do not extend to the sets of other kinds, whose tissues may be alike only
-# after the expected error has been taken out.
+# promises hold for tissue of the same recipe, and so for the test set. They do
+# not extend to the sets of other kinds.
 #
 # The coverage of every set is counted at the central electrode. That of the
 # test set is also counted at the electrodes that were in no training.
@@ -479,21 +477,24 @@ printed(beside)
 # error* is the same over the mean absolute error of that trace. *Width / SD*
 # is that of the band for whole traces, which `predict` returns.
 #
-# The new bands are narrower on tissue of the recipe, because they follow the error of
-# each tissue and its course in time: there a band is about four times as wide as the
-# error in the median. Where the cell is taken for unknown the bands are made as wide
-# as a wrong amplitude would need. For MBR this is right. For MLR-I the predictions are
-# good, the band is many times as wide as the error, and it says almost nothing.
+# The new bands are narrower on tissue of the recipe, because they follow the
+# error of each tissue and its course in time. There a band is about four times
+# as wide as the error in the median. Where the cell is taken for unknown, the
+# bands are as wide as a wrong amplitude would need. For MBR this is right. For
+# MLR-I the predictions are good, the band is many times as wide as the error,
+# and it says almost nothing.
 #
-# One set falls short. On partly conducting fibrosis too few samples are
-# inside. The maps do not show that such cells conduct, the networks agree,
-# and no calibration tissue is like it. The shape of the envelope and the
-# penalty of the regression were chosen among a dozen on calibration tissues,
-# with the coverage of the test set in view. So were the noise term, the rule
-# for an unknown cell, the threshold for noisy maps and the rule for a cut
-# edge. The factors themselves come from calibration tissues only. The
-# coverage and the false alarms are thus a little optimistic, and a set that
-# nobody has looked at would be the better judge.
+# One set falls short. On partly conducting fibrosis too few samples are inside.
+# The maps do not show that such cells conduct, the networks agree, and no
+# calibration tissue is like it.
+#
+# The shape of the envelope and the penalty of the regression were chosen among
+# a dozen candidates on calibration tissues, with the coverage of the test set
+# in view. So were the noise term, the rule for an unknown cell, the threshold
+# for noisy maps and the rule for fronts that come in through an edge. The
+# factors themselves come from calibration tissues only. The coverage and the
+# false alarms are thus a little optimistic, and a set that nobody has looked at
+# would be the better judge.
 
 # %% tags=["hide-input"]
 found = table.loc["test"]
@@ -534,7 +535,7 @@ print(f"whole traces: {in_spreads:.1f} standard deviations from {coverage:g}")
 
 # %% [markdown]
 # The promise is an average over draws of both sets. With as many tissues as
-# here, the share of whole traces inside scatters by about three percent from
+# here, the share of whole traces inside scatters by about five percent from
 # draw to draw. The printed number says how far this draw is from 90 %.
 #
 # The next figure shows three of the bands: a narrow one, the median one and a
@@ -625,19 +626,21 @@ headline("D_error_median", error_median, tolerance=0.02, on=on_median)
 #
 # Maps are flagged where they are unusual, where the expected error is so
 # large that R² would be below 0.9, where the times of the fronts jump along a
-# line or come in through an edge, where a recording begins after the wave or
-# a frame is out of its place, and where the action potential is of none
-# of the cells. `predict` adds what the recording itself shows: rest,
-# amplitude, constant and saturated pixels, and holes. Each flag names its
-# cause.
+# line or come in through an edge, where fronts leave through an edge behind
+# which the tissue seems to go on, where a recording begins after the wave or a
+# frame is out of its place, and where the action potential is of none of the
+# cells. `predict` adds what the recording itself shows: rest, amplitude,
+# constant and saturated pixels, and holes. Each flag names its cause.
 #
-# *Old* are the networks of {doc}`10_structured`, which learned from the
-# tissue of the recipe alone. They are flagged by the same rules, as far as
-# their training goes: one cell, their range of speeds, and the first of the
-# clouds, which is the tissue of the recipe. No expected error was calibrated
-# for them, and edges are not judged by action potentials, which takes a cell
-# that was told. This is not the flag that came with them when they were published:
-# its cloud had one grid, and it looked for no seam and no cut edge.
+# *Old* are the networks of {doc}`10_structured`, which learned from the tissue
+# of the recipe alone. Here they are flagged by the same rules, as far as their
+# training goes. They know one cell, and so they cannot call one unknown. Their
+# range of speeds is that of the recipe, and their cloud is the first of the
+# three, the tissue of the recipe. No expected error was calibrated for them. In
+# wrong maps their edges are not judged by action potentials, because that rule
+# holds for one cell and they tell none. These are not the flags that came with
+# them when they were published. The cloud of those had one grid, and they
+# looked for no seam and no cut edge.
 
 
 # %%
@@ -713,20 +716,23 @@ figures.show(
 
 # %% [markdown]
 # Each point is a tissue, and those right of the line are flagged as unusual.
-# About one in a hundred usual tissues is flagged by construction. Tissue left
-# of the line may still be flagged by one of the other checks; unknown cells
-# are. In re-entry the action potentials are cut short, because a front follows
-# so soon. The cell is therefore read off the first beat, which begins from
-# rest. A flag is a reason to look at the maps and no measure of the error; the
-# band is that measure.
+# The threshold is set so that about one in a hundred usual tissues is right of
+# it. Tissue left of the line may still be flagged by one of the other checks,
+# as unknown cells are. In re-entry the action potentials are cut short, because
+# a front follows so soon. The cell is therefore read off the first beat, which
+# begins from rest. A flag is a reason to look at the maps. It is no measure of
+# the error; the band is that measure.
 #
 # ## Wrong maps
 #
-# `experiments.misuse` spoiled the maps of tissues of the test set in more than fifty
-# ways, predicted them as a user would, and kept the flags. It also predicted tissues
-# on other grids, some of them outside those of the training, and tissues with fibers.
-# The table counts, by kind, the predictions, those that were refused, and those that
-# are bad (R² below 0.9), with the share that is flagged.
+# `experiments.misuse` spoiled the maps of tissues of the test set in more than
+# fifty ways, predicted them as a user would, and kept the flags. It also
+# predicted tissues on other grids, some of them outside those of the training,
+# and tissues with fibers. The table counts, by kind, the predictions, those
+# that were refused, and those that are bad (R² below 0.9). Then follow the
+# share of the bad ones that is flagged and the share of the others. *In the
+# band* is the share of the predictions whose true trace is inside the band from
+# its first to its last sample. It was not computed for other tissue.
 
 # %%
 misuse = pd.read_csv(RESULTS / "runs/misuse.csv")
@@ -755,8 +761,15 @@ by_kind.round(4).to_csv(result_file("12_uncertainty_misuse.csv"))
 printed(by_kind, caption="Predictions of wrong and of other maps, by kind.")
 
 # %% [markdown]
+# Nothing is wrong in the kinds *right* and *grid*, and each flag on them counts
+# as a false alarm. In the kind *strip* the pixels have 1.5, 3 or 4.5 mm. They do
+# not fill a sheet of 200 mm, so a strip of 0.5 or 2 mm is missing at two of its
+# edges. Most of the wider cuts are seen: the tissue seems to go on behind the
+# edge. The cut is real, and these ECGs are good all the same.
+#
 # The next table has old and new networks on the same maps: all sets of other
-# tissue, and the wrong maps of every second of the tissues.
+# tissue, the tissues with fibers, and the wrong maps of every second tissue.
+# Each column counts the bad predictions of its own networks.
 
 # %%
 both = misuse[misuse.old_outcome.notna()]
@@ -782,35 +795,40 @@ printed(
 )
 
 # %% [markdown]
-# The last table lists what is bad and passes in silence. Most bad predictions
-# that are flagged have a wrong time or come from the MBR cells. On tissue of a
-# known cell few predictions are bad, all of them with much fibrosis, and not
-# all of these are flagged.
+# On these common maps the new networks flag {headline}`bad_flagged_new_same` of
+# their bad predictions and the old ones {headline}`bad_flagged_old_same` of
+# theirs, without mirrored sheets and wrong pixel sizes.
+#
+# The last table lists the bad predictions of the new networks that pass in
+# silence. Most bad predictions that are flagged have a wrong time or come from
+# the MBR cells. On right maps of a known cell few predictions are bad, all of
+# them with much fibrosis, and not all of these are flagged.
 #
 # A part of a sheet may hold the place where the wave started, and then no front
-# comes in through its edges. The action potentials tell the cut. Where a front
-# runs into the end of the tissue, the last cells have no neighbor that keeps
-# them depolarized, and their action potential is a little shorter. It is as
-# long as elsewhere where the tissue goes on. The size of the effect was measured
-# on training tissues of FK-CAF; FK-GP hardly shows it, and only maps of FK-CAF
-# are judged by it.
-# This rule and those for a late beginning and a frame out of its place were set
-# with training tissues in view, before they met the test set.
+# comes in through its edges. The action potentials can show the cut. Where a
+# front runs into the end of the tissue, the last cells have no neighbor that
+# keeps them depolarized, and their action potential is a little shorter. Where
+# the tissue goes on, it is as long as elsewhere. The size of the effect was
+# measured on training tissues of FK-CAF. FK-GP hardly shows it, and only maps
+# of FK-CAF are judged by it. This rule and those for a late beginning and a
+# frame out of its place were set with training tissues in view, before they met
+# the test set.
 #
-# **Two kinds of mistakes no map can show**: a sheet that is mirrored or
-# turned, and pixels of another size. The voltage obeys
+# **Two kinds of mistakes no map can show**: a sheet that is mirrored or turned,
+# and pixels of another size. The voltage obeys
 #
 # $$\partial_t V = \nabla\cdot(D\,\nabla V) + f(V, t),
 # \qquad n\cdot D\,\nabla V = 0 \text{ at the edges.}$$
 #
-# Let $V(x, t)$ be the recording of one sheet. Call its pixels $q$ times as
-# large. This is $V(x/q, t)$, and it solves the same equation with $D(x/q)$
-# times $q^2$. Edges, stimuli and the cells stay as they are, and so do the
-# times: the upstroke lasts as long as before, and the front is $q$ times as
-# wide because it is $q$ times as fast. A mirror image solves the equation
-# with the mirror image of $D$. Both recordings are exact ones of another
-# tissue, and $D$ is what is asked for. The next cell simulates a sheet and a
-# sheet of twice its size with four times its $D$.
+# Let $V(x, t)$ be the recording of one sheet, and let somebody say that its
+# pixels are $q$ times as large as they are. The recording is then $V(x/q, t)$,
+# and it solves the same equation with the diffusivity $q^2 D(x/q)$. Edges and
+# stimuli are $q$ times as large, too. The cells and all times stay as they are:
+# the upstroke lasts as long as before, and the front is $q$ times as wide
+# because it is $q$ times as fast. A mirror image solves the equation with the
+# mirror image of $D$. Each of the two is the exact recording of another tissue,
+# with another $D$, and $D$ is what is asked for. The next cell simulates a
+# sheet, and then a sheet of twice its size with four times its $D$.
 
 
 # %%
@@ -829,12 +847,13 @@ print(f"fronts passed: {(voltage.max(0) > -30).mean():.0%} of the pixels")
 print(f"largest difference: {np.abs(of_twice_the_size - voltage).max():g} mV")
 
 # %% [markdown]
-# The two recordings are equal, and their ECGs are not. Only what is known
-# beforehand speaks against a size: the speed of the fronts, the size of the
-# sheet, or the size of its fibrosis. Speeds beyond those of the training are
-# flagged, and the training is wide. The result says in its attributes
-# `orientation`, `size` and `speed` what was believed, and a user has to
-# compare these three with what is known of the recording.
+# The two recordings are equal. Their ECGs at one electrode are not, because $D$
+# and the distances to the electrode differ. Only what is known beforehand
+# speaks against a size: the speed of the fronts, the size of the sheet, or the
+# size of its fibrosis. Speeds beyond those of the training are flagged, but the
+# training is wide. The result says in its attributes `orientation`, `size` and
+# `speed` what was believed, and a user has to compare these three with what is
+# known of the recording.
 
 # %% tags=["hide-input"]
 HIDDEN = ("mirrored", "size")

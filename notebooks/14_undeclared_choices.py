@@ -15,10 +15,10 @@
 #       Much depends on the split: the same network reaches
 #       {headline}`split_train_r2_mean` on the tissues that it was trained on,
 #       {headline}`law_in_training_240` on those of a training with twice the passes,
-#       and {headline}`split_tissue_r2_mean` on tissues that it has not seen; there,
-#       with as many tissues as the paper's, the level is reached only without
-#       fibrosis, {headline}`choice_no_fibrosis`, and by the median over mild tissue,
-#       and the paper does not tell which reading is its own.
+#       and {headline}`split_tissue_r2_mean` on tissues that it has not seen; on these,
+#       with as many tissues as the paper's, the level is reached only without fibrosis,
+#       {headline}`choice_no_fibrosis`, and by the median over mild tissue, and the
+#       paper does not tell which reading is its own.
 #     next:
 #       page: notebooks/15_ablations
 #       why: the parts of the network one by one
@@ -48,14 +48,14 @@
 # number? Each row below is a possible reading of the paper. None of them is
 # known to be the authors' own.
 #
-# **Scale:** choices of the split: the setting of the published network,
-# trained with three seeds for each. Choices of the score: the five-fold
-# cross-validation of {doc}`09_training`, 300 tissues, three seeds. Choices of
-# the data and the maps: one changed at a time at the setting of
-# {doc}`15_ablations`, retrained, three folds of five, one seed. Number of
-# tissues: the published setting with up to 3,000 training tissues
-# ({doc}`17_data_efficiency`), three seeds, and the size that was chosen
-# there, one seed. Every row is the paper's architecture.
+# **Scale:** choices of the split: the setting of the network of
+# {doc}`09_training`, which we call the published one, trained with three seeds
+# for each. Choices of the score: the five-fold cross-validation of
+# {doc}`09_training`, 300 tissues, three seeds. Choices of the data and the
+# maps: one changed at a time at the setting of {doc}`15_ablations`, retrained,
+# three folds of five, one seed. Number of tissues: the published setting with
+# up to 3,000 training tissues ({doc}`17_data_efficiency`), three seeds, and the
+# size that was chosen there, one seed. Every row is the paper's architecture.
 #
 # The page needs the tables of `make experiments` and takes seconds. What we
 # chose, and why, is in {ref}`choices`. To run it with other values:
@@ -88,14 +88,14 @@ claim_as_stated_max = 0.985  # the mean over all tissues, by tissue, stays below
 # %% [markdown]
 # ## Verdict
 #
-# Each reading gets a score, a 95 % interval and a verdict. 0.985 is the
-# least that rounds to the paper's 0.99. If the whole interval lies at 0.985
-# or above, the score is **reproduced** under the reading that we take to be
-# the paper's: raw ECGs, all tissues, the mean, split by tissue. Under any
-# other reading the same result is a **level reached under another
-# reading**. If the whole interval lies below 0.985, the level is **not
-# reached**. A row whose interval contains 0.985 stays **open**. The limits
-# are compared before they are rounded for print.
+# Each reading gets a score, a 95 % interval and a verdict. The least mean that
+# rounds to the paper's 0.99 is 0.985. If the whole interval lies at 0.985 or
+# above, the score is **reproduced** under the reading that we take to be the
+# paper's: raw ECGs, all tissues, the mean, split by tissue. Under any other
+# reading the same result is a **level reached under another reading**. If the
+# whole interval lies below 0.985, the level is **not reached**. A row whose
+# interval contains 0.985 stays **open**. The limits are compared before they
+# are rounded for print.
 
 
 # %%
@@ -116,9 +116,9 @@ def entry(tissues, seeds, mean, low, high, reached=LEVEL):
 # ## Choices of the split
 #
 # A split says which part of the data may be in training when the network is
-# scored. By tissue, no map of a scored tissue is in training; that is how
-# this book splits. The authors' later paper divides its data 80/10/10; the
-# present one states no split. Each row is the published setting, trained
+# scored. By tissue, no map of a scored tissue is in training; that is how this
+# book splits. The authors' later paper divides its data 80/10/10; the present
+# one states no split. Each row is the setting of {doc}`09_training`, trained
 # with three seeds.
 #
 # - *By tissue*: trained on 240 tissues, scored on 300 others.
@@ -262,11 +262,11 @@ headline("seq2seq_r2_mild_fibrotic", value, tolerance=0.02, on=on_fibrotic)
 
 # %% [markdown]
 # *R2* is the mean over tissues; a row that says median or pooled holds that
-# instead. Two rows need care. *No fibrosis* is excluded by the paper
-# itself: 180 of its 300 tissues are fibrotic or combined. And most mild
-# tissues have no fibrosis at all, so that they carry the median over mild
-# tissue; the row *mild tissue that has fibrosis* shows the rest. Both are
-# levels of an easier question, and no reproduction.
+# instead. Two rows need care. *No fibrosis* is excluded by the paper itself:
+# 180 of its 300 tissues are fibrotic or combined. Most mild tissues have no
+# fibrosis at all, so that they carry the median over mild tissue; the row *mild
+# tissue that has fibrosis* has the rest. Both rows answer an easier question,
+# and neither is a reproduction.
 #
 # **Chance.** The paper does not say how many tissues it tests on; its
 # successor tests on a tenth, which would be thirty. How often would thirty
@@ -466,13 +466,14 @@ figures.show(
 )
 
 # %% [markdown]
-# The uppermost rows are choices of the split, the next ones other scores of
-# the cross-validated networks, then networks trained on other data, and at
-# the bottom those with more tissues. The gray band is what rounds to the
-# paper's number, and scores below the left edge are drawn on it. Intervals
-# of the first and the last group are over tissues and seeds, but for the
-# median and the row with one seed. All others are over tissues only: in the
-# second group of the mean over three seeds, in the third of one seed.
+# The uppermost rows are choices of the split, the next ones other scores of the
+# cross-validated networks, then networks trained on other data, and at the
+# bottom those with more tissues. The gray band is what rounds to the paper's
+# number, and scores below the left edge are drawn on it. Intervals of the first
+# and the last group are over tissues and seeds, except for the median and the
+# row with one seed. All other intervals are over tissues only. In the second
+# group a tissue counts with its mean over three seeds, and in the third group
+# there is one seed.
 #
 # Split by tissue, and over all tissues, the network stays below the band,
 # also with ten times the paper's number of tissues. Three kinds of reading
@@ -486,11 +487,11 @@ figures.show(
 # falls short. With 3,000 tissues the median over all tissues and the mean
 # over mild ones reach the band, and the mean over all does not.
 #
-# The figure shows few combinations of choices. All rows but the last one
-# are one size of network; only in the last group the number of tissues and
-# the passes over them change. Rows with fewer tissues also train on fewer.
-# Their control is the row *all textures, 190 tissues*. The control of the
-# rows that draw from all three sets of the recipe is *300 other tissues*.
+# The figure has few combinations of choices. All rows but the last one are one
+# size of network; only in the last group the number of tissues and the passes
+# over them change. Rows with fewer tissues also train on fewer. Their control
+# is the row *all textures, 190 tissues*. The control of the rows that draw from
+# all three sets of the recipe is *300 other tissues*.
 #
 # ## Claims
 #

@@ -187,21 +187,20 @@ figures.show(
 # Each point is a mean, with its bootstrap interval over tissues. What lies
 # below the left edge is drawn on it. **The paper's network** has learned what
 # the ECG of a single wave in tissue of the recipe looks like. More than one
-# wave, slow waves and denser fibrosis cost it much. **The methods that use
-# the formula** $D = \kappa\varphi c^2$ stay near the right edge as long as
-# the cell has the usual $\kappa$. The cell MBR has another one, and both
-# methods are off by the same factor there. The paper's network has no such
-# constant and does better on this cell, until the cell is named
-# ({doc}`11_generality`).
+# wave, slow waves and denser fibrosis cost it much. **The methods that use the
+# formula** $D = \kappa\varphi c^2$ stay near the right edge as long as the cell
+# has the usual $\kappa$. The cell MBR has another one, and both methods are off
+# by the same factor there. The paper's network has no such constant and does
+# better on this cell, until the cell is named ({doc}`11_generality`).
 #
 # **Five networks together are safer than one.** On re-entry one of the five
-# structured networks fails on several tissues, while their mean does not.
-# With one seed alone, chance would have decided which of the two was seen.
-# The
+# structured networks fails on several tissues, while their mean does not. With
+# one seed alone, chance would have decided which of the two was seen. The
 # training-free estimate has no seeds and cannot fail in this way. On re-entry
-# it reaches nearly the same median as the five together, and a lower mean.
-# The sets are small, and some intervals are wide. Whether more kinds of
-# tissue in the training would help was not tried.
+# it reaches nearly the same median as the five together, and a lower mean. The
+# sets are small, and some intervals are wide. {doc}`31_wider_tissue` trains the
+# structured networks on more kinds of tissue; for the other methods this was
+# not tried.
 #
 # ## Conditions left out of training
 #
@@ -250,9 +249,9 @@ printed(
 # %% [markdown]
 # The difference of the two tables is what it costs never to have seen a
 # condition. It is small for the training-free estimate and for the structured
-# surrogate, and it is largest for the ridge. Left-out rows have one seed, and
-# their training has fewer tissues as well, so part of the difference may come
-# from that.
+# surrogate, and it is largest for the ridge. The rows of the left-out
+# conditions have one seed, and their training has fewer tissues as well, so
+# part of the difference may come from that.
 
 # %% [markdown]
 # ## Misuse: wrong input to a surrogate
@@ -331,18 +330,21 @@ for key, name in keys.items():
 headline("misuse_half_flagged", found.flagged[half], tolerance=0.1, on=on_small)
 
 # %% [markdown]
-# The table holds the best and the worst $R^2$ over four tissues. It also counts how
-# many of them the surrogate flagged as unlike its training, and how many it refused.
-# A wrong interval between frames is noticed, and so is a late beginning: tissue is
-# depolarized in the first frame, and no front passes it later. **A wrong size of the
-# pixels is mostly not noticed, and a sheet that is cut off not always.** The wave in
-# the picture looks normal, but what lies outside is missing from the ECG. Pixels scaled
-# to their own range, as is usual in optical mapping, cost little where fibrosis is
-# coarse. Every camera blurs, and blur takes away the sharp front that the method
-# needs; where that costs much, such maps are refused or flagged. The first row is no
-# test score, since three of the four tissues are from training or validation. Four
-# tissues are too few to say how often a mistake is noticed. A longer list of mistakes
-# is in {doc}`20_your_own_maps`.
+# The table holds the best and the worst $R^2$ over four tissues. It also counts
+# how many of them the surrogate flagged, and how many it refused.
+#
+# A wrong interval between frames is noticed. So is the late beginning: tissue
+# is depolarized in the first frame, and no front passes it later.
+# **A wrong size of the pixels is mostly not noticed, and a sheet that is cut
+# off is not always noticed.** The wave in the picture of a cut sheet looks
+# normal, but what lies outside is missing from the ECG. Pixels scaled to their
+# own range, as is usual in optical mapping, cost little where fibrosis is
+# coarse. Every camera blurs, and blur takes away the sharp front that the
+# method needs. Where that costs much, such maps are refused or flagged.
+#
+# The first row is no test score, since three of the four tissues are from
+# training or validation. Four tissues are too few to say how often a mistake is
+# noticed. A longer list of mistakes is in {doc}`20_your_own_maps`.
 
 # %% tags=["hide-input"]
 besides = ("test", "unseen_cell_mbr")

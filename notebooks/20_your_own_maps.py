@@ -42,9 +42,10 @@
 # whose maps were spoiled in more than fifty ways. The page takes half a
 # minute.
 #
-# This page needs the published weights only. What may be in a file is on the
-# page {doc}`../book/use`, and what the surrogate does with it in
-# {doc}`../book/structured`. To run it with your own file:
+# This page needs the published weights and the table of `experiments.misuse`.
+# What may be in a file is on the page {doc}`../book/use`, and what the
+# surrogate does with it is in {doc}`../book/structured`. To run it with your
+# own file:
 #
 #     make run NB=20_your_own_maps SET="source='/path/to/maps.nc'"
 #
@@ -310,21 +311,27 @@ print(
 )
 
 # %% [markdown]
-# The surrogate refuses or flags wrong intervals between frames, other changes of the
-# times that spoil the ECG, strong blur, and seams between two tissues.
-# Not all sheets that were cut are flagged. A rest or an amplitude that cardiac
-# cells have is taken out and costs nothing, others are flagged. Two kinds of wrong
-# maps pass in silence and give a wrong ECG, because no map can show them:
+# The surrogate refuses or flags wrong intervals between frames, other changes
+# of the times that spoil the ECG, strong blur, and seams between two tissues. A
+# rest that cardiac cells may have is taken out and costs nothing. An amplitude
+# that they may have is believed, and the ECG is then too large or too small by
+# that gain. Other rests and amplitudes are flagged.
+#
+# Most sheets that were cut are flagged, but not all. Two signs tell them:
+# fronts that come in through an edge, and action potentials at an edge that
+# last as long as elsewhere. Where the picture shows neither, a cut sheet passes
+# in silence.
+#
+# Two kinds of wrong maps pass in silence and give a wrong ECG, because no map
+# can show them:
 #
 # - an orientation that is not ours
-# - a pixel size that is not right, as long as such tissue exists
+# - a pixel size that is not right, as long as the training has tissue as fast
 #
-# {doc}`12_uncertainty` has the reason: both are exact recordings of another tissue.
-# Some cut sheets may pass, too: they are told by fronts that come in, or by
-# action potentials at the edge that last as long as elsewhere. The result says in its
-# attributes `orientation`, `size` and `speed` what was believed, and in
-# `rest` and `amplitude` how the voltage was read. A user has to compare them
-# with what is known of the recording.
+# Both are exact recordings of another tissue ({doc}`12_uncertainty` has the
+# reason). The result says in its attributes `orientation`, `size` and `speed`
+# what was believed, and in `rest` and `amplitude` how the voltage was read. A
+# user has to compare them with what is known of the recording.
 
 # %% tags=["hide-input"]
 silent = wrong_maps.query("kind != 'right' and outcome == 'silent'")

@@ -12,15 +12,14 @@
 #   page:
 #     question: Can physics alone replace the simulation behind an ECG?
 #     answer: >-
-#       For one wave in tissue whose conductivity and stimulus are known, yes: with
-#       a few fitted constants the ECG has a mean R² of {headline}`eikonal_r2_mean` on
-#       the test tissues and a median of at least
+#       For one wave in tissue whose conductivity and stimulus are known, yes: with a
+#       few fitted constants the ECG has a mean R² of {headline}`eikonal_r2_mean` on the
+#       test tissues and a median of at least
 #       {headline}`eikonal_r2_worst_texture_median` in every texture of fibrosis, and
 #       the simulation takes about {headline}`eikonal_speedup.2` times as long; with
-#       fibers the
-#       mean is {headline}`eikonal_r2_fibers` on the
-#       {headline}`eikonal_fibers_accepted` of {headline}`eikonal_fibers_drawn` that the
-#       method accepts.
+#       fibers the mean is {headline}`eikonal_r2_fibers` on the
+#       {headline}`eikonal_fibers_accepted` of {headline}`eikonal_fibers_drawn` tissues
+#       that the method accepts.
 #     next:
 #       page: notebooks/23_back_from_the_ecg
 #       why: from the ECG back to the site and the speed of the wave
@@ -51,8 +50,9 @@
 # foci, and 20 validation tissues with fibers that conduct four times better
 # along than across. One electrode, 40 mm above the center.
 #
-# Needs the tables of `python -m experiments.eikonal`; seconds. With other
-# values: `make run NB=22_without_simulating SET="worst=10"`.
+# The page needs the tables of `python -m experiments.eikonal` and takes
+# seconds. To run it with other values:
+# `make run NB=22_without_simulating SET="worst=10"`.
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -203,11 +203,11 @@ printed(shown.set_index("constant"), digits=4)
 # %% [markdown]
 # *Load* is $\ell c^2 / 4$. *Shared repolarization* is $\tau$ over the duration
 # of the action potential. The score of the first two groups is the error of
-# activation in ms, over all sheets and then without and with fibers. That of
-# the shared repolarization is $1 - R^2$ of the ECG, and that of the last two is
-# the share of errors within the estimate. Means of errors are geometric, so that
-# slow sheets weigh no more than fast ones. A value is kept unless another is
-# better by a twentieth.
+# activation in ms, over all sheets and then without and with fibers. The score
+# of the shared repolarization is $1 - R^2$ of the ECG, and the score of the
+# last two is the share of errors within the estimate. Means of errors are
+# geometric, so that slow sheets weigh no more than fast ones. A value is kept
+# unless another is better by a twentieth.
 
 # %% tags=["hide-input"]
 charge = front_law(0.5, 0.1, FK_CAF)
@@ -270,9 +270,9 @@ error = ours.lat_mae.mean()
 headline("eikonal_lat_mae_ms", error, unit="ms", tolerance=0.2, on=on)
 
 # %% [markdown]
-# $R^2$ of the raw ECG against that of the simulation, at every millisecond.
-# The last column is the mean distance of the activation times from those of
-# the simulation, over all cells.
+# The table has the $R^2$ of the raw ECG against that of the simulation, at
+# every millisecond. The last column is the mean distance of the activation
+# times from those of the simulation, over all cells.
 #
 # ## What each term contributes
 #
@@ -329,14 +329,14 @@ figures.show(
 )
 
 # %% [markdown]
-# One minus the median $R^2$, so that lower is better. The load matters most
-# in diffuse and in interstitial fibrosis, where many cells have few
-# neighbors. There the rays fail by themselves. Where the tissue has no
-# fibrosis they look good, and a mean over all tissues would hide the difference.
-# The solid lines show how little better times of activation would gain. The
-# true recovery is no better than the smoothed one. It is read at one level
-# of the voltage, near the end of the repolarization, and the ECG depends on
-# all of it.
+# The bars are one minus the median $R^2$, so that lower is better. The load
+# matters most in diffuse and in interstitial fibrosis, where many cells have
+# few neighbors. There the rays fail by themselves. Where the tissue has no
+# fibrosis they look good, and a mean over all tissues would hide the
+# difference. The solid lines show how little better times of activation would
+# gain. The true recovery is no better than the smoothed one. It is read at one
+# level of the voltage, near the end of the repolarization, and the ECG depends
+# on all of it.
 #
 # The grid is an error of the simulation and not of the tissue. The next
 # table has the speed along the diagonal of the grid, relative to that along
@@ -449,10 +449,10 @@ printed(others.reindex([*sets]).rename(sets).rename_axis("set"))
 # balance uses the eight neighbors of the simulation, and its first guess
 # solves the eikonal equation on triangles with the full tensor of $D$.
 #
-# Two foci cost nothing. Fibers cost accuracy, and the reason is the grid. A
-# wave oblique to fibers reaches the neighbors of a cell at very different times,
-# and some couplings are negative. The next lines have the error of
-# activation on the training sheets without $V$ and with it.
+# Two foci cost no accuracy. Fibers do, and the reason is the grid. A wave
+# oblique to fibers reaches the neighbors of a cell at very different times, and
+# some couplings are negative. The next lines have the error of activation on
+# the training sheets without $V$ and with it.
 
 # %% tags=["hide-input"]
 front = tried[(tried.constant == "LOAD, SPREAD") & (tried.value == LOAD)]
@@ -470,15 +470,15 @@ print("longest wait of a cell for its first neighbor, simulated:")
 print(f"{wait.without_fibers:.1f} ms without fibers, {wait.with_fibers:.1f} ms with")
 
 # %% [markdown]
-# More than half of the error in fibers is gone with $V$. In fibrosis a cell
-# may have no neighbor along the fibers. Some cells of the simulation then wait
-# many times longer than without fibers, and such tissues are refused.
+# With $V$ more than half of the error in fibers is gone. In fibrosis a cell may
+# have no neighbor along the fibers. Some cells of the simulation then wait many
+# times longer than without fibers, and such tissues are refused.
 #
 # ## Between frames
 #
-# A simulation is often stored as frames. If its ECG is known only every
-# 20 ms, lines between the samples lose much of it. The ECG from activation
-# times can be read at any time.
+# A simulation is often stored as frames. If its ECG is known only every 20 ms,
+# lines between the samples lose a part of it. The ECG from activation times can
+# be read at any time.
 
 # %%
 both = test[test.variant.isin(["all", "frames"])].groupby("variant").r2
@@ -509,15 +509,15 @@ ratio = cost.ratio["test"]
 headline("eikonal_speedup", ratio, tolerance=None, on="400 × 400 cells, one core")
 
 # %% [markdown]
-# Seconds of one core, median over tissues, the two in turns in one run: the
-# ECG at one electrode every millisecond for 900 ms, on sheets of 400 × 400
-# cells. The simulation is the one of {doc}`06_cost`. The ratio grows with
-# the length of the recording, since the cost of the activation times does
-# not depend on it.
+# The table has seconds of one core, as medians over tissues, with the two ways
+# timed in turns in one run. They are for the ECG at one electrode every
+# millisecond for 900 ms, on sheets of 400 × 400 cells. The simulation is the
+# one of {doc}`06_cost`. The ratio grows with the length of the recording, since
+# the cost of the activation times does not depend on it.
 #
 # The aim, twenty times the speed of the solver, is missed. The first guess and
-# the balance take most of the time, they go through the cells one after
-# another, and the solver is fast too.
+# the balance take most of the time, since they go through the cells one after
+# another. The solver is fast, too.
 #
 # ## Exercises
 #

@@ -13,15 +13,15 @@
 #     question: Does an ECG that fits better mean a better map of the activation?
 #     answer: >-
 #       Not by itself: in {headline}`inverse_remodeled_tissues` tissues a field of
-#       conductivity fits the ECG much better than one conductivity while the
+#       conductivity fits the ECG much better than one conductivity, while the
 #       activation times do not gain (median change
-#       {headline}`inverse_lat_change_field.signed`); with one free gain beside it, the
-#       model chosen among five on these same tissues, the median error of activation
-#       is {headline}`inverse_lat_ms_remodeled` and that of the site
-#       {headline}`inverse_site_mm_remodeled` (interval by bootstrap over tissues
-#       {headline}`inverse_site_mm_remodeled_low` to
-#       {headline}`inverse_site_mm_remodeled_high`), but a tenth of the sites is more
-#       than {headline}`inverse_site_mm_remodeled_p90` off.
+#       {headline}`inverse_lat_change_field.signed`); with one free gain beside the
+#       field, a model that was chosen among five on these same tissues, the median
+#       error of the activation is {headline}`inverse_lat_ms_remodeled` and that of the
+#       site {headline}`inverse_site_mm_remodeled`
+#       ({headline}`inverse_site_mm_remodeled_low` to
+#       {headline}`inverse_site_mm_remodeled_high` by bootstrap over tissues), but a
+#       tenth of the sites is more than {headline}`inverse_site_mm_remodeled_p90` off.
 #     next:
 #       page: notebooks/25_cycle
 #       why: whether unlabeled ECGs help a network that does the same
@@ -51,13 +51,13 @@
 # **Scale:** 12 tissues, two of each kind: sheets of 100 mm with remodeled gap
 # junctions, with fibrosis of each of the four textures, or with both. There is
 # one focal wave, with 9 electrodes 40 mm above the sheet and white noise of
-# 0.05 SD. The ECG is that of the full simulation.
-# All fits are those of {doc}`23_back_from_the_ecg` and know the disc that is
-# stimulated. Our aim was to find nine in ten sites within 5 mm.
+# 0.05 SD. The ECG is that of the full simulation. All fits are those of
+# {doc}`23_back_from_the_ecg` and know the disc that is stimulated. Our aim was
+# to find nine in ten sites within 5 mm.
 #
-# Needs the tables of `python -m experiments.inverse` and of
-# `python -m experiments.inverse_gradients`; half a minute. With other values:
-# `make run NB=24_remodeled_tissue SET="seed=5"`.
+# The page needs the tables of `python -m experiments.inverse` and of
+# `python -m experiments.inverse_gradients` and takes half a minute. To run it
+# with other values: `make run NB=24_remodeled_tissue SET="seed=5"`.
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -144,10 +144,10 @@ figures.show(
 )
 
 # %% [markdown]
-# One tissue with diffuse fibrosis. The white cross is the true site, the red
-# one is the fitted site. Titles give the misfit and the mean error of the
-# activation times. Without a gain the fitted wave starts before the stimulus
-# (dark blue in the middle) and is too slow.
+# The figure shows one tissue with diffuse fibrosis. The white cross is the true
+# site, the red one is the fitted site. Titles give the misfit and the mean
+# error of the activation times. Without a gain the fitted wave starts before
+# the stimulus (dark blue in the middle) and is too slow.
 #
 # ## All tissues
 
@@ -179,9 +179,9 @@ seconds = grouped.seconds.median()[order]
 print(f"a fit takes {seconds.min():.1f} to {seconds.max():.1f} s of one core, median")
 
 # %% [markdown]
-# Medians and 90 % quantiles over the tissues. *Activation* is the mean distance
-# from the simulated activation times over all cells that conduct. *D,
-# correlation* compares log $D$ of the conducting cells with the fitted one,
+# The table has medians and 90 % quantiles over the tissues. *Activation* is the
+# mean distance from the simulated activation times over all cells that conduct.
+# *D, correlation* compares log $D$ of the conducting cells with the fitted one,
 # where both vary. The model with one gain was chosen among the five on these
 # same tissues, so its scores may flatter it.
 
@@ -238,10 +238,11 @@ headline("inverse_remodeled_tissues", len(wide), tolerance=0, on=on_all)
 # the amplitude. The wave is then too slow, and the onset and the rest of the
 # field try to hide it.
 #
-# One gain for the whole sheet frees the speed from the amplitude. In diffuse and
-# patchy fibrosis and with remodeled gap junctions, even uniform tissue with one
-# gain then has a better map than the field without it. In compact and interstitial
-# fibrosis and in the combination its map is worse (next table).
+# One gain for the whole sheet frees the speed from the amplitude. In diffuse
+# and patchy fibrosis and with remodeled gap junctions, even uniform tissue with
+# one gain then gives a better map than the field without it. In compact and
+# interstitial fibrosis and in the combination it gives a worse one (next
+# table).
 
 # %%
 best = table[table.model == "6 × 6 D, one gain"].set_index("sim")
@@ -263,12 +264,13 @@ headline("inverse_site_mm_remodeled_p90", site_90, unit="mm", tolerance=1.5, on=
 headline("inverse_lat_ms_remodeled", lat_ms, unit="ms", tolerance=0.8, on=on)
 
 # %% [markdown]
-# Median error of activation in ms by kind of tissue, and the gain that is found.
-# In tissue with remodeled gap junctions there are no walls, the gain is near
-# one, and one $D$ is already good. The gain helps most in diffuse fibrosis. A
-# gain that varies over the sheet adds little to one gain. Interstitial fibrosis
-# conducts better along its strands than across them, which a single $D$ at each
-# place cannot express. In tissue with both remodelings all these models fail.
+# The table has the median error of activation in ms by kind of tissue, and the
+# gain that is found. In tissue with remodeled gap junctions there are no walls,
+# the gain is near one, and one $D$ is already good. The gain helps most in
+# diffuse fibrosis. A gain that varies over the sheet adds little to one gain.
+# Interstitial fibrosis conducts better along its strands than across them,
+# which a single $D$ at each place cannot express. In tissue with both
+# remodelings all these models fail.
 #
 # The fitted field is no map of the true $D$: where both vary they hardly
 # correlate in fibrosis. What is found is an effective conductivity, with the
@@ -345,17 +347,19 @@ printed(of_kind)
 # %% [markdown]
 # *phi* is the mean over the sheet, and the median over the tissues of a kind.
 #
-# The shared porosity fits the ECG as well as one gain, and its median errors are a
-# little lower. They are lower in every kind of fibrosis without remodeling. The law
-# of round pores is made for patchy and compact fibrosis. But the interval of the
-# change of the activation error includes zero, and the 90 % quantile of the site
-# becomes larger: in the combination of both remodelings the descent explains the ECG
-# by a sheet with a small $\varphi$, that is, with many pores, and ends farther from
-# the site. The $\varphi$ that is found is also lower than the share of cells that is
-# left, in every kind with fibrosis. It is an effective number, as the gain is. More
-# starts do not help either. Only three tissues have a second well at all. In two of
-# them the fit from there has the lower misfit, once with a slightly better site and
-# once with a far worse one. What fails is the model of the tissue, not the search.
+# The shared porosity fits the ECG as well as one gain, and its median errors
+# are a little lower. They are lower in every kind of fibrosis without
+# remodeling. The law of round pores is made for patchy and compact fibrosis.
+# But the interval of the change of the activation error includes zero, and the
+# 90 % quantile of the site becomes larger: in the combination of both
+# remodelings the descent explains the ECG by a sheet with a small $\varphi$,
+# that is, with many pores, and ends farther from the site. The $\varphi$ that
+# is found is also lower than the share of cells that is left, in every kind
+# with fibrosis. It is an effective number, as the gain is. Starts in other
+# wells do not help either. Only three tissues have a second well at all. In two
+# of them the fit from there has the lower misfit, once with a slightly better
+# site and once with a far worse one. This points to the model of the tissue as
+# what fails, and not to the search.
 #
 # ## A known tissue
 
@@ -437,21 +441,22 @@ for way, key in {"surrogate": "surrogate", "lead field": "lead_field"}.items():
     )
 
 # %% [markdown]
-# Derivatives of the misfit by x and y, 6 mm from the true site. *Differences* are
-# central, half a millimeter to either side, of the same way. The last two columns
-# are after a descent of at most ten steps of L-BFGS.
+# The table compares derivatives of the misfit by x and y, 6 mm from the true
+# site. *Differences* are central, half a millimeter to either side, of the same
+# way. The last two columns are after a descent of at most ten steps of L-BFGS.
 #
-# In tissue with remodeled gap junctions all pixels have a derivative. The surrogate
-# points where the lead field points, and both descents end at the site. In diffuse
-# fibrosis nearly a fifth of the pixels has none. There the derivative of the
-# surrogate is turned against that of the lead field, also if the conductivity is
-# held, and its descent ends farther off and at a larger misfit. Part of that is no
-# fault of the surrogate. The derivative of the lead field is turned against its own
-# differences as well, since the disc of the stimulus begins on cells, some of which
-# are walls, and the misfit is not smooth in its place. It still descends to the site.
-# The surrogate computes another ECG in fibrosis, and so another misfit. So we see no
-# reason to use the surrogate where the tissue is known. These two tissues show only
-# that it can be differentiated.
+# In tissue with remodeled gap junctions all pixels have a derivative. The
+# surrogate points where the lead field points, and both descents end at the
+# site. In diffuse fibrosis nearly a fifth of the pixels have none. There the
+# derivative of the surrogate is turned against that of the lead field, also if
+# the conductivity is held, and its descent ends farther off and at a larger
+# misfit. Part of that is no fault of the surrogate. The derivative of the lead
+# field is turned against its own differences as well, since the disc of the
+# stimulus begins on cells, some of which are walls, and the misfit is not
+# smooth in its place. It still descends to the site. The surrogate computes
+# another ECG in fibrosis, and so another misfit. So we see no reason to use the
+# surrogate where the tissue is known. These two tissues show only that it can
+# be differentiated.
 #
 # ## Failures
 
@@ -470,10 +475,10 @@ printed(
 )
 
 # %% [markdown]
-# The tissues with the largest error of activation, for the model with one gain.
-# Interstitial fibrosis and the combination of both remodelings fail. Their ECG
-# is not fitted well either, so the misfit gives a warning (exercise 2). The
-# aim, nine in ten sites within 5 mm, is not reached.
+# The table has the tissues with the largest error of activation, for the model
+# with one gain. Interstitial fibrosis and the combination of both remodelings
+# fail. Their ECG is not fitted well either, so the misfit gives a warning
+# (exercise 2). The aim, nine in ten sites within 5 mm, is not reached.
 #
 # ## Limits
 #

@@ -54,9 +54,9 @@
 # maps of 25 × 25 pixels. The test has the 30 test tissues of the split and
 # 90 tissues of the test set.
 #
-# Needs the tables of `python -m experiments.cycle` and of
-# `python -m experiments.cycle_physics`; seconds. With other values:
-# `make run NB=25_cycle SET="worst=10"`.
+# The page needs the tables of `python -m experiments.cycle` and of
+# `python -m experiments.cycle_physics` and takes seconds. To run it with other
+# values: `make run NB=25_cycle SET="worst=10"`.
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -86,9 +86,13 @@ claim_ecg_ratio = 1.5  # by which the cycle lowers the error of the ECG, at leas
 # and the logarithm of the conductivity. Each map is a sum of 14 × 14
 # cosines. The loss is
 #
-# $$\mathcal L = \lvert \hat{\mathrm{LAT}} - \mathrm{LAT} \rvert +
-# \lambda_D \lvert \ln \hat D - \ln D \rvert +
-# \frac{\lvert \hat y - y \rvert^2}{\lvert y \rvert^2} .$$
+# $$
+# \begin{aligned}
+# \mathcal L &= \lvert \hat{\mathrm{LAT}} - \mathrm{LAT} \rvert +
+# \lambda_D \lvert \ln \hat D - \ln D \rvert \\
+# &\quad + \frac{\lvert \hat y - y \rvert^2}{\lvert y \rvert^2} .
+# \end{aligned}
+# $$
 #
 # The first two terms need labels. The third one is the cycle: $\hat y$ is
 # the ECG of the two predicted maps. All terms are means, the first in units
@@ -189,12 +193,12 @@ printed(
 #
 # With 20 labels the cycle takes {headline}`cycle_gain.2` off the error
 # ({headline}`cycle_gain_low.2` to {headline}`cycle_gain_high.3`). All three
-# seeds gain, and their gains are far apart. The interval excludes zero, and
-# yet p is {headline}`cycle_p.1`: the interval is a bootstrap over tissues and
+# seeds gain, and their gains are far apart. The interval excludes zero, and yet
+# p is {headline}`cycle_p.1`: the interval is a bootstrap over tissues and
 # seeds, whose tails are too thin with three seeds, and p is that of the
-# stricter t test over the three means. The gain is likely, and three seeds
-# do not prove it.
-# With 60 and with 240 labels the cycle adds error, and both tests agree.
+# stricter t test over the three means. The gain is likely, but three seeds do
+# not prove it. With 60 and with 240 labels the cycle adds error, and both tests
+# agree.
 #
 # The second table has the median tissue at 20 labels. It gains less than the
 # mean, which a few tissues decide. The next table has the errors of the ECG
@@ -256,12 +260,12 @@ figures.show(
 )
 
 # %% [markdown]
-# Markers are seeds and lines are their means. At the fewest labels the
-# networks without the cycle are poor and depend on the draw of the labels.
-# There the cycle helps, and twice the steps are no substitute. From the next
-# number of labels on it is the other way round: more steps on labels serve
-# the map better than the cycle does. The error of the ECG falls with the
-# cycle at any number.
+# Markers are seeds and lines are their means. At the fewest labels the networks
+# without the cycle are poor and depend on the draw of the labels. There the
+# cycle helps, and twice the steps are no substitute. From the next number of
+# labels on it is the other way round: more steps on the labels improve the map
+# more than the cycle does. The error of the ECG falls with the cycle at any
+# number.
 #
 # The two errors are not the same thing. The true maps close the cycle only
 # up to the dotted line: one action potential serves all pixels, and the mean
@@ -381,13 +385,14 @@ printed(
 )
 
 # %% [markdown]
-# Without a label the inversion is nearer, in the mean and in the median, than the
-# network with all labels. For a stimulus along an edge the network is nearer. On
-# healthy tissue it is off by a fraction of a millisecond. On fibrotic tissue it is
-# off by several, since 36 places of log $D$ do not show scars, and the network with
-# all labels is off by more there. The comparison is not even: the inversion has the
-# true wave physics and is told the shapes of the stimulus, and it needs seconds for
-# each tissue, where a network needs milliseconds.
+# Without a label the inversion is nearer, in the mean and in the median, than
+# the network with all labels. For a stimulus along an edge the network is
+# nearer. On healthy tissue the inversion is off by a fraction of a millisecond.
+# On fibrotic tissue it is off by several, since 36 places of log $D$ do not
+# show scars, and the network with all labels is off by more there. The
+# comparison is not between equals: the inversion has the true wave physics and
+# is told the shapes of the stimulus, and it needs seconds for each tissue,
+# where a network needs milliseconds.
 #
 # ## Where the cycle helps and where it harms
 
@@ -442,11 +447,11 @@ printed(
 #
 # There is one architecture and one weight of the cycle, and no training was
 # continued until nothing changed. Three seeds are few, which the p at the
-# fewest labels shows. The ECGs are free of noise, and the
-# position of each electrode is known exactly. The cycle uses the physics of
-# the simulation that made the data, which a clinical recording would not
-# grant. The physical inversion is told the two shapes that a stimulus can have,
-# which the networks must learn.
+# fewest labels shows. The ECGs are free of noise, and the position of each
+# electrode is known exactly. The cycle uses the physics of the simulation that
+# made the data, which a clinical recording would not grant. The physical
+# inversion is told the two shapes that a stimulus can have, which the networks
+# must learn.
 #
 # HeartUnloadNet learns both directions, and its two shapes determine each
 # other. An ECG does not determine a map. This page says nothing about the
@@ -465,8 +470,8 @@ for method in methods:
 
 # %% [markdown]
 # Between tissues the two errors go together: a hard tissue is hard for both.
-# This does not contradict the figure, which compares methods. To lower one
-# error for all tissues does not lower the other.
+# This does not contradict the figure, which compares methods. A method that
+# lowers one error for all tissues need not lower the other.
 #
 # **2.** How many labels would the network without the cycle need to reach the error
 # that it has with the cycle at the fewest labels?

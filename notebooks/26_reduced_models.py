@@ -17,7 +17,7 @@
 #       and a reduced activation time {headline}`rom_lat_r2`, as much as an untrained
 #       circular wave does; with diffuse fibrosis the second falls to
 #       {headline}`rom_lat_r2_fibrotic`, since the exact lead field has details that a
-#       smooth map lacks, while the physics of the tissue keeps
+#       smooth map lacks, while the balance of charge on the known tissue reaches
 #       {headline}`rom_physics_r2_fibrotic`.
 #     next:
 #       page: notebooks/27_reading_the_ecg
@@ -36,15 +36,15 @@
 # %% [markdown]
 # # Reduced-order models: few numbers for a wave
 #
-# **An idea is carried over; the published claim is not reproduced.**
-# DL-ROM {cite}`Fresca2020` replaces the simulation of a wave by a network
-# from the parameters of a run to its voltage. Its successor POD-DL-ROM
+# **An idea is carried over; the published claim is not reproduced.** DL-ROM
+# {cite}`Fresca2020` replaces the simulation of a wave by a network from the
+# parameters of a run to its voltage. Its successor POD-DL-ROM
 # {cite}`Fresca2021` first reduces the voltage linearly, by proper orthogonal
-# decomposition (POD). This is a singular value decomposition of the
-# snapshots, here a randomized one {cite}`Halko2011`. The network only gives
-# the coefficients. The authors show waves on slabs and on an idealized left
-# atrium, in real time, with as many hidden numbers as the runs have
-# parameters. Projections of the same size do worse. They judge the voltage.
+# decomposition (POD). This is a singular value decomposition of the snapshots,
+# here a randomized one {cite}`Halko2011`. The network only gives the
+# coefficients. The authors show waves on slabs and on an idealized left atrium,
+# in real time, with as many hidden numbers as the runs have parameters.
+# Projections of the same size do worse. The authors judge the voltage.
 #
 # This page judges the ECG. The reduced model gives a voltage, or activation
 # times, and the exact lead field of {doc}`../book/forward` does the rest.
@@ -58,8 +58,9 @@
 # above the center, at 40 mm and at 15 mm. The page simulates a few sheets
 # itself.
 #
-# Needs the tables of `python -m experiments.reduced`; seconds. With other
-# values: `make run NB=26_reduced_models SET="n_sheets=6"`.
+# The page needs the tables of `python -m experiments.reduced` and takes
+# seconds. To run it with other values:
+# `make run NB=26_reduced_models SET="n_sheets=6"`.
 
 # %% tags=["hide-input"]
 from dataclasses import replace
@@ -95,16 +96,15 @@ claim_minutes = 2.0  # of training one network
 # %% [markdown]
 # ## Method
 #
-# A snapshot of voltage is one frame of 50 × 50 pixels, every 5 ms. A
-# snapshot of activation is the map of activation times of one run, on all
-# cells; a cell that is never activated takes the time of its nearest
-# neighbor. Each kind is decomposed into modes. A network of three hidden
-# layers gives the first coefficients from the site of the stimulus, the
-# conductivity and the share of fibrosis; for voltage also from the time. The
-# network of voltage gives 64 coefficients, and that of activation 32.
-# Coefficients enter the loss in their own unit, so that large modes count
-# more. The papers pass through the latent code of an autoencoder. We leave
-# this step out.
+# A snapshot of voltage is one frame of 50 × 50 pixels, every 5 ms. A snapshot
+# of activation is the map of activation times of one run, on all cells; a cell
+# that is never activated takes the time of its nearest neighbor. Each kind is
+# decomposed into modes. A network of three hidden layers gives the first
+# coefficients from the site of the stimulus, the conductivity and the share of
+# fibrosis; for voltage also from the time. The network of voltage gives 64
+# coefficients, and that of activation 32. Coefficients enter the loss in their
+# own unit, so that large modes count more. The networks of the papers pass
+# through the latent code of an autoencoder. We leave this step out.
 #
 # Activation times become voltage by the action potential of a plane wave,
 # as in {doc}`22_without_simulating`. *Closed form* is a circular wave at
@@ -208,13 +208,13 @@ for key, method in (
     headline(key, means.r2_far["fibrotic", method], tolerance=0.02, on=on)
 
 # %% [markdown]
-# The table has means over the test runs and seeds. The first row shows what
-# the pixels alone cost. The network of voltage is further from the truth than the
-# projection on its 64 modes: its coefficients are the weak part, not the
-# basis. Its voltage is wrong by nearly a fifth, most of it at the front, and
-# still its ECG is nearly right. The lead field sums over the whole sheet, and
-# forgives errors that alternate in sign. For this network and for 16 modes
-# the near electrode forgives less; for 64 and 256 modes it does not.
+# The table has means over the test runs and seeds. The first row has what the
+# pixels alone cost. The network of voltage is further from the truth than the
+# projection on its 64 modes: its coefficients are the weak part, not the basis.
+# Its voltage is wrong by nearly a fifth, most of it at the front, and still its
+# ECG is nearly right. The lead field sums over the whole sheet, and forgives
+# errors that alternate in sign. For this network and for 16 modes the near
+# electrode forgives less; for 64 and 256 modes it does not.
 #
 # The network of activation moves the front instead of adding patterns, and
 # is more accurate at both electrodes. The closed form is as good as this
@@ -278,12 +278,13 @@ refused = (table[table.method == "refused"].groupby("family").size()).to_dict()
 print(f"refused by the physics: {refused or 'none'}")
 
 # %% [markdown]
-# Markers are medians, and lines reach from the tenth to the ninetieth percentile.
-# With fibrosis even the true voltage loses much when it is averaged over pixels, and
-# every reduced model loses much of its accuracy. The networks know the share of
-# fibrosis, and not where it is. Yet the network of activation is off by only about
-# two milliseconds, and even the projection of the true map fails. The physics on the
-# true tissue keeps its accuracy, because it solves for every cell.
+# Markers are medians, and lines reach from the tenth to the ninetieth
+# percentile. With fibrosis even the true voltage loses much when it is averaged
+# over pixels, and every reduced model loses much of its accuracy. The networks
+# know the share of fibrosis, and not where it is. Yet the network of activation
+# is off by only about two milliseconds, and even the projection of the true map
+# loses nearly as much. The physics on the true tissue keeps its accuracy,
+# because it solves for every cell.
 #
 # ## Smooth maps and rough lead fields
 #
@@ -319,12 +320,12 @@ printed(smoothed, caption="Smoothed activation, read through two lead fields.")
 
 # %% [markdown]
 # The columns are the standard deviation of the filter, the mean change of the
-# activation times, and the mean $R^2$ of both readings. Smoothing that moves the times
-# by a fraction of a millisecond already spoils the reading through the exact
-# lead field, while the reading through the smooth one hardly changes. A
-# smooth map needs a smooth lead field, that of tissue which conducts less as
+# activation times, and the mean $R^2$ of both readings. Smoothing that moves
+# the times by a fraction of a millisecond already spoils the reading through
+# the exact lead field, while the reading through the smooth one hardly changes.
+# A smooth map needs a smooth lead field, that of tissue which conducts less as
 # a whole. The factor says how much less. A reduced model of fibrotic tissue
-# should learn this factor. The models of this page do not.
+# could learn this factor. The models of this page do not.
 #
 # ## Cost
 
@@ -382,8 +383,8 @@ for family in ("healthy", "fibrotic"):
         print(f"{family}, {words[name]}: rank correlation with 1 − R² {rank:+.2f}")
 
 # %% [markdown]
-# Only in part. The measure weighs all pixels alike, and the lead field does
-# not.
+# It does so only in part. The measure weighs all pixels alike, and the lead
+# field does not.
 
 # %% tags=["hide-input"]
 summary = per_run.groupby(["family", "method"]).agg(["mean", "min", "max"])

@@ -44,15 +44,14 @@
 # # Reading the ECG: where waves begin and end
 #
 # **An idea is carried over; the published claim is not reproduced.**
-# Delineation marks the onset and the offset of each wave of an ECG.
-# ECG-DelNet {cite}`JimenezPerez2021` does it with a U-Net. On two-lead
-# Holter recordings of 105 patients its precision is 90.12, 99.14 and
-# 98.25 % for the P wave, the QRS complex and the T wave, and its recall is
-# 98.73, 99.94 and 99.88 %. A later work of the same group
-# {cite}`JimenezPerez2024` trains on ECGs that are composed of pieces of
-# others, adds two losses, BoundDice and F1Instance, and reports an F1 of
-# 99.38 % with errors of 2.19 ± 17.73 ms at the onset and 4.45 ± 18.32 ms at
-# the offset.
+# Delineation marks the onset and the offset of each wave of an ECG. ECG-DelNet
+# {cite}`JimenezPerez2021` does it with a U-Net. On two-lead Holter recordings
+# of 105 patients its precision is 90.12, 99.14 and 98.25 % for the P wave, the
+# QRS complex and the T wave, and its recall is 98.73, 99.94 and 99.88 %. A
+# later work of the same group {cite}`JimenezPerez2024` trains on ECGs that are
+# composed of pieces of others, adds two losses, BoundDice and F1Instance, and
+# reports an F1 of 99.38 % with errors of 2.19 ± 17.73 ms at the onset and 4.45
+# ± 18.32 ms at the offset.
 #
 # Their labels were set by hand. A simulation knows when each cell is
 # activated, so its labels are exact. This allows two questions that no
@@ -62,15 +61,15 @@
 # brings it closest? Do the waves of a surrogate's ECG begin and end where
 # those of the true ECG do?
 #
-# **Scale:** 100 sheets of 100 mm with the conditions of {doc}`07_dataset`,
-# each paced for three seconds at a cycle of 350 to 700 ms with early beats.
-# 60 tissues train, 15 choose, and 25 are the test. Each has three
-# electrodes. Four losses and three seeds; each training takes 1,020 steps of
-# 16 windows. One annotated ECG of a patient.
+# **Scale:** 100 sheets of 100 mm with the conditions of {doc}`07_dataset`, each
+# paced for three seconds at a cycle of 350 to 700 ms with early beats. 60
+# tissues train, 15 choose, and 25 are the test. Each has three electrodes. Four
+# losses and three seeds; each training takes 1,020 steps of 16 windows. One
+# annotated ECG of a patient.
 #
-# Needs the tables of `python -m experiments.delineation`; seconds, in which
-# one short recording is simulated. With other values: `make run
-# NB=27_reading_the_ecg SET="seed=7"`.
+# This page needs the tables of `python -m experiments.delineation`. It takes
+# seconds, in which one short recording is simulated. To run it with other
+# values: `make run NB=27_reading_the_ecg SET="seed=7"`.
 
 # %% tags=["hide-input"]
 import sys
@@ -223,10 +222,10 @@ print(f"one of two waves is missed: F1Instance {float(f1_instance(one, two)):.3f
 assert abs(float(f1_instance(one, two)) - 1 / 3) < 1e-3
 
 # %% [markdown]
-# Four losses are compared: BCE, Dice, Dice + BoundDice, and Dice +
-# BoundDice + F1Instance. {cite:t}`JimenezPerez2024` add F1Instance with a
-# weight of ten from the start. It counts sharp edges, and at first a network
-# has none. So here it enters after half of the training, with a weight of 0.1.
+# Four losses are compared: BCE, Dice, Dice + BoundDice, and Dice + BoundDice +
+# F1Instance. {cite:t}`JimenezPerez2024` add F1Instance with a weight of ten
+# from the start. It counts sharp edges, and at first a network has none. So
+# here it enters after half of the training, with a weight of 0.1.
 #
 # ## The network
 #
@@ -334,11 +333,11 @@ scores(repolarization).rename_axis("repolarization, noise 0.1")
 # %% [markdown]
 # F1 is a mean over test tissues, with an interval over them. Onset and offset
 # are medians of the absolute error over all waves that match within 150 ms,
-# of all seeds, and beside them are their 90 % quantiles. The noise is white,
+# of all seeds. The next columns have the 90 % quantiles. The noise is white,
 # with a tenth of the standard deviation of the trace.
 #
-# The network finds nearly all waves, and its median error is two samples at
-# both ends, with every loss. Noise changes little.
+# The network finds nearly all waves. With noise its median error is two samples
+# at both ends, with every loss. Without noise little changes.
 #
 # The **slope rule** calls a sample depolarization where the smoothed ECG is
 # steeper than a share of its 98 % quantile. Share and smoothing are those
@@ -389,12 +388,13 @@ printed(pd.DataFrame(edges).T)
 # ### Marks between the samples
 #
 # The network gives a probability at each sample, and a mark lies where it
-# crosses one half. Two refinements need no training. A straight line between
-# the samples, which are 2 ms apart, gives a time to 0.5 ms. And a level below
-# one half makes each wave begin earlier and end later; a wave still counts only
-# if its probability exceeds one half somewhere. The validation tissues choose
-# the level with the smallest sum of both errors, and the test tissues are then
-# read at one half and at this level. Labels, too, are exact to 0.5 ms here.
+# crosses one half. Two refinements need no training. The first is a straight
+# line between the samples, which are 2 ms apart. It gives a time to 0.5 ms. The
+# second is a level below one half. It makes each wave begin earlier and end
+# later, and a wave still counts only if its probability exceeds one half
+# somewhere. The validation tissues choose the level with the smallest sum of
+# both errors, and the test tissues are then read at one half and at this level.
+# Labels, too, are exact to 0.5 ms here.
 
 # %%
 levels = pd.read_csv(runs / "delineation_levels.csv")
@@ -558,19 +558,21 @@ for name, value in found.items():
     headline(key, value, unit="ms", tolerance=8.0, on=where)
 
 # %% [markdown]
-# Means for the chosen loss. Errors are the medians of each tissue, signed ones
-# the medians with their sign. All waves of healthy tissue and of tissue with
-# uncoupled gap junctions are found. Everything that is lost is lost in a few
-# tissues with fibrosis. There the wave takes detours, the ECG of one beat has
-# several deflections, and a reader of one lead can take them for several waves.
+# The table has means over tissues for the chosen loss. Errors are the medians
+# of each tissue, signed ones the medians with their sign. All waves of healthy
+# tissue and of tissue with uncoupled gap junctions are found. Everything that
+# is lost is lost in a few tissues with fibrosis. There the wave takes detours,
+# the ECG of one beat has several deflections, and a reader of one lead can take
+# them for several waves.
 #
-# The offset is missed for the same reason. The lines below the table have its error
-# with and without fibrosis. With fibrosis the last percent of the cells is activated
-# late, behind scars, where few cells are left to add to the ECG. The network marks the
-# end of what it sees, which is too early. Read between samples, the end is early by
+# The aim for the offset is missed in these tissues, too. The lines below the
+# table have its error with and without fibrosis. With fibrosis the last percent
+# of the cells is activated late, behind scars, where few cells are left to add
+# to the ECG. The network marks the end of what it sees, which is too early.
+# Read between samples, the end is early by
 # {headline}`delineation_offset_earliest_ms.1` in one tissue and by
-# {headline}`delineation_offset_second_earliest_ms.1` in another. Without these two
-# the mean error of {headline}`delineation_offset_ms.1` would be
+# {headline}`delineation_offset_second_earliest_ms.1` in another. Without these
+# two the mean error of {headline}`delineation_offset_ms.1` would be
 # {headline}`delineation_offset_without_two_ms.1`.
 #
 # ## Composed recordings as more training data
@@ -630,13 +632,13 @@ printed(pd.DataFrame(rows).T, signed=["difference", "low", "high"])
 #
 # A surrogate's ECG with a high $R^2$ could still move the ends of its waves,
 # for these have small amplitudes. So the chosen delineators read each test
-# recording twice, once its true ECG and once the ECG that a surrogate makes
-# of its voltage maps, with the same noise. The table has the shift of the
-# marks from one to the other. It needs no label. The **structured
-# surrogate** and the **training-free D** infer the conductivity from the
-# maps ({doc}`../book/structured`), and the **blind lead field** takes one
-# conductivity for all tissue. Maps come every 4 ms, so ECGs are interpolated
-# to 2 ms. *Sampled* is the true ECG treated in the same way.
+# recording twice, once its true ECG and once the ECG that a surrogate makes of
+# its voltage maps, with the same noise. The table has the shift of the marks
+# from one to the other. It needs no label. The **structured surrogate** and the
+# **training-free D** infer the conductivity from the maps
+# ({doc}`../book/structured`), and the **blind lead field** takes one
+# conductivity for all tissue. Maps come every 4 ms, so ECGs are interpolated to
+# 2 ms. *Sampled* is the true ECG treated in the same way.
 
 # %%
 shifts = pd.read_csv(runs / "delineation_marks.csv")
@@ -671,10 +673,10 @@ headline("surrogate_marks_ms", shift.mean(), unit="ms", tolerance=0.3, on=on)
 print("structured surrogate, onset and offset:", with_interval(shift), "ms")
 
 # %% [markdown]
-# Marks on the ECG of the structured surrogate move by about one
-# millisecond, half a sample, and most do not move at all. A part of this is
-# the interpolation. The blind lead field moves them two to four times as far,
-# and its F1 says that waves are gained or lost as well.
+# Marks on the ECG of the structured surrogate move by about one millisecond,
+# half a sample, and most do not move at all. A part of this is the
+# interpolation. The blind lead field moves them two to four times as far, and
+# its F1 says that waves are gained or lost as well.
 #
 # The network of {cite:t}`OgbomoHarmitt2025` cannot read these recordings: it
 # was made for sheets of 200 mm and one beat. The next table has 30 tissues of
@@ -713,11 +715,10 @@ printed(read.join(qrs).reindex(patient.method.unique()))
 # **The delineator fails on the patient.** It finds hardly any P wave, few of
 # the QRS complexes, and many waves that are neither. The library, which is
 # made for such ECGs, finds every QRS complex, and even the slope rule scores
-# higher. The network has learned waves that last
-# 100 to 300 ms and nothing else, and it has never seen a T wave of other
-# cells or the rest between a P wave and a QRS complex. Exact labels are no
-# substitute for the right waves. ECG-DelNet was trained on patients, and
-# nothing here speaks against it.
+# higher. The network has learned waves that last 100 to 300 ms and nothing
+# else, and it has never seen a T wave of other cells or the rest between a P
+# wave and a QRS complex. Exact labels are no substitute for the right waves.
+# ECG-DelNet was trained on patients, and nothing here speaks against it.
 #
 # ## Limits
 #

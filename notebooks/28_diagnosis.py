@@ -55,8 +55,9 @@
 # is that of {doc}`09_training`, a single one. Both were trained on 240 tissues
 # of the base set, so that their ECGs are read only for the 600 other tissues.
 #
-# Needs the tables of `python -m experiments.diagnosis`; seconds. With other
-# values: `make run NB=28_diagnosis SET="claim_agreement=0.9"`.
+# This page needs the tables of `python -m experiments.diagnosis` and takes
+# seconds. To run it with other values: `make run NB=28_diagnosis
+# SET="claim_agreement=0.9"`.
 
 # %% tags=["hide-input"]
 import sys
@@ -96,9 +97,9 @@ claim_above_blind = 0.1  # by which that exceeds the agreement on the blind lead
 # - whether there is **fibrosis**
 # - whether the diffusivity **D** of its conducting part is below 0.1 mm²/ms
 #
-# The four conditions are the four combinations of fibrosis and weak
-# coupling. Weak coupling lowers $D$, so that the second and third question
-# are the two halves of the first one.
+# The four conditions are the four combinations of fibrosis and weak coupling.
+# Weak coupling lowers $D$, so that the second and third question are the two
+# halves of the first one.
 #
 # The **network** has a first convolution over all electrodes. Three blocks
 # follow, each with one filter for each channel and then a mixture of the
@@ -129,8 +130,9 @@ claim_above_blind = 0.1  # by which that exceeds the agreement on the blind lead
 # features, with noise of 0.3 of their SD in training. **Network and perceptron**
 # answer together, by the mean of their probabilities.
 #
-# Two checks: all networks together have less than the 160 kB of ArrhythmiNet,
-# and a sheet that is turned or mirrored gets the same answers.
+# Two things are checked. Three networks and a perceptron together take less
+# than 160 kB, which is about the size of the smaller ArrhythmiNet. And a sheet
+# that is turned or mirrored gets the same answers.
 
 # %%
 bank = bank_electrodes(Grid((400, 400), 0.5))
@@ -244,26 +246,28 @@ for name, key in keys.items():
     headline(f"diagnosis_accuracy_{key}", of_reader[name].mean(), tolerance=0.03, on=on)
 
 # %% [markdown]
-# The condition is only partly visible in an ECG. The networks that read the traces
-# are right less often than the forest, and the intervals of these differences are
-# below zero. The perceptron is a network, too. It reads the features of the
-# forest and is right as often, alone and together with the network of
-# convolutions. So the convolutions do not lose because they are a network. They
-# have to learn from the traces of 630 tissues what the hand features say at once.
+# The condition is only partly visible in an ECG. At nine electrodes the
+# networks that read the traces are right less often than the forest, and the
+# intervals of these differences are below zero. The perceptron is a network,
+# too. It reads the features of the forest and is right as often, alone and
+# together with the network of convolutions. So the convolutions do not lose
+# because they are a network. A likely reason is that they have to learn from
+# the traces of 630 tissues what the hand features say at once.
 #
 # We had expected a network of convolutions to reach the forest. A wider one,
-# with weights averaged in time and with noise and shifts in training, was right a
-# little more often on validation tissues, but still less often than the forest,
-# and was not taken. All settings were chosen on validation tissues, which are
-# test tissues of other folds, so that the accuracies of the networks are not free
-# of that choice. One electrode costs all readers accuracy.
+# with weights averaged in time and with noise and shifts in training, was right
+# a little more often on validation tissues, but still less often than the
+# forest. It agreed no better on predicted ECGs and was not taken. All settings
+# were chosen on validation tissues, which are test tissues of other folds, so
+# that the accuracies of the networks are not free of that choice. One electrode
+# costs all readers accuracy.
 #
 # ## Agreement on predicted ECGs
 #
 # Now the 600 tissues that no surrogate has seen. *Agreement* is the share of
 # tissues for which a reader gives the same answer as on the true ECG,
-# whether that is right or wrong. The interval is over tissues. First the mean
-# of three networks.
+# whether that is right or wrong. The interval is over tissues. The next table
+# is about the mean of three networks.
 
 # %%
 of_network = scores[(scores.reader == "networks") & (scores.source != "true")]
@@ -273,8 +277,9 @@ shown = of_network.assign(
 printed(shown.drop(columns="reader").set_index(["electrodes", "source", "question"]))
 
 # %% [markdown]
-# Now all readers, with the structured surrogate at nine electrodes. *Lowest* and
-# *highest seed* are agreements on the condition of single trainings.
+# The next table has all readers, with the structured surrogate at nine
+# electrodes and the question about the condition. *Lowest seed* and *highest
+# seed* are the agreements of single seeds.
 
 # %%
 at_nine = unseen[unseen.electrodes == "nine"]
@@ -347,16 +352,18 @@ headline("diagnosis_agreement_center", alone, tolerance=0.02, on=on)
 # %% [markdown]
 # The structured surrogate keeps most answers. The agreement on the condition of
 # the mean of three networks is above the 0.96 that we had aimed at, but its
-# interval contains that number. Single networks agree less, and one of the three
-# seeds is well below the aim. The validation tissues chose the mean: it was right
-# more often there, and agreed as often. The answer about fibrosis is kept best.
+# interval contains that number. Single networks agree less on average, and one
+# of the three seeds is well below the aim. On validation tissues the mean was
+# right more often than single networks, and agreed as often. It was added when
+# the agreement of single networks on the test tissues was already known. The
+# answer about fibrosis is kept best.
 #
 # At nine electrodes the readers of hand features are right more often, and yet they
 # change their answer more often. The table of the features suggests why: the
 # steepest slope and the number of changes of sign differ most between the true and
 # the predicted ECG. A slope and a sign can jump where a trace changes by very
-# little. So accuracy and agreement pull in opposite directions there, and no reader
-# has the best of both.
+# little. So the readers that are right more often agree less there, and no reader is
+# best at both.
 #
 # The blind lead field loses the diagnosis. Its agreement on the condition is
 # little above chance, which the second exercise computes. It keeps more of
@@ -434,7 +441,7 @@ figures.show(
 )
 
 # %% [markdown]
-# The first tissue of each condition in the test set, read at nine
+# The figure has the first tissue of each condition in the test set, read at nine
 # electrodes. The gray area is the relevance as a share of its maximum in that
 # tissue, with its scale on the right. In two of the tissues the relevance lies
 # where the ECG has already ended. The network may use the end of the signal, or
@@ -498,11 +505,10 @@ confused = confused.rename(index=words, columns=words)
 printed(confused.rename_axis(index="condition", columns="answer on the true ECG"))
 
 # %% [markdown]
-# Most changes turn *fibrotic* into *combined*. Nearly none change between
-# healthy and remodeled tissue. The second table has the errors of the reader
-# itself: combined tissue is often called fibrotic on the true ECG. The answers
-# change between the same two conditions that the reader confuses, but the
-# other way.
+# Most changes turn *fibrotic* into *combined*. None are between *healthy* and
+# *gap junction*. The second table has the errors of the reader itself: combined
+# tissue is often called fibrotic on the true ECG. The answers change between
+# the same two conditions that the reader confuses, but the other way.
 #
 # ## Limits
 #

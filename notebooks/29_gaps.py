@@ -61,8 +61,8 @@
 # noise. Nine electrodes, of which the gaps of three are scored. Three seeds. All
 # recordings are simulated. None is composed of single beats.
 #
-# Needs the tables of `python -m experiments.gaps`; seconds. With other
-# values: `make run NB=29_gaps SET="shown=300.0"`.
+# The page needs the tables of `python -m experiments.gaps` and takes seconds.
+# To run it with other values: `make run NB=29_gaps SET="shown=300.0"`.
 
 # %% tags=["hide-input"]
 import sys
@@ -233,14 +233,15 @@ headline("gap_crps_150_other_electrodes", others, tolerance=0.02, on=on)
 
 # %% [markdown]
 # All numbers are means over the variations up to 20 %, and *error* is the mean
-# absolute error. The plain template is better than a network without one, at all
-# three lengths. The network that corrects a template has a slightly lower CRPS than
-# the template. This holds for the CRPS only. By mean absolute error the plain
-# template is a little better at every length. For gaps of 150 ms the interval of this
-# difference includes zero. With equal beats it has the lower CRPS as well. So the
-# network improves the SD, and not the mean. The comparison is not between equals: the
-# template searches the whole recording of 3 s, and has the SD of its own variation,
-# while the network sees 1.5 s.
+# absolute error. The plain template is better than a network without one, at
+# all three lengths. The network that corrects a template has a slightly lower
+# CRPS than the template. This holds for the CRPS only. By mean absolute error
+# the plain template is a little better at every length. For gaps of 150 ms the
+# interval of this difference includes zero. With equal beats the plain template
+# has the lower CRPS as well (next section). So the network improves the SD, and
+# not the mean. The comparison is not between equals: the template searches the
+# whole recording of 3 s, and has the SD of its own variation, while the network
+# sees 1.5 s.
 #
 # Both networks reach the 0.24 that we had aimed at for 150 ms. The Gaussian
 # process falls back to the mean of the trace where a gap is longer than its
@@ -291,11 +292,11 @@ figures.show(
 )
 
 # %% [markdown]
-# Left: the CRPS of each method. Right: how much the template lowers that of
-# the network, with intervals over tissues. With equal beats the template is
-# nearly perfect. It loses with the variation, since at short intervals waves
-# overlap and a place with the same surroundings becomes rare. The network
-# without a template hardly depends on the variation up to 10 %.
+# Left: the CRPS of each method. Right: how much the template lowers that of the
+# network, with intervals over tissues. With equal beats the template is nearly
+# perfect. Its score gets worse as the variation grows, since at short intervals
+# waves overlap, and a place with the same surroundings becomes rare. The
+# network without a template hardly depends on the variation up to 10 %.
 #
 # *Helps until* is the variation at which the gain is used up, by straight
 # lines between the seven that were tried. *From* and *to* are the ends of its
@@ -317,15 +318,16 @@ until = prior.until[300.0]
 headline("prior_helps_until_300", until, unit="%", tolerance=10.0, on=on)
 
 # %% [markdown]
-# The longer the gap, the earlier the template stops to help. For gaps of 50 ms
-# it helps at every variation tried. For 150 ms the gain is used up at about a
-# third of the cycle, and for 300 ms, about as long as a cycle, at a fifth.
-# Both intervals reach the end of the range. Beyond that point the template
-# costs a little, and the intervals of the cost include zero. We had expected it
-# to cost more once beats vary. Two parts of the design work against that: the
-# places are weighted by how well they fit, and the confidence decides how much
-# the template counts. At 40 % some stimuli come so early that they start no wave,
-# and then a beat is missing.
+# The longer the gap, the smaller the variation at which the template stops
+# helping. For gaps of 50 ms it helps at every variation tried. For 150 ms the
+# gain is used up when the intervals vary by about a third, and for 300 ms,
+# about as long as a cycle, when they vary by a fifth. Both intervals reach the
+# end of the range. Beyond that point the template costs a little, and the
+# intervals of the cost include zero. We had expected it to cost more once beats
+# vary. Two parts of the design work against that: the places are weighted by
+# how well they fit, and the confidence decides how much the template counts. At
+# 40 % some stimuli come so early that they start no wave, and then a beat is
+# missing.
 #
 # ## Early beats and noise
 #
@@ -363,21 +365,21 @@ gains = pd.DataFrame(gains).rename_axis("gap")
 printed(gains, caption="CRPS that the template takes off that of the network.")
 
 # %% [markdown]
-# Early beats cost the template and both networks, and what uses a template
-# loses most in proportion. Noise costs little: the mean of three places is
-# smoother than each of them. The gain by the template stays, with an interval
-# above zero at each length. So early beats and noise of this size are no reason
-# to leave it out. Noise more than doubles the CRPS of the regression on other
-# electrodes, which is still the lowest.
+# Early beats make the template and both networks worse, and the methods that
+# use a template lose most in proportion. Noise costs little: the mean of three
+# places is smoother than each of them. The gain by the template stays, with an
+# interval above zero at each length. So early beats and noise of this size are
+# no reason to leave it out. Noise more than doubles the CRPS of the regression
+# on other electrodes, which is still the lowest.
 #
 # ## The period
 #
-# A template needs places in other beats, a period needs all of them. Two
+# A template needs places in other beats, and a period needs all beats. Two
 # methods look for the period of each test recording, from its central
 # electrode. The **autocorrelation** takes the lag at which the trace is most
-# like itself. The **learned** period starts there, and follows the gradient
-# of what twelve harmonics leave unexplained. For each period their
-# amplitudes are those of least squares. The truth is the mean interval.
+# like itself. The **learned** period starts there, and follows the gradient of
+# what twelve harmonics leave unexplained. For each period their amplitudes are
+# those of least squares. The truth is the mean interval.
 
 # %%
 periods = pd.read_csv(runs / "gaps_periods.csv")
@@ -433,7 +435,7 @@ printed(worst, caption="CRPS of the worst cases, the network with template first
 # - The pacing is fast. At slow pacing the waves do not overlap, and a template
 #   is easier to find.
 # - A Gaussian at each sample says nothing about how errors at neighboring
-#   samples hang together. A diffusion model, as PulseDiff has, would.
+#   samples are related. A diffusion model, as PulseDiff has, would.
 # - The networks are small, and each was trained for 20 passes.
 #
 # ## Exercises
@@ -448,9 +450,9 @@ for sd in (0.01, 0.5, 1.0, 2.0, 4.0):
     print(f"SD {sd:g}: CRPS {score:.3f}")
 
 # %% [markdown]
-# The true one. A forecast that is too sure or too unsure pays for it, so a
-# network that learns from the CRPS has no reason to hide what it does not
-# know.
+# The true SD has the lowest CRPS. A forecast that is too sure or too unsure
+# pays for it, so a network that learns from the CRPS has no reason to hide what
+# it does not know.
 #
 # **2.** A trace repeats every 250 ms. Which other lags look like a period, and
 # why does the search here not fall for them?

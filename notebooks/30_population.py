@@ -16,10 +16,10 @@
 #     answer: >-
 #       Two classifiers hardly tell ECGs of the structured surrogate from those of the
 #       simulation (their accuracy is on average at most
-#       {headline}`population_c2st_excess` above that for two halves of the
-#       simulation, and for one of them the interval over tissues excludes zero), and
-#       a test on pairs of ECGs tells them apart; in movies of the voltage, slowness
-#       finds weak regions (area under the ROC curve {headline}`anomaly_auroc`, and
+#       {headline}`population_c2st_excess` above that for two halves of the simulation,
+#       and for one of them the interval over tissues excludes zero), and a test on
+#       pairs of ECGs tells them apart; in movies of the voltage, slowness finds regions
+#       of low conductivity (area under the ROC curve {headline}`anomaly_auroc`, and
 #       {headline}`anomaly_auroc_learned` for a learned method) but not ectopic beats,
 #       which the learned residual and the equation on the full grid find; with little
 #       noise the equation of the monodomain model on the full grid, without learning,
@@ -73,9 +73,9 @@
 # For the anomalies, 136 sheets of 100 × 100 mm with seeds of their own.
 # Three seeds of every network.
 #
-# Needs the tables of `python -m experiments.population` and
-# `python -m experiments.anomaly`; seconds. With other values:
-# `make run NB=30_population SET="noise=0.1"`.
+# The page needs the tables of `python -m experiments.population` and
+# `python -m experiments.anomaly` and takes seconds. To run it with other
+# values: `make run NB=30_population SET="noise=0.1"`.
 
 # %% tags=["hide-input"]
 import sys
@@ -149,9 +149,9 @@ claim_minutes = 60.0  # of one thread: the trainings behind this page and three 
 # :pyobject: Denoiser
 # ```
 #
-# Two checks. The steps lead from an ECG to noise. And of a Gaussian with SD $s$ the
-# best guess of the noise is known. With it in the place of the network, what is drawn
-# has nearly the SD $s$.
+# The next cell makes two checks. The steps lead from an ECG to noise. For a
+# Gaussian with SD $s$ the best guess of the noise is known. With this guess in
+# the place of the network, what is drawn has nearly the SD $s$.
 
 # %%
 left, s = kept(DenoiserConfig()), 0.5
@@ -171,7 +171,7 @@ print(f"SD of what is drawn: {drawn.std():.3f}")
 assert abs(drawn.std() / s - 1) < 0.1
 
 # %% [markdown]
-# These are ECGs of each method:
+# The next figure has ECGs of each method.
 
 # %% tags=["hide-input"]
 tests = pd.read_csv(runs / "population.csv")
@@ -223,26 +223,27 @@ shown = pd.DataFrame(
 printed(shown)
 
 # %% [markdown]
-# Accuracy of the classifiers, $p$ of MMD, and JSD in bits, mean over 8
-# random halves and over seeds. The two columns with noise repeat the test
-# after white noise of 2 % of the SD of all ECGs was added to both sets.
+# The table has the accuracy of the classifiers, the $p$ of MMD, and the JSD in
+# bits. They are means over 8 random halves and over seeds, and $p$ is the
+# median. The two columns with noise repeat the test after white noise of 2 % of
+# the SD of all ECGs was added to both sets.
 #
 # Neither classifier can tell the structured surrogate from the teacher: its
 # accuracy is close to that of the null, and not above one half. Without noise
 # the network of the paper is recognized almost always. Its ECG is not exactly
 # zero after the tissue has come to rest, while that of the simulation is, and
-# this is enough for a classifier. No recording would show it. With noise the network
-# of the paper is still recognized more often than the null, by its waves.
-# The eikonal route comes closer to the null then, without reaching it: most
-# of what the classifiers saw in its ECGs is smaller than the noise. The
-# diffusion model does not: the forest recognizes its ECGs nearly always,
-# with noise as well.
+# this is enough for a classifier. No recording would show it. With noise the
+# accuracy for the network of the paper is still above the null: the classifiers
+# recognize it by its waves. The eikonal route comes closer to the null then,
+# without reaching it: most of what the classifiers saw in its ECGs is smaller
+# than the noise. The diffusion model does not come closer: the forest
+# recognizes its ECGs nearly always, with noise as well.
 #
 # The tests do not agree. MMD finds the diffusion model and misses the blind
-# lead field, which the forest recognizes clearly. Logistic regression sees
-# less than the forest almost everywhere. A generator that passes one test
-# may fail another, and an accuracy near one half is a
-# statement about the classifier as well.
+# lead field, which the forest recognizes clearly. Logistic regression sees less
+# than the forest almost everywhere. A generator that passes one test may fail
+# another, and an accuracy near one half says something about the classifier as
+# well.
 
 # %% tags=["hide-input"]
 classifiers = ["logistic", "forest"]
@@ -306,13 +307,13 @@ headline("population_c2st_excess_high", high, tolerance=0.03, on=on)
 pd.DataFrame(columns)
 
 # %% [markdown]
-# Accuracy above that of the null, without noise. The intervals in the table are
-# 95 % intervals over the halves. All halves are drawn from the same 300
-# tissues, so the two lines above the table have an interval over tissues, for
-# the mean of the five networks of {doc}`10_structured`. Of each tissue we take
-# the share of the halves in which its ECG is put in the right set, minus that
-# share in the null, and draw tissues anew. The classifiers stay as they were
-# trained.
+# The table has the accuracy above that of the null, without noise. Its
+# intervals are 95 % intervals over the halves. All halves are drawn from the
+# same 300 tissues, so the two lines above the table have an interval over
+# tissues, for the mean of the five networks of {doc}`10_structured`. Of each
+# tissue we take the share of the halves in which its ECG is put in the right
+# set, minus that share in the null, and draw tissues anew. The classifiers stay
+# as they were trained.
 #
 # For the forest the interval over tissues includes zero. For logistic regression it
 # excludes zero, and it reaches above 0.03. So a small excess is not ruled out by the
@@ -342,11 +343,11 @@ sharp = pd.DataFrame(
 printed(sharp)
 
 # %% [markdown]
-# Both ECGs of each of the 300 tissues, without noise. *Largest* is over
-# seeds. This comparison is sharper, since the tissues of both sets are the
-# same. Both classifiers stay near one half for the structured surrogate, but
-# MMD finds it: the small errors of its ECGs have a common direction. So it
-# is nearly, and not exactly, of the same population.
+# The table is about both ECGs of each of the 300 tissues, without noise.
+# *Largest* is over seeds. This comparison is sharper, since the tissues of both
+# sets are the same. Both classifiers stay near one half for the structured
+# surrogate, but MMD finds it: the small errors of its ECGs have a common
+# direction. So it is nearly, and not exactly, of the same population.
 #
 # ## Does the diffusion model copy?
 
@@ -359,11 +360,11 @@ copies = pd.DataFrame({"median distance": distance, "closest twentieth": smalles
 printed(copies.rename({"teacher": "held-out ECGs", "diffusion": "generated ECGs"}))
 
 # %% [markdown]
-# Distance (RMS, mV mm/ms) to the nearest of the training ECGs. Generated
-# ECGs are farther from them than held-out ECGs of the simulation. We see no
-# sign of copying. The closest twentieth of the generated ECGs is three times
-# as far from the training ECGs as that of the held-out ones, which are small
-# and simple.
+# The table has the distance (RMS, mV mm/ms) to the nearest of the training
+# ECGs. Generated ECGs are farther from them than held-out ECGs of the
+# simulation. We see no sign of copying. The closest twentieth of the generated
+# ECGs is three times as far from the training ECGs as that of the held-out
+# ones, which are small and simple.
 #
 # ## Cost
 
@@ -381,10 +382,10 @@ mean_cost = mean_cost.rename(
 printed(mean_cost[["training (min)", "one ECG (s)"]])
 
 # %% [markdown]
-# Seconds of one core, partly of a busy machine. That of the eikonal route is
-# from another run than that of the simulation. {doc}`22_without_simulating`
-# compares the two in one run. The diffusion model is the
-# cheapest to train, and its ECGs need no tissue. They also answer no
+# The table has times of one core, partly of a busy machine. The time of the
+# eikonal route is from another run than that of the simulation.
+# {doc}`22_without_simulating` compares the two in one run. The diffusion model
+# is the cheapest to train, and its ECGs need no tissue. They also answer no
 # question about one.
 #
 # This page and the three before it train networks of their own. All of their
@@ -417,9 +418,8 @@ on = f"{spent.trainings['all']:.0f} trainings of pages 27 to 30, one thread each
 headline("reading_training_minutes", minutes, unit="min", tolerance=None, on=on)
 
 # %% [markdown]
-# Minutes of one thread, as the trainings took place, with others beside them.
-# Those of the surrogates are counted on {doc}`10_structured` and
-# {doc}`09_training`.
+# The table has minutes of one thread, with other trainings beside it. Those of
+# the surrogates are counted on {doc}`10_structured` and {doc}`09_training`.
 #
 # ## Method: anomalies in a movie of the voltage
 #
@@ -457,10 +457,10 @@ headline("reading_training_minutes", minutes, unit="min", tolerance=None, on=on)
 # :pyobject: Predictor
 # ```
 #
-# Three checks. A network whose last layer is zero says that the next frame
-# is the last one, so that its residual is the change from frame to frame. A
-# decomposition with a threshold that nothing exceeds takes nothing out. And
-# with a threshold of zero the sparse part is the whole residual.
+# The next cell makes three checks. A network whose last layer is zero says that
+# the next frame is the last one, so that its residual is the change from frame
+# to frame. A decomposition with a threshold that nothing exceeds takes nothing
+# out. With a threshold of zero the sparse part is the whole residual.
 
 # %%
 still = initialize(Predictor, 0)
@@ -517,8 +517,8 @@ solved = by_movie["D x 0.6", noise, "equation on the cells"].mean()
 headline("anomaly_auroc_equation", solved, tolerance=0.03, on=on)
 
 # %% [markdown]
-# Mean over the sheets and, for the networks, over three seeds. The last
-# column leaves out the smoothing. Among the networks the method of the
+# The scores are means over the sheets and, for the networks, over three seeds.
+# The last column leaves out the smoothing. Among the networks the method of the
 # headline is the one that was best on the development sheets.
 #
 # On the disc with 0.6 times the $D$ slowness ranks the pixels better than
@@ -531,11 +531,11 @@ headline("anomaly_auroc_equation", solved, tolerance=0.03, on=on)
 # and the division makes the residual smallest there. Taking the sparse part
 # out changes little.
 #
-# The equation on the cells, the full grid, scores highest, without learning.
-# It is nearly perfect at this noise, and on the maps it is useless.
-# On pixels of 2 mm a front is thinner than a pixel, and a solution that
-# starts there does not propagate. The residual is then the whole upstroke,
-# and it is smaller where the wave is slow.
+# The equation on the cells, the full grid, scores highest, without learning. It
+# is nearly perfect at this noise. On the maps it fails for the discs, and for
+# ectopic beats it is far behind the networks. On pixels of 2 mm a front is
+# thinner than a pixel, and a solution that starts there does not propagate. The
+# residual is then the whole upstroke, and it is smaller where the wave is slow.
 #
 # ## Noise
 
@@ -629,13 +629,13 @@ figures.show(
 )
 
 # %% [markdown]
-# A sheet with 0.6 times its $D$ in the white outline, at a noise of 0.05.
-# The wave comes from the lower left. Slowness fills the disc, and its
-# largest values lie at the border of the sheet. The residual and the
+# The figure shows a sheet with 0.6 times its $D$ in the white outline, at a
+# noise of 0.05. The wave comes from the lower left. Slowness fills the disc,
+# and its largest values lie at the border of the sheet. The residual and the
 # decomposition mark the far half of the disc and some tissue behind it. The
-# wave enters the disc in step with the prediction, and falls behind on its
-# way through. The networks see the delay, and slowness sees the speed. In
-# this sheet that is why they rank the pixels of the disc less well.
+# wave enters the disc in step with the prediction, and falls behind on its way
+# through. The networks see the delay, and slowness sees the speed. In this
+# sheet that is why they rank the pixels of the disc less well.
 #
 # ## Limits
 #
@@ -651,9 +651,9 @@ figures.show(
 #
 # ## Exercises
 #
-# **1.** Both sets of a test come from one population. How often is $p$ of
-# the MMD test below 0.1, and how far from one half is the accuracy of a
-# classifier that guesses, with 300 ECGs to call?
+# **1.** Both sets of a test come from one population. How often is $p$ of the
+# MMD test below 0.1, and how far from one half is the accuracy of a classifier
+# that guesses, with 300 ECGs to judge?
 
 # %% tags=["hide-cell"]
 rng = np.random.default_rng(0)
@@ -662,9 +662,9 @@ print(f"p below 0.1 in {np.mean(np.array(p_null) < 0.1):.3f} of 200 tests")
 print(f"SD of the accuracy: {np.sqrt(0.25 / 300):.3f}")
 
 # %% [markdown]
-# As often as it says, since $p$ of a permutation test is uniform. The
-# accuracy has a binomial SD. An excess of 0.03 in one half is therefore no
-# finding.
+# About one $p$ in ten is below 0.1, since $p$ of a permutation test is uniform
+# if both sets are alike. The accuracy has a binomial SD. An excess of 0.03 in
+# one half is therefore no finding.
 #
 # **2.** Healthy sheets have a $D$ of 0.10 to 0.16 mm²/ms. Can the speed in a
 # disc with 0.6 times its $D$ be that of a healthy sheet?
@@ -677,9 +677,10 @@ for factor in (0.3, 0.6):
     )
 
 # %% [markdown]
-# No, but nearly: $0.6 \cdot 0.16 = 0.096$ lies just below 0.10. With 0.3 the
-# speed is far outside the healthy range. This is one reason why the stronger
-# anomaly is easier for a network, which learned what healthy waves look like.
+# No, but it is close: $0.6 \cdot 0.16 = 0.096$ lies just below 0.10. With 0.3
+# the speed is far outside the healthy range. This is one reason why the
+# stronger anomaly is easier for a network, which learned what healthy waves
+# look like.
 #
 # **3.** The threshold of an alarm is the largest score in 16 healthy sheets.
 # How many of other healthy sheets raise a false alarm?
@@ -690,8 +691,8 @@ false = (scores[:, 0] > scores[:, 1:].max(axis=1)).mean()
 print(f"{false:.3f}, one in {1 / false:.0f}")
 
 # %% [markdown]
-# One in 17: the largest of 17 scores is equally likely to be any of them.
-# With 12 sheets to test, a share of false alarms of one twelfth is no
+# One in 17 does, since the largest of 17 scores is equally likely to be any of
+# them. With 12 sheets to test, a share of false alarms of one twelfth is no
 # surprise.
 
 # %% tags=["hide-input"]

@@ -18,8 +18,8 @@
 #       before {headline}`wide_old_r2_all`) and gains the cells that it has learned
 #       ({headline}`wide_r2_cells`, before {headline}`wide_old_r2_cells`), little on
 #       dense fibrosis ({headline}`wide_r2_dense`, before
-#       {headline}`wide_old_r2_dense`) and nothing on re-entry; of two other cells, all
-#       tissues are flagged.
+#       {headline}`wide_old_r2_dense`) and nothing on re-entry; all tissues of two other
+#       cells are flagged.
 #     next:
 #       page: notebooks/12_uncertainty
 #       why: how far off a prediction may be, and when it is flagged
@@ -47,11 +47,12 @@
 # **Scale:** five networks, which differ in their seed, trained on the 240 tissues of
 # the split and on seven further sets. They are tested on the 300 test tissues of the
 # recipe, on new tissues of the seven kinds, and on sets by which no weight was
-# chosen. One electrode, 40 mm above the center.
+# chosen. There is one electrode, 40 mm above the center.
 #
-# Needs the tables of `python -m experiments.wide`; seconds. The trainings
-# take about half an hour on two cores and are found in the cache where they
-# were made before. `load_surrogate("structured")` gives these networks.
+# This page needs the tables of `python -m experiments.wide` and takes seconds.
+# The trainings take about half an hour on two cores and are found in the cache
+# where they were made before. `load_surrogate("structured")` gives these
+# networks.
 
 # %% tags=["hide-input"]
 import matplotlib.pyplot as plt
@@ -183,12 +184,12 @@ printed(trainings[columns].rename(columns=shape).set_index("seed"))
 # tissues. A recording that is near no cell is flagged, and the constants of
 # the usual cell are used for it.
 #
-# An action potential is shorter if it follows another one soon. Its widths
-# then tell the interval and not the cell. They are therefore read off the
+# An action potential is shorter if it follows another one soon. Its widths then
+# depend on the interval as well as on the cell. They are therefore read off the
 # first beat of each pixel, if the pixel is at rest before and comes to rest
-# again before the next front. The widths on the card are older: they are
-# means over all beats, which differ from those of the first beat in the
-# tissues with two beats alone, and so they span a little more.
+# again before the next front. The widths on the card are older. They are means
+# over all beats. These differ from those of the first beat only in the tissues
+# with two beats, and so the widths on the card span a little more.
 
 # %%
 table = pd.read_csv(RESULTS / "runs" / "wide.csv", keep_default_na=False)
@@ -238,20 +239,21 @@ headline(
 
 # %% [markdown]
 # The rows are the cells that the tissues were simulated with. The shape of an action
-# potential does not determine $\kappa$. It names a cell that is known already, and it
-# tells one that is not: all tissues of the two other cells are unknown. In re-entry
-# most action potentials are shorter than any in training, because a front follows so
-# soon. Read as a mean over all beats, as it was done before, they made an unknown cell
-# of nearly every re-entry. The first beat begins from rest, and it names the cell.
-# This rule was found on re-entries of other seeds than those of the tested set.
+# potential does not determine $\kappa$. It names a cell that is known already, and
+# shows where a cell is none of them: all tissues of the two other cells are
+# unknown. In re-entry most action potentials are shorter than any in training,
+# because a front follows so soon. When the widths were means over all beats,
+# nearly every re-entry was taken for an unknown cell. The first beat begins
+# from rest, and it names the cell in {headline}`wide_reentry_named` of the
+# re-entries. This rule was found on re-entries of other seeds than those of the
+# tested set.
 #
 # ## Old and new networks by set
 #
-# *Old* are the five networks of {doc}`10_structured`, and *new* are the five
-# of this page. The prediction is the mean of the five. *True D* has no
-# network: the true conductivity is upscaled to the pixels, as
-# {doc}`13_results` does it. It shows how much the pixels have lost before any
-# network sees them.
+# *Old* are the five networks of {doc}`10_structured`, and *new* are the five of
+# this page. The prediction is the mean of the five. *True D* has no network:
+# the true conductivity is upscaled to the pixels, as {doc}`13_results` does it.
+# It shows how much the pixels have lost before any network sees them.
 
 # %%
 kinds = {
@@ -400,7 +402,7 @@ printed(failures.rename(columns=names))
 
 # %% [markdown]
 # All of them have much fibrosis. The true conductivity on the same pixels
-# scores higher, and so a better rule would have something to gain here.
+# scores higher, and so a better rule could gain something here.
 
 # %% [markdown]
 # ### A sheet of another code
@@ -458,7 +460,7 @@ print(said.replace("; ", "\n"))
 #
 # - All tissue is simulated on one grid with one family of cell models. The
 #   sheet of another code is the only one that is not.
-# - No set has fibers, and none is curved.
+# - No set has fibers, and no sheet is curved.
 # - The sets of the seven kinds are small, and those for testing are smaller.
 #   A worst score of six tissues says little.
 # - The shape of the action potential names a cell only among those that are

@@ -99,8 +99,8 @@ def dark_aware(svg: str) -> str:
         for ink, dark in DARK_INK.items()
         for what in ("fill", "stroke")
     )
-    # text has no color of its own where it is black
-    rules += ' g[id^="text_"] {fill: ' + DARK_INK["#000000"] + "}"
+    # what is filled with black, and text, has no color of its own
+    rules += " svg {fill: " + DARK_INK["#000000"] + "}"
     return svg.replace("</style>", f"@media (prefers-color-scheme: dark) {{{rules}}}</style>", 1)
 
 
