@@ -64,7 +64,7 @@ def files_of(name: str, root: Path) -> list[Path]:
     return [Path("notebooks", f"{name}.ipynb"), Path("notebooks", f"{name}.py"), *made]
 
 
-MOST_BYTES = 1_600_000  # of a file among the weights and small data: larger ones come with the package only
+MOST_BYTES = 1_400_000  # of a file among the weights and small data: larger ones come with the package only
 
 
 def size(path: Path) -> str:

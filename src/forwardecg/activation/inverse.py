@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from forwardecg.activation import models
@@ -27,6 +28,7 @@ LOW_PASS = 1.5  # ms, SD of the Gaussian by which data and model are smoothed
 N_SITES, N_PROFILE = 15, 25  # sites along a side that a fit scans, and of a profile
 STARTS, FAR_OFF = 16, 10.0  # the most sites that are polished; times the least misfit, beyond which none is
 SAME = 1.0  # mm: polished sites that are nearer are one
+POOR = 0.05  # misfit of a field with a gain, above which it also begins where the field without a gain ends
 
 
 def read(
@@ -58,6 +60,33 @@ def read(
     return models.Setting(data / norm, norm, t, grid.dx, grid, electrodes, radius, gain, form, cell, dt)
 
 
+def _wells(one: models.Setting) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """Fits of uniform tissue as `polish` gives them, one a minimum, the best first."""
+    side = (np.arange(N_SITES) + 0.5) / N_SITES
+    y, x = (at.ravel() for at in np.meshgrid(side, side, indexing="ij"))
+    beside = np.hypot(y[:, None] - y, x[:, None] - x) < 1.1 / N_SITES
+    x, y = x * one.grid.size[1], y * one.grid.size[0]
+    misfit, start = models.scan(one, x, y)
+    well = (misfit <= np.where(beside, misfit, np.inf).min(1)) & (misfit < FAR_OFF * misfit.min())
+    weights_of = lru_cache(4)(lambda D: models.weights(one, D))
+    some = np.flatnonzero(well)[misfit[well].argsort()][:STARTS]
+    polished: list[tuple[float, np.ndarray, np.ndarray]] = []
+    for found in sorted((models.polish(one, x[k], y[k], start[k], weights_of) for k in some), key=lambda one: one[0]):
+        if all(np.hypot(*(found[1] - other[1])[:2]) > SAME for other in polished):
+            polished.append(found)
+    return polished
+
+
+def _field(one: models.Setting, D: float, field: int, start: np.ndarray) -> tuple[np.ndarray, tuple[Tensor, ...]]:
+    """The parameters that a descent near D ends at, its site on the sheet, and what `varied` gives of them."""
+    last = torch.tensor(one.grid.size[::-1], dtype=torch.float64)
+    ecg = models.varied(one, D, field, lambda at: torch.minimum(at.clamp(min=0), last)[None])
+    p = models.descend(ecg, start)
+    p[:2] = np.clip(p[:2], 0, last.numpy())
+    with torch.no_grad():
+        return p, ecg(torch.from_numpy(p))
+
+
 def fit(
     phi_e: xr.DataArray, electrodes: Electrodes, sheet: Tissue | Grid, *, field: int = 1, gain: int = 0,
     radius: float = 4.0, cell: FKParams = FK_CAF, dt: float = 0.1,
@@ -72,7 +101,8 @@ def fit(
         sheet: the grid; of a tissue its grid alone, for its D is what is sought.
         field: 1: D is uniform, and all is in closed form; n of 2 .. 20: log D on n x n places over the sheet, bicubic between
             them, by the adjoint of `activation_times`.
-        gain: factor of the amplitude beside D: 0 none, 1 one, n of 2 .. 20 on n x n places, with a field only.
+        gain: factor of the amplitude beside D: 0 none, 1 one, n of 2 .. 20 on n x n places, with a field only. Where a field with
+            a gain leaves a misfit above 0.05, it begins again where the field without one ends, and the lower end is kept.
         radius: mm, of the disc that is activated first, 2 at least, and less than the shorter side of the sheet.
         cell, dt: as `simulate` takes them; the grid of ``sheet`` is the one whose waves are sought. The constants of the
             eikonal model were fitted for `FK_CAF` on cells of 0.5 mm.
@@ -98,31 +128,27 @@ def fit(
     if field == 1 and gain > 1:
         raise ValueError(f"gain: expected 0 or 1 with one D, got {gain}")
     one = read(phi_e, electrodes, sheet, gain, radius, cell, dt)
-    side = (np.arange(N_SITES) + 0.5) / N_SITES
-    y, x = (at.ravel() for at in np.meshgrid(side, side, indexing="ij"))
-    beside = np.hypot(y[:, None] - y, x[:, None] - x) < 1.1 / N_SITES
-    x, y = x * one.grid.size[1], y * one.grid.size[0]
-    misfit, start = models.scan(one, x, y)
-    well = (misfit <= np.where(beside, misfit, np.inf).min(1)) & (misfit < FAR_OFF * misfit.min())
-    weights_of = lru_cache(4)(lambda D: models.weights(one, D))
-    some = np.flatnonzero(well)[misfit[well].argsort()][:STARTS]
-    polished: list[tuple[float, np.ndarray, np.ndarray]] = []
-    for found in sorted((models.polish(one, x[k], y[k], start[k], weights_of) for k in some), key=lambda one: one[0]):
-        if all(np.hypot(*(found[1] - other[1])[:2]) > SAME for other in polished):
-            polished.append(found)
+    polished = _wells(one)
     least, p, curvature = polished[0]
     D, shape = np.exp(p[3]), one.grid.shape
     if field == 1:
-        H, V = models.rings(one, p[0], p[1], weights_of(models.nearest(D))), models.voltages(one, D, p[2])
+        known = models.weights(one, models.nearest(D))
+        H, V = models.rings(one, p[0], p[1], known), models.voltages(one, D, p[2])
         model = np.exp(p[4]) * models.uniform_ecg(one, D, H, V)
         T, D, gains = models.uniform_times(one, p[0], p[1], p[2], D), np.full(shape, D), np.full(shape, np.exp(p[4]))
     else:
-        ecg = models.varied(one, D, field)
-        p = models.descend(ecg, np.concatenate([p[:3], np.full(field**2, p[3]), np.full(gain**2, p[4])]))
-        with torch.no_grad():
-            _, model, *maps = ecg(torch.from_numpy(p))
+        start = np.concatenate([p[:3], np.full(field**2, p[3]), np.full(gain**2, p[4])])
+        p, (total, ecg, *maps) = _field(one, D, field, start)
+        if gain and np.square(ecg.numpy() - one.data).sum() > POOR:  # one D and one gain may be a bad start of a field
+            without = one._replace(gain=0)
+            q = _wells(without)[0][1]
+            D = np.exp(q[3])
+            q, _ = _field(without, D, field, np.concatenate([q[:3], np.full(field**2, q[3])]))
+            q, (again, *found) = _field(one, D, field, np.concatenate([q, np.zeros(gain**2)]))
+            if again < total:
+                p, (ecg, *maps) = q, found
         T, D, gains = (interpolate(part[None, None], shape, mode="bilinear")[0, 0].numpy() for part in maps)
-        model, curvature = model.numpy(), np.full((2, 2), np.nan)
+        model, curvature = ecg.numpy(), np.full((2, 2), np.nan)
         least = np.square(model - one.data).sum()
     ds = xr.Dataset({
         "site": ("xy", p[:2], {"units": "mm"}),
