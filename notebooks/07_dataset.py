@@ -831,7 +831,9 @@ caption = "The same for ten thousand tissues, by the number of workers."
 printed(plan.set_index("workers"), digits=2, caption=caption)
 
 # %% [markdown]
-# The plan multiplies what this build measured; it was not run. Two workers
+# The plan multiplies what this build measured, on a machine that was not kept
+# free. The table of parts, from a quiet one, has about half the seconds. The plan
+# was not run. Two workers
 # are a laptop that runs for some hours. Sixteen are one larger machine and
 # the same call. Beyond that the tissues go to a Dask cluster,
 # `load_or_simulate(recipe, client.get_executor(), folder="s3://...")`.

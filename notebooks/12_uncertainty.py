@@ -484,9 +484,10 @@ printed(beside)
 # MLR-I the predictions are good, the band is many times as wide as the error,
 # and it says almost nothing.
 #
-# One set falls short. On partly conducting fibrosis too few samples are inside.
-# The maps do not show that such cells conduct, the networks agree, and no
-# calibration tissue is like it.
+# Two sets fall short: too few samples are inside on partly conducting fibrosis
+# and in re-entry. Maps of the first do not show that such cells conduct, and the
+# networks agree. No calibration tissue is like either set. In re-entry most whole
+# traces are inside all the same.
 #
 # The shape of the envelope and the penalty of the regression were chosen among
 # a dozen candidates on calibration tissues, with the coverage of the test set
@@ -797,12 +798,15 @@ printed(
 # %% [markdown]
 # On these common maps the new networks flag {headline}`bad_flagged_new_same` of
 # their bad predictions and the old ones {headline}`bad_flagged_old_same` of
-# theirs, without mirrored sheets and wrong pixel sizes.
+# theirs, without mirrored sheets and wrong pixel sizes. With these two kinds the
+# old networks flag the larger share, and on other tissue, too, they flag slightly
+# more of the bad ones. They also flag many more of the good ones.
 #
 # The last table lists the bad predictions of the new networks that pass in
 # silence. Most bad predictions that are flagged have a wrong time or come from
-# the MBR cells. On right maps of a known cell few predictions are bad, all of
-# them with much fibrosis, and not all of these are flagged.
+# the MBR cells. On right maps of a known cell few predictions are bad. They have
+# much fibrosis, or fibers of 4 or 9 to 1. Those with fibers are all flagged, of
+# the others not all.
 #
 # A part of a sheet may hold the place where the wave started, and then no front
 # comes in through its edges. The action potentials can show the cut. Where a

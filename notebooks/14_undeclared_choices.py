@@ -475,17 +475,17 @@ figures.show(
 # group a tissue counts with its mean over three seeds, and in the third group
 # there is one seed.
 #
-# Split by tissue, and over all tissues, the network stays below the band,
-# also with ten times the paper's number of tissues. Three kinds of reading
-# come near it or reach it. The first is a score on the training tissues, or
-# on the frames between those of the training. The second is tissue without
-# fibrosis. The third is mild tissue, if its median is taken or its ECGs are
-# normalized. No choice of electrode, pixels, frames, duration or
-# normalization moves the mean by more than a hundredth; the intervals of
-# these differences, with one seed, reach a little further. The kind of
-# fibrosis moves it by several hundredths, and even the most favorable kind
-# falls short. With 3,000 tissues the median over all tissues and the mean
-# over mild ones reach the band, and the mean over all does not.
+# Split by tissue, and over all tissues, the network stays below the band, also
+# with ten times the paper's number of tissues. Four kinds of reading come near it
+# or reach it. The first is a score on the training tissues, or on the frames
+# between those of the training. The second is tissue without fibrosis. The third
+# is mild tissue, if its median is taken or its ECGs are normalized. The fourth is
+# the median over all tissues, which comes near. No choice of electrode, pixels,
+# frames, duration or normalization moves the mean by more than a hundredth; the
+# intervals of these differences, with one seed, reach a little further. The kind
+# of fibrosis moves it by several hundredths, and even the most favorable kind
+# falls short. With 3,000 tissues the median over all tissues and the mean over
+# mild ones reach the band, and the mean over all does not.
 #
 # The figure has few combinations of choices. All rows but the last one are one
 # size of network; only in the last group the number of tissues and the passes

@@ -126,10 +126,11 @@ headline(key, worst, tolerance=0.1, on=on_worst)
 
 # %% [markdown]
 # The table holds the mean $R^2$ of the raw ECG over the tissues of each set.
-# Networks are scored one by one and averaged over their seeds. The last
-# column scores the mean prediction of the five structured networks, which is
-# what is published. A single tissue can pull a mean below zero, so the next
-# table holds the medians:
+# Networks are scored one by one and averaged over their seeds. The last column
+# scores the mean prediction of the five structured networks of
+# {doc}`10_structured`. Those that `load_surrogate("structured")` gives learned
+# from wider tissue; {doc}`31_wider_tissue` scores them on these sets. A single
+# tissue can pull a mean below zero, so the next table holds the medians:
 
 # %%
 printed(median, caption="Median R² of each method on each set.")

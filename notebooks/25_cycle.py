@@ -391,8 +391,8 @@ printed(
 # On fibrotic tissue it is off by several, since 36 places of log $D$ do not
 # show scars, and the network with all labels is off by more there. The
 # comparison is not between equals: the inversion has the true wave physics and
-# is told the shapes of the stimulus, and it needs seconds for each tissue,
-# where a network needs milliseconds.
+# is told the shapes of the stimulus, and it needs about half a minute of one
+# core for each tissue, where a network needs milliseconds.
 #
 # ## Where the cycle helps and where it harms
 

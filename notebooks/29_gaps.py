@@ -276,8 +276,12 @@ for gap, marker in zip(sorted(table.gap.unique()), "os^", strict=True):
     _ = axes[1].errorbar(
         x, found[:, 0], bars, marker=marker, capsize=2, label=f"{gap:g} ms"
     )
-_ = axes[0].set(xlabel="variation of the intervals (%)", ylabel=f"CRPS, {shown:g} ms")
-_ = axes[1].set(xlabel="variation of the intervals (%)", ylabel="gain by the template")
+_ = axes[0].set(
+    xlabel="variation of the intervals (%)", ylabel=f"CRPS (SD), {shown:g} ms"
+)
+_ = axes[1].set(
+    xlabel="variation of the intervals (%)", ylabel="gain by the template (SD)"
+)
 _ = axes[1].axhline(0, color="0.6", lw=0.8, zorder=0)
 _ = axes[1].legend(frameon=False, title="gap")
 handles, labels = axes[0].get_legend_handles_labels()

@@ -228,8 +228,8 @@ printed(shown)
 # median. The two columns with noise repeat the test after white noise of 2 % of
 # the SD of all ECGs was added to both sets.
 #
-# Neither classifier can tell the structured surrogate from the teacher: its
-# accuracy is close to that of the null, and not above one half. Without noise
+# Both classifiers hardly tell the structured surrogate from the teacher: its
+# accuracy is about 0.02 above that of the null, and not above one half. Without noise
 # the network of the paper is recognized almost always. Its ECG is not exactly
 # zero after the tissue has come to rest, while that of the simulation is, and
 # this is enough for a classifier. No recording would show it. With noise the
@@ -302,8 +302,8 @@ for name, words in (("logistic", "logistic regression"), ("forest", "forest")):
     print(f"five networks, {words}: {found}, interval over tissues {spread}")
 low, high = interval(tissues[worst.idxmax()].to_numpy())[1:]
 on = f"mean of five networks, interval over 300 test tissues, {n_halves} random halves"
-headline("population_c2st_excess_low", low, tolerance=0.03, on=on)
-headline("population_c2st_excess_high", high, tolerance=0.03, on=on)
+headline("population_c2st_excess_five_low", low, tolerance=0.03, on=on)
+headline("population_c2st_excess_five_high", high, tolerance=0.03, on=on)
 pd.DataFrame(columns)
 
 # %% [markdown]
@@ -382,8 +382,9 @@ mean_cost = mean_cost.rename(
 printed(mean_cost[["training (min)", "one ECG (s)"]])
 
 # %% [markdown]
-# The table has times of one core, partly of a busy machine. The time of the
-# eikonal route is from another run than that of the simulation.
+# The rows come from several runs on different processors, some of them busy.
+# The eikonal route was timed before it was made faster, and *structured* is the
+# reading of the fronts and one network; {doc}`06_cost` has the whole prediction.
 # {doc}`22_without_simulating` compares the two in one run. The diffusion model
 # is the cheapest to train, and its ECGs need no tissue. They also answer no
 # question about one.
