@@ -35,7 +35,7 @@ def task_headline(headlines, readme, produces):
 
 @task(
     kwargs={
-        "runs": [ROOT / "data" / name for name in RUNS],
+        "runs": [*(ROOT / "data" / name for name in RUNS), RESULTS / "bench_predict.csv"],
         "code": [Path(claims.__file__), *closure(Path(claims.__file__))],
         "produces": JUDGED,
     }

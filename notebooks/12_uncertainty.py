@@ -168,6 +168,23 @@ VIEWS = {
     "noise": View(noise=0.03, lost=0.05),
 }
 VIEWS = {name: VIEWS[name] for name in views}
+WORDS = {
+    "two_foci": "two foci",
+    "reentry": "re-entry",
+    "unseen_cell": "cell MLR-I",
+    "unseen_cell_mbr": "cell MBR",
+    "unseen_D_high": "D twice as high",
+    "unseen_D_low": "D a fifth",
+    "partial_fibrosis": "partial fibrosis",
+    "dense_fibrosis": "dense fibrosis, first set",
+    "wide, dense": "dense fibrosis",
+    "wide, percolating": "percolating fibrosis",
+    "wide, slow": "slow tissue",
+    "wide, fast": "fast tissue",
+    "wide, gp": "cell FK-GP",
+    "wide, br": "cell FK-BR",
+    "wide, paced": "two beats",
+}
 OTHER_CELLS = [one["name"] for one in card.get("cells", [])[1:]]
 ROLES = {"center": 1, "unseen": 8, "near": 4}  # electrodes that start with these words
 
@@ -454,11 +471,14 @@ printed(
             "earlier: pointwise",
             "earlier: whole trace",
         ]
-    ]
+    ].rename(index=WORDS),
+    caption="Share of samples and of whole traces inside the bands, by set.",
 )
 
 # %% [markdown]
-# The first column counts the traces. *Pointwise* is the share of samples inside, with
+# The first column counts the traces. The last seven rows are new tissues of the kinds
+# of {doc}`31_wider_tissue`. There are two sets of dense fibrosis, and the *first set*
+# is the older one. *Pointwise* is the share of samples inside, with
 # its 95 % bootstrap interval over traces. *Whole trace* is the share of whole traces
 # inside, with its exact binomial interval. Where a row has several electrodes, the
 # traces of one tissue are not independent, and the intervals are too narrow. With 6
@@ -468,8 +488,14 @@ printed(
 
 # %% tags=["hide-input"]
 widths = ["pointwise width / SD", "pointwise width / error", "width / SD"]
-beside = table[[*widths, *(f"earlier: {name}" for name in widths)]]
-printed(beside)
+beside = table[[*widths, *(f"earlier: {name}" for name in widths)]].copy()
+for name in beside:
+    form = "{:.1f}" if "error" in name else "{:.3f}" if "point" in name else "{:.2f}"
+    beside[name] = beside[name].map(form.format)
+printed(
+    beside.rename(index=WORDS),
+    caption="Median widths of the bands, new and earlier, by set.",
+)
 
 # %% [markdown]
 # All entries are medians over the traces of a set. *Pointwise width / SD* is
@@ -689,7 +715,7 @@ for name, (unusual, flagged, score) in of_sets.items():
         flagged, score = of_old[name]
         rows[name]["old: flagged"] = flagged.mean()
         rows[name]["old: R² < 0.9: flagged"] = of_bad(flagged, score)
-shown = pd.DataFrame(rows).T
+shown = pd.DataFrame(rows).T.rename(index=WORDS)
 printed(
     shown,
     caption="Share of the tissues that is flagged, and bad predictions among them.",
@@ -707,7 +733,7 @@ for k, (unusual, _, score) in enumerate(of_sets.values()):
         _ = ax.plot(unusual[own], height[own], ".", color=color, ms=4, alpha=0.6)
 _ = ax.axvline(1, color="black", lw=0.8)
 _ = ax.set(xscale="log", xlabel="unusualness over its threshold")
-_ = ax.set_yticks(range(len(of_sets)), [name.replace("_", " ") for name in of_sets])
+_ = ax.set_yticks(range(len(of_sets)), [WORDS.get(name, name) for name in of_sets])
 figures.show(
     fig,
     "Unusualness over its threshold, logarithmic, one point a tissue, one row a set; "
@@ -793,6 +819,8 @@ printed(
     pd.DataFrame({"silent (n)": silent.size(), "R², worst": silent.r2.min()})
     .sort_values("silent (n)", ascending=False)
     .reset_index("kind")
+    .rename(index=WORDS),
+    caption="Bad predictions of the new networks that are not flagged, by maps.",
 )
 
 # %% [markdown]

@@ -12,15 +12,15 @@
 #   page:
 #     question: How many tissues does each method need?
 #     answer: >-
-#       With {headline}`seq2seq_best_tissues` training tissues the paper's architecture,
-#       with two LSTM layers, reaches {headline}`seq2seq_best_r2_mean`
+#       With {headline}`seq2seq_best_tissues` training tissues the paper's architecture
+#       with two LSTM layers reaches {headline}`seq2seq_best_r2_mean`
 #       ({headline}`seq2seq_best_r2_mean_low` to {headline}`seq2seq_best_r2_mean_high`)
-#       on other tissues, which is below the paper's level, and
-#       {headline}`seq2seq_best_in_training` on its own; at a smaller setting it reaches
-#       {headline}`seq2seq_r2_540` with the most tissues that were tried there, and the
-#       structured surrogate passes this with {headline}`structured_tissues_enough`,
-#       from finer maps, more electrodes, labels, and a formula that scores as high
-#       alone.
+#       on other tissues and {headline}`seq2seq_best_in_training` on those of its
+#       training, and with one layer its power law with an asymptote ends at
+#       {headline}`law_asymptote` ({headline}`law_asymptote_low` to
+#       {headline}`law_asymptote_high`); the structured surrogate reaches
+#       {headline}`structured_r2_8` with eight tissues, from finer maps, more electrodes
+#       and labels, and its formula alone scores about as high.
 #     next:
 #       page: notebooks/18_shifted
 #       why: tissue that no method has seen
@@ -218,7 +218,7 @@ headline("seq2seq_540_gain_high", more.high, tolerance=0.01, on="upper end")
 large = pd.read_csv(RESULTS / "runs" / "large.csv", keep_default_na=False)
 cost = pd.read_csv(RESULTS / "runs" / "large_cost.csv").iloc[0]
 per_second = cost.tissues / cost.seconds
-print(f"{len(large)} tissues, {cost.set_bytes / 1e9:.1f} GB;", end=" ")
+print(f"{len(large):,} tissues, {cost.set_bytes / 1e9:.1f} GB;", end=" ")
 print(f"{1 / per_second:.2f} core seconds a tissue ({cost.tissues:.0f} timed)")
 counts = large.groupby(["condition", "texture"]).size().rename("tissues")
 printed(counts.to_frame(), caption="The large set.")
@@ -254,13 +254,14 @@ fewest_seeds = law_table.seeds.min()
 caption = f"The paper's architecture by the number of training tissues; {fewest_seeds} "
 caption += f"seeds or more, {test.sim.nunique()} test tissues."
 shown = with_interval(law_table, "R2").drop(columns="seeds")
+shown = shown.set_axis([f"{n:,}" for n in shown.index])
 printed(shown.rename_axis("training tissues"), caption=caption)
 
 # %%
 fewest, most_tissues = law_table.index[0], law_table.index[-1]
 gain = paired_difference(scores[most_tissues], scores[fewest])
 text = f"{gain.difference:+.4f} ({gain.low:+.4f} to {gain.high:+.4f})"
-print(f"{most_tissues} against {fewest} tissues:", text.replace("-", "−"))
+print(f"{most_tissues:,} against {fewest} tissues:", text.replace("-", "−"))
 
 # %% tags=["hide-input"]
 on_most = f"{scores[most_tissues].shape[1]} test tissues, {most_tissues} for training"
@@ -349,8 +350,11 @@ for name, (kept, asymptote) in cases.items():
     law[name] = {"p": p, "p low": p_low, "p high": p_high, "asymptote of R2": 1 - a}
     law[name] |= {"low": low, "high": high, "relative error": error}
 law = pd.DataFrame(law).T.rename_axis("law")
-shown = with_interval(law, "p", "p low", "p high")
-shown = with_interval(shown, "asymptote of R2")
+ends = zip(law.p, law["p low"], law["p high"], strict=True)
+p_text = ["{:.2f} ({:.2f} to {:.2f})".format(*row) for row in ends]
+shown = with_interval(law.drop(columns=["p low", "p high"]), "asymptote of R2")
+shown = shown.assign(p=p_text)
+shown.loc["a = 0", "asymptote of R2"] = "1 (fixed)"
 printed(shown, caption="The fitted laws, with 95 % intervals.")
 
 # %%
@@ -445,8 +449,11 @@ by_part = sizes_few.groupby(["size", "lr", "part"]).r2.mean().unstack()
 size_table = size_table[["weights", "minutes", "val_r2"]].join(by_part)
 words = {"val_r2": "validation", "learned": "in training"}
 size_table = size_table.rename(columns=words).rename_axis(["size", "learning rate"])
-caption = f"R² by size and learning rate, with {few} training tissues."
-printed(size_table, caption=caption)
+caption = f"R² by size and learning rate, with {few:,} training tissues."
+shown = size_table.assign(weights=size_table.weights.map("{:,.0f}".format))
+shown["minutes"] = size_table.minutes.map("{:.1f}".format)
+rates = {rate: f"{rate:g}" for rate in shown.index.unique("learning rate")}
+printed(shown.rename(index=rates, level="learning rate"), caption=caption)
 
 # %% [markdown]
 # The table has the mean $R^2$ on 300 validation tissues, on 240 tissues of the
@@ -480,7 +487,8 @@ for size, of_training in trainings:
 at_most = pd.DataFrame(at_most).T.rename_axis("size").infer_objects()
 shown = with_interval(at_most.drop(columns="mild"), "R2")
 shown = shown.astype({"passes": int, "seeds": int})
-caption = f"The chosen size and the default one, with {most_tissues} training tissues."
+caption = "The chosen size and the default one, with "
+caption += f"{most_tissues:,} training tissues."
 printed(shown, caption=caption)
 
 # %%

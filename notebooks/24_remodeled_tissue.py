@@ -97,6 +97,20 @@ claim_lat_ms = 4.0  # median error of activation
 # some 40 gradients (L-BFGS) takes about three seconds. A small penalty keeps
 # log $D$ near its mean where the ECG has no say.
 #
+# With a gain the start can be a bad one: in a hard tissue, one $D$ and one gain
+# may explain the ECG by a wave of the wrong size, and the search stays near it.
+# So a fit with a gain begins a second time if it leaves more than a twentieth of
+# the energy of the ECG. The second start is the end of the fit with a field and
+# no gain. Of both ends the fit keeps the one with the smaller sum of misfit and
+# penalty. Such a fit needs three searches in place of one. The rule uses no true
+# site. One of the twelve tissues below prompted it. It was chosen on 11 other
+# tissues, with interstitial fibrosis or the combination. There we made the
+# second start in every tissue. It reached the smaller sum in four of them. In
+# two of these the site moved by less than a millimeter, and in the other two it
+# came 2 mm and 10 mm nearer to the true one. Starts in other wells of uniform
+# tissue reached the smallest sum once, and that site was 15 mm farther off, so
+# we left these starts out.
+#
 # The model knows no walls. Fibrosis can enter only as a lower $D$. We compare
 # five models:
 #
@@ -177,6 +191,9 @@ printed(by_model.reindex(order))
 # %% tags=["hide-input"]
 seconds = grouped.seconds.median()[order]
 print(f"a fit takes {seconds.min():.1f} to {seconds.max():.1f} s of one core, median")
+of_fits = table[table.model == "6 × 6 D, one gain"].seconds
+within = f"{(of_fits <= 5).sum()} of {len(of_fits)} fits take at most 5 s, our aim"
+print(f"6 × 6 D, one gain: {within}; the longest takes {of_fits.max():.1f} s")
 
 # %% [markdown]
 # The table has medians and 90 % quantiles over the tissues. *Activation* is the
@@ -261,6 +278,10 @@ headline("inverse_site_mm_remodeled", site_mm, unit="mm", tolerance=0.3, on=on)
 headline("inverse_site_mm_remodeled_low", low, unit="mm", tolerance=0.3, on=on)
 headline("inverse_site_mm_remodeled_high", high, unit="mm", tolerance=1.5, on=on)
 headline("inverse_site_mm_remodeled_p90", site_90, unit="mm", tolerance=1.5, on=on)
+ends = interval(
+    best.site_error.to_numpy(), statistic=lambda a, axis=-1: np.quantile(a, 0.9, axis)
+)
+print(f"site, 90 %: {ends[0]:.3f} mm ({ends[1]:.3f} to {ends[2]:.3f})")
 headline("inverse_lat_ms_remodeled", lat_ms, unit="ms", tolerance=0.8, on=on)
 
 # %% [markdown]
@@ -286,10 +307,10 @@ headline("inverse_lat_ms_remodeled", lat_ms, unit="ms", tolerance=0.8, on=on)
 # places and one $D_0$ then set the speed through $D_0 \varphi$, and the sources
 # through $D_0 \varphi^2$. That is as many free numbers as 6 × 6 D with one gain.
 #
-# A fit begins in the best well of uniform tissue. *Other wells* are fits with one
-# gain that begin in up to two more wells, whose misfit is below three times the
-# least. Of these and the one from the best well, the one with the least misfit is
-# kept.
+# The fit of a porosity begins once, in the best well of uniform tissue. *Other
+# wells* are fits with one gain that begin in up to two more wells, whose misfit is
+# below three times the least. Of these and the fit with one gain above, the one
+# with the least misfit is kept.
 
 # %%
 porosity = pd.read_csv(RESULTS / "runs" / "inverse_porosity.csv")
@@ -356,10 +377,12 @@ printed(of_kind)
 # that is, with many pores, and ends farther from the site. The $\varphi$ that
 # is found is also lower than the share of cells that is left, in every kind
 # with fibrosis. It is an effective number, as the gain is. Starts in other
-# wells do not help either. Only three tissues have a second well at all. In two
-# of them the fit from there has the lower misfit, once with a slightly better
-# site and once with a far worse one. This points to the model of the tissue as
-# what fails, and not to the search.
+# wells do not help either. Only three tissues have a second well at all. In one
+# of them the fit from there has the lower misfit, with a slightly better site.
+# The second start of the fit with one gain does more (see the method): in one
+# tissue with both remodelings it takes the misfit to about a third. The
+# activation is far off even so. This points to the model of the tissue, and no
+# longer to the search.
 #
 # ## A known tissue
 
@@ -478,17 +501,21 @@ printed(
 # The table has the tissues with the largest error of activation, for the model
 # with one gain. Interstitial fibrosis and the combination of both remodelings
 # fail. Their ECG is not fitted well either, so the misfit gives a warning
-# (exercise 2). The aim, nine in ten sites within 5 mm, is not reached.
+# (exercise 2). The aim, nine in ten sites within 5 mm, is reached on these twelve
+# tissues, but only just, and the interval of the 90 % quantile reaches far beyond
+# it. In the tissue with the largest error of the site, the second start does not
+# find a better one.
 #
 # ## Limits
 #
 # The number of tissues is small, two of each kind, so the quantiles rest on few
 # of them, and there is one draw of the noise. The disc of the stimulus and the
 # unit of the recording are known. The strength of the penalty was chosen once,
-# and looked at on six other tissues. The law of the porosity is that of sparse
-# round pores, and no other one was tried. An anisotropic $D$ was not tried. The
-# surrogate is a single network, on two tissues, and its descents know the tissue,
-# which an inversion would not.
+# and looked at on six other tissues. The second start was prompted by a failure
+# in one of these tissues, so the 90 % quantile of the site may be flattered. The
+# law of the porosity is that of sparse round pores, and no other one was tried.
+# An anisotropic $D$ was not tried. The surrogate is a single network, on two
+# tissues, and its descents know the tissue, which an inversion would not.
 #
 # ## Exercises
 #

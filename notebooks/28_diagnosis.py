@@ -44,9 +44,9 @@
 # carry over the small network and Grad-CAM. The recordings, the five
 # classes and the accuracies are not reproduced.
 #
-# **Question.** A surrogate with a high $R^2$ may still change what a reader
-# of ECGs decides. Does a reader that was trained on true ECGs give the same
-# answers on the ECGs of a surrogate?
+# **Question.** Does a reader of ECGs give the same diagnosis on the ECG of a
+# surrogate as on the true one? The readers here were trained on true ECGs. Even
+# a surrogate with a high $R^2$ may change what they decide.
 #
 # **Scale:** the true ECGs of 900 tissues (the base, calibration and test
 # sets of {doc}`07_dataset` and {doc}`12_uncertainty`), one beat each, at
@@ -70,7 +70,7 @@ import torch
 from compendium import figures
 from compendium.record import Headline, result_file
 from compendium.registry import ROOT
-from compendium.tables import as_text, printed
+from compendium.tables import as_text, printed, with_interval
 from forwardecg.ecg.electrodes import bank_electrodes, match_electrodes
 from forwardecg.measure.compare import interval, paired_difference
 from forwardecg.paths import RESULTS
@@ -215,7 +215,7 @@ chance = {
 order = [(at, name) for at in ("nine", "center") for name in readers]
 accuracy = accuracy.loc[order].rename(index=readers)
 accuracy.loc[("any", "chance"), :] = chance
-printed(accuracy)
+printed(accuracy, caption="Share of right answers on true ECGs, by question.")
 
 # %% tags=["hide-input"]
 nine = table[table.electrodes == "nine"]
@@ -274,7 +274,9 @@ of_network = scores[(scores.reader == "networks") & (scores.source != "true")]
 shown = of_network.assign(
     source=of_network.source.map(sources), question=of_network.question.map(questions)
 )
-printed(shown.drop(columns="reader").set_index(["electrodes", "source", "question"]))
+shown = shown.drop(columns="reader").set_index(["electrodes", "source", "question"])
+caption = "Accuracy of the mean of three networks, and agreement with the true ECG."
+printed(with_interval(shown, "agreement"), caption=caption)
 
 # %% [markdown]
 # The next table has all readers, with the structured surrogate at nine
@@ -294,7 +296,8 @@ for reader, label in readers.items():
     row |= {"lowest seed": by_seed.min(), "highest seed": by_seed.max()}
     rows[label] = row
 agreements = pd.DataFrame(rows).T.rename_axis("reader")
-printed(agreements)
+caption = "Accuracy and agreement of all readers on the structured surrogate."
+printed(with_interval(agreements, "agreement"), caption=caption)
 
 # %% [markdown]
 # By how much do the hand features of a predicted ECG differ from those of the
@@ -304,7 +307,8 @@ printed(agreements)
 quality = pd.read_csv(runs / "diagnosis_r2.csv").set_index(["set", "sim"])
 shifts = quality.filter(like="shift of ").mean().sort_values(ascending=False)
 shifts.index = shifts.index.str.removeprefix("shift of ")
-printed(shifts.to_frame("difference (SD)").rename_axis("feature"))
+caption = "Mean difference of each feature between predicted and true ECG."
+printed(shifts.to_frame("difference (SD)").rename_axis("feature"), caption=caption)
 
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
@@ -388,7 +392,8 @@ for source in ("structured", "paper", "blind"):
     found = same.groupby(group.reindex(same.index), observed=False)
     columns[f"{sources[source]}, tissues"] = found.size()
     columns[f"{sources[source]}, agreement"] = found.mean()
-printed(pd.DataFrame(columns).rename_axis("R² of the center"))
+caption = "Tissues and agreement on the condition, by the R² of the central ECG."
+printed(pd.DataFrame(columns).rename_axis("R² of the center"), caption=caption)
 
 # %% [markdown]
 # The agreement rises with $R^2$, apart from the first group, in which the
@@ -467,7 +472,9 @@ for name, label in orders.items():
     by_seed = deleted.groupby("seed")[name].mean()
     rows[label] = [*interval(each.to_numpy()), by_seed.min(), by_seed.max()]
 columns = ["probability", "low", "high", "lowest seed", "highest seed"]
-printed(pd.DataFrame(rows, index=columns).T.rename_axis("deleted"))
+shown = with_interval(pd.DataFrame(rows, index=columns).T, "probability")
+caption = "Probability of the answer after a fifth of the windows was deleted."
+printed(shown.rename_axis("deleted"), caption=caption)
 
 # %% tags=["hide-input"]
 less = (deleted.most - deleted.largest).groupby([deleted.set, deleted.sim]).mean()
@@ -497,12 +504,14 @@ own = unseen[(unseen.electrodes == "nine") & (unseen.reader == "network")]
 pair = pd.crosstab(own.condition_true, own.condition_structured)
 words = dict(enumerate(one.replace("_", " ") for one in CONDITIONS))
 pair = pair.rename(index=words, columns=words)
-pair.rename_axis(index="on the true ECG", columns="on the predicted one")
+caption = "Answers on the true ECG (rows) and on the predicted one (columns)."
+printed(pair.rename_axis("on the true ECG"), caption=caption)
 
 # %%
 confused = pd.crosstab(own.condition, own.condition_true, normalize="index")
 confused = confused.rename(index=words, columns=words)
-printed(confused.rename_axis(index="condition", columns="answer on the true ECG"))
+caption = "Answers on the true ECG (columns), as shares of each true condition (rows)."
+printed(confused.rename_axis("condition"), caption=caption)
 
 # %% [markdown]
 # Most changes turn *fibrotic* into *combined*. None are between *healthy* and

@@ -39,7 +39,7 @@
 #     - results/runs/anomaly.csv
 #     - results/runs/anomaly_maps.csv
 #     - results/runs/anomaly_trainings.csv
-#     - results/runs/cost.csv
+#     - results/bench_predict.csv
 #     makes:
 #       results/30_population.csv: >-
 #         accuracy of two classifiers, maximum mean discrepancy and divergence of
@@ -370,10 +370,11 @@ printed(copies.rename({"teacher": "held-out ECGs", "diffusion": "generated ECGs"
 
 # %%
 cost = pd.read_csv(runs / "population_cost.csv")
-used = pd.read_csv(runs / "cost.csv").set_index("what").seconds
+timed = pd.read_csv(RESULTS / "bench_predict.csv", index_col="case")
+used = timed.value[timed.quantity == "seconds"]
 mean_cost = cost.groupby(["method", "part"]).seconds.mean().unstack()
 mean_cost["training"] = mean_cost["training"] / 60
-mean_cost.loc["structured", "each"] = used["one network"] + used["fronts and inputs"]
+mean_cost.loc["structured", "each"] = used["predict, 5 networks, bands"]
 mean_cost.loc["paper's network", "each"] = used["paper's seq2seq, one lead"]
 mean_cost.loc["simulation", "each"] = used["simulation of the tissue"]
 mean_cost = mean_cost.rename(
@@ -383,8 +384,8 @@ printed(mean_cost[["training (min)", "one ECG (s)"]])
 
 # %% [markdown]
 # The rows come from several runs on different processors, some of them busy.
-# The eikonal route was timed before it was made faster, and *structured* is the
-# reading of the fronts and one network; {doc}`06_cost` has the whole prediction.
+# The eikonal route was timed before it was made faster. *Structured* is the whole
+# prediction of five networks with its bands ({doc}`06_cost`).
 # {doc}`22_without_simulating` compares the two in one run. The diffusion model
 # is the cheapest to train, and its ECGs need no tissue. They also answer no
 # question about one.

@@ -58,10 +58,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LogNorm
 
 from compendium import figures
 from compendium.record import Headline, result_file
-from compendium.tables import printed
+from compendium.tables import printed, with_interval
 from forwardecg.data.draw import draw_tissue
 from forwardecg.data.recipe import read_recipe
 from forwardecg.data.sets import WIDE, wide_collection
@@ -98,6 +99,7 @@ words = {
     "wide_br": "cell FK-BR",
     "wide_paced": "two beats",
 }
+beats = {"single": "one beat", "paced": "two beats"}
 cells = {one["name"]: one for one in card["cells"]}
 
 
@@ -108,10 +110,10 @@ def row(name, one):
     return {
         "learn + choose": f"{card['sets'][name]} + {card['chosen_on'][name]}",
         "cell": one.cell.name,
-        "D0 (mm²/ms)": f"{one.D0_low:g} to {one.D0_high:g}",
+        "healthy D (mm²/ms)": f"{one.D0_low:g} to {one.D0_high:g}",
         "speed (mm/ms)": f"{speeds[0]:.2f} to {speeds[1]:.2f}",
         "fibrosis": one.fibrosis,
-        "stimuli": one.protocol,
+        "stimuli": beats[one.protocol],
     }
 
 
@@ -121,15 +123,15 @@ caption = "Sets of tissues from which the networks learn and which choose the ep
 printed(pd.DataFrame(rows).T, caption=caption)
 
 # %% [markdown]
-# *Speed* is that of a plane wave in healthy tissue of this $D_0$; remodeling
-# and fibrosis lower it. The grid of 0.5 mm can be calibrated down to a speed
-# of about 0.05 mm/ms in a cell of FK-CAF. We stop at three times that speed,
-# because the wave of slower tissue does not cross the sheet before the
-# recording ends.
+# *Healthy D* is the diffusivity $D_0$ before remodeling and fibrosis. *Speed* is
+# that of a plane wave in such tissue; remodeling and fibrosis lower it. The grid of
+# 0.5 mm can be calibrated down to a speed of about 0.05 mm/ms in a cell of FK-CAF. We
+# stop at three times that speed, because the wave of slower tissue does not cross the
+# sheet before the recording ends.
 #
 # *Percolating* fibrosis is patches of about a millimeter that fill 30 to 45 %
-# of the sheet. From one half on, random patches leave no path through it. A
-# paced tissue is stimulated twice at one place, at an interval of 150 to
+# of the sheet. From one half on, random patches leave no path through it. With
+# *two beats* a tissue is stimulated twice at one place, at an interval of 150 to
 # 400 ms.
 #
 # A cell enters by three constants. $\kappa = D/(\varphi c^2)$ sets the prior.
@@ -139,28 +141,34 @@ printed(pd.DataFrame(rows).T, caption=caption)
 # the usual cell, and none is learned.
 
 # %% tags=["hide-input"]
+draws = {name: draw_tissue(sets[name], shown) for name in WIDE}
+maps = {
+    name: np.where(draw.tissue.live, draw.tissue.D, np.nan)
+    for name, draw in draws.items()
+}
+ends = [find([find(D) for D in maps.values()]) for find in (np.nanmin, np.nanmax)]
 fig, axes = plt.subplots(2, 4, figsize=(10, 5.2))
-for ax, name in zip(axes.flat, WIDE, strict=False):
-    draw = draw_tissue(sets[name], shown)
-    D = np.where(draw.tissue.live, draw.tissue.D, np.nan)
-    image = figures.map_axes(ax, D, base.dx, cmap="cividis", vmin=0)
-    site = draw.stimuli[0].mask.astype(float)
+for ax, (name, D) in zip(axes.flat, maps.items(), strict=False):
+    image = figures.map_axes(ax, D, base.dx, cmap="viridis", norm=LogNorm(*ends))
+    site = draws[name].stimuli[0].mask.astype(float)
     at = (np.arange(len(D)) + 0.5) * base.dx
-    _ = ax.contour(at, at, site, levels=[0.5], colors="#c8102e", linewidths=1)
+    _ = ax.contour(at, at, site, levels=[0.5], colors="#c8102e", linewidths=1.5)
     _ = ax.set(title=words[name], facecolor="0.75")
     ax.label_outer()
-    _ = fig.colorbar(image, shrink=0.8)
-axes.flat[-1].remove()
+_ = axes.flat[-1].axis("off")
+bar = axes.flat[-1].inset_axes([0.1, 0, 0.1, 1])
+_ = fig.colorbar(image, cax=bar, label="D (mm²/ms)", format="%g")
+_ = bar.set_yticks([0.01, 0.03, 0.1, 0.3])
 figures.show(
     fig,
-    "Seven maps of the diffusivity in mm²/ms, one tissue of each kind, with the site "
-    "of the stimulus outlined in red and fibrosis in gray. Percolating fibrosis fills "
-    "a large part of its sheet with fine patches.",
+    "Seven maps of the diffusivity on one logarithmic color scale, one tissue of each "
+    "kind, with the site of the stimulus outlined in red and fibrosis in gray. "
+    "Percolating fibrosis fills a large part of its sheet with fine patches.",
 )
 
 # %% [markdown]
 # One tissue of each kind, its $D$ in mm²/ms. Fibrosis is gray, and the
-# stimulated cells are outlined. Every panel has a scale of its own.
+# stimulated cells are outlined. All panels have one logarithmic color scale.
 #
 # ## Training
 
@@ -168,7 +176,9 @@ figures.show(
 trainings = pd.read_csv(RESULTS / "runs" / "wide_trainings.csv")
 shape = {"val_score": "R², validation", "minutes": "minutes"}
 columns = ["seed", "epochs", "val_score", "minutes", "threads"]
-printed(trainings[columns].rename(columns=shape).set_index("seed"))
+trainings = trainings[columns].round({"minutes": 0}).astype({"minutes": int})
+caption = "The five trainings, by seed."
+printed(trainings.rename(columns=shape).set_index("seed"), caption=caption)
 
 # %% [markdown]
 # Validation is on tissues of the recipe and of all seven kinds. They choose
@@ -204,6 +214,8 @@ of_cells = pd.DataFrame(
         *(f"above {level} % (ms)" for level in (30, 50, 70, 85)),
     ],
 ).T
+in_ms = [name for name in of_cells if name.startswith("above")]
+of_cells[in_ms] = of_cells[in_ms].round().astype(int)
 printed(
     of_cells, caption="Cells of the training, their constants, their median widths."
 )
@@ -244,9 +256,9 @@ headline(
 # unknown. In re-entry most action potentials are shorter than any in training,
 # because a front follows so soon. When the widths were means over all beats,
 # nearly every re-entry was taken for an unknown cell. The first beat begins
-# from rest, and it names the cell in {headline}`wide_reentry_named` of the
-# re-entries. This rule was found on re-entries of other seeds than those of the
-# tested set.
+# from rest. The share of the re-entries whose cell it names is
+# {headline}`wide_reentry_named`. This rule was found on re-entries of other seeds
+# than those of the tested set.
 #
 # ## Old and new networks by set
 #
@@ -269,6 +281,11 @@ kinds = {
 }
 kinds |= {f"{name}_test": f"{words[name]}, new" for name in WIDE}
 held_out = ["two_foci", "reentry", "partial_fibrosis", "unseen_cell", "unseen_cell_mbr"]
+
+
+def in_words(name):
+    """Return what the tables and the figure call a set, of its name in the file."""
+    return name.removesuffix(", new")
 
 
 def scores(part):
@@ -295,7 +312,9 @@ result = pd.DataFrame({kinds[name]: scores(part) for name, part in parts.items()
 result.round(5).rename_axis("set").to_csv(result_file("31_wider_tissue.csv"))
 means = ["old, mean", "new, mean", "true D, mean", "new, median"]
 columns = [*means, "old, worst", "new, worst"]
-numbered = {name: f"{name} ({row.tissues:.0f})" for name, row in result.iterrows()}
+numbered = {
+    name: f"{in_words(name)} ({row.tissues:.0f})" for name, row in result.iterrows()
+}
 caption = "R² of the central ECG by set (tissues). None of these was in training."
 printed(result[columns].rename(index=numbered), caption=caption)
 
@@ -311,13 +330,14 @@ for k, name in enumerate(names):
         mean = (1 - part[which]).mean()
         _ = ax.plot(mean, k + dy, "D", color=color, mec="white", ms=6)
 _ = ax.set(xscale="log", xlabel=r"$1 - R^2$")
-_ = ax.set_yticks(range(len(names)), names)
+_ = ax.set_yticks(range(len(names)), [in_words(name) for name in names])
 for which, color in (("old", "0.5"), ("new", "black")):
-    _ = ax.plot([], [], "D", color=color, label=f"{which}: one point a tissue, mean")
-_ = ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
+    _ = ax.plot([], [], ".", color=color, label=f"{which}, one tissue")
+    _ = ax.plot([], [], "D", color=color, label=f"{which}, mean")
+_ = ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)
 figures.show(
     fig,
-    "One minus R² of every tested tissue on a logarithmic axis, one row a set, gray "
+    "One minus R² on a logarithmic axis, one dot a tested tissue, one row a set, gray "
     "for the old networks and black for the new ones, with a diamond at the mean of "
     "each.",
 )
@@ -336,7 +356,7 @@ figures.show(
 # and paced tissue was predicted well before: the network learns a local rule, and
 # that rule holds outside the range where it was learned. In the first set of dense
 # fibrosis most of what is missing is missing from the pixels already, as the column
-# of the true $D$ shows. In the new set, which is of the kind that the networks
+# of the true $D$ shows. In the second set, which is of the kind that the networks
 # learned, most of it is not, and no gain is resolved there. In percolating fibrosis
 # the networks even score above it, because they were trained to explain the ECG and
 # not $D$. The worst tissue of re-entry is no better than before.
@@ -380,8 +400,10 @@ for key, name, column, how in (
 
 # %%
 gains = result[["gain", "gain_low", "gain_high", "new known, mean"]]
-gains = gains.rename(columns={"gain_low": "low", "gain_high": "high"})
-printed(gains, signed=["gain", "low", "high"])
+gains = with_interval(gains, "gain", "gain_low", "gain_high", signed=True)
+words_of = {"gain": "gain (95 % interval)", "new known, mean": "new, cell known, mean"}
+caption = "Gain of the new networks in R², and their R² with the cell known, by set."
+printed(gains.rename(index=in_words, columns=words_of), caption=caption)
 
 # %% [markdown]
 # With $\kappa$ given, both unknown cells are predicted as well as the usual
@@ -395,10 +417,11 @@ printed(gains, signed=["gain", "low", "high"])
 
 # %%
 failures = own.sort_values("new").head(worst)
-failures = failures.assign(set=failures.set.map(kinds)).set_index("set")
+failures = failures.assign(set=failures.set.map(kinds).map(in_words)).set_index("set")
 failures = failures[["sim", "density", "old", "new", "true"]]
 names = {"sim": "tissue", "density": "share of fibrosis", "true": "true D"}
-printed(failures.rename(columns=names))
+caption = "R² of the tissues with the lowest scores of the new networks."
+printed(failures.rename(columns=names), caption=caption)
 
 # %% [markdown]
 # All of them have much fibrosis. The true conductivity on the same pixels
@@ -422,7 +445,12 @@ of_gold = of_gold.rename(
 )
 by_pixel = of_gold.reset_index().set_index("method")
 by_pixel["pixel"] = by_pixel.pixel.map("{:g} mm".format)
-printed(by_pixel)
+methods = {"new": "new networks", "old": "old networks"}
+methods["homogeneous"] = "homogeneous lead field"
+caption = (
+    "Scores on the sheet of MonoAlg3D, means over six electrodes, by size of pixel."
+)
+printed(by_pixel.rename(index=methods), caption=caption)
 
 # %% tags=["hide-input"]
 new_gold = of_gold.loc[("new", 2.0)]

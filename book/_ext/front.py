@@ -160,10 +160,10 @@ def set_names(path: Path) -> dict[str, str]:
 LEARNED = {
     "dense": "dense fibrosis",
     "percolating": "percolating fibrosis",
-    "slow": "slow fronts",
-    "fast": "fast fronts",
-    "gp": "cell GP",
-    "br": "cell BR",
+    "slow": "slow tissue",
+    "fast": "fast tissue",
+    "gp": "cell FK-GP",
+    "br": "cell FK-BR",
     "paced": "two beats",
 }
 

@@ -131,7 +131,8 @@ def test_the_rule_of_a_cost(others, verdict):
 
 
 def test_the_row_of_the_cost_names_both_comparators():
-    words, verdict = claims.cost(pd.read_csv(RESULTS / "runs" / "cost.csv", index_col="what").seconds)
+    timed = pd.read_csv(RESULTS / "bench_predict.csv", index_col="case")
+    words, verdict = claims.cost(timed.value[timed.quantity == "seconds"])
     assert "exact lead field on the full grid" in words and "full solver" in words and "pixel" not in words
     assert verdict == claims.DEPENDS
 
