@@ -139,7 +139,7 @@ def test_every_result_has_a_line_that_says_what_it_holds():
     offered |= {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "data" / "small").iterdir()
-        if path.name != "finitewave.npz"
+        if path.stat().st_size <= made.MOST_BYTES and path.name != "finitewave.npz"
     }
     assert offered <= {*FILES} and len(FILES) == len(MADE) + sum(map(len, LISTS.values())), "each of them once"
     assert all((ROOT / name).is_file() and words for name, words in FILES.items())
