@@ -104,11 +104,15 @@ def put_on_page(app: Sphinx, doctree: nodes.document) -> None:
     if not entry or page is None or not (Path(env.srcdir) / HEADLINE).is_file():
         return  # a notebook that is rendered alone ran with other parameters, and may have another answer
     answer = labeled("Answer", *sentence(env, entry["answer"]))
-    first = page.children[1] if len(page.children) > 1 else None
+    asked = (
+        at
+        for at, one in enumerate(page.children)
+        if isinstance(one, nodes.paragraph) and one.astext().startswith("Question.")
+    )
     place = next((one for one in page.findall(nodes.comment) if one.astext() == "way"), None)
-    if isinstance(first, nodes.paragraph) and first.astext().startswith("Question."):
+    if (at := next(asked, None)) is not None:
         # the page asks in its own words, at more length: the answer follows them
-        page.insert(2, way_box("", answer, element="aside", label="Answer of this page"))
+        page.insert(at + 1, way_box("", answer, element="aside", label="Answer of this page"))
     else:
         question = labeled("Question", *sentence(env, entry["question"]))
         box = way_box("", question, answer, element="aside", label="Question and answer of this page")
