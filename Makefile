@@ -22,7 +22,7 @@ help:
 	@echo "make experiments  all folds, seeds and searches behind the tables: hours, found in the cache where they are done"
 	@echo "make run        one notebook with other parameters: make run NB=03_ecg SET=\"dx=0.25 z_mm=20\""
 	@echo "make lab        JupyterLab with the notebooks"
-	@echo "make bench      all costs as ratios, beside Finitewave and the limits of the processor (12 minutes); QUICK=1 shows that it runs"
+	@echo "make bench      all costs as ratios, beside Finitewave and the limits of the processor (about ten minutes); QUICK=1 shows that it runs"
 	@echo "make archive    one zip of a complete data set with recipe, card and checksums: make archive RECIPE=r.json FOLDER=sets; DATA=0 without its arrays"
 	@echo "make serve      the book on http://127.0.0.1:$(PORT) (PORT=...)"
 	@echo "make clean      remove what was built; .venv and data/cache stay"

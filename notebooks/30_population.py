@@ -229,7 +229,8 @@ printed(shown)
 # the SD of all ECGs was added to both sets.
 #
 # Both classifiers hardly tell the structured surrogate from the teacher: its
-# accuracy is about 0.02 above that of the null, and not above one half. Without noise
+# accuracy is at most {headline}`population_c2st_excess` above that of the null,
+# and not above one half. Without noise
 # the network of the paper is recognized almost always. Its ECG is not exactly
 # zero after the tissue has come to rest, while that of the simulation is, and
 # this is enough for a classifier. No recording would show it. With noise the

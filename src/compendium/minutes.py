@@ -11,12 +11,13 @@ def whole_minutes(table: pd.DataFrame) -> float:
     return float(table["whole"].iloc[0]) if "whole" in table else float(table.minutes.astype(float).sum())
 
 
-TOLD = re.compile(r"\(\d+ minutes on \d+ cores of [^()]+\)")
+TOLD = re.compile(r"\(\d+ minutes for \d+ pages on \d+ cores of [^()]+\)")
 
 
 def told(table: pd.DataFrame) -> str:
     """What the README says of a whole run."""
-    return f"({whole_minutes(table):.0f} minutes on {table.cores.iloc[0]} cores of {table.machine.iloc[0]})"
+    where = f"{table.cores.iloc[0]} cores of {table.machine.iloc[0]}"
+    return f"({whole_minutes(table):.0f} minutes for {len(table)} pages on {where})"
 
 
 def tell(readme: Path, table: pd.DataFrame) -> None:

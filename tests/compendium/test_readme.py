@@ -66,10 +66,10 @@ def test_a_run_that_is_kept_tells_its_minutes(tmp_path):
     readme, table = tmp_path / "README.md", pd.DataFrame({"minutes": ["1.5", "2.6"], "machine": "zen", "cores": 8})
     readme.write_text(TEXT, encoding="utf-8")
     minutes.tell(readme, table)
-    assert readme.read_text(encoding="utf-8").count("(4 minutes on 8 cores of zen)") == 1
+    assert readme.read_text(encoding="utf-8").count("(4 minutes for 2 pages on 8 cores of zen)") == 1
     minutes.tell(readme, table.assign(whole="2.70"))
     text = readme.read_text(encoding="utf-8")
-    assert text == minutes.TOLD.sub("(3 minutes on 8 cores of zen)", TEXT)
+    assert text == minutes.TOLD.sub("(3 minutes for 2 pages on 8 cores of zen)", TEXT)
     readme.write_text("no minutes", encoding="utf-8")
     with pytest.raises(ValueError, match=r"README.md: expected one place such as .*, got 0"):
         minutes.tell(readme, table)
