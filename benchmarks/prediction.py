@@ -1,4 +1,4 @@
-"""What a prediction costs beside the exact lead field and the simulation: ``data/results/bench_predict.csv``, in two minutes.
+"""What a prediction costs beside the exact lead field and the simulation: ``data/results/bench_predict.csv``.
 
 One thread, and its processor time, so that other work on the machine counts little. The ways are called in turns, each a few
 times a turn; a time is the median over the turns of the median within a turn, a ratio the median of the ratio within a turn.

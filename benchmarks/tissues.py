@@ -1,6 +1,6 @@
 """What a tissue of a data set costs over the time loop alone, and how a data set grows with tissues and worker processes.
 
-``data/results/bench_dataset.csv``, in three minutes; `dataset.py` has the parts of a tissue. The ratio to the time loop
+``data/results/bench_dataset.csv``; `dataset.py` has the parts of a tissue. The ratio to the time loop
 is of processor time, in turns. A data set is built whole, by `load_or_simulate`, in worker processes that have loaded
 the compiled code; it is timed by the wall, and what is compared in turns.
 """

@@ -20,7 +20,7 @@ from experiments.eikonal import drawn_and_simulated
 from experiments.files import write_table
 from experiments.tissues import recipe
 from forwardecg.activation import eikonal, forward, template
-from forwardecg.activation.loops import FAR, longest_wait
+from forwardecg.activation.loops import FAR
 from forwardecg.data.draw import Draw
 from forwardecg.ecg.electrodes import center_electrode
 from forwardecg.ecg.leadfield import lead_field
@@ -59,7 +59,8 @@ def times(sheet: Sheet) -> eikonal.Front:
     """The front of a sheet with the constants as they are; not checked, for some values may give times that none would take."""
     tissue = sheet.drawn.tissue
     begin = eikonal.start_times(tissue, sheet.drawn.stimuli, OWN.dt, OWN.cell)
-    return eikonal.spread(begin, tissue, eikonal.network(tissue, OWN.dt, OWN.cell), OWN.cell, OWN.dt, load=eikonal.LOAD)
+    net = eikonal.network(tissue, OWN.dt, OWN.cell, eikonal.LOAD, eikonal.SPREAD)
+    return eikonal.spread(begin, tissue, net, OWN.cell)
 
 
 def error(front: eikonal.Front, sheet: Sheet) -> float:
@@ -93,7 +94,7 @@ def off_and_estimate(sheet: Sheet) -> tuple[float, float, float]:
 def wait(front: eikonal.Front, sheet: Sheet) -> float:
     """By how much a cell of the simulation is later, in ms, than the first of its neighbors."""
     T = front.net.pad(np.where(np.isfinite(sheet.lat), sheet.lat, FAR), FAR)
-    return float(longest_wait(T, front.net.g, front.net.offsets))
+    return float(eikonal.longest_wait(T, front.net))
 
 
 def use(**values: float) -> None:

@@ -1,19 +1,21 @@
 """Activation maps from 16 ECGs, by networks that are trained with and without a cycle through the ECG.
 
-    python -m experiments.cycle                    all of it; trainings that are in the table already are passed over
+    python -m experiments.cycle                    all of it; trainings that are in the tables already are passed over
     python -m experiments.cycle --steps 20 --more 0 --seeds 1      a first look, its tables in data/cache
 
-Writes ``data/results/runs/cycle.csv``, one row a test tissue, number of labels, seed and method, and ``cycle_maps.nc``, some
-maps of one tissue. Labels are maps of activation and of conductivity. The cycle computes the ECG of the maps that the network
-gives, and asks it to be the ECG that it was given, for which no label is needed. The idea is that of HeartUnloadNet (Mu et
-al., 2025); the network here is another one.
+Writes ``data/results/runs/cycle.csv``, one row a test tissue, number of labels, seed and method, ``cycle_trainings.csv``, one
+row a training, with minutes of the processor, and ``cycle_maps.nc``, some maps of one tissue. Labels are maps of activation
+and of conductivity. The cycle computes the ECG of the maps that the network gives, and asks it to be the ECG that it was
+given, for which no label is needed. The idea is that of HeartUnloadNet (Mu et al., 2025); the network here is another one.
 """
 
 import argparse
 import functools
 import os
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+from time import process_time
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,12 +37,14 @@ from forwardecg.surrogates.train import initialize
 from forwardecg.tissue.grid import Grid, blocks
 from forwardecg.tissue.symmetry import apply_symmetry
 
-PATH, MAPS_PATH = (RESULTS / "runs" / name for name in ("cycle.csv", "cycle_maps.nc"))
+PATH, TRAININGS_PATH, MAPS_PATH = (RESULTS / "runs" / f"cycle{end}" for end in (".csv", "_trainings.csv", "_maps.nc"))
 LEADS = tuple(f"train{k + 1}" for k in range(16))  # three orbits of the symmetries of the sheet, at 16, 28 and 46 mm
 PIXELS, WAVES = 25, 14  # along a side of a map, and the cosines that it is a sum of
 STEP, WIDTH = 15.0, 8.0  # ms between samples of an ECG, and SD of its filter
 LABELS = (20, 60, 240)
 LONGER = "without cycle, twice the steps"  # as many ECGs in all as with the cycle
+TRAINED = ("without cycle", "with cycle", LONGER)
+CASE = ["method", "labels", "seed"]  # what names a training
 ZERO_D = 1e-3  # mm^2/ms: pixels that conduct less are taken to conduct so much
 T_MIDDLE, T_SPREAD, D_MIDDLE, D_SPREAD = 150.0, 100.0, np.log(0.08), 0.7  # of the outputs: ms, and of log D
 BATCH, STEPS, LR = 8, 500, 2e-3
@@ -298,23 +302,23 @@ def load(more: int) -> Data:
 Maps = dict[str, tuple[Tensor, Tensor]]  # of each set of test tissues
 
 
-def estimate(method: str, labels: int, seed: int, data: Data, steps: int) -> Maps:
-    """lat and log D of the test tissues by one method from so many labels."""
+def estimate(method: str, labels: int, seed: int, data: Data, steps: int) -> tuple[Maps, dict[str, Any]]:
+    """lat and log D of the test tissues by one method from so many labels, and what its training took; empty without one."""
     if method == "true maps":
-        return {name: (fill(test), test.log_D) for name, test in data.tests.items()}
+        return {name: (fill(test), test.log_D) for name, test in data.tests.items()}, {}
     chosen = few(labels, seed) if labels < len(data.train.sims) else data.train.sims
     labeled = data.train.take(np.flatnonzero(np.isin(data.train.sims, chosen)))
     if method == "mean map":
         mean = mean_map(labeled)
-        return {name: (_repeat(mean[0], test), _repeat(mean[1], test)) for name, test in data.tests.items()}
+        return {name: (_repeat(mean[0], test), _repeat(mean[1], test)) for name, test in data.tests.items()}, {}
     if method == "nearest ECG":
-        return {name: nearest(test.ecg, labeled, data.images, data.scale) for name, test in data.tests.items()}
-    model = train(
-        labeled, data.train, data.physics, data.images, data.scale,
-        cycle=method == "with cycle", seed=seed, steps=2 * steps if method == LONGER else steps,
-    )  # fmt: skip
+        return {name: nearest(test.ecg, labeled, data.images, data.scale) for name, test in data.tests.items()}, {}
+    steps, began = 2 * steps if method == LONGER else steps, process_time()
+    cycle = method == "with cycle"
+    model = train(labeled, data.train, data.physics, data.images, data.scale, cycle=cycle, seed=seed, steps=steps)
+    cost = {"steps": steps, "minutes": (process_time() - began) / 60, "threads": torch.get_num_threads()}
     with torch.no_grad():
-        return {name: model(test.ecg) for name, test in data.tests.items()}
+        return {name: model(test.ecg) for name, test in data.tests.items()}, cost
 
 
 def _repeat(one: Tensor, test: Recordings) -> Tensor:
@@ -326,7 +330,7 @@ def cases(seeds: int, n_train: int) -> Iterator[tuple[str, int, int]]:
     for labels in LABELS:
         for seed in range(seeds):
             baselines = ("mean map", "nearest ECG") if labels < n_train or not seed else ()
-            yield from ((method, labels, seed) for method in (*baselines, "without cycle", "with cycle", LONGER))
+            yield from ((method, labels, seed) for method in (*baselines, *TRAINED))
 
 
 @torch.no_grad()
@@ -352,26 +356,31 @@ def keep_maps(method: str, maps: Maps, data: Data) -> None:
     os.replace(part, MAPS_PATH)
 
 
+def by_case(path: Path) -> dict[tuple[Hashable, ...], pd.DataFrame]:
+    """Rows of a table by what names a training; none where there is no table."""
+    table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=CASE)
+    return dict(iter(table.groupby(CASE, sort=False)))
+
+
 def main(steps: int, more: int, seeds: int) -> None:
-    """All of it, and the table."""
+    """All of it, and the tables; what lacks its row of the trainings is trained again, and its rows stay where they were."""
     torch.set_num_threads(1)
-    data = load(more)
-    table = pd.read_csv(PATH) if PATH.is_file() else pd.DataFrame(columns=["method", "labels", "seed"])
-    done = {*zip(table.method, table.labels, table.seed, strict=True)}
+    data, kept, trained = load(more), by_case(PATH), by_case(TRAININGS_PATH)
     for case in [("true maps", 0, 0), *cases(seeds, len(data.train.sims))]:
-        if case in done:
-            continue
         method, labels, seed = case
-        maps = estimate(method, labels, seed, data, steps)
+        if case in kept and (case in trained or method not in TRAINED):
+            continue
+        maps, cost = estimate(method, labels, seed, data, steps)
         if method == "true maps" or (method in ("without cycle", "with cycle") and (labels, seed) == (LABELS[0], 0)):
             keep_maps(method, maps, data)
-        rows = [
-            score(maps[name], test, data).assign(set=name, method=method, labels=labels, seed=seed)
-            for name, test in data.tests.items()
-        ]
-        table = pd.concat([table, *rows]) if len(table) else pd.concat(rows)
-        write_table(table, PATH, digits=4)
-        mean = pd.concat(rows)[["lat_mae", "ecg_error"]].mean()
+        names: dict[str, Any] = dict(zip(CASE, case, strict=True))
+        rows = [score(maps[name], test, data).assign(set=name, **names) for name, test in data.tests.items()]
+        kept[case] = pd.concat(rows)
+        write_table(pd.concat(kept.values()), PATH, digits=4)
+        if cost:
+            trained[case] = pd.DataFrame([names | cost])
+            write_table(pd.concat(trained.values()), TRAININGS_PATH, digits=5)
+        mean = kept[case][["lat_mae", "ecg_error"]].mean()
         progress(f"{method}, {labels} labels, seed {seed}: {mean.lat_mae:.2f} ms, ECG {mean.ecg_error:.3f}")
 
 
@@ -381,5 +390,7 @@ if __name__ == "__main__":
     parser.add_argument("--more", type=int, default=90, help="tissues of the test set, beside those of the split")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each kind")
     given = vars(parser.parse_args())
-    PATH, MAPS_PATH = (tables_folder(parser, **given) / path.name for path in (PATH, MAPS_PATH))
+    PATH, TRAININGS_PATH, MAPS_PATH = (
+        tables_folder(parser, **given) / path.name for path in (PATH, TRAININGS_PATH, MAPS_PATH)
+    )
     main(**given)

@@ -7,7 +7,7 @@ The tissues are the test tissues of the split, seen by the same 16 electrodes, a
 Told is only that the wave begins in a disc of `RADIUS`, or along a straight part of a side of the sheet. Which of the two, and
 where and when, is found from the ECG, as are log D on 6 x 6 places and one gain. Seconds are those of the processor."""
 
-import argparse
+from pathlib import Path
 from time import process_time
 
 import numpy as np
@@ -17,15 +17,13 @@ import xarray as xr
 from torch import Tensor
 
 from experiments import cycle
-from experiments.files import tables_folder, write_table
+from experiments.files import ask_tissues, score_tissues
 from experiments.tissues import recipe
-from forwardecg.activation import models
-from forwardecg.activation.inverse import N_SITES, read
 from forwardecg.ecg.electrodes import Electrodes
-from forwardecg.paths import RESULTS, progress
+from forwardecg.inverse import models
+from forwardecg.inverse.estimate import N_SITES, read
 from forwardecg.tissue.grid import Grid, blocks
 
-PATH = RESULTS / "runs" / "cycle_physics.csv"
 RADIUS, FIELD = 5.0, 6  # mm, of the disc; places along a side of the sheet on which log D is free
 STARTS = 3  # discs that are polished
 ON_SIDE, ALONG = 50, 3.0  # discs that stand for a part of a side, and their radius in mm
@@ -98,22 +96,13 @@ def score(sim: int, data: cycle.Data) -> pd.DataFrame:
     return cycle.score((lat, log_D), row, data).assign(set="base", begin=begin, seconds=seconds)
 
 
-def main(tissues: int) -> None:
+def main(tissues: int, folder: Path) -> None:
     """All of it, and the table."""
     torch.set_num_threads(1)
     data = cycle.load(0)
-    table = pd.read_csv(PATH) if PATH.is_file() else pd.DataFrame(columns=["sim"])
-    for sim in data.tests["base"].sims[:tissues]:
-        if sim not in {*table.sim}:
-            rows = score(sim, data)
-            table = pd.concat([table, rows]) if len(table) else rows
-            write_table(table.sort_values("sim"), PATH, digits=4)
-            progress(rows.to_string(index=False, header=False))
+    sims = data.tests["base"].sims[:tissues]
+    score_tissues(folder / "cycle_physics.csv", sims, lambda sim: score(sim, data), digits=4)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tissues", type=int, default=20, help="so many test tissues of the split")
-    given = vars(parser.parse_args())
-    PATH = tables_folder(parser, **given) / PATH.name
-    main(**given)
+    main(*ask_tissues(__doc__, 20))

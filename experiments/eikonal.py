@@ -10,7 +10,7 @@ simulation and the estimate of a tissue are timed one after the other, in second
 that depends on cell and grid alone computed before."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from time import process_time
@@ -23,7 +23,7 @@ import xarray as xr
 from experiments.draws import draw_until_kept
 from experiments.files import write_table
 from experiments.tissues import Tissues, parts, recipe
-from forwardecg.activation.eikonal import activate
+from forwardecg.activation.eikonal import Network, check_single, first_rays, network, spread, start_times
 from forwardecg.activation.forward import eikonal_ecg, read_out
 from forwardecg.activation.loops import FAR
 from forwardecg.activation.template import share, template
@@ -34,12 +34,13 @@ from forwardecg.ecg.leadfield import lead_field
 from forwardecg.measure.scores import r2
 from forwardecg.paths import RESULTS, progress
 from forwardecg.solver.simulation import simulate
-from forwardecg.tissue.cell import FK_CAF
-from forwardecg.tissue.sheet import healthy, with_fibers
-from forwardecg.tissue.stimulus import focal_stimulus
+from forwardecg.tissue.cell import FK_CAF, FKParams
+from forwardecg.tissue.sheet import Tissue, healthy, with_fibers
+from forwardecg.tissue.stimulus import Stimulus, focal_stimulus
 
 PATH, GRID_PATH = (RESULTS / "runs" / f"{name}.csv" for name in ("eikonal", "eikonal_grid"))
 SPACINGS, SIDE, D = (0.5, 0.25, 0.125), 30.0, 0.13  # mm: cells, and the side of a healthy sheet; its D in mm^2/ms
+CONTINUUM: dict[str, Any] = {"grid": False, "spread": 0.0}  # no term of the grid
 N_OTHER, RATIO, FRAME = 20, 4.0, 20.0  # tissues of the other sets; D along over across fibers; ms between coarse frames
 
 
@@ -76,12 +77,22 @@ def drawn_and_simulated(own: Recipe, sim: int, fibers: bool) -> tuple[Draw, xr.D
     return drawn, true, true.attrs["seconds"]
 
 
+def activate(
+    tissue: Tissue, stimuli: Sequence[Stimulus], cell: FKParams, dt: float, balanced: bool = True, **terms: Any
+) -> tuple[np.ndarray, Network]:
+    """Flat activation times in ms, checked, and the network without the `terms` that are left out; not ``balanced``: of rays."""
+    begin, net = start_times(tissue, [*stimuli], dt, cell), network(tissue, dt, cell, **terms)
+    T = spread(begin, tissue, net, cell).T if balanced else net.pad(first_rays(begin, tissue, cell), FAR)
+    check_single(T, [*stimuli], net, template(tissue.dx, dt, cell).duration)
+    return T, net
+
+
 def estimate(own: Recipe, drawn: Draw, shared: bool = True, **terms: Any) -> tuple[np.ndarray, np.ndarray]:
     """Activation times (y, x) in ms and the ECG at every millisecond, without the `terms` that are left out."""
     tissue, form = drawn.tissue, template(own.dx, own.dt, own.cell)
-    front = activate(tissue, drawn.stimuli, own.cell, own.dt, **terms)
-    R = share(front.T, front.net.g, front.net.offsets, form.duration) if shared else front.T
-    T, R = front.net.crop(front.T), front.net.crop(R)
+    T, net = activate(tissue, drawn.stimuli, own.cell, own.dt, **terms)
+    R = share(T, net.g, net.offsets, form.duration) if shared else T
+    T, R = net.crop(T), net.crop(R)
     L = lead_field(tissue, center_electrode(tissue, own.z_mm))
     return T, read_out(L, T, R, form, np.arange(own.t_end + 1))
 
@@ -110,13 +121,13 @@ def score(name: str, sim: int) -> pd.DataFrame:
         return pd.DataFrame([known_of | {"density": density, "variant": "refused", "last": lat[both].max()}])
     found = {"all": estimate(own, drawn)}
     without: dict[str, dict[str, Any]] = {
-        "no load": {"load": 0.0}, "no grid": {"grid": False}, "no shared repolarization": {"shared": False},
+        "no load": {"load": 0.0}, "no grid": CONTINUUM, "no shared repolarization": {"shared": False},
         "rays alone": {"shared": False, "balanced": False},
     }  # fmt: skip
     for variant, terms in without.items():
         with suppress(ValueError):  # without a term it may refuse what it takes with all: no row
             found[variant] = estimate(own, drawn, **terms)
-    net, L, known = activate(tissue, stimuli, own.cell, own.dt).net, lead_field(tissue, place), np.where(both, lat, FAR)
+    net, L, known = network(tissue, own.dt, own.cell), lead_field(tissue, place), np.where(both, lat, FAR)
     R = net.crop(share(net.pad(known, FAR), net.g, net.offsets, form.duration))
     found["true activation"] = known, read_out(L, known, R, form, t)
     R = np.where(both, recovery - form.duration, FAR)
@@ -144,9 +155,9 @@ def score_grids() -> pd.DataFrame:
         sheet = healthy((n, n), dx, D)
         focus = focal_stimulus(sheet, n * dx / 2, n * dx / 2)
         found = {"simulated": simulate(sheet, focus, t_end=60.0, frame_interval=60.0, dt=dt).lat.values}
-        for name, term in (("balance", True), ("balance without the grid", False)):
-            front = activate(sheet, focus, FK_CAF, dt, grid=term)
-            found[name] = front.net.crop(front.T)
+        for name, terms in (("balance", {}), ("balance without the grid", CONTINUUM)):
+            T, net = activate(sheet, [focus], FK_CAF, dt, **terms)
+            found[name] = net.crop(T)
         rows.append({"dx": dx, "dt": dt} | {name: _diagonal(T, dx) for name, T in found.items()})
     return pd.DataFrame(rows)
 

@@ -25,14 +25,15 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from experiments.files import write_table
-from forwardecg.activation import models
-from forwardecg.activation.adjoint import begin_times
-from forwardecg.activation.eikonal import network, spread
+from forwardecg.activation.eikonal import first_rays, network, spread
 from forwardecg.activation.forward import read_out
-from forwardecg.activation.inverse import LOW_PASS, fit, profile, read
+from forwardecg.activation.loops import FAR
 from forwardecg.activation.template import share, template
 from forwardecg.ecg.electrodes import Electrodes, grid_electrodes
 from forwardecg.ecg.leadfield import lead_field
+from forwardecg.inverse import models
+from forwardecg.inverse.adjoint import begin_times
+from forwardecg.inverse.estimate import LOW_PASS, fit, profile, read
 from forwardecg.paths import RESULTS, progress
 from forwardecg.solver.simulation import simulate
 from forwardecg.tissue.cell import FK_CAF
@@ -277,7 +278,7 @@ def locate(
     def times(site: np.ndarray) -> np.ndarray:
         at, onset = torch.from_numpy(np.clip(site, 1, SHEET.size[0] - 1))[None], torch.zeros(1, dtype=torch.float64)
         begin = begin_times(tissue, at, onset, D, RADIUS, FK_CAF).numpy()
-        return spread(begin, tissue, net, FK_CAF, DT, balanced).T
+        return spread(begin, tissue, net, FK_CAF).T if balanced else net.pad(first_rays(begin, tissue, FK_CAF), FAR)
 
     def misfit(site: np.ndarray) -> tuple[float, float]:
         """Least over the onset, which is that of a parabola through the best three."""

@@ -8,8 +8,8 @@ The balance of charge and its adjoint give activation times, the action potentia
 in two ways: by the lead field of the tissue, and by the structured surrogate, which reads conductivity off the movie. One row
 a tissue and way, in ``data/results/runs``. Derivatives are by x, y (mm) and onset (ms)."""
 
-import argparse
 from collections.abc import Callable
+from pathlib import Path
 from time import process_time
 from typing import Any, NamedTuple
 
@@ -23,13 +23,13 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from experiments import inverse
-from experiments.files import tables_folder, write_table
-from forwardecg.activation.adjoint import activation_times
+from experiments.files import ask_tissues, score_tissues
 from forwardecg.activation.eikonal import network
 from forwardecg.activation.template import FINE, SHARED, template
 from forwardecg.contract import V_SPAN
 from forwardecg.ecg.leadfield import lead_field
-from forwardecg.paths import MODELS, RESULTS, progress
+from forwardecg.inverse.adjoint import activation_times
+from forwardecg.paths import MODELS
 from forwardecg.surrogates.structured.fronts import read_fronts
 from forwardecg.surrogates.structured.model import Inputs, Structured, batched_lead_field, inner_gradients, make_inputs
 from forwardecg.surrogates.weights import load_models
@@ -37,7 +37,6 @@ from forwardecg.tissue.cell import FK_CAF
 from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue
 
-PATH = RESULTS / "runs" / "inverse_gradients.csv"
 POOL, FRAME, LAST = 4, 5.0, 400.0  # cells of a pixel; ms between frames, and the last one
 AWAY = 6.0  # mm from the true site, where derivatives are taken and the descent starts
 STEP = 0.5  # mm and ms on either side: differences beside the derivatives
@@ -198,23 +197,13 @@ def score(sim: int, model: Structured) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main(tissues: int) -> None:
+def main(tissues: int, folder: Path) -> None:
     """All of it, and the table."""
     torch.set_num_threads(1)
     name = "structured_recipe" if (MODELS / "structured_recipe.safetensors").is_file() else "structured"
     model = load_models(MODELS / f"{name}.safetensors")[0][0].requires_grad_(False)
-    table = pd.read_csv(PATH) if PATH.is_file() else pd.DataFrame(columns=["sim"])
-    for sim in range(tissues):
-        if sim not in {*table.sim}:
-            rows = score(sim, model)
-            table = pd.concat([table, rows]) if len(table) else rows
-            write_table(table, PATH, digits=6)
-            progress(f"tissue {sim + 1} of {tissues}")
+    score_tissues(folder / "inverse_gradients.csv", range(tissues), lambda sim: score(sim, model), digits=6)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tissues", type=int, default=2, help="so many of them")
-    given = vars(parser.parse_args())
-    PATH = tables_folder(parser, **given) / PATH.name
-    main(**given)
+    main(*ask_tissues(__doc__, 2))

@@ -656,7 +656,8 @@ print(cost_machine)
 shown = {"ms": 1e3 * seconds, "times the exact lead field": seconds / lead}
 shown["tissues per second"] = 1 / seconds
 caption = "Cost of predictions, of their parts, and of what they are compared with"
-printed(pd.DataFrame(shown).map(rounded), caption=caption)
+as_elsewhere = {case: case.replace("seq2seq", "network") for case in seconds.index}
+printed(pd.DataFrame(shown).map(rounded).rename(as_elsewhere), caption=caption)
 
 # %%
 paired = compared.loc["predict over exact lead field"]

@@ -104,7 +104,7 @@ noises = [0.01, 0.02, 0.05, 0.1]  # SD of Gaussian noise, of the action potentia
 losses = [0.01, 0.05, 0.1, 0.2]  # shares of the pixels that are lost
 seed = 0  # of noise and loss
 n_degraded = 60  # test tissues that are degraded
-threads = 2  # of the CPU
+threads = 1  # of the CPU
 # sets that are not looked at; two_foci, test and the set in short_rest have to stay
 left_out = []
 # set whose fronts meet tissue that has hardly rested; the sheets of the tests are too

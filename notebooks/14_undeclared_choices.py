@@ -46,7 +46,10 @@
 # electrode and average the number was taken. Our reading of it gives less
 # ({doc}`09_training`). Which choice, made otherwise, would give the paper's
 # number? Each row below is a possible reading of the paper. None of them is
-# known to be the authors' own.
+# known to be the authors' own. Here and on all other pages, *does not state*
+# rests on the paper's abstract and on public summaries of the full text,
+# which we could not open ({ref}`choices-sources`). The full text may
+# state a choice that we call open.
 #
 # **Scale:** choices of the split: the setting of the network of
 # {doc}`09_training`, which we call the published one, trained with three seeds

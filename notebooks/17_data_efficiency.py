@@ -12,7 +12,7 @@
 #   page:
 #     question: How many tissues does each method need?
 #     answer: >-
-#       With {headline}`seq2seq_best_tissues` training tissues the paper's architecture
+#       With {headline}`seq2seq_best_tissues` training tissues the paper's network
 #       with two LSTM layers reaches {headline}`seq2seq_best_r2_mean`
 #       ({headline}`seq2seq_best_r2_mean_low` to {headline}`seq2seq_best_r2_mean_high`)
 #       on other tissues and {headline}`seq2seq_best_in_training` on those of its
@@ -38,7 +38,7 @@
 #     - results/runs/structured_parts.csv
 #     makes:
 #       results/17_data_efficiency.csv: scores by method and number of training tissues
-#       results/17_law.csv: scores of the paper's architecture with up to 3,000 tissues
+#       results/17_law.csv: scores of the paper's network with up to 3,000 tissues
 #     draws: [results/17_data_efficiency.png]
 # ---
 
@@ -50,8 +50,8 @@
 #
 # **Scale:** two experiments. The first compares three methods from 8 to 540
 # training tissues on 300 other tissues of the recipe; there the paper's
-# architecture has the setting of {doc}`15_ablations`, the structured surrogate
-# its own. The second trains the paper's architecture on 240 to 3,000 tissues at
+# network has the setting of {doc}`15_ablations`, the structured surrogate
+# its own. The second trains the paper's network on 240 to 3,000 tissues at
 # the setting of {doc}`09_training`, which we call the published one, and at
 # five sizes. It is scored on 600 other tissues.
 #
@@ -99,16 +99,17 @@ for (method, n), some in rows.groupby(["method", "tissues"], sort=False):
     table.append(entry)
 table = pd.DataFrame(table).sort_values(["method", "tissues"]).reset_index(drop=True)
 table.round(5).to_csv(result_file("17_data_efficiency.csv"), index=False)
-shown = with_interval(table.set_index(["method", "tissues"]), "mean")
+named = {"paper's seq2seq": "paper's network"}  # in the runs, and on all pages
+shown = with_interval(table.set_index(["method", "tissues"]), "mean").rename(named)
 printed(shown, caption="R² on 300 test tissues, by the number of training tissues.")
 
 # %% [markdown]
 # The mean $R^2$ over 300 test tissues has an interval over tissues and seeds.
 # The spread over seeds contains the chance of a training and, below 240,
 # that of the draw of the training tissues; from 240 on all seeds have the
-# same tissues. The paper's architecture makes as many updates whatever the
+# same tissues. The paper's network makes as many updates whatever the
 # number of tissues. The methods do not see the same: the paper's
-# architecture has maps of 25 × 25 pixels every 10 ms and one electrode, the
+# network has maps of 25 × 25 pixels every 10 ms and one electrode, the
 # structured surrogate has 100 × 100 every 5 ms, 25 electrodes, and the
 # conductivity of the training tissues.
 #
@@ -117,8 +118,8 @@ printed(shown, caption="R² on 300 test tissues, by the number of training tissu
 # %% tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(8.5, 4))
 for method, of in table.groupby("method"):
-    color = figures.METHOD_COLORS[method]
-    _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=color, label=method)
+    color, name = figures.METHOD_COLORS[method], named.get(method, method)
+    _ = ax.loglog(of.tissues, 1 - of["mean"], "o-", color=color, label=name)
     _ = ax.fill_between(
         of.tissues, 1 - of.high, 1 - of.low, color=color, alpha=0.2, lw=0
     )
@@ -137,13 +138,13 @@ fig.savefig(result_file("17_data_efficiency.png"), dpi=120, metadata={"Software"
 figures.show(
     fig,
     "1 − mean R² over the number of training tissues, both logarithmic, with bands. "
-    "The paper's architecture falls steadily, the structured surrogate starts far "
+    "The paper's network falls steadily, the structured surrogate starts far "
     "lower and falls further, ridge stays highest and flat.",
 )
 
 # %% [markdown]
 # Lower is better, and bands are 95 % over tissues and seeds. A straight
-# line is a power law. **The paper's architecture** gains with every
+# line is a power law. **The paper's network** gains with every
 # doubling. **The structured surrogate** starts near the score that its
 # formula reaches without training: the training-free estimate, which learns
 # one constant, scores about as high as it does with 8 tissues
@@ -151,10 +152,10 @@ figures.show(
 # median rises. A mean of $R^2$ has no lower bound, and a few weak ECGs
 # decide this one.
 #
-# ## Structured against the paper's architecture
+# ## Structured against the paper's network
 #
 # The next cell finds the smallest number of tissues with which the structured
-# surrogate reaches the best score of the paper's architecture.
+# surrogate reaches the best score of the paper's network.
 
 # %%
 paper = table[table.method == "paper's seq2seq"]
@@ -163,13 +164,13 @@ best = paper["mean"].max()
 enough = structured[structured["mean"] >= best].tissues.min()
 most = paper.tissues.max()
 assert most / enough >= claim_ratio_min, (most, enough)
-print(f"best mean R2 of the paper's architecture: {best:.3f}, with {most} tissues")
+print(f"best mean R2 of the paper's network: {best:.3f}, with {most} tissues")
 print(f"the structured surrogate reaches it with {enough} tissues")
 
 # %% tags=["hide-input"]
 value = table.set_index(["method", "tissues"])["mean"]
 on_540 = "300 test tissues, 540 training tissues"
-on_enough = f"for the best score of the paper's architecture, {most} tissues"
+on_enough = f"for the best score of the paper's network, {most} tissues"
 on_8 = "300 test tissues, 8 training tissues"
 kept = {
     "seq2seq_r2_540": (value["paper's seq2seq", 540], 0.01, f"{on_540}, 5 seeds"),
@@ -184,7 +185,7 @@ for key, (number, tolerance, on) in kept.items():
 # ## From 240 tissues to 540
 #
 # The step from 240 tissues to 540 is a measurement. We compare the paper's
-# architecture with itself, over the same test tissues. The difference is
+# network with itself, over the same test tissues. The difference is
 # the effect of having more tissues:
 
 # %%
@@ -251,7 +252,7 @@ for n, some in test.groupby("tissues"):
 law_table = pd.DataFrame(law_table).set_index("tissues")
 law_table.round(5).to_csv(result_file("17_law.csv"))
 fewest_seeds = law_table.seeds.min()
-caption = f"The paper's architecture by the number of training tissues; {fewest_seeds} "
+caption = f"The paper's network by the number of training tissues; {fewest_seeds} "
 caption += f"seeds or more, {test.sim.nunique()} test tissues."
 shown = with_interval(law_table, "R2").drop(columns="seeds")
 shown = shown.set_axis([f"{n:,}" for n in shown.index])
@@ -392,7 +393,7 @@ _ = ax.legend(
 )
 figures.show(
     fig,
-    "1 − mean R² of the paper's architecture over the number of training tissues, "
+    "1 − mean R² of the paper's network over the number of training tissues, "
     "both logarithmic, with three fitted laws. They lie close together at the points. "
     "Beyond the points, on gray, the law without an asymptote goes on falling and "
     "those with one level off. The paper's number is a dotted line.",
@@ -547,7 +548,7 @@ headline("size_most_weights", size_table.weights.max(), tolerance=0, on=on_most_
 #
 # ## What each network is given
 #
-# The paper's architecture and the structured surrogate differ in more than
+# The paper's network and the structured surrogate differ in more than
 # their parts. The second one sees maps of 2 mm every 5 ms, learns from 25
 # electrodes, and is shown the conductivity of the training tissues. To be fair
 # to both, we give the first one what the second one has, and take from the

@@ -88,10 +88,11 @@ claim_worse_min = 0.05  # mean R2 below the structured one, shifted sets but MBR
 # and sets.
 
 # %% tags=["hide-input"]
+PAPER, IN_FILES = "paper's network", "paper's seq2seq"  # as pages and as runs name it
 order = [
     "blind lead field",
     "ridge",
-    "paper's seq2seq",
+    PAPER,
     "training-free D",
     "structured",
     "structured, five together",
@@ -108,6 +109,7 @@ names |= {"partial_fibrosis": "partial fibrosis", "dense_fibrosis": "dense fibro
 
 # %%
 rows = pd.read_csv(RESULTS / "runs" / "shifted.csv")
+rows["method"] = rows.method.replace(IN_FILES, PAPER)
 per_tissue = rows.groupby(["method", "set", "sim"]).r2.mean().reset_index()
 by_set = per_tissue.groupby(["set", "method"]).r2
 mean = by_set.mean().unstack().loc[[*names], order].rename(names)
@@ -117,7 +119,7 @@ print("seeds:", ", ".join(f"{method} {seeds[method]}" for method in order))
 printed(mean, caption="Mean R² of each method on each set.")
 
 # %% tags=["hide-input"]
-of_test = mean.loc["same recipe", "paper's seq2seq"]
+of_test = mean.loc["same recipe", PAPER]
 headline("seq2seq_r2_test300", of_test, tolerance=0.1, on="mean over 300 tissues: test")
 of_seeds = rows.query("method == 'structured' and set == 'reentry'").groupby("seed")
 key, worst = "structured_r2_reentry_worst_network", of_seeds.r2.mean().min()
@@ -137,7 +139,7 @@ printed(median, caption="Median R² of each method on each set.")
 
 # %% tags=["hide-input"]
 for key in [key for key in names if key != "test"]:
-    of_set = median.loc[names[key], "paper's seq2seq"]
+    of_set = median.loc[names[key], PAPER]
     on = f"median over the set {key}"
     headline(f"seq2seq_r2_{key}", of_set, tolerance=0.1, on=on)
 of_mbr = median.loc["cell MBR", "structured"]
@@ -164,7 +166,8 @@ fig, ax = plt.subplots(figsize=(9, 4.6))
 for k, (method, marker) in enumerate(zip(order, "v^osDP", strict=True)):
     of = table[table.method == method].set_index("set").loc[[*names]]
     y = np.arange(len(names)) + 0.13 * (k - 2.5)
-    color, low, high = figures.METHOD_COLORS[method], of.low, of.high
+    color = figures.METHOD_COLORS[IN_FILES if method == PAPER else method]
+    low, high = of.low, of.high
     _ = ax.hlines(y, low.clip(floor), high.clip(floor), color=color, lw=1.2)
     _ = ax.plot(of["mean"].clip(floor), y, marker, color=color, ms=5, label=method)
 _ = ax.set(
@@ -215,11 +218,12 @@ of_structured = pd.read_csv(RUNS / "structured_left_out.csv")
 left = [pd.read_csv(RUNS / "left_out.csv"), of_structured.assign(method="structured")]
 of_structured = pd.read_csv(RUNS / "structured_cv.csv").query("maps == '2 mm, 5 ms'")
 usual = [
-    pd.read_csv(RUNS / "seq2seq_cv.csv").assign(method="paper's seq2seq"),
+    pd.read_csv(RUNS / "seq2seq_cv.csv").assign(method=PAPER),
     of_structured.assign(method="structured"),
     pd.read_csv(RUNS / "baselines_cv.csv"),
 ]
 left, usual, alone = pd.concat(left), pd.concat(usual), order[:-1]
+left["method"] = left.method.replace(IN_FILES, PAPER)
 out = left.groupby(["left_out", "method"]).r2.mean().unstack()[alone]
 within = usual.groupby(["condition", "method"]).r2.mean().unstack()[alone]
 printed(
@@ -230,7 +234,7 @@ printed(
 # %% tags=["hide-input"]
 on_left_out = "the worst of four conditions"
 for key, method, on in (
-    ("seq2seq", "paper's seq2seq", f"{on_left_out}, 1 seed"),
+    ("seq2seq", PAPER, f"{on_left_out}, 1 seed"),
     ("training_free", "training-free D", on_left_out),
 ):
     least = out[method].min()
@@ -350,6 +354,6 @@ headline("misuse_half_flagged", found.flagged[half], tolerance=0.1, on=on_small)
 # %% tags=["hide-input"]
 besides = ("test", "unseen_cell_mbr")
 shifted = mean.loc[[name for key, name in names.items() if key not in besides]]
-worse = (shifted["structured"] - shifted["paper's seq2seq"]).mean()
+worse = (shifted["structured"] - shifted[PAPER]).mean()
 assert worse > claim_worse_min
 print(headline.provenance())

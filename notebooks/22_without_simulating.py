@@ -68,10 +68,11 @@ from forwardecg.activation.eikonal import (
     LOAD,
     NEGATIVE,
     SPREAD,
-    activate,
+    first_rays,
     front_law,
     solve_eikonal,
     speed,
+    start_times,
 )
 from forwardecg.activation.forward import LEAST, LEAST_FIBERS
 from forwardecg.activation.loops import STEP
@@ -563,8 +564,7 @@ headline("eikonal_speedup", ratio, tolerance=None, on="400 × 400 cells, one cor
 sheet = fibrotic(healthy((80, 80), 0.5, D0=0.13), "diffuse", seed=5)
 edge = edge_stimulus(sheet)
 true = simulate(sheet, edge, t_end=140.0).lat.values
-rays = activate(sheet, edge, FK_CAF, 0.1, balanced=False)
-rays = rays.net.crop(rays.T)
+rays = first_rays(start_times(sheet, [edge], 0.1, FK_CAF), sheet, FK_CAF)
 for label, T in (("rays only", rays), ("balance", solve_eikonal(sheet, edge).values)):
     off = (T - true)[np.isfinite(true)]
     bias = as_text(off.mean(), signed=True)

@@ -64,8 +64,8 @@ from scipy.stats import binomtest
 from compendium import figures
 from compendium.record import Headline, result_file
 from compendium.tables import as_text, printed
-from forwardecg.activation.inverse import fit, profile
 from forwardecg.ecg.electrodes import Electrodes
+from forwardecg.inverse.estimate import fit, profile
 from forwardecg.measure.compare import interval
 from forwardecg.paths import RESULTS
 from forwardecg.solver.simulation import simulate
@@ -131,7 +131,8 @@ printed(
             "found": [*found.site.values, float(found.onset), float(found.D[0, 0])],
         },
         index=["x (mm)", "y (mm)", "onset (ms)", "D (mm²/ms)"],
-    )
+    ),
+    caption="One wave: what is fitted to the ECGs of three electrodes.",
 )
 
 # %% [markdown]
@@ -179,7 +180,7 @@ figures.show(
 
 # %% tags=["hide-input"]
 deep = pd.DataFrame({"wells": wells}).rename_axis("electrodes")
-printed(deep)
+printed(deep, caption="Sites that explain the ECG of one wave, by electrodes.")
 
 # %% [markdown]
 # The maps have a dark well where a site explains the ECG. The table counts the
@@ -205,7 +206,10 @@ by_electrodes = pd.DataFrame(
         "speed": grouped.speed_error.apply(lambda z: z.abs().median()),
     }
 ).reindex(order)
-printed(by_electrodes)
+printed(
+    by_electrodes,
+    caption="Median errors of site, onset and speed by electrodes, at a noise of 0.1.",
+)
 
 # %% tags=["hide-input"]
 activation, seconds = (grouped[name].median()[order] for name in ("lat_mae", "seconds"))
@@ -215,8 +219,8 @@ print(f"images, {activation['1, center']:.1f} ms with one electrode in the cente
 print(f"a fit takes {seconds.min():.1f} to {seconds.max():.1f} s of one core")
 
 # %% [markdown]
-# Medians over the tissues at a noise of 0.1, and the 90 % quantile of the error
-# of the site. *Modulo images* counts the error to the nearest of the eight
+# The table has medians over six tissues, and the 90 % quantile of the error of
+# the site. *Modulo images* counts the error to the nearest of the eight
 # images. *Speed* is relative. The error of the activation times is the mean
 # distance of the fitted ones from the true ones, and its median is printed.
 
@@ -229,7 +233,7 @@ noisy = test.pivot_table(
 ).reindex(order)
 names = {"site_error_modulo": "site (mm)", "speed_error": "speed"}
 noisy.columns = [f"{names[what]}, noise {level:g}" for what, level in noisy.columns]
-printed(noisy)
+printed(noisy, caption="Median errors of site and speed by electrodes and noise.")
 
 # %% tags=["hide-input"]
 apart = test[test.electrodes == "1, off center"]
@@ -298,7 +302,10 @@ coverage = pd.DataFrame(
         "wells": grouped.wells.median().map("{:g}".format),
     }
 )
-printed(coverage)
+printed(
+    coverage,
+    caption="Share of true sites in regions that are meant to hold nine in ten.",
+)
 
 # %% tags=["hide-input"]
 own = others[(others.electrodes == "3") & (others.noise == 0.1)].profile

@@ -67,8 +67,8 @@ import pandas as pd
 from compendium import figures
 from compendium.record import Headline, result_file
 from compendium.tables import as_text, printed
-from forwardecg.activation.inverse import fit
 from forwardecg.ecg.electrodes import grid_electrodes
+from forwardecg.inverse.estimate import fit
 from forwardecg.measure.compare import interval
 from forwardecg.paths import RESULTS
 from forwardecg.solver.simulation import simulate
@@ -186,7 +186,10 @@ by_model = pd.DataFrame(
         "D, correlation": grouped.D_correlation.median(),
     }
 )
-printed(by_model.reindex(order))
+printed(
+    by_model.reindex(order),
+    caption="Misfit and errors of five models, over all remodeled tissues.",
+)
 
 # %% tags=["hide-input"]
 seconds = grouped.seconds.median()[order]
@@ -266,7 +269,10 @@ best = table[table.model == "6 × 6 D, one gain"].set_index("sim")
 kinds = table.groupby(["kind", "model"]).lat_mae.median().unstack()[order]
 kinds.columns = [name.replace("6 × 6", "6×6") for name in kinds]
 kinds.insert(0, "gain", best.groupby("kind").gain.median())
-printed(kinds)
+printed(
+    kinds,
+    caption="Median error of activation (ms) of five models, by kind of tissue.",
+)
 
 # %% tags=["hide-input"]
 on = f"{len(best)} remodeled tissues, nine electrodes, one gain"
@@ -285,13 +291,12 @@ print(f"site, 90 %: {ends[0]:.3f} mm ({ends[1]:.3f} to {ends[2]:.3f})")
 headline("inverse_lat_ms_remodeled", lat_ms, unit="ms", tolerance=0.8, on=on)
 
 # %% [markdown]
-# The table has the median error of activation in ms by kind of tissue, and the
-# gain that is found. In tissue with remodeled gap junctions there are no walls,
-# the gain is near one, and one $D$ is already good. The gain helps most in
-# diffuse fibrosis. A gain that varies over the sheet adds little to one gain.
-# Interstitial fibrosis conducts better along its strands than across them,
-# which a single $D$ at each place cannot express. In tissue with both
-# remodelings all these models fail.
+# The column *gain* has the median of the gain that is found. In tissue with
+# remodeled gap junctions there are no walls, the gain is near one, and one $D$ is
+# already good. The gain helps most in diffuse fibrosis. A gain that varies over
+# the sheet adds little to one gain. Interstitial fibrosis conducts better along
+# its strands than across them, which a single $D$ at each place cannot express. In
+# tissue with both remodelings all these models fail.
 #
 # The fitted field is no map of the true $D$: where both vary they hardly
 # correlate in fibrosis. What is found is an effective conductivity, with the
@@ -333,7 +338,10 @@ for name, of in {
         "activation (ms)": of.lat_mae.median(),
         "activation, 90 %": of.lat_mae.quantile(0.9),
     }
-printed(pd.DataFrame(rows).T)
+printed(
+    pd.DataFrame(rows).T.rename_axis("model"),
+    caption="A shared porosity and other starts against one gain: misfit and errors.",
+)
 
 # %% tags=["hide-input"]
 changes = {"porosity": shared.lat_mae - gain.lat_mae}
@@ -363,7 +371,10 @@ of_kind = pd.DataFrame(
 )
 of_kind["phi, median"] = shared.groupby("kind").gain.median()
 of_kind["share of cells left"] = 1 - shared.groupby("kind").density.median()
-printed(of_kind)
+printed(
+    of_kind,
+    caption="Median error of activation (ms), porosity and cells left, by kind.",
+)
 
 # %% [markdown]
 # *phi* is the mean over the sheet, and the median over the tissues of a kind.
@@ -389,7 +400,10 @@ printed(of_kind)
 # %%
 known = ["6 × 6 D, one gain", "tissue known", "tissue known, rays alone"]
 known = by_model.reindex(known).drop(columns="D, correlation")
-printed(known.rename({"tissue known, rays alone": "tissue known, rays only"}))
+printed(
+    known.rename({"tissue known, rays alone": "tissue known, rays only"}),
+    caption="Misfit and errors where the tissue is known, beside one gain.",
+)
 
 # %% [markdown]
 # Here the tissue is given, and site and onset are sought by a simplex. *Tissue
@@ -448,7 +462,10 @@ words = {
 held = compared.way.str.contains("held")
 of_way = compared[~held].rename(columns=words)
 of_way.insert(0, "tissue, way", of_way.kind + ", " + of_way.way)
-printed(of_way.set_index("tissue, way").drop(columns=["kind", "way"]))
+printed(
+    of_way.set_index("tissue, way").drop(columns=["kind", "way"]),
+    caption="Derivatives by the site through the lead field and through the surrogate.",
+)
 
 # %% tags=["hide-input"]
 n_known, undefined = gradients.sim.nunique(), gradients.undefined.dropna()
@@ -494,12 +511,12 @@ printed(
             "site_error": "site (mm)",
             "lat_mae": "activation (ms)",
         }
-    ).set_index("kind")
+    ).set_index("kind"),
+    caption="The tissues with the largest error of activation, one gain.",
 )
 
 # %% [markdown]
-# The table has the tissues with the largest error of activation, for the model
-# with one gain. Interstitial fibrosis and the combination of both remodelings
+# Interstitial fibrosis and the combination of both remodelings
 # fail. Their ECG is not fitted well either, so the misfit gives a warning
 # (exercise 2). The aim, nine in ten sites within 5 mm, is reached on these twelve
 # tissues, but only just, and the interval of the 90 % quantile reaches far beyond

@@ -23,6 +23,7 @@
 #       why: models that shrink the simulation instead of inverting it
 #     needs:
 #     - results/runs/cycle.csv
+#     - results/runs/cycle_trainings.csv
 #     - results/runs/cycle_maps.nc
 #     - results/runs/cycle_physics.csv
 #     makes:
@@ -442,6 +443,34 @@ printed(
 # %% [markdown]
 # These tissues lose most by the cycle. All six have fibrosis. There the
 # physics of the cycle fits the ECG least, even with the true map.
+#
+# ## Time of training
+
+# %%
+trainings = pd.read_csv(RESULTS / "runs" / "cycle_trainings.csv")
+by_method = trainings.groupby("method")
+times = pd.DataFrame(
+    {
+        "trainings": by_method.size(),
+        "steps of each": by_method.steps.mean(),
+        "minutes of each": by_method.minutes.mean(),
+        "minutes of all": by_method.minutes.sum(),
+    }
+).loc[[*methods]]
+printed(times, caption="Time to train, in minutes of one thread.")
+
+# %% tags=["hide-input"]
+minutes = trainings.minutes.sum()
+on_trainings = f"{len(trainings)} trainings of this page, one thread"
+headline("cycle_training_minutes", minutes, unit="min", tolerance=None, on=on_trainings)
+
+# %% [markdown]
+# Minutes are those of the processor, on one thread, for the training alone; the
+# simulations are those of {doc}`07_dataset`. All trainings of this page took
+# {headline}`cycle_training_minutes.1`. A step with the cycle costs more than two
+# steps without it, because the ECG of the predicted maps has to be computed and
+# differentiated. {doc}`26_reduced_models` adds up the trainings of this part of
+# the book.
 #
 # ## Limits
 #

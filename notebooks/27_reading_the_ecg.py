@@ -301,7 +301,7 @@ def pooled(method, wave, edge, noise, share):
     return np.quantile(np.repeat(rows.error.abs(), rows["count"]), share)
 
 
-def scores(rows):
+def scores(rows, words):
     """A row a reader, in text: F1 over tissues; median and 90 % quantile over waves."""
     found, wave, noise = {}, rows.wave.iloc[0], rows.noise.iloc[0]
     for name, group in rows.groupby("method", sort=False):
@@ -316,19 +316,20 @@ def scores(rows):
             share = (n.onsets / n.matched, n.offsets / n.matched)
             name += " ({:.0%}, {:.0%})".format(*share)
         found[name] = row
-    return printed(pd.DataFrame(found).T)
+    caption = f"F1 and errors of onset and offset by reader: {words}."
+    return printed(pd.DataFrame(found).T.rename_axis("reader"), caption=caption)
 
 
 # %%
 on_test = whole[whole.wave == WAVES[0]]
-scores(on_test[on_test.noise == NOISE]).rename_axis("depolarization, noise 0.1")
+scores(on_test[on_test.noise == NOISE], f"depolarization, noise {NOISE:g}")
 
 # %%
-scores(on_test[on_test.noise == 0]).rename_axis("depolarization, no noise")
+scores(on_test[on_test.noise == 0], "depolarization, no noise")
 
 # %%
 repolarization = whole[(whole.wave == WAVES[1]) & (whole.noise == NOISE)]
-scores(repolarization).rename_axis("repolarization, noise 0.1")
+scores(repolarization, f"repolarization, noise {NOISE:g}")
 
 # %% [markdown]
 # F1 is a mean over test tissues, with an interval over them. Onset and offset
@@ -361,7 +362,10 @@ scores(repolarization).rename_axis("repolarization, noise 0.1")
 # %%
 grid = tried.pivot_table(values="f1", index="share", columns="smooth")
 grid = grid.rename(index="share {:g}".format, columns="{:g} ms".format)
-printed(grid).rename_axis("strict F1 of the slope rule, validation")
+printed(
+    grid.rename_axis(index="share of the slope", columns=None),
+    caption="Strict F1 of the slope rule on validation tissues, by its two settings.",
+)
 
 # %% tags=["hide-input"]
 rule = whole[whole.method == "slope rule"].iloc[0]
@@ -382,7 +386,10 @@ edges = {
     }
     for edge in EDGES
 }
-printed(pd.DataFrame(edges).T)
+printed(
+    pd.DataFrame(edges).T.rename_axis("edge"),
+    caption=f"Errors of the loss that validation chose ({best}), at the samples.",
+)
 
 # %% [markdown]
 # ### Marks between the samples
@@ -403,7 +410,11 @@ columns = {"onset": "onset (ms)", "onset_bias": "onset, signed"}
 columns |= {"offset": "offset (ms)", "offset_bias": "offset, signed", "f1": "F1"}
 shown = levels.groupby(["part", "level"])[[*columns]].mean()
 shown = shown.rename(columns=columns, index={"val": "validation"})
-printed(shown.sort_index(ascending=[False, False]), signed=[*columns.values()][1:4:2])
+printed(
+    shown.sort_index(ascending=[False, False]),
+    signed=[*columns.values()][1:4:2],
+    caption="Errors of marks between the samples, by the level that is a mark.",
+)
 
 # %% tags=["hide-input"]
 of_level = levels[levels.part == "test"].groupby(["level", "sim"])[[*EDGES]].mean()
@@ -501,7 +512,11 @@ for score, words in (("f1", "F1, strict"), ("error", "mean error (ms)")):
         found = paired_difference(of[name], of[LOSSES[0]], family=len(LOSSES) - 1)
         row = found[["difference", "low", "high", "p"]]
         differences[f"{name}: {words}"] = row
-printed(pd.DataFrame(differences).T, signed=["difference", "low", "high"])
+printed(
+    pd.DataFrame(differences).T.rename_axis("loss: score"),
+    signed=["difference", "low", "high"],
+    caption="Difference of each loss from BCE, with its 95 % interval.",
+)
 
 # %% [markdown]
 # Every interval includes zero, so no difference can be told from chance with
@@ -517,7 +532,7 @@ printed(pd.DataFrame(differences).T, signed=["difference", "low", "high"])
 # %%
 epochs = val.groupby(["method", "seed"], sort=False).epoch.first().unstack()
 epochs = epochs.rename(columns=lambda n: f"seed {n}")
-printed(epochs).rename_axis("best epoch of 15")
+printed(epochs.rename_axis("loss"), caption="The epoch of 15 that was best, by seed.")
 
 # %% [markdown]
 # ## Which tissue is hard to read
@@ -538,7 +553,11 @@ by_condition = pd.DataFrame(
     }
 )
 by_condition = by_condition.rename(figures.LABELS).rename_axis("condition")
-printed(by_condition, signed=["onset, signed", "offset, signed"])
+printed(
+    by_condition,
+    signed=["onset, signed", "offset, signed"],
+    caption="The chosen loss by condition of the tissue.",
+)
 
 # %% tags=["hide-input"]
 fibrotic = np.isin(conditions, ["fibrotic", "combined"])
@@ -619,7 +638,11 @@ for n, group in of_best.groupby("tissues"):
         found = paired_difference(*both)[["difference", "low", "high", "p"]]
         means = {"with": both[0].mean(), "without": both[1].mean()}
         rows[f"{n} tissues, {name}"] = means | found.to_dict()
-printed(pd.DataFrame(rows).T, signed=["difference", "low", "high"])
+printed(
+    pd.DataFrame(rows).T.rename_axis("training tissues, score"),
+    signed=["difference", "low", "high"],
+    caption="The chosen loss with composed recordings in its training, and without.",
+)
 
 # %% [markdown]
 # No. With 15 tissues as with 60, neither F1 nor the error changes by more
@@ -654,9 +677,9 @@ def shifted(beats, noise, wave):
         one = group.groupby("sim")[["f1", "onset_mean", "offset_mean"]].mean()
         found[name] = {column: with_interval(one[column]) for column in one}
     names = {"f1": "F1", "onset_mean": "onset (ms)", "offset_mean": "offset (ms)"}
-    words = {"paper's network": "network of Ogbomo-Harmitt et al."}
-    table = pd.DataFrame(found).T.rename(columns=names, index=words)
-    return table.rename_axis(f"{wave}, {KIND[beats]}")
+    table = pd.DataFrame(found).T.rename(columns=names).rename_axis("source")
+    caption = f"Shift of the marks by the source of the ECG: {wave}, {KIND[beats]}."
+    return printed(table, caption=caption)
 
 
 shifted("many", NOISE, WAVES[0])
@@ -678,18 +701,19 @@ print("structured surrogate, onset and offset:", with_interval(shift), "ms")
 # interpolation. The blind lead field moves them two to four times as far, and
 # its F1 says that waves are gained or lost as well.
 #
-# The network of {cite:t}`OgbomoHarmitt2025` cannot read these recordings: it
-# was made for sheets of 200 mm and one beat. The next table has 30 tissues of
-# another test set that it can read, with one beat each. Its frames come every
-# 10 ms. It is the network of {doc}`09_training` from 240 tissues, and a single
-# one. The structured surrogate is the mean of five.
+# *The paper's network*, here as on all pages, is our rendering of the one of
+# {cite:t}`OgbomoHarmitt2025`. It cannot read these recordings, because it was made
+# for sheets of 200 mm and one beat. The next table has 30 tissues of another test
+# set that it can read, with one beat each. Its frames come every 10 ms. It is the
+# network of {doc}`09_training` from 240 tissues, and a single one. The structured
+# surrogate is the mean of five.
 
 # %%
 shifted("one", NOISE, WAVES[0])
 
 # %% [markdown]
-# The network of Ogbomo-Harmitt et al. moves the marks several times as far as
-# the structured surrogate does. Its coarse frames explain a part of that: the
+# The paper's network moves the marks several times as far as the structured
+# surrogate does. Its coarse frames explain a part of that: the
 # true ECG at every 10 ms moves the onset, too, and the offset less.
 #
 # ## A patient
@@ -709,7 +733,10 @@ qrs = patient[patient.wave == "QRS"].groupby("method")[["onset", "offset"]].mean
 qrs.columns = ["QRS onset (ms)", "QRS offset (ms)"]
 qrs = qrs.map("{:.1f}".format)
 read.columns = [f"F1 of {wave}" for wave in read]
-printed(read.join(qrs).reindex(patient.method.unique()))
+printed(
+    read.join(qrs).reindex(patient.method.unique()),
+    caption="One record of a patient: F1 of its waves, and errors at the QRS complex.",
+)
 
 # %% [markdown]
 # **The delineator fails on the patient.** It finds hardly any P wave, few of

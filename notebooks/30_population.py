@@ -130,14 +130,15 @@ claim_minutes = 60.0  # of one thread: the trainings behind this page and three 
 # cross-validation. If they were not, the classifier would have seen one of
 # the pair, with the other label, in training.
 #
-# All ECGs are read every 10 ms. The network of the paper predicts at these
-# times, and between them lines join its samples. A classifier could find
+# All ECGs are read every 10 ms. The paper's network predicts at these times, and
+# between them lines join its samples. A classifier could find
 # those lines.
 #
 # ## The methods
 #
-# The structured surrogate, the network of the paper and the blind lead
-# field see the maps of a tissue. The eikonal route of
+# The structured surrogate, the paper's network and the blind lead field see the
+# maps of a tissue. *The paper's network*, here as on all pages, is our rendering
+# of the one of {cite:t}`OgbomoHarmitt2025`. The eikonal route of
 # {doc}`22_without_simulating` sees the tissue and no map. The **diffusion
 # model** {cite}`Ho2020,Kong2021` sees neither: it learns from the 240
 # training ECGs what an ECG looks like, and turns noise into new ones. It
@@ -194,7 +195,7 @@ _ = fig.supylabel(figures.PHI_E_LABEL, fontsize="medium")
 figures.show(
     fig,
     "Five ECGs of each of six sources in six panels on one scale: the teacher, the "
-    "structured surrogate, the eikonal route, the network of the paper, the blind lead "
+    "structured surrogate, the eikonal route, the paper's network, the blind lead "
     "field and the diffusion model. The first five panels show the same tissues.",
 )
 
@@ -220,7 +221,10 @@ shown = pd.DataFrame(
         "JSD": clean.JSD,
     }
 )
-printed(shown)
+printed(
+    shown,
+    caption="How well random halves are told from the teacher: accuracy, MMD and JSD.",
+)
 
 # %% [markdown]
 # The table has the accuracy of the classifiers, the $p$ of MMD, and the JSD in
@@ -231,10 +235,10 @@ printed(shown)
 # Both classifiers hardly tell the structured surrogate from the teacher: its
 # accuracy is at most {headline}`population_c2st_excess` above that of the null,
 # and not above one half. Without noise
-# the network of the paper is recognized almost always. Its ECG is not exactly
+# the paper's network is recognized almost always. Its ECG is not exactly
 # zero after the tissue has come to rest, while that of the simulation is, and
 # this is enough for a classifier. No recording would show it. With noise the
-# accuracy for the network of the paper is still above the null: the classifiers
+# accuracy for the paper's network is still above the null: the classifiers
 # recognize it by its waves. The eikonal route comes closer to the null then,
 # without reaching it: most of what the classifiers saw in its ECGs is smaller
 # than the noise. The diffusion model does not come closer: the forest
@@ -305,7 +309,10 @@ low, high = interval(tissues[worst.idxmax()].to_numpy())[1:]
 on = f"mean of five networks, interval over 300 test tissues, {n_halves} random halves"
 headline("population_c2st_excess_five_low", low, tolerance=0.03, on=on)
 headline("population_c2st_excess_five_high", high, tolerance=0.03, on=on)
-pd.DataFrame(columns)
+printed(
+    pd.DataFrame(columns).rename_axis("method"),
+    caption="Accuracy above that of the null, without noise, with 95 % intervals.",
+)
 
 # %% [markdown]
 # The table has the accuracy above that of the null, without noise. Its
@@ -341,7 +348,7 @@ sharp = pd.DataFrame(
         "JSD, largest p": paired.p.JSD,
     }
 )
-printed(sharp)
+printed(sharp, caption="How well the two ECGs of each tissue are told apart.")
 
 # %% [markdown]
 # The table is about both ECGs of each of the 300 tissues, without noise.
@@ -358,7 +365,10 @@ distance = near.groupby(["method", "seed"]).statistic.median().groupby("method")
 ratio = distance["diffusion"] / distance["teacher"]
 smallest = near.groupby("method").statistic.quantile(0.05)
 copies = pd.DataFrame({"median distance": distance, "closest twentieth": smallest})
-printed(copies.rename({"teacher": "held-out ECGs", "diffusion": "generated ECGs"}))
+printed(
+    copies.rename({"teacher": "held-out ECGs", "diffusion": "generated ECGs"}),
+    caption="Distance to the nearest training ECG (RMS, mV mm/ms).",
+)
 
 # %% [markdown]
 # The table has the distance (RMS, mV mm/ms) to the nearest of the training
@@ -381,7 +391,10 @@ mean_cost.loc["simulation", "each"] = used["simulation of the tissue"]
 mean_cost = mean_cost.rename(
     columns={"each": "one ECG (s)", "training": "training (min)"}
 )
-printed(mean_cost[["training (min)", "one ECG (s)"]])
+printed(
+    mean_cost[["training (min)", "one ECG (s)"]],
+    caption="What each method costs to train and to use.",
+)
 
 # %% [markdown]
 # The rows come from several runs on different processors, some of them busy.
@@ -413,7 +426,11 @@ spent = pd.DataFrame(
     }
 )
 spent.loc["all"] = [spent.trainings.sum(), spent.seeds.max(), spent.minutes.sum()]
-printed(spent.astype({"trainings": int, "seeds": int}), digits=1)
+printed(
+    spent.astype({"trainings": int, "seeds": int}).rename_axis("networks"),
+    digits=1,
+    caption="Trainings behind pages 27 to 30, in minutes of one thread.",
+)
 
 # %% tags=["hide-input"]
 minutes = spent.minutes["all"]
@@ -478,7 +495,7 @@ sparse = decompose(still, movie, threshold=0.0)
 assert np.allclose(sparse[n:], movie[n:] - movie[n - 1], atol=1e-6)
 
 # %% [markdown]
-# The table has the AUROC of each method in the test movies.
+# The next table has the score of each method in the test movies.
 
 # %%
 table = pd.read_csv(runs / "anomaly.csv")
@@ -497,7 +514,10 @@ mean_auroc = by_movie.groupby(["kind", "noise", "method"]).mean()
 at_noise = mean_auroc.xs(noise, level="noise").unstack("kind").loc[methods, [*kinds]]
 plain = test[test.noise == noise].groupby(["kind", "method"]).auroc_plain.mean()
 at_noise["D × 0.6, not smoothed"] = plain["D x 0.6"]
-printed(at_noise.rename(columns=kinds))
+printed(
+    at_noise.rename(columns=kinds),
+    caption=f"AUROC of each method by anomaly, at a noise of {noise:g}.",
+)
 
 # %% tags=["hide-input"]
 n_movies = by_movie["D x 0.6"].index.unique("sim").size
@@ -588,11 +608,14 @@ for kind, title in kinds.items():
     of = alarms[alarms.kind == kind].groupby("method")
     watch[f"{title}, found"] = of.found.mean()
     delay[title] = of.delay.median()
-printed(watch.loc[methods])
+printed(
+    watch.loc[methods],
+    caption="Shares of healthy sheets with an alarm, and of anomalies that are found.",
+)
 
 # %% tags=["hide-input"]
-delays = pd.DataFrame(delay).loc[methods].rename_axis("median delay (ms)")
-printed(delays, digits=1)
+delays = pd.DataFrame(delay).loc[methods]
+printed(delays, digits=1, caption="Median delay (ms) of the alarms that are right.")
 
 # %% [markdown]
 # All of this is at a noise of 0.05. *False alarms* is the share of 12 other

@@ -27,8 +27,6 @@ import torch
 import xarray as xr
 from test_house import ROOMS, exports, name_of
 
-from forwardecg.activation import inverse
-from forwardecg.activation.adjoint import activation_times
 from forwardecg.activation.eikonal import solve_eikonal
 from forwardecg.activation.forward import ecg_from_activation, eikonal_ecg
 from forwardecg.data.draw import draw_tissue, simulate_one
@@ -40,6 +38,8 @@ from forwardecg.data.split import check_disjoint, folds_by_tissue, split_by_tiss
 from forwardecg.data.store import load_or_simulate, store_path
 from forwardecg.ecg import electrodes, leadfield, leads, mesh, torso
 from forwardecg.ecg.meshfiles import read_mesh
+from forwardecg.inverse import estimate
+from forwardecg.inverse.adjoint import activation_times
 from forwardecg.measure import bands, compare, crps, samples, scores, waves
 from forwardecg.paths import MODELS, RESULTS
 from forwardecg.signals import beats, compose, intervals, losses
@@ -209,9 +209,9 @@ TABLE = {
         ecg_from_activation, {"lat": (YX, "ms"), "t": (("time",), "ms"), "recovery": (YX, "ms")}, lat=PASSED, tissue=TISSUE, electrodes=NINE,
         t=np.array([1.0, 5.5, 80.0]), recovery=PASSED + 107, conductor=None, cell=FK_CAF, dt=0.1,
     ),
-    "fit of a site": call(functools.partial(inverse.fit, BEAT), electrodes=FOUR, sheet=PLATE, field=1, gain=0, radius=2.0, calls=10),
+    "fit of a site": call(functools.partial(estimate.fit, BEAT), electrodes=FOUR, sheet=PLATE, field=1, gain=0, radius=2.0, calls=10),
     "profile": call(
-        functools.partial(inverse.profile, BEAT, x=[2.0, 5.0], y=[4.0]), electrodes=FOUR, sheet=PLATE, gain=0, radius=2.0, calls=16,
+        functools.partial(estimate.profile, BEAT, x=[2.0, 5.0], y=[4.0]), electrodes=FOUR, sheet=PLATE, gain=0, radius=2.0, calls=16,
     ),
     "eikonal_ecg": call(
         eikonal_ecg, tissue=TISSUE, stimuli=[LEFT], electrodes=NINE, t_end=20.0, ecg_interval=2.0, conductor=None, cell=FK_CAF, dt=0.1,

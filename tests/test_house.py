@@ -8,7 +8,7 @@ import pytest
 
 from forwardecg.paths import PACKAGE
 
-LEVELS = {"ground": 0, "tissue": 1, "measure": 1, "ecg": 2, "solver": 3, "surrogates": 5}
+LEVELS = {"ground": 0, "tissue": 1, "measure": 1, "ecg": 2, "solver": 3, "surrogates": 5, "inverse": 5}
 LEVELS |= {"data": 4, "signals": 4, "activation": 4}
 ROOMS = sorted(path.parent for path in PACKAGE.rglob("__init__.pyi"))
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -54,7 +54,7 @@ def docstring_lines(tree: ast.Module) -> int:
 
 def test_the_package_is_thin():
     lines = {name_of(path): len(text.splitlines()) for path, text in TEXTS.items()}
-    assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 14
+    assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 15
     assert {name: n for name, n in lines.items() if n > 300} == {}
     # the house wanted 5500; borders that refuse by name took 1300 more, meshes and files of other programs 1100, the reading of
     # ECGs and tests of two samples 950, the solver in torch 260, activation without a simulation and back 1400, parts of a set 150,

@@ -123,7 +123,7 @@ def page_data() -> dict:
             "members": len(model.models), "width": model.models[0].config.width, "dilations": [*model.models[0].config.dilations],
             "scalars": structured.N_SCALAR, "tensors": structured.N_TENSOR, "tensors_by_name": tensors,
         },
-        "bands": {name: model.bands[name] for name in ("phi_e", "D")},
+        "bands": {name: model.bands[name] for name in ("phi_e", "D", "away")},
         "references": [{name: nine_digits(value, 4) for name, value in one.items()} for one in model.bands["references"]],
         "expected": {name: nine_digits(value) for name, value in model.bands["expected"].items()}
         | {"smooth": bands.SMOOTH, "least": bands.LEAST, "mostOff": bands.MOST_OFF, "mostError": bands.MOST_ERROR, "worst": WORST},

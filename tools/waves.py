@@ -2,7 +2,8 @@
 
     python tools/waves.py [name ...]
 
-Each has a still for those who print it, stop it or asked for less motion: one map, and the whole ECG.
+Each has a still for those who print it, stop it or asked for less motion: one map, and the whole ECG. Both are drawn twice, on
+the white page and on the dark one.
 """
 
 import sys
@@ -15,7 +16,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 from PIL import Image
 
-from compendium.figures import PHI_E_LABEL
+from compendium.figures import DARK_INK, PHI_E_LABEL
 from compendium.registry import ROOT
 from forwardecg.contract import V_REST, V_SPAN
 from forwardecg.ecg.electrodes import center_electrode
@@ -30,6 +31,8 @@ WIDTH, HEIGHT = 720, 840  # pixels of the picture, two for each of the page
 LEFT, TOP, SCALE = 104, 24, 8  # where the map lies in it, and the pixels of the picture for one of the map
 LEVELS = 16  # colors of the map: few compress well
 HOLD, STEP = 2000, 110  # ms of showing the last frame, and the others
+LIGHT = {"paper": "#ffffff", "trace": "#000000", "words": "#262626", "zero": "#cccccc"}
+LOOKS = {"": LIGHT, "_dark": {of: DARK_INK[color] for of, color in LIGHT.items()}}  # what ends the name, and its colors
 
 
 def front() -> tuple[Tissue, xr.Dataset, float]:
@@ -69,10 +72,12 @@ def colors(V_m: np.ndarray, sheet: Tissue) -> np.ndarray:
     return np.where(share[..., None] < 0.5, np.uint8(153), picture)[::-1]
 
 
-def axes(sheet: Tissue, ds: xr.Dataset) -> tuple[Figure, Callable[[int, bool], Image.Image]]:
+def axes(sheet: Tissue, ds: xr.Dataset, look: dict[str, str]) -> tuple[Figure, Callable[[int, bool], Image.Image]]:
     """The picture without its contents, and what draws frame k into it, the ECG up to then or as a whole."""
+    inked = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    plt.rcParams.update(dict.fromkeys(inked, look["words"]) | {"axes.facecolor": look["paper"]})  # type: ignore[arg-type]
     plt.rcParams.update({"font.size": 8.5, "axes.linewidth": 0.7})
-    fig = plt.figure(figsize=(WIDTH / 200, HEIGHT / 200), dpi=200, facecolor="white")
+    fig = plt.figure(figsize=(WIDTH / 200, HEIGHT / 200), dpi=200, facecolor=look["paper"])
     side = SIDE // POOL * SCALE
     box = [LEFT / WIDTH, 1 - (TOP + side) / HEIGHT, side / WIDTH, side / HEIGHT]
     sheet_ax = fig.add_axes((box[0], box[1], box[2], box[3]))
@@ -86,8 +91,11 @@ def axes(sheet: Tissue, ds: xr.Dataset) -> tuple[Figure, Callable[[int, bool], I
     fig.colorbar(scale, cax=bar_ax, label=r"$V_m$ (mV)", ticks=[-85, -35, 15])
     ecg_ax = fig.add_axes((LEFT / WIDTH, 0.09, 0.96 - LEFT / WIDTH, 0.22))
     t, ecg = ds.time_ecg.values, ds.phi_e.values[0]
-    ecg_ax.axhline(0, color="0.7", lw=0.7)
-    (trace,), (dot,) = ecg_ax.plot([], [], color="black", lw=1.4), ecg_ax.plot([], [], "o", ms=4.5, color="#c8102e")
+    ecg_ax.axhline(0, color=look["zero"], lw=0.7)
+    (trace,), (dot,) = (
+        ecg_ax.plot([], [], color=look["trace"], lw=1.4),
+        ecg_ax.plot([], [], "o", ms=4.5, color="#c8102e"),
+    )
     margin = 0.1 * float(np.ptp(ecg))
     ecg_ax.set(xlim=(0, t[-1]), ylim=(ecg.min() - margin, ecg.max() + margin), xlabel="time (ms)")
     ecg_ax.set_title(PHI_E_LABEL, loc="left", fontsize=8.5)
@@ -107,29 +115,33 @@ def axes(sheet: Tissue, ds: xr.Dataset) -> tuple[Figure, Callable[[int, bool], I
     return fig, draw
 
 
+def save(name: str, frames: list[Image.Image], still: Image.Image) -> None:
+    options: dict[str, Any] = {"lossless": True, "quality": 75, "method": 4}
+    # no frames that are stored whole: they would be most of the file
+    moves: dict[str, Any] = {
+        "append_images": frames[1:],
+        "duration": [STEP] * (len(frames) - 1) + [HOLD],
+        "loop": 0,
+        "kmin": 10**5,
+        "kmax": 10**6,
+    }
+    moving = FOLDER / f"{name}.webp"
+    frames[0].save(moving, save_all=True, **options, **moves)
+    still.save(FOLDER / f"{name}_still.webp", **options)
+    if (size := moving.stat().st_size) > MOST_BYTES:
+        raise SystemExit(f"{moving.name}: expected at most {MOST_BYTES} bytes, got {size}")
+
+
 def main() -> None:
     plt.switch_backend("agg")
     for name in sys.argv[1:] or WAVES:
         sheet, ds, shown = WAVES[name]()
-        fig, draw = axes(sheet, ds)
-        frames = [draw(k, False) for k in range(ds.sizes["time"])]
-        still = draw(int(np.abs(ds.time.values - shown).argmin()), True)
-        plt.close(fig)
-        times = [STEP] * (len(frames) - 1) + [HOLD]
-        options: dict[str, Any] = {"lossless": True, "quality": 75, "method": 4}
-        # no frames that are stored whole: they would be most of the file
-        moves: dict[str, Any] = {
-            "append_images": frames[1:],
-            "duration": times,
-            "loop": 0,
-            "kmin": 10**5,
-            "kmax": 10**6,
-        }
-        moving = FOLDER / f"{name}.webp"
-        frames[0].save(moving, save_all=True, **options, **moves)
-        still.save(FOLDER / f"{name}_still.webp", **options)
-        if (size := moving.stat().st_size) > MOST_BYTES:
-            raise SystemExit(f"{moving.name}: expected at most {MOST_BYTES} bytes, got {size}")
+        for end, look in LOOKS.items():
+            fig, draw = axes(sheet, ds, look)
+            frames = [draw(k, False) for k in range(ds.sizes["time"])]
+            still = draw(int(np.abs(ds.time.values - shown).argmin()), True)
+            plt.close(fig)
+            save(f"{name}{end}", frames, still)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ KINDS = {  # of methods: marker, whether it is filled, words of the key
 }
 METHODS = {  # of SCORES, from the one that knows least: what it does, in words, and its kind
     "blind lead field": ("Physics, with one conductivity for all tissue", "formula"),
-    "paper's seq2seq": ("The paper's network: from the film straight to the ECG", "network"),
+    "paper's network": ("The paper's network: from the film straight to the ECG", "network"),
     "training-free D": ("Conductivity from the speed of the wave, then physics", "formula"),
     "structured": ("This book's network: infers the conductivity, then physics", "network"),
     "true D, upscaled maps": ("True conductivity on the same pixels, then physics", "told"),
@@ -158,7 +158,7 @@ def set_names(path: Path) -> dict[str, str]:
 
 
 LEARNED = {
-    "dense": "dense fibrosis",
+    "dense": "dense fibrosis, second set",
     "percolating": "percolating fibrosis",
     "slow": "slow tissue",
     "fast": "fast tissue",

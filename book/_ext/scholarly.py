@@ -105,9 +105,10 @@ class Changelog(FromFiles):
 
 
 def open_to_the_world(app: Sphinx, config) -> None:
-    """Buttons to edit, to ask and to run, if there is a repository that they can lead to."""
+    """The name beside the logo; buttons to edit, to ask and to run, if there is a repository that they can lead to."""
     config.author = ", ".join(names(read_citation()["authors"]))
     options = config.html_theme_options
+    options["logo"] = {"text": config.html_title, "alt_text": "The mark of this book, a trace of an ECG"}
     if options.get("repository_url"):
         options |= dict.fromkeys(("use_repository_button", "use_issues_button", "use_edit_page_button"), True)
         options["launch_buttons"] = {

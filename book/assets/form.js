@@ -12,7 +12,8 @@ document.addEventListener("DOMContentLoaded", () => {
   const words = (cell) => cell.textContent.trim().replace(/\\[()]/g, "").replace("R^2", "R\u00b2"); // not yet typeset
   for (const table of article.querySelectorAll(".pst-scrollable-table-container > table:not(.dataframe)")) {
     const heads = [...table.querySelectorAll("thead th")].map(words);
-    const rows = [...table.tBodies].flatMap((body) => [...body.rows]);
+    // but for the heads of blocks, which have the whole row
+    const rows = [...table.tBodies].flatMap((body) => [...body.rows]).filter((row) => !row.querySelector("th.block"));
     const length = rows.reduce((sum, row) => sum + row.textContent.trim().length, 0) / rows.length;
     if (heads.length < 3 || !(length > PROSE) || rows.some((row) => row.cells.length !== heads.length)) continue;
     table.classList.add("prose");
@@ -22,6 +23,17 @@ document.addEventListener("DOMContentLoaded", () => {
         cell.dataset.head = cell.textContent.trim() ? head + (head.endsWith("?") ? " " : ": ") : "";
       });
     }
+  }
+
+  /* A citation shows its source under the pointer and under the keyboard; the tooltip of the browser knows the pointer alone. */
+  for (const link of article.querySelectorAll("a.internal[href*='references.html#'][title]")) {
+    if (link.closest("table, figcaption")) continue; // boxes that scroll would cut it
+    link.dataset.source = link.title;
+    link.setAttribute("aria-description", link.title);
+    link.removeAttribute("title");
+    const turn = () => link.classList.toggle("cite-left", link.getBoundingClientRect().left > innerWidth / 2);
+    link.addEventListener("pointerenter", turn);
+    link.addEventListener("focus", turn);
   }
 
   const boxes = document.querySelectorAll(BOXES.map((one) => `.bd-article ${one}`).join());

@@ -36,6 +36,7 @@ EXPERIMENTS = (
     "inverse_gradients",
     "cycle",
     "cycle_physics",
+    "cycle_trainings",
     "reduced",
     "reduced_modes",
     "reduced_cost",
@@ -70,6 +71,8 @@ EXPERIMENTS = (
     "wide_trainings",
     "steps",
     "misuse",
+    "blind",
+    "edges",
     *TRAINED,
     *(f"{name}_trainings" for name in TRAINED),
 )

@@ -5,6 +5,7 @@ from . import cache as cache
 from . import contract as contract
 from . import data as data
 from . import ecg as ecg
+from . import inverse as inverse
 from . import measure as measure
 from . import paths as paths
 from . import signals as signals

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import skfmm
 
-from forwardecg.activation import eikonal
 from forwardecg.activation.eikonal import (
+    SPREAD,
     check_single,
     first_guess,
     first_rays,
     front_law,
     given_law,
+    longest_wait,
     network,
     solve_eikonal,
     speed,
     spread,
 )
-from forwardecg.activation.loops import FAR, STEP, WIDTH, needs, renumber, sort
+from forwardecg.activation.loops import FAR, STEP, WIDTH, needs, renumber
 from forwardecg.solver.simulation import simulate
 from forwardecg.tissue.cell import FK_CAF
 from forwardecg.tissue.sheet import TEXTURES, Tissue, fibrotic, healthy, with_fibers
@@ -48,8 +49,8 @@ def at(sheet: Tissue, y: int, x: int, onset: float = 0.0) -> np.ndarray:
 
 def balanced(sheet: Tissue, begin: np.ndarray, **terms) -> np.ndarray:
     """Times (y, x) of the balance to rounding."""
-    net = network(sheet, DT, FK_CAF, terms.get("grid", True))
-    return net.crop(spread(begin, sheet, net, FK_CAF, DT, **terms, **EXACT).T)
+    net = network(sheet, DT, FK_CAF, **terms)
+    return net.crop(spread(begin, sheet, net, FK_CAF, **EXACT).T)
 
 
 def test_rays_in_uniform_tissue_travel_at_c_sqrt_D_and_converge_with_the_first_order():
@@ -122,7 +123,8 @@ def test_a_plane_wave_has_the_converged_velocity_and_no_load_makes_it_no_faster_
     sheet = healthy((4, 80), DX, 0.07)
     begin = np.where(np.arange(80) < 2, 0.0, FAR) * np.ones((4, 1))
     true = DX / (speed(FK_CAF) * np.sqrt(0.07))
-    for terms in ({}, {"grid": False}, {"grid": False, "load": 0.0}):
+    continuum = {"grid": False, "spread": 0.0}
+    for terms in ({}, continuum, continuum | {"load": 0.0}):
         lags = np.diff(balanced(sheet, begin, **terms), axis=1)[:, 10:60]
         assert np.abs(lags / true - 1).max() < 0.01, (terms, lags[0, ::10], true)
 
@@ -131,9 +133,7 @@ def test_a_curved_front_is_slower_by_D_over_its_radius():
     """V = c sqrt(D) - D / R, from (1 + div(D grad T))^2 = c^2 grad T . D grad T in a circle."""
     sheet = healthy((161, 161), 0.125, D0)
     true, begin = from_center(sheet, 2.0)
-    net = network(sheet, DT, FK_CAF, grid=False)
-    front = spread(begin, sheet, net, FK_CAF, DT, load=1e3, grid=False, **EXACT)  # draws as eikonal-diffusion has it
-    T = net.crop(front.T)[80, 80:]
+    T = balanced(sheet, begin, load=1e3, spread=0.0, grid=False)[80, 80:]  # draws as eikonal-diffusion has it
     r = 0.125 * np.arange(T.size)
     V = 0.25 / (T[2:] - T[:-2])
     some = (r[1:-1] > 3) & (r[1:-1] < 8)
@@ -234,9 +234,12 @@ def test_the_balance_gives_the_times_of_the_solver_in_fibers(degrees, texture):
     assert float(abs(error).mean()) < 0.5 and float(abs(error).max()) < 2.5
 
 
-def test_cells_are_sorted_by_time_and_equal_ones_keep_their_order():
-    T = np.random.default_rng(3).integers(0, 50, 4000) / 7
-    assert (sort(T) == np.argsort(T, kind="stable")).all() and sort(np.full(3, 2.0)).tolist() == [0, 1, 2]
+def test_the_longest_wait_is_that_of_the_slowest_pair_and_walls_wait_for_none():
+    sheet = fibrotic(healthy((30, 40), DX, D0), "diffuse", seed=4)
+    net, T = network(sheet, DT, FK_CAF), np.random.default_rng(3).uniform(0, 300, (32, 42))
+    T, live = np.where(net.live.reshape(net.shape), T, FAR), net.live.reshape(net.shape)
+    pairs = [np.abs(np.diff(T, axis=axis))[np.diff(live.astype(int), axis=axis) == 0] for axis in (0, 1)]
+    assert longest_wait(T.ravel(), net) == max(pair[pair < FAR / 2].max() for pair in pairs)
 
 
 def test_neighbors_before_a_cell_that_are_all_equally_long_before_it_give_all_they_have():
@@ -252,16 +255,16 @@ def test_neighbors_before_a_cell_that_are_all_equally_long_before_it_give_all_th
     assert np.abs(more[:3]).max() < 1e-9 and more[3] > 0.005, more
 
 
-def test_without_that_a_wave_oblique_to_fibers_would_be_too_fast(monkeypatch):
+def test_without_that_a_wave_oblique_to_fibers_would_be_too_fast():
     """Fibers along an axis, so that there are four neighbors, of which two are far ahead of the other two."""
     sheet = with_fibers(healthy((121, 121), DX, D0), 0.0, 4.0)
     focus = focal_stimulus(sheet, 30.25, 30.25, 5.0)
     along = np.arange(20, 50)  # cells along the diagonal
     simulated = simulate(sheet, focus, t_end=100.0).lat.values[60 + along, 60 + along]
     begin, errors = np.where(focus.mask, 1.0, FAR), []
-    for spread_of_lags in (eikonal.SPREAD, 0.0):
-        monkeypatch.setattr(eikonal, "SPREAD", spread_of_lags)
-        errors.append(np.polyfit(simulated, balanced(sheet, begin)[60 + along, 60 + along], 1)[0] - 1)
+    for spread_of_lags in (SPREAD, 0.0):
+        T = balanced(sheet, begin, spread=spread_of_lags)[60 + along, 60 + along]
+        errors.append(np.polyfit(simulated, T, 1)[0] - 1)
     assert abs(errors[0]) < 0.015 and errors[1] < -0.03, errors
 
 

@@ -265,7 +265,50 @@ def test_reader_with_a_dark_system_gets_dark_pages_and_drawings(html, chromium):
     assert drawn[2, 2] < 60 < 180 < drawn.max(), "light ink on dark paper"
     assert grounds
     for source, ground in grounds:
-        assert ground == ("rgba(0, 0, 0, 0)" if source.endswith(".svg") else "rgb(255, 255, 255)"), source
+        own = source.endswith((".svg", "scar.webp")) or "scar_dark" in source
+        assert ground == ("rgba(0, 0, 0, 0)" if own else "rgb(255, 255, 255)"), source
+
+
+def test_a_citation_shows_its_source_to_pointer_and_keyboard(html, desk):
+    """Whole on the screen, and not twice: the tooltip of the browser is gone."""
+    desk.goto((html / "book" / "forward.html").as_uri())
+    desk.evaluate(READY)
+    links = desk.locator("a[data-source]")
+    shown = "node => getComputedStyle(node, '::after').content"
+    assert links.count() >= 3
+    for k in range(links.count()):
+        link = links.nth(k)
+        source = link.get_attribute("data-source")
+        assert len(source) > 40 and link.get_attribute("aria-description") == source and not link.get_attribute("title")
+        assert link.evaluate(shown) == "none"
+        link.hover()
+        assert link.evaluate(shown).strip('"')[:30] == source[:30]
+        assert desk.evaluate("document.documentElement.scrollWidth <= innerWidth"), source
+        desk.mouse.move(0, 0)
+    links.first.focus()
+    desk.keyboard.press("Shift+Tab")
+    desk.keyboard.press("Tab")
+    assert links.first.evaluate(shown).strip('"')[:30] == links.first.get_attribute("data-source")[:30]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_movie_is_drawn_for_the_page_it_stands_on(html, chromium, scheme):
+    """One picture and one still, of the ground of the page; those of the other are not even loaded."""
+    page = chromium.new_context(viewport=DESK, color_scheme=scheme).new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2]))
+    page.goto((html / "book" / "tour.html").as_uri())
+    movie, still = page.locator(".movie > picture > img:visible"), page.locator(".movie > img:visible")
+    movie.scroll_into_view_if_needed()
+    assert movie.count() == 1 and still.count() == 0
+    movie.evaluate("node => node.decode()")
+    ends = {name for name in asked if name.startswith("scar") and "still" not in name}
+    assert ends == {"scar.webp" if scheme == "light" else "scar_dark.webp"}
+    drawn = np.asarray(Image.open(BytesIO(movie.screenshot())).convert("L"))
+    assert drawn[2, 2] > 250 if scheme == "light" else drawn[2, 2] < 30
+    page.get_by_label("stop").check()
+    assert still.count() == 1 and movie.count() == 0 and page.locator(".movie figcaption").is_visible()
+    page.context.close()
 
 
 def test_a_movie_can_be_stopped(html, desk):

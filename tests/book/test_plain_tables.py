@@ -1,20 +1,25 @@
 """Tables of notebooks in the built book: as readers want them, however long ago the notebook was executed."""
 
 import re
+import sys
 
+import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
+from docutils.parsers.rst import DirectiveError
 
+from compendium.claims import VERDICTS
+from compendium.registry import ROOT
 from compendium.tables import plain
+
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import blocks  # noqa: E402
 
 TABLE = re.compile(r'<table border="1" class="dataframe">.*?</table>', re.DOTALL)
 ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
 CELL = re.compile(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", re.DOTALL)
 MOST_COLUMNS = 7
-# pages whose tables are wider still
-WIDE = ["20_your_own_maps"]
-# pages of which a table has no caption yet
-BARE = ["20_your_own_maps", "23_back_from_the_ecg", "24_remodeled_tissue"]
-BARE += ["27_reading_the_ecg", "30_population"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def test_one_row_of_heads_but_for_groups_of_columns(tables):
 def test_tables_are_narrow(tables):
     for name, of in tables.items():
         widths = [max(len(CELL.findall(row)) for row in ROW.findall(one)) for one in of]
-        assert name in WIDE or max(widths, default=0) <= MOST_COLUMNS, (name, widths)
+        assert max(widths, default=0) <= MOST_COLUMNS, (name, widths)
 
 
 def test_tables_of_pages_without_code_are_narrow(html):
@@ -60,4 +65,38 @@ def test_tables_of_pages_without_code_are_narrow(html):
 
 
 def test_tables_say_what_they_hold(tables):
-    assert [name for name, of in tables.items() if name not in BARE and any("<caption>" not in one for one in of)] == []
+    assert [name for name, of in tables.items() if any("<caption>" not in one for one in of)] == []
+
+
+def test_the_claims_are_in_blocks_by_verdict(html):
+    """Each verdict has its rows under its word, in the number that the word says; one without rows says so."""
+    published = pd.read_csv(ROOT / "data" / "results" / "reproduction.csv", keep_default_na=False)
+    page = BeautifulSoup((html / "book" / "reproduction.html").read_text(encoding="utf-8"), "html.parser")
+    table = page.find("table", id="table-reproduction")
+    found: dict[str, list[str]] = {}
+    for row in table.tbody.find_all("tr"):
+        if head := row.find("th", class_="block"):
+            rows = found.setdefault(head.get_text(" ", strip=True), [])
+            assert head["scope"] == "rowgroup" and int(head["colspan"]) == len(table.thead.find_all("th"))
+        else:
+            rows.append(row.find_all("td")[-1].get_text(strip=True))
+    assert "verdict" not in table.thead.get_text()
+    for (words, commands), verdict in zip(found.items(), VERDICTS, strict=True):
+        of = published[published.verdict == verdict]
+        assert words.lower() == f"{verdict} , {len(of) or 'none'} of {len(published)}"
+        assert commands == [command.strip("`") for command in of.command]
+
+
+def test_a_column_or_a_verdict_that_is_unknown_is_refused():
+    table = object.__new__(blocks.BlockTable)
+    table.error = lambda words: DirectiveError(3, words)  # type: ignore[method-assign]
+    dialect = blocks.BlockTable.DocutilsDialect({})
+    table.options = {"by": "verdict"}
+    rows, width = table.parse_csv_data_into_rows(["claim,verdict,n", "x,open,1", "y,open,2"], dialect, "x")
+    assert width == 2 and [row[0][3][0] for row in rows if "**" not in row[0][3][0]] == ["claim", "x", "y"]
+    assert rows[4][0][1] == 1 and rows[4][1] is None and rows[4][0][3][0] == "**Open**, 2 of 2"
+    for by, verdict, wrong in (("verdict", "perhaps", "perhaps"), ("judgment", "open", "judgment")):
+        table.options = {"by": by}
+        with pytest.raises(DirectiveError) as found:
+            table.parse_csv_data_into_rows(["claim,verdict", f"x,{verdict}"], dialect, "x")
+        assert f"got '{wrong}'" in found.value.msg

@@ -20,11 +20,30 @@ def map_of(frame: Image.Image) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", waves.WAVES)
-def test_a_movie_is_small_loops_and_has_a_still_of_its_size(name):
-    with Image.open(waves.FOLDER / f"{name}.webp") as movie, Image.open(waves.FOLDER / f"{name}_still.webp") as still:
-        assert (waves.FOLDER / f"{name}.webp").stat().st_size <= waves.MOST_BYTES
+@pytest.mark.parametrize("end", waves.LOOKS)
+def test_a_movie_is_small_loops_and_has_a_still_of_its_size(name, end):
+    path = waves.FOLDER / f"{name}{end}.webp"
+    with Image.open(path) as movie, Image.open(waves.FOLDER / f"{name}{end}_still.webp") as still:
+        assert path.stat().st_size <= waves.MOST_BYTES
         assert movie.info["loop"] == 0 and movie.n_frames > 40
         assert movie.size == still.size == (waves.WIDTH, waves.HEIGHT) and getattr(still, "n_frames", 1) == 1
+
+
+@pytest.mark.parametrize("name", waves.WAVES)
+def test_the_dark_has_the_same_picture_with_other_ink(name):
+    """The map and where there is ink, frame by frame; the paper is that of the page."""
+    with Image.open(waves.FOLDER / f"{name}.webp") as light, Image.open(waves.FOLDER / f"{name}_dark.webp") as dark:
+        assert light.n_frames == dark.n_frames
+        for k in range(0, light.n_frames, 9):
+            light.seek(k)
+            dark.seek(k)
+            assert np.array_equal(map_of(light), map_of(dark))
+            on_light, on_dark = (np.asarray(one.convert("L")).astype(int) for one in (light, dark))
+            below = slice(waves.TOP + SIDE + 90, None)
+            assert on_light[0, 0] == 255 and on_dark[0, 0] == 18
+            # but for the red dot, and rounded edges of letters
+            assert np.mean((on_light[below] < 128) != (on_dark[below] > 128)) < 0.003, k
+            assert (on_dark[below] > 190).sum() > 1000
 
 
 @pytest.mark.parametrize("name", waves.WAVES)
@@ -58,17 +77,19 @@ def test_the_trace_grows_to_that_of_the_still():
 def test_a_page_shows_the_movie_and_its_still_in_words(html, name, page):
     path = html / "book" / f"{page}.html"
     figure = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser").find("figure", class_="movie")
-    moving, still = figure.select("picture > img")[0], figure.find("img", recursive=False)
-    assert (path.parent / moving["src"]).resolve().read_bytes() == (waves.FOLDER / f"{name}.webp").read_bytes()
-    calm = figure.find("source", media="(prefers-reduced-motion: reduce)")
-    for address in (calm["srcset"], still["src"]):
-        assert (path.parent / address).resolve().read_bytes() == (waves.FOLDER / f"{name}_still.webp").read_bytes()
-    assert len(moving["alt"]) > 60 and moving["alt"] == still["alt"]
+    pictures, stills = figure.find_all("picture"), figure.find_all("img", recursive=False)
+    for end, picture, still in zip(waves.LOOKS, pictures, stills, strict=True):
+        kept, drawn = (waves.FOLDER / f"{name}{end}{what}.webp" for what in ("", "_still"))
+        moving, calm = picture.img, picture.find("source", media="(prefers-reduced-motion: reduce)")
+        assert (path.parent / moving["src"]).resolve().read_bytes() == kept.read_bytes()
+        for address in (calm["srcset"], still["src"]):
+            assert (path.parent / address).resolve().read_bytes() == drawn.read_bytes()
+        assert len(moving["alt"]) > 60 and moving["alt"] == still["alt"]
     assert figure.find("label").get_text(strip=True) == "stop" and figure.find("figcaption")
 
 
 def test_the_movies_are_those_of_the_tool():
     assert {path.name for path in waves.FOLDER.iterdir()} == {
-        f"{name}{end}.webp" for name in waves.WAVES for end in ("", "_still")
+        f"{name}{look}{end}.webp" for name in waves.WAVES for look in waves.LOOKS for end in ("", "_still")
     }
     assert {*MOVIES} == {*waves.WAVES} and (ROOT / "book" / "assets" / "movie.css").is_file()

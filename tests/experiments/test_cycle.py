@@ -1,6 +1,7 @@
 """The cycle computes the ECG that the package computes, its gradients are right, and labels are those of training tissues."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -127,3 +128,23 @@ def test_labels_and_ecgs_of_the_cycle_are_of_training_tissues():
             assert {*few(labels, seed).tolist()} <= {*train}
     listed = [*cycle.cases(3, len(train))]
     assert len({*listed}) == len(listed) == 3 * 3 * 3 + 2 * (2 * 3 + 1)
+
+
+def test_a_training_without_its_row_is_repeated_in_its_place(monkeypatch, tmp_path, physics, toy, images):
+    paths = {name: tmp_path / name for name in ("PATH", "TRAININGS_PATH", "MAPS_PATH")}
+    for name, value in (paths | {"LABELS": (N_TISSUES,), "PICTURED": ("healthy", "focal")}).items():
+        monkeypatch.setattr(cycle, name, value)
+    data, made, estimate = cycle.Data(toy, {"base": toy}, physics, images, torch.ones(16)), [], cycle.estimate
+    monkeypatch.setattr(cycle, "load", lambda more: data)
+    monkeypatch.setattr(cycle, "estimate", lambda *case: made.append(case[:3]) or estimate(*case))
+    cycle.main(steps=1, more=0, seeds=2)
+    first, trained = (pd.read_csv(paths[name]) for name in ("PATH", "TRAININGS_PATH"))
+    assert len(made) == 9 and len(first) == 9 * N_TISSUES and trained.minutes.min() >= 0
+    assert trained.steps.tolist() == [1, 1, 2] * 2 and [*trained.columns[:3]] == cycle.CASE
+    cycle.main(steps=1, more=0, seeds=2)
+    assert len(made) == 9, "nothing is left to do"
+    trained.drop(1).to_csv(paths["TRAININGS_PATH"], index=False)
+    cycle.main(steps=1, more=0, seeds=2)
+    assert made[9:] == [("with cycle", N_TISSUES, 0)]
+    pd.testing.assert_frame_equal(pd.read_csv(paths["PATH"]), first)
+    assert len(pd.read_csv(paths["TRAININGS_PATH"])) == len(trained)

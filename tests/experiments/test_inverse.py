@@ -6,7 +6,7 @@ import torch
 import xarray as xr
 
 from experiments import inverse
-from forwardecg.activation.inverse import fit
+from forwardecg.inverse.estimate import fit
 
 
 def test_draws_are_functions_of_set_and_number_and_sets_differ():

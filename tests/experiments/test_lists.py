@@ -86,7 +86,7 @@ def test_the_registry_names_the_tables_that_are_made(lists):
         "eikonal",
         "eikonal_grid",
     }
-    others |= {"cycle", "cycle_physics", "reduced", "reduced_modes", "reduced_cost"}
+    others |= {"cycle", "cycle_physics", "cycle_trainings", "reduced", "reduced_modes", "reduced_cost"}
     others |= {f"inverse{end}" for end in ("", "_gradients", "_porosity", "_regions", "_remodeled")} | {
         f"delineation{end}" for end in ("", "_composed", "_errors", "_levels", "_marks", "_patient", "_traces")
     }

@@ -91,6 +91,29 @@ def test_bands_follow_the_expected_error_and_the_nearest_reference(surrogate, ma
         assert ("unlike the training" in found["flags"]) != same
 
 
+def test_bands_are_wider_far_from_the_recipe_and_nothing_else_changes(surrogate, maps):
+    """Far: by the first references alone. The band of a quiet trace is `times` as wide, up to an error as large as the ECG."""
+    k = len(surrogate.bands["reference"]["mean"])
+    flat = {"mean": [0.0] * (k + 3), "sd": [1.0] * (k + 3), "weights": [0.0] * (k + 3), "intercept": np.log(0.1)}
+    own = surrogate.bands["reference"]
+    other = own | {"mean": [z + 50 for z in own["mean"]]}
+    given = {"dx": 2.0, "dt": 5.0, "electrodes": PLACES, "unit": "mV"}
+    bands = surrogate.bands | {"expected": flat, "grid": np.zeros((k, 4)).tolist()}
+
+    def predicted(references, **away):
+        more = {"references": references} | ({"away": {"references": 1, "beyond": 0.9} | away} if away else {})
+        return StructuredSurrogate(surrogate.models, surrogate.card, bands | more).predict(maps, **given)
+
+    plain, noise = predicted([own, other]), 1.5 * noise_of(predicted([own, other]).phi_e)
+    for references, times, ratio in (([own, other], 3.0, 1.0), ([other, own], 3.0, 3.0), ([other, own], 30.0, 10.0)):
+        out = predicted(references, times=times)
+        shape = [np.sqrt(np.square(one.phi_e_error) - noise**2) for one in (out, plain)]
+        assert np.allclose(shape[0], ratio * shape[1], rtol=1e-6), (times, ratio)
+        assert np.allclose(out.phi_e_high - out.phi_e, 2 * out.phi_e_error)
+        assert np.array_equal(out.phi_e, plain.phi_e) and np.array_equal(out.expected_error, plain.expected_error)
+        assert out.attrs["flags"] == plain.attrs["flags"], "flags go by the error that is expected"
+
+
 def test_any_source_of_the_same_maps_gives_the_same(surrogate, maps, tmp_path):
     expected = surrogate.predict(maps, dx=2.0, dt=5.0, electrodes=PLACES, unit="mV")
     np.save(tmp_path / "u.npy", ((maps + 85) / 100).astype(np.float32))

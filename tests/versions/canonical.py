@@ -27,7 +27,7 @@ ELSEWHERE = (  # functions of these modules that no cached work rests on
     "instance", "settle", "number", "count", "counts", "file_path",
     "fraction", "one_of", "flag", "array", "times", "corner", "unit_factor", "_short", "_spell_out", "_in_order",
     "_plain_array", "_label", "_unmask", "_bare", "_content_of", "unit_of", "by_xyz", "names_of", "agree",
-    "of_table",  # the gate: what came in otherwise than plain arrays and numbers
+    "_label", "of_table",  # the gate: what came in otherwise than plain arrays and numbers
     "_mesh_ecg", "_voltages", "fill_missing", "_longest", "_largest_square",
 )  # fmt: skip
 

@@ -408,6 +408,13 @@
     return Math.min(Math.exp(log) * Math.max(unusual, 1), k.mostError);
   }
 
+  /* trust.caution: the expected error as the band takes it, larger in tissue that is far from the recipe. */
+  function caution(expected, described, data) {
+    const { references, beyond, times } = data.bands.away;
+    const far = unusualness(data.references.slice(0, references), described) > beyond;
+    return Math.min((far ? times : 1) * expected, data.expected.mostError);
+  }
+
   /* predict.see_maps: fronts and inputs of maps; an error where an answer would mean nothing. */
   function see(m, k) {
     if (m.n_t < k.minFrames) throw new Error(`fewer than ${k.minFrames} frames`);
@@ -458,8 +465,8 @@
     const phi = across(traces, mean), spread = across(traces, (values) => sd(values, mean(values)));
     const [size, disagreement] = [phi, spread].map((trace) => Math.sqrt(mean(Array.from(trace, (value) => value ** 2))));
     const expected = expectedError(described, disagreement, size, unusual, data.expected);
-    const noise = noiseOf(phi), factor = data.bands.phi_e.factor;
-    const half = envelope(spread, m.dt, data.expected).map((value) => factor * Math.hypot(expected * size * value, noise));
+    const noise = noiseOf(phi), factor = data.bands.phi_e.factor, cautious = caution(expected, described, data);
+    const half = envelope(spread, m.dt, data.expected).map((value) => factor * Math.hypot(cautious * size * value, noise));
     return { phi, low: phi.map((value, t) => value - half[t]), high: phi.map((value, t) => value + half[t]), traces, expected };
   }
 

@@ -1,4 +1,4 @@
-"""Activation: the wave and its ECG without a simulation, and their derivatives."""
+"""Activation: the wave and its ECG without a simulation."""
 
 import lazy_loader
 

@@ -1,6 +1,3 @@
-from .adjoint import activation_times as activation_times
 from .eikonal import solve_eikonal as solve_eikonal
 from .forward import ecg_from_activation as ecg_from_activation
 from .forward import eikonal_ecg as eikonal_ecg
-from .inverse import fit as fit
-from .inverse import profile as profile

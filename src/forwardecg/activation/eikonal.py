@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from scipy.interpolate import PchipInterpolator
 
-from forwardecg.activation.loops import FAR, STEP, Array, advance, longest_wait, march, needs, renumber, sort, sweep
+from forwardecg.activation.loops import FAR, STEP, Array, advance, march, needs, renumber, sort, sweep
 from forwardecg.activation.template import capture_delay, template
 from forwardecg.contract import as_variable
 from forwardecg.solver.calibration import D_REFERENCE, calibration_table, converged_cv
@@ -43,12 +43,17 @@ PASSES = 1.0  # mm: so many passes along the front, over dx, and twice as many w
 
 
 class Network(NamedTuple):
-    """A padded sheet of ``shape`` as flat arrays: couplings g (cell, neighbor) in 1/ms, where neighbors are, live cells."""
+    """A padded sheet of ``shape`` as flat arrays: couplings g (cell, neighbor) in 1/ms, where neighbors are, live cells.
+
+    phi and ``given`` are the laws of its charge, `front_law` and `given_law`.
+    """
 
     g: Array
     offsets: Array
     live: Array
     shape: tuple[int, int]
+    phi: Array
+    given: Array
 
     def pad(self, values: Array, fill: float) -> Array:
         """Values (y, x) as a flat array of the padded sheet."""
@@ -108,8 +113,10 @@ def given_law(dx: float, dt: float, cell: FKParams, spread: float) -> Array:
     return np.stack([given, given * m, given * m**2], -1)
 
 
-def network(tissue: Tissue, dt: float, cell: FKParams, grid: bool = True) -> Network:
-    """Couplings of the tissue with the D of the solver on this grid, or the physical one without ``grid``."""
+def network(
+    tissue: Tissue, dt: float, cell: FKParams, load: float = LOAD, spread: float = SPREAD, grid: bool = True
+) -> Network:
+    """Couplings of the tissue with the D of the solver on this grid, or the physical one without ``grid``, and the laws."""
     g = couplings(_calibrate(tissue, dt, cell) if grid else tissue)
     n_x = tissue.D.shape[1] + 2
     parts = [(g.D_x[:, :-1], -1), (g.D_x[:, 1:], 1), (g.D_y[:-1], -n_x), (g.D_y[1:], n_x)]
@@ -121,7 +128,8 @@ def network(tissue: Tissue, dt: float, cell: FKParams, grid: bool = True) -> Net
     padded = np.zeros((*live.shape, len(parts)))
     for k, (part, _) in enumerate(parts):
         padded[1:-1, 1:-1, k] = part / tissue.dx**2
-    return Network(padded.reshape(live.size, -1), np.array([at for _, at in parts]), live.ravel(), live.shape)
+    laws = front_law(tissue.dx, dt, cell, load, grid), given_law(tissue.dx, dt, cell, spread)
+    return Network(padded.reshape(live.size, -1), np.array([at for _, at in parts]), live.ravel(), live.shape, *laws)
 
 
 def start_times(tissue: Tissue, stimuli: list[Stimulus], dt: float, cell: FKParams) -> Array:
@@ -134,7 +142,10 @@ def start_times(tissue: Tissue, stimuli: list[Stimulus], dt: float, cell: FKPara
 
 
 def first_rays(begin: Array, tissue: Tissue, cell: FKParams, tolerance: float = 1e-6) -> Array:
-    """The eikonal equation: times (y, x) in ms, `FAR` where nothing arrives, from those at which waves begin."""
+    """The eikonal equation: times (y, x) in ms, `FAR` where nothing arrives, from those at which waves begin.
+
+    A wave that comes less than `TIE` before another begins leaves that one its time.
+    """
     across = tissue.D if tissue.D_across is None else tissue.D_across
     along, across = (np.where(tissue.live, D, 1.0) for D in (tissue.D, across))
     angle = np.zeros(1) if tissue.fiber_angle is None else tissue.fiber_angle
@@ -145,7 +156,7 @@ def first_rays(begin: Array, tissue: Tissue, cell: FKParams, tolerance: float = 
     metric = np.pad(inverse / speed(cell) ** 2, ((1, 1), (1, 1), (0, 0)), constant_values=1.0)
     T = np.pad(begin, 1, constant_values=FAR)
     sweep(T, np.pad(tissue.live, 1), metric, tissue.dx, tolerance)
-    return T[1:-1, 1:-1]
+    return np.where(begin <= T[1:-1, 1:-1] + TIE, begin, T[1:-1, 1:-1])
 
 
 def first_guess(seeds: Array, tissue: Tissue, net: Network, cell: FKParams) -> tuple[Array, Array]:
@@ -155,27 +166,31 @@ def first_guess(seeds: Array, tissue: Tissue, net: Network, cell: FKParams) -> t
     return T, march(T, slowness, net.shape[1])
 
 
-def balance(
-    T: Array, order: Array, held: Array, net: Network, phi: Array, given: Array, close: float, passes: int
-) -> None:
+def balance(T: Array, order: Array, held: Array, net: Network, close: float, passes: int) -> None:
     """The balance of charge of flat times T in ms, in place, over the cells in ``order``; those ``held`` keep their times."""
     sides = tuple(net.offsets.tolist())
     beside, g = renumber(order, net.g, sides)
     times, held = np.append(T[order], FAR), np.append(held[order], True)
     for _ in range(passes):
-        need = needs(times, beside, g, sides, given)
-        advance(times, sort(times[:-1]), held, need, beside, g, sides, phi, close)
+        need = needs(times, beside, g, sides, net.given)
+        advance(times, sort(times[:-1]), held, need, beside, g, sides, net.phi, close)
     T[order] = times[:-1]
+
+
+def longest_wait(T: Array, net: Network) -> float:
+    """By how much a cell is later, in ms, than the first of its neighbors, of flat times T."""
+    sides = zip(net.g.T[::2], net.offsets[::2], strict=True)  # the others are the same pairs, seen from the other cell
+    return max(np.abs(T - np.roll(T, -side))[g > 0].max(initial=0.0) for g, side in sides)
 
 
 def check_single(T: Array, stimuli: list[Stimulus], net: Network, duration: float) -> None:
     """ValueError where one activation of each cell is not enough; ``duration`` of the action potential in ms."""
     for stimulus in stimuli:
         cells = net.pad(stimulus.mask, False) & (T < FAR)
-        if cells.any() and (late := (stimulus.start - T[cells]).max()) > ERP * duration:
+        if (late := (stimulus.start - T[cells]).max(initial=0.0)) > ERP * duration:
             came = f"a second wave or re-entry: one starts {late:.0f} ms after cells under it were activated"
             raise ValueError(f"stimuli: expected one activation of each cell, got {came}")
-    if longest_wait(T, net.g, net.offsets) > REACH:
+    if longest_wait(T, net) > REACH:
         came = f"block: a cell waits more than {REACH:g} ms for its neighbors"
         raise ValueError(f"tissue: expected a wave that is conducted everywhere, got {came}")
 
@@ -208,35 +223,26 @@ def solve_eikonal(
     return xr.DataArray(values, dims=dims, attrs=attrs, name="lat")
 
 
-def activate(
-    tissue: Tissue, stimuli: Stimulus | Sequence[Stimulus], cell: FKParams, dt: float, *,
-    balanced: bool = True, load: float = LOAD, grid: bool = True,
-) -> Front:  # fmt: skip
-    """The front of a tissue, checked. Not ``balanced``: of rays alone; ``load`` 0: neighbors draw nothing; not ``grid``: of a continuum."""
-    _float_type(tissue, cell, grid, np.float64, balanced)
+def activate(tissue: Tissue, stimuli: Stimulus | Sequence[Stimulus], cell: FKParams, dt: float) -> Front:
+    """The front of a tissue, checked."""
+    _float_type(tissue, cell, True, np.float64, True)
     listed = _list_stimuli(stimuli)
     begin = start_times(tissue, listed, dt, cell)
-    front = spread(begin, tissue, network(tissue, dt, cell, grid), cell, dt, balanced, load, grid)
+    front = spread(begin, tissue, network(tissue, dt, cell), cell)
     check_single(front.T, listed, front.net, template(tissue.dx, dt, cell).duration)
     return front
 
 
-def spread(
-    begin: Array, tissue: Tissue, net: Network, cell: FKParams, dt: float,
-    balanced: bool = True, load: float = LOAD, grid: bool = True, close: float = CLOSE, passes: int = 0,
-) -> Front:  # fmt: skip
+def spread(begin: Array, tissue: Tissue, net: Network, cell: FKParams, close: float = CLOSE, passes: int = 0) -> Front:
     """The front from the times (y, x) in ms at which it begins; ``close`` in ms per mm of a cell, passes 0: `PASSES` / dx."""
-    seeds, close = net.pad(begin, FAR), close * tissue.dx
-    if balanced and tissue.fiber_angle is None:
-        T, order = first_guess(seeds, tissue, net, cell)
-    else:  # upwind differences lose their way in oblique fibers, triangles do not
-        T = net.pad(first_rays(begin, tissue, cell, COARSE if balanced else 1e-6), FAR)
+    seeds, fibers = net.pad(begin, FAR), tissue.fiber_angle is not None
+    if fibers:  # upwind differences lose their way in oblique fibers, triangles do not
+        T = net.pad(first_rays(begin, tissue, cell, COARSE), FAR)
         order = np.flatnonzero(net.live & (T < FAR))
+    else:
+        T, order = first_guess(seeds, tissue, net, cell)
     held = (seeds < FAR) & (seeds <= T + TIE)
     T[held] = seeds[held]
-    if balanced:
-        phi = front_law(tissue.dx, dt, cell, load, grid)
-        given = given_law(tissue.dx, dt, cell, SPREAD if grid else 0.0)
-        passes = passes or max(round(PASSES / tissue.dx), 2) * (1 if tissue.fiber_angle is None else 2)
-        balance(T, order, held, net, phi, given, close, passes)
+    passes = passes or max(round(PASSES / tissue.dx), 2) * (1 + fibers)
+    balance(T, order, held, net, close * tissue.dx, passes)
     return Front(T, order, held, net)

@@ -134,9 +134,9 @@ def eikonal_ecg(
     t = ecg_interval * np.arange(whole_steps("t_end", t_end, ecg_interval, "ecg_interval") + 1.0)
     L = lead_field(instance("tissue", tissue, Tissue), electrodes, conductor)
     T, order, held, net = activate(tissue, stimuli, cell, dt)
-    form, less = template(tissue.dx, dt, cell), T.copy()
-    laws = front_law(tissue.dx, dt, cell, DOUBT * LOAD), given_law(tissue.dx, dt, cell, DOUBT * SPREAD)
-    balance(less, order, held, net, *laws, CLOSE * tissue.dx, 1)
+    form, less, grid = template(tissue.dx, dt, cell), T.copy(), (tissue.dx, dt, cell)
+    doubtful = net._replace(phi=front_law(*grid, DOUBT * LOAD), given=given_law(*grid, DOUBT * SPREAD))
+    balance(less, order, held, doubtful, CLOSE * tissue.dx, 1)
     T, R, less, R_less = (
         net.crop(one) for both in (T, less) for one in (both, share(both, net.g, net.offsets, form.duration))
     )

@@ -201,16 +201,3 @@ def march(T: Array, slowness: Array, n_x: int) -> Array:
                     top, waiting = top + 1, waiting + 1
                 T[j] = new
     return order[:found]
-
-
-@jit
-def longest_wait(T: Array, g: Array, offsets: Array) -> float:
-    """By how much a cell is later, in ms, than the first of its neighbors."""
-    longest = 0.0
-    for i in range(T.size):
-        first = T[i]
-        for k in range(offsets.size):
-            if g[i, k] > 0:
-                first = min(first, T[i + offsets[k]])
-        longest = max(longest, T[i] - first)
-    return longest

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ BEGUN = 0.05  # share of the tissue that is depolarized in the first frame and t
 RISEN = 0.3  # u: what is less in the first frame may be noise
 BLINK = 0.03  # u, mean of the tissue: it goes and comes back within a frame by less
 ENDS = 3.57  # ms, of FK_CAF, by which an action potential is shorter at the edge that its front runs into
-ENDS_TIME = 34.0  # ms: D times that is the square of the mm over which this falls by e; both from training tissues
+ENDS_TIME = 34.0  # ms: D times that is the square of the mm over which this falls by e; `experiments.edges` has both, by training tissues
 GOES_ON = 0.5  # of that, below which an edge is none: tissue goes on behind it
 ENDS_FROM, ENDS_OVER = 6.0, 8.0  # mm from the edge, and on: what its pixels are compared with
 ENDS_LEAST = 20  # pixels of an edge that a front runs into
@@ -71,7 +72,7 @@ def farthest(references: list[Reference], features: ArrayLike) -> tuple[float, s
 class Sure(NamedTuple):
     """How far predictions can be trusted."""
 
-    sigma: np.ndarray  # (lead, time), shape of the band, which the factors scale
+    sigma: np.ndarray  # (lead, time), shape of the band, which the factors scale; by the expected error and `caution`
     expected: np.ndarray  # (lead,), expected error over the RMS of the ECG
     unusual: float  # over 1: unlike the training
     flags: list[str]
@@ -96,7 +97,19 @@ def how_sure(
     expected = np.maximum(ExpectedError.from_card(bands["expected"]).of(rows, unusual), 0.0 if known else MOST_ERROR)
     if expected.max() > WORST:
         flags.append(f"expected error of {expected.max():.0%} of the ECG")
-    return Sure(sigma_of(expected, ecg_mean, sd, step), expected, unusual, flags)
+    cautious = expected
+    if "away" in bands:
+        far, _ = farthest(references[: bands["away"]["references"]], described)
+        cautious = caution(expected, np.array(far), bands["away"])
+    return Sure(sigma_of(cautious, ecg_mean, sd, step), expected, unusual, flags)
+
+
+def caution(expected: np.ndarray, far: np.ndarray, away: dict[str, float]) -> np.ndarray:
+    """Expected errors (n,) as bands take them: times ``away`` in tissue that is farther (n,) from the recipe than ``beyond``.
+
+    e <- min(times e, 1)   where the unusualness over the threshold of the recipe's own clouds is above beyond
+    """
+    return np.minimum(np.where(far > away["beyond"], away["times"], 1.0) * expected, MOST_ERROR)
 
 
 def sigma_of(expected: np.ndarray, ecg_mean: np.ndarray, sd: np.ndarray, step: float) -> np.ndarray:
@@ -116,13 +129,18 @@ def crossing_times(u: np.ndarray, dt: float, tissue: np.ndarray | None = None) -
     return np.where(seen, dt * (k - 1 + (peak / 2 - low) / np.maximum(high - low, 1e-6)), np.nan)
 
 
+def share_begun(u: np.ndarray, number: np.ndarray, tissue: np.ndarray) -> float:
+    """The share of the ``tissue`` (y, x) of maps u (time, y, x) that is depolarized at first and passed by no front of the ``number``."""
+    return float(((u[0] > np.maximum(u.max(0) / 2, RISEN)) & (number == 0))[tissue].mean())
+
+
 def out_of_time(u: np.ndarray, number: np.ndarray, dt: float, tissue: np.ndarray | None = None) -> list[str]:
     """Words on maps u (time, y, x), passed by ``number`` (y, x) of fronts, that begin too late or have a frame of another time.
 
     The mean of the tissue cannot go and come back within a frame: an action potential lasts many.
     """
     where = np.ones(u.shape[1:], bool) if tissue is None else tissue
-    late = float(((u[0] > np.maximum(u.max(0) / 2, RISEN)) & (number == 0))[where].mean())
+    late = share_begun(u, number, where)
     mean = u[:, where].mean(1)
     there, back = mean[1:-1] - mean[:-2], mean[1:-1] - mean[2:]
     blink = np.where(there * back > 0, np.minimum(np.abs(there), np.abs(back)), 0.0)
@@ -136,17 +154,13 @@ def out_of_time(u: np.ndarray, number: np.ndarray, dt: float, tissue: np.ndarray
     return flags
 
 
-def runs_on(duration: np.ndarray, times: np.ndarray, dx: float, kappa: float) -> list[str]:
-    """Words on edges that fronts leave through as if tissue went on behind them.
+def at_ends(duration: np.ndarray, times: np.ndarray, dx: float) -> Iterator[tuple[np.ndarray, float]]:
+    """By how many ms action potentials are shorter at edges that fronts run into: (depth, pixel) from the edge on, and ms a pixel.
 
-        duration(edge) - duration(far from it) = -ENDS (l / dx) (1 - exp(-dx / l)),    l^2 = ENDS_TIME D,   D = kappa c^2
-
-    No current leaves a sheet: where a front runs into its edge, the last tissue has no neighbor behind it that keeps it
-    depolarized, and comes to rest earlier. The numbers are of FK_CAF, those of other cells differ. ``duration`` (y, x) in ms
-    is NaN where it is not that of a single beat.
+    ``duration`` (y, x) in ms is NaN where it is not that of a single beat; ``times`` (y, x) are those of the fronts.
     """
     first = max(2, round(ENDS_FROM / dx))
-    last, cut = first + max(2, round(ENDS_OVER / dx)), 0
+    last = first + max(2, round(ENDS_OVER / dx))
     for z, t in (
         (duration, times),
         (duration[::-1], times[::-1]),
@@ -157,16 +171,33 @@ def runs_on(duration: np.ndarray, times: np.ndarray, dx: float, kappa: float) ->
             continue
         outward, along = (t[0] - t[first]) / first, np.gradient(t[:3].mean(0))  # ms a pixel
         with warnings.catch_warnings(action="ignore"):
-            earlier = np.nanmedian(z[first:last], axis=0) - z[0]
-        ended = (outward > np.abs(along)) & np.isfinite(earlier)
-        if ended.sum() < ENDS_LEAST:
-            continue
-        reach = math.sqrt(ENDS_TIME * kappa) / float(np.median(np.hypot(outward, along)[ended]))  # pixels
-        expected = ENDS * reach * (1 - math.exp(-1 / reach))
-        found = float(np.median(earlier[ended]))
-        error = 1.86 * float(np.median(np.abs(earlier[ended] - found))) / math.sqrt(ended.sum())  # of a median
+            earlier = np.nanmedian(z[first:last], axis=0) - z[:first]
+        ended = (outward > np.abs(along)) & np.isfinite(earlier[0])
+        if ended.sum() >= ENDS_LEAST:
+            yield earlier[:, ended], float(np.median(np.hypot(outward, along)[ended]))
+
+
+def shorter(depth: ArrayLike, reach: ArrayLike, ends: float = ENDS) -> np.ndarray:
+    """ms by which an action potential is shorter so many pixels from an end of the tissue, for a reach in pixels: means of pixels."""
+    depth, reach = np.asarray(depth, float), np.asarray(reach, float)
+    return ends * reach * (np.exp(-depth / reach) - np.exp(-(depth + 1) / reach))
+
+
+def runs_on(duration: np.ndarray, times: np.ndarray, dx: float, kappa: float) -> list[str]:
+    """Words on edges that fronts leave through as if tissue went on behind them.
+
+        duration(edge) - duration(far from it) = -ENDS (l / dx) (1 - exp(-dx / l)),    l^2 = ENDS_TIME D,   D = kappa c^2
+
+    No current leaves a sheet: where a front runs into its edge, the last tissue has no neighbor behind it that keeps it
+    depolarized, and comes to rest earlier. The numbers are of FK_CAF, those of other cells differ.
+    """
+    cut = 0
+    for (earlier, *_), slowness in at_ends(duration, times, dx):
+        expected = float(shorter(0, math.sqrt(ENDS_TIME * kappa) / slowness))
+        found = float(np.median(earlier))
+        error = 1.86 * float(np.median(np.abs(earlier - found))) / math.sqrt(len(earlier))  # of a median
         if found < GOES_ON * expected and error < ENDS_SURE * expected:
-            cut += int(ended.sum())
+            cut += len(earlier)
     words = "and come to rest there as if tissue went on: the sheet looks cut out of a larger one"
     return [f"completeness: fronts leave through {cut * dx:g} mm of the edges {words}"] if cut else []
 

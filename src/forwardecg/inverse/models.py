@@ -19,12 +19,12 @@ from scipy.optimize import least_squares, minimize
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from forwardecg.activation.adjoint import activation_times
 from forwardecg.activation.eikonal import speed
 from forwardecg.activation.template import SHARED, Template
 from forwardecg.contract import V_SPAN
 from forwardecg.ecg.electrodes import Electrodes
 from forwardecg.ecg.leadfield import distances, lead_field
+from forwardecg.inverse.adjoint import activation_times
 from forwardecg.solver.calibration import D_REFERENCE, calibration_table
 from forwardecg.solver.simulation import simulate
 from forwardecg.tissue.cell import FKParams
@@ -224,10 +224,9 @@ def polish(
 def _sources(D: Tensor, weight: Tensor) -> Tensor:
     """`lead_field` of D (y, x) by which it can be differentiated, weight (lead, y, x) in 1/mm."""
     L = torch.zeros(())
-    for dim, ahead, behind in ((1, (0, 0, 0, 1), (0, 0, 1, 0)), (2, (0, 1), (1, 0))):
+    for dim, walls in ((1, (0, 0, 1, 1)), (2, (1, 1))):
         a, b = D.narrow(dim - 1, 0, D.shape[dim - 1] - 1), D.narrow(dim - 1, 1, D.shape[dim - 1] - 1)
-        flux = 2 * a * b / (a + b) * weight.diff(dim=dim)
-        L = L + pad(flux, ahead) - pad(flux, behind)
+        L = L + pad(2 * a * b / (a + b) * weight.diff(dim=dim), walls).diff(dim=dim)
     return L
 
 

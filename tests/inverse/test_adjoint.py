@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from forwardecg.activation.adjoint import _couple, activation_times
 from forwardecg.activation.eikonal import network
+from forwardecg.inverse.adjoint import _rate, activation_times
 from forwardecg.tissue.cell import FK_CAF
 from forwardecg.tissue.sheet import fibrotic, healthy, with_fibers
 
@@ -24,10 +24,15 @@ def sheet(request):
     return plain if request.param is None else fibrotic(plain, request.param, seed=3)
 
 
-def test_couplings_as_tensors_are_those_of_the_network(sheet):
-    D = torch.from_numpy(sheet.D * (1 + 0.05 * numbers(40, 40).numpy().clip(-2, 2)))
-    net = network(replace(sheet, D=D.numpy()), 0.1, FK_CAF)
-    assert np.allclose(_couple(D, sheet, 0.1, FK_CAF).numpy(), net.g, rtol=1e-12, atol=0)
+def test_the_rate_of_couplings_is_that_of_differences(sheet):
+    """dg_ij / dD_i of each cell alone, over g^2, is the same for all its couplings."""
+    rate, net = network(sheet, 0.1, FK_CAF).pad(_rate(sheet, 0.1, FK_CAF), 0.0), network(sheet, 0.1, FK_CAF)
+    for cell in np.random.default_rng(0).choice(np.flatnonzero(net.live), 5, replace=False):
+        step = np.zeros(net.live.size)
+        step[cell] = 1e-6
+        ends = [network(replace(sheet, D=sheet.D + sign * net.crop(step)), 0.1, FK_CAF).g for sign in (1, -1)]
+        found = (ends[0] - ends[1])[cell] / 2e-6
+        assert found == pytest.approx(rate[cell] * net.g[cell] ** 2, rel=1e-5, abs=1e-9)
 
 
 def test_derivatives_by_site_onset_and_D_are_those_of_central_differences(sheet):

@@ -5,10 +5,13 @@ import pytest
 import torch
 import xarray as xr
 
-from forwardecg.activation import inverse
 from forwardecg.activation.eikonal import speed
-from forwardecg.activation.inverse import fit, profile, read
-from forwardecg.activation.models import (
+from forwardecg.activation.template import template
+from forwardecg.ecg.electrodes import Electrodes, center_electrode, grid_electrodes
+from forwardecg.ecg.leadfield import distances, lead_field
+from forwardecg.inverse import estimate
+from forwardecg.inverse.estimate import fit, profile, read
+from forwardecg.inverse.models import (
     SCAN,
     _sources,
     nearest,
@@ -19,9 +22,6 @@ from forwardecg.activation.models import (
     voltages,
     weights,
 )
-from forwardecg.activation.template import template
-from forwardecg.ecg.electrodes import Electrodes, center_electrode, grid_electrodes
-from forwardecg.ecg.leadfield import distances, lead_field
 from forwardecg.solver.simulation import simulate
 from forwardecg.tissue.cell import FK_CAF
 from forwardecg.tissue.grid import Grid
@@ -133,10 +133,10 @@ def test_site_onset_and_speed_come_back_from_the_simulation_with_one_D_and_with_
 
 
 def test_a_bad_start_of_a_field_with_a_gain_is_mended_by_the_end_of_the_one_without(simulated, monkeypatch):
-    wells, bad = inverse._wells, np.array([27.0, 3.0, 30.0, np.log(0.03), np.log(0.3)])
-    monkeypatch.setattr(inverse, "_wells", lambda one: [(1.0, bad, np.eye(2))] if one.gain else wells(one))
+    wells, bad = estimate._wells, np.array([27.0, 3.0, 30.0, np.log(0.03), np.log(0.3)])
+    monkeypatch.setattr(estimate, "_wells", lambda one: [(1.0, bad, np.eye(2))] if one.gain else wells(one))
     mended = fit(simulated.phi_e, FOUR, SHEET, field=3, gain=1, radius=RADIUS)
-    monkeypatch.setattr(inverse, "POOR", np.inf)
+    monkeypatch.setattr(estimate, "POOR", np.inf)
     alone = fit(simulated.phi_e, FOUR, SHEET, field=3, gain=1, radius=RADIUS)
     assert alone.misfit > 0.05 and np.hypot(*(alone.site - SITE)) > 2
     assert mended.misfit < 0.003 and np.hypot(*(mended.site - SITE)) < 0.6
@@ -145,7 +145,7 @@ def test_a_bad_start_of_a_field_with_a_gain_is_mended_by_the_end_of_the_one_with
 def test_a_descent_that_leaves_the_sheet_ends_on_it(simulated):
     one = read(simulated.phi_e, FOUR, SHEET, 1, RADIUS, FK_CAF, 0.1)
     start = np.array([-500.0, 900.0, 0.0, *np.full(9, np.log(D0)), 0.0])
-    p, (total, *_) = inverse._field(one, D0, 3, start)
+    p, (total, *_) = estimate._field(one, D0, 3, start)
     assert (p[:2] >= 0).all() and (p[:2] <= 30).all() and np.isfinite(total.item())
 
 

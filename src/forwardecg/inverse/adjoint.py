@@ -16,7 +16,7 @@ from scipy.sparse.linalg import splu
 from torch import Tensor
 from torch.nn import functional as F
 
-from forwardecg.activation.eikonal import SPREAD, Front, front_law, given_law, network, speed, spread
+from forwardecg.activation.eikonal import Front, network, speed, spread
 from forwardecg.activation.loops import FAR, STEP
 from forwardecg.contract import instance, number
 from forwardecg.solver.calibration import calibration_table
@@ -29,22 +29,22 @@ RIM = 2.5  # cells about a site whose times are those of a straight ray
 
 
 class _Times(torch.autograd.Function):
-    """Flat times of a front by its couplings (cell, neighbor) and the times of the cells that it holds."""
+    """Flat times of a front by D of the cells, of a ``grid`` (tissue, dt, cell), and the times of those that it holds."""
 
     @staticmethod
-    def forward(ctx: Any, g: Tensor, seeds: Tensor, front: Front, phi: np.ndarray, given: np.ndarray) -> Tensor:
-        ctx.front, ctx.phi, ctx.given = front, phi, given
+    def forward(ctx: Any, D: Tensor, seeds: Tensor, front: Front, grid: tuple[Tissue, float, FKParams]) -> Tensor:
+        ctx.front, ctx.grid = front, grid
         return torch.from_numpy(front.T.copy())
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        (T, order, held, net), phi, given = ctx.front, ctx.phi, ctx.given
+        T, order, held, net = ctx.front
         cells = np.sort(order)
         beside = cells[:, None] + net.offsets
         g = np.where(held[cells][:, None], 0.0, net.g[cells])
         lag = (T[cells][:, None] - T[beside]) / STEP
-        charge, slope = _look_up(phi, lag + phi.size // 2)
-        parts, slopes = _look_up(given, np.maximum(lag, 0))
+        charge, slope = _look_up(net.phi, lag + net.phi.size // 2)
+        parts, slopes = _look_up(net.given, np.maximum(lag, 0))
         w, wm, _ = (np.maximum(g, 0)[..., None] * parts).sum(1).T
         mean = wm / (w + 1e-12)  # V = sum w (m - mean)^2, which a small change of the mean does not change
         square = np.where(g > 0, 1.0, 0.0)[..., None] * np.stack([mean**2, -2 * mean, np.ones(mean.size)], -1)[:, None]
@@ -55,10 +55,13 @@ class _Times(torch.autograd.Function):
         J = coo_array((-rise[row, column], (row, index)), (size, size)).tocsc()
         J.setdiag(np.where(held[cells], 1.0, rise.sum(1)))
         y = splu(J.T.tocsc()).solve(gradient.numpy()[cells])
-        by_g, by_seeds = np.zeros(net.g.shape), np.zeros(T.size)
-        by_g[cells] = -y[:, None] * np.where(g != 0, charge, 0.0)
+        by_D, by_seeds = np.zeros(T.size), np.zeros(T.size)
         by_seeds[cells] = np.where(held[cells], y, 0.0)
-        return torch.from_numpy(by_g), torch.from_numpy(by_seeds), None, None, None
+        along = -y[:, None] * charge * g**2  # of a coupling and its own derivative, but for the `_rate` of either cell
+        by_D[cells] = along.sum(1)
+        by_D += np.bincount(beside.ravel(), along.ravel(), T.size)
+        by_D *= net.pad(_rate(*ctx.grid), 0.0)
+        return torch.from_numpy(by_D), torch.from_numpy(by_seeds), None, None
 
 
 def _look_up(table: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,20 +72,12 @@ def _look_up(table: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return table[k] + slope * (at - k).reshape(at.shape + (1,) * (table.ndim - 1)), slope
 
 
-def _couple(D: Tensor, tissue: Tissue, dt: float, cell: FKParams) -> Tensor:
-    """Couplings (cell, neighbor) of isotropic D (y, x), as those of `network`, by which they can be differentiated."""
-    lookup = PchipInterpolator(*map(np.log, calibration_table(tissue.dx, dt, cell)))
-    log_D = np.log(np.where(tissue.live, D.detach().numpy(), 1.0))
-    # the number itself, times 1 with the derivative of its logarithm
-    D_num = torch.from_numpy(np.exp(lookup(log_D))) * (1 + torch.from_numpy(lookup(log_D, 1)) * (D / D.detach() - 1))
-    live, parts = torch.from_numpy(tissue.live), []
-    for dim, ahead, behind in ((1, (1, 0), (0, 1)), (0, (0, 0, 1, 0), (0, 0, 0, 1))):
-        n = D.shape[dim] - 1
-        a, b = D_num.narrow(dim, 0, n), D_num.narrow(dim, 1, n)
-        both = live.narrow(dim, 0, n) & live.narrow(dim, 1, n)
-        face = torch.where(both, 2 * a * b / (a + b) / tissue.dx**2, 0.0)
-        parts += [F.pad(face, ahead), F.pad(face, behind)]
-    return F.pad(torch.stack(parts, -1), (0, 0, 1, 1, 1, 1)).reshape(-1, len(parts))
+def _rate(tissue: Tissue, dt: float, cell: FKParams) -> np.ndarray:
+    """dg / dD over g^2 (y, x) in mm^2, by D of a cell beside the coupling g = 2 a b / (a + b) / dx^2 of D_num a and b."""
+    D, lookup = tissue.D[tissue.live], PchipInterpolator(*map(np.log, calibration_table(tissue.dx, dt, cell)))
+    rate = np.zeros(tissue.D.shape)
+    rate[tissue.live] = tissue.dx**2 / 2 * lookup(np.log(D), 1) / (D * np.exp(lookup(np.log(D))))
+    return rate
 
 
 def activation_times(
@@ -122,10 +117,9 @@ def activation_times(
         raise ValueError(f"D: expected {tissue.D.shape} of a tissue without fibers, got {(*given.shape,)}")
     tissue = replace(tissue, D=given.detach().numpy())
     net, begin = network(tissue, dt, cell), begin_times(tissue, site.double(), onset.double(), given, radius, cell)
-    front = spread(begin.detach().numpy(), tissue, net, cell, dt, passes=PASSES, close=1e-9)
-    seeds = F.pad(begin, (1, 1, 1, 1), value=FAR).reshape(-1)
-    g = torch.from_numpy(net.g) if D is None else _couple(given, tissue, dt, cell)
-    T = _Times.apply(g, seeds, front, front_law(tissue.dx, dt, cell), given_law(tissue.dx, dt, cell, SPREAD))
+    front = spread(begin.detach().numpy(), tissue, net, cell, close=1e-9, passes=PASSES)
+    D, seeds = F.pad(given, (1, 1, 1, 1)).flatten(), F.pad(begin, (1, 1, 1, 1), value=FAR).flatten()
+    T = _Times.apply(D, seeds, front, (tissue, dt, cell))
     return torch.where(T < FAR, T, torch.inf).reshape(net.shape)[1:-1, 1:-1]
 
 

@@ -15,11 +15,11 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from forwardecg.activation import models
 from forwardecg.activation.template import FINE, template
 from forwardecg.contract import array, as_variable, count, instance, number, times, unit_of
 from forwardecg.ecg.electrodes import Electrodes, names_of
 from forwardecg.ecg.leadfield import _label, phi_e_attrs
+from forwardecg.inverse import models
 from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.grid import Grid
 from forwardecg.tissue.sheet import Tissue, grid_of
