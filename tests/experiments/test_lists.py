@@ -73,6 +73,8 @@ def test_the_registry_names_the_tables_that_are_made(lists):
     assert trained == {*TRAINED}
     others = {
         "repeat",
+        "blind",
+        "edges",
         "cost",
         "growth",
         "dataset_cost",
