@@ -10,7 +10,7 @@ depolarized in the first frame and passed by no front; a recording that begins w
 """
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -63,12 +63,12 @@ def fitted(edges: list[Edge]) -> tuple[float, float]:
     return tuple(np.exp(least_squares(misfit, np.log([ENDS, ENDS_TIME])).x))
 
 
-def row_of(pixels: str, edges: list[Edge], begun: float) -> dict[str, object]:
+def row_of(pixels: str, edges: list[Edge], begun: float) -> dict[str, Any]:
     """The constants of some edges with their intervals over tissues, beside those of the code."""
     own = {sim: [one for one in edges if one.sim == sim] for sim in {one.sim for one in edges}}
     rng, sims = np.random.default_rng(0), sorted(own)
     draws = [fitted([one for sim in rng.choice(sims, len(sims)) for one in own[sim]]) for _ in range(DRAWS)]
-    row: dict[str, object] = {"pixels": pixels, "tissues": len(sims), "edges": len(edges)}
+    row: dict[str, Any] = {"pixels": pixels, "tissues": len(sims), "edges": len(edges)}
     for k, name in enumerate(("ends", "ends_time")):
         low, high = np.percentile([draw[k] for draw in draws], [2.5, 97.5])
         row |= {name: fitted(edges)[k], f"{name}_low": low, f"{name}_high": high}

@@ -64,6 +64,7 @@ def files_of(name: str, root: Path) -> list[Path]:
     return [Path("notebooks", f"{name}.ipynb"), Path("notebooks", f"{name}.py"), *made]
 
 
+MOST_RUNS_BYTES = 2_000_000  # of a table of single runs, likewise
 MOST_BYTES = 1_400_000  # of a file among the weights and small data: larger ones come with the package only
 
 
@@ -311,13 +312,15 @@ class Provenance(FromFiles):
 
 
 def zip_runs(app: Sphinx, exception) -> None:
-    """The tables of the single runs, 13 MB of digits, as one small file that is the same in every build."""
+    """The tables of the single runs but the largest, 13 MB of digits, as one small file that is the same in every build."""
     if exception or app.builder.name != "html" or "book/downloads" not in app.env.found_docs:
         return
     target = Path(app.outdir) / RUNS_ZIP
     target.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted((Path(app.srcdir) / RUNS).glob("*.csv")):
+            if path.stat().st_size > MOST_RUNS_BYTES:
+                continue
             packed.writestr(zipfile.ZipInfo(f"runs/{path.name}"), path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
 
 
