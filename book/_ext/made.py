@@ -64,7 +64,7 @@ def files_of(name: str, root: Path) -> list[Path]:
     return [Path("notebooks", f"{name}.ipynb"), Path("notebooks", f"{name}.py"), *made]
 
 
-MOST_RUNS_BYTES = 2_000_000  # of a table of single runs, likewise
+MOST_RUNS_BYTES = 2_000_000  # of a table of single runs: larger ones come with the repository only
 MOST_BYTES = 1_400_000  # of a file among the weights and small data: larger ones come with the package only
 
 
