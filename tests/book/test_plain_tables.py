@@ -79,7 +79,7 @@ def test_the_claims_are_in_blocks_by_verdict(html):
             rows = found.setdefault(head.get_text(" ", strip=True), [])
             assert head["scope"] == "rowgroup" and int(head["colspan"]) == len(table.thead.find_all("th"))
         else:
-            rows.append(row.find_all("td")[-1].get_text(strip=True))
+            rows.append(row.find_all("td")[-1].get_text().strip())
     assert "verdict" not in table.thead.get_text()
     for (words, commands), verdict in zip(found.items(), VERDICTS, strict=True):
         of = published[published.verdict == verdict]
