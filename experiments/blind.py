@@ -9,11 +9,9 @@ or not, is in any other set is asked first, by its fingerprint. ``inside``: the 
 words of the flags. The rows are of the weights and bands of their column; with others the table is begun again.
 """
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ import torch
 import xarray as xr
 
 from experiments.files import write_table
+from experiments.misuse import mark
 from experiments.tissues import POOL, open_set, recipe
 from forwardecg.data.recipe import Recipe
 from forwardecg.data.sets import HELD_OUT, WIDE, WIDE_PARTS
@@ -59,12 +58,6 @@ def check_new(blind: Mapping[str, xr.Dataset]) -> None:
     check_disjoint(found)
     n = sum(map(len, found.values()))
     progress(f"blind: {n} fingerprints, none in two sets")
-
-
-def mark(surrogate: StructuredSurrogate) -> str:
-    """What names weights and bands."""
-    bands = json.dumps(surrogate.bands, sort_keys=True).encode()
-    return f"{surrogate.card['sha256'][:8]} {sha256(bands).hexdigest()[:8]}"
 
 
 def row(surrogate: StructuredSurrogate, maps: np.ndarray, place: np.ndarray, true: np.ndarray) -> dict[str, Any]:

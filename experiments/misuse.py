@@ -246,6 +246,12 @@ def steps(card: dict) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def mark(surrogate: StructuredSurrogate) -> str:
+    """What names weights and bands."""
+    bands = json.dumps(surrogate.bands, sort_keys=True).encode()
+    return f"{surrogate.card['sha256'][:8]} {sha256(bands).hexdigest()[:8]}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tissues", type=int, default=TISSUES)
@@ -258,14 +264,12 @@ def main() -> None:
         return
     surrogate = load_surrogate()
     old = recipes_surrogate(surrogate.bands)
-    mark = (
-        f"{surrogate.card['sha256'][:8]} {sha256(json.dumps(surrogate.bands, sort_keys=True).encode()).hexdigest()[:8]}"
-    )
+    own = mark(surrogate)
     path = folder / "misuse.csv"
     empty = dict.fromkeys(("r2", "held", "unusual", "expected", "old_outcome", "old_r2"), "")
     table = pd.read_csv(path, keep_default_na=False, na_values=empty) if path.exists() else pd.DataFrame()
     if len(table):
-        table = table[table.bands == mark]
+        table = table[table.bands == own]
     done = set(zip(table.kind, table.sim, strict=True)) if len(table) else set()
     sims = np.linspace(0, recipe("test").n_sim - 1, given.tissues).astype(int).tolist()
     jobs: list[tuple[int, str, Callable]] = [
@@ -280,7 +284,7 @@ def main() -> None:
         if (kind, sim) in done:
             continue
         progress(f"{kind}, tissue {sim}")
-        table = pd.concat([table, pd.DataFrame(rows()).assign(bands=mark)])
+        table = pd.concat([table, pd.DataFrame(rows()).assign(bands=own)])
         write_table(table, path, digits=4)
 
 

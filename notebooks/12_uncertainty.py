@@ -64,7 +64,9 @@
 #
 # This page needs {doc}`07_dataset` and the published networks of
 # {doc}`31_wider_tissue`. The first run looks at some 1,000 maps and takes some
-# minutes on two cores; what it found is kept, and a later run takes a minute.
+# minutes; what it found is kept, and a later run takes a minute. In the last whole
+# run, where two pages had two threads each on two cores, the first run took more
+# than half an hour; since then the page has one thread.
 # The method is in {doc}`../book/structured`, under
 # {ref}`structured-uncertainty`. To run it with other values:
 #

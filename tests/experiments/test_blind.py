@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.blind import PATH, SIZES, check_new, fingerprints, mark, recipes, row
+from experiments.blind import PATH, SIZES, check_new, fingerprints, recipes, row
+from experiments.misuse import mark
 from experiments.tissues import recipe
 from forwardecg.data.draw import draw_tissue
 from forwardecg.data.maps import load_small
