@@ -87,7 +87,8 @@ def ecg_from_activation(
     T, *given = (_read_map(name, values, tissue) for name, values in maps.items())
     if not (reached := tissue.live & np.isfinite(T)).any():
         raise ValueError("lat: expected a finite time in a live cell, got none")
-    form = template(tissue.dx, number("dt", dt, 0, 10, unit="ms", above=True), cell)
+    dt = number("dt", dt, 0, 10, unit="ms", above=True)
+    form = template(tissue.dx, dt, cell)
     T = np.where(reached, T, FAR)
     net = network(tissue, dt, cell)
     R = given[0] - form.duration if given else net.crop(share(net.pad(T, FAR), net.g, net.offsets, form.duration))
