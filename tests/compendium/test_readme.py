@@ -75,7 +75,14 @@ def test_a_run_that_is_kept_tells_its_minutes(tmp_path):
         minutes.tell(readme, table)
 
 
-MINUTES = {"seconds": 1, "half a minute": 0.5, "a minute": 1, "a minute or two": 2, "some minutes": 10, "half an hour": 30}
+MINUTES = {
+    "seconds": 1,
+    "half a minute": 0.5,
+    "a minute": 1,
+    "a minute or two": 2,
+    "some minutes": 10,
+    "half an hour": 30,
+}
 
 
 def test_what_pages_say_of_their_time_is_what_the_committed_run_took():
