@@ -31,7 +31,7 @@ FW_WINDOW = 40  # steps of Finitewave, from the same state on
 REPEATS = 2 if QUICK else 7
 SIZES = [200, 400] if QUICK else [200, 400, 667]  # cells along a side, compared with Finitewave
 ELECTRODES = [1, 4, 8]  # along a side
-FRAMES = 16  # frames per matrix product, as in `simulate`
+FRAMES = 16  # frames per matrix product
 N_TISSUES = 2 if QUICK else 16
 rows = []
 

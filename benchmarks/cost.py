@@ -1,21 +1,20 @@
-"""What the surrogates cost and what their training costs: ``data/results/runs/cost.csv``, on a quiet machine.
+"""What training the structured surrogate costs: ``data/results/runs/cost.csv``, on a quiet machine.
 
-Times of predictions are those of `prediction.py`; those of training are medians over epochs, or of 20 calls after a
-warm-up. One thread unless a row says otherwise. Ratios within one run are what to read; the machine is named in every row.
+Times are medians over epochs, or of 20 calls after a warm-up. One thread unless a row says otherwise. Ratios within one run
+are what to read; the machine is named in every row.
 """
 
 from statistics import median
 from time import perf_counter
 
 import pandas as pd
-import prediction
 import torch
 from common import save
 from llvmlite.binding import get_host_cpu_name
 
 from forwardecg.data.recipe import read_recipe
 from forwardecg.data.store import load_or_simulate
-from forwardecg.paths import RESULTS, progress
+from forwardecg.paths import RESULTS
 from forwardecg.surrogates.structured.data import MapSet
 from forwardecg.surrogates.structured.model import Inputs, Structured, StructuredConfig
 from forwardecg.surrogates.structured.task import StructuredTask
@@ -58,10 +57,7 @@ def training(ds) -> dict[str, float]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    progress("timing inference")
-    rows = {name: median(seconds) for name, seconds in prediction.measure().items()}
-    progress("timing training")
-    rows |= training(load_or_simulate(read_recipe(RESULTS / "07_dataset.json"), verify=False))
+    rows = training(load_or_simulate(read_recipe(RESULTS / "07_dataset.json"), verify=False))
     seconds = [float(f"{value:.6g}") for value in rows.values()]
     table = pd.DataFrame({"what": rows.keys(), "seconds": seconds, "machine": get_host_cpu_name()})
     save("runs/cost.csv", table)

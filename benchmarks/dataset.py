@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from forwardecg.data import layout
 from forwardecg.data.draw import draw_tissue, simulate_one
 from forwardecg.data.recipe import Recipe, read_recipe
-from forwardecg.data.store import _prepare, _simulate_into, store_path
+from forwardecg.data.store import prepare_store, simulate_into, store_path
 from forwardecg.ecg.leadfield import lead_field
 from forwardecg.paths import RESULTS
 from forwardecg.solver.simulation import simulate, solve
@@ -37,7 +37,7 @@ def parts_of(recipe: Recipe, location: Path, sim: int) -> dict[str, Callable[[],
 
     def whole() -> None:
         (location / layout.chunk_names(sim)[-1]).unlink(missing_ok=True)  # the mark that it is finished
-        _simulate_into(location, recipe, sim, True, "")
+        simulate_into(location, recipe, sim, True, "")
 
     return {
         WHOLE: whole,
@@ -55,7 +55,7 @@ def measure(sims: Iterable[int], turns: int = TURNS) -> dict[str, list[float]]:
     took: dict[str, list[float]] = {}
     with threadpool_limits(1), TemporaryDirectory() as folder:
         location = Path(store_path(recipe, folder))
-        _prepare(location, recipe, True)
+        prepare_store(location, recipe, True)
         for sim in sims:
             ways = parts_of(recipe, location, sim)
             seconds: dict[str, list[float]] = {name: [] for name in ways}

@@ -42,6 +42,7 @@ TURNS, CALLS, FEW = (1, 1, 1) if QUICK else (7, 3, 3)  # FEW: turns of what take
 PREDICT, SIMULATION = "predict, 5 networks, bands", "simulation of the tissue"
 BUILD, PRODUCT = "exact lead field, known D: build", "exact lead field, known D: product"
 APART, AT_ONCE = "products of 5 networks, one by one", "products of 5 networks, at once"
+PLAIN, COMPILED, EXPORTED = "one network", "one network, compiled", "one network, exported"
 ALONE, TOGETHER = "recordings one by one", "recordings in a batch"
 Ways = dict[str, Callable[[], object]]
 
@@ -84,6 +85,8 @@ def ways(recipe: Recipe, movies: Sequence[xr.DataArray]) -> tuple[Ways, Ways]:
     u_of = [torch.from_numpy(to_u(V_m.values.astype(np.float32))) for V_m in movies]
     u, G = u_of[0], inner_gradients(grid, places)
     seen = Inputs(*(z[None] for z in make_inputs(read_fronts(u, dx, DT), dx, DT)))
+    compiled = torch.compile(surrogate.models[0])
+    exported = torch.export.export(surrogate.models[0], (seen,)).module()
     many = Inputs(*(z.expand(N_BATCH, *z.shape[1:]) for z in seen))
     found = [model(seen) for model in surrogate.models]
     fine = np.random.default_rng(0).random((N_FRAMES, *recipe.shape), np.float32)
@@ -101,7 +104,9 @@ def ways(recipe: Recipe, movies: Sequence[xr.DataArray]) -> tuple[Ways, Ways]:
     quick = {
         PREDICT: lambda: predict(movies[0]),
         "fronts and inputs": lambda: make_inputs(read_fronts(u, dx, DT), dx, DT),
-        "one network": lambda: surrogate.models[0](seen),
+        PLAIN: lambda: surrogate.models[0](seen),
+        COMPILED: lambda: compiled(seen),
+        EXPORTED: lambda: exported(seen),
         "operator on the pixels": lambda: batched_lead_field(found[0], *G),
         "product on the pixels": lambda: np.tensordot(weights, u.numpy(), ((1, 2), (1, 2))),
         APART: lambda: traces_apart(found, G, u.flatten(1)),
@@ -157,6 +162,8 @@ def write(seconds: dict[str, np.ndarray]) -> None:
     once = now + seconds[APART] - seconds[AT_ONCE]
     record("predict over exact lead field", 0, 1, "ratio", now / (seconds[BUILD] + seconds[PRODUCT]), "1")
     record("predict, products one by one, over predict", 0, 1, "ratio", once / now, "1")
+    for name in (COMPILED, EXPORTED):
+        record(f"{PLAIN}, over it {name.split(', ')[1]}", 0, 1, "ratio", seconds[PLAIN] / seconds[name], "1")
     for name in (ALONE, TOGETHER):
         record(name, 0, N_BATCH, "per_second", N_BATCH / seconds[name], "1/s")
     record("recordings one by one over in a batch", 0, N_BATCH, "ratio", seconds[ALONE] / seconds[TOGETHER], "1")

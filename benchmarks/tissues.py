@@ -20,7 +20,7 @@ from dataset import KERNEL, SIMS, WHOLE, parts_of
 from threadpoolctl import threadpool_limits
 
 from forwardecg.data.recipe import Recipe, read_recipe
-from forwardecg.data.store import _prepare, load_or_simulate, store_path
+from forwardecg.data.store import load_or_simulate, prepare_store, store_path
 
 TURNS = 1 if QUICK else 3
 COUNTS = (1, 2, 4) if QUICK else (4, 8, 24)  # tissues of a data set
@@ -32,7 +32,7 @@ def over_kernel(recipe: Recipe) -> None:
     ratios = []
     with threadpool_limits(1), TemporaryDirectory() as folder:
         location = Path(store_path(recipe, folder))
-        _prepare(location, recipe, True)
+        prepare_store(location, recipe, True)
         ways = [parts_of(recipe, location, sim) for sim in (SIMS[:1] if QUICK else SIMS)]
         for _ in range(TURNS):
             took = dict.fromkeys((WHOLE, KERNEL), 0.0)

@@ -2,7 +2,7 @@
 
     python -m experiments.edges
 
-The constants `ENDS`, `ENDS_TIME` and `BEGUN` of `surrogates.trust` rest on it. Where a front runs into an end of the sheet,
+It checks the constants `ENDS`, `ENDS_TIME` and `BEGUN` of `surrogates.trust`, which were set before. Where a front runs into an end of the sheet,
 action potentials are shorter, by `trust.shorter` of the depth and the reach. ENDS and ENDS_TIME are fitted by least squares
 to the medians of the first `DEPTHS` pixels of each edge, on the stored maps of the training tissues of the split and on maps
 of 4 mm of the same ones. Intervals are percentiles over draws of tissues. ``begun`` is the largest share of a tissue that is

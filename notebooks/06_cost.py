@@ -80,6 +80,7 @@ target_threads = 1.8  # speed of 1600 x 1600 on two threads over one, at least
 target_gradient = 0.01  # relative error of a derivative by the torch solver, at most
 target_workers = 1.8  # speed of a data set on two workers over one, at least
 target_dataset = 1.3  # a tissue of a data set over its time loop alone, at most
+target_dataset_min = 2.2  # minutes of 300 tissues in two workers, at most
 target_predict_s = 0.3  # s for a prediction at 16 electrodes on one core, at most
 target_predict_speedup = 2.0  # a prediction as it was once over one of now, at least
 claimed = ["speedup", "fraction", "double", "anisotropic"]  # targets that are asserted
@@ -218,9 +219,8 @@ printed(table.reset_index(), caption="Nanoseconds per node-update")
 # Finitewave in single precision is hardly faster, because only its arrays
 # change. Its parameters and constants, and with them its arithmetic, stay in
 # double precision. Our double precision takes about twice the time of single
-# precision, since a vector holds half as many numbers. This holds as long as
-# the sheet fits the cache. On larger sheets the memory limits the speed, and
-# in double precision it does so on smaller sheets than in single precision.
+# precision, since a vector holds half as many numbers. The processor that was
+# timed has vectors of 512 bits; narrower ones were not timed again.
 
 # %% [markdown]
 # ## Hardware limit
@@ -504,6 +504,8 @@ over_loop, larger = (
 )
 on_two = sets[(sets.quantity == "ratio") & (sets["count"] == 2)]
 on_two = on_two[on_two.case == "data set, one worker over workers"].iloc[0]
+most_in_two = built[built["count"] == 2].nlargest(1, "n").iloc[0]
+minutes_300 = 300 * most_in_two.value / 60
 print(
     f"{larger.case}: {larger.value:.2f} times, "
     f"{larger.low:.2f} to {larger.high:.2f} over the turns"
@@ -511,13 +513,15 @@ print(
 targets = {
     "workers": ("speed of two workers over one", on_two.value, least, target_workers),
     "tissue": ("a tissue over its loop", over_loop.value, most, target_dataset),
+    "300": ("min for 300 tissues, 2 workers", minutes_300, most, target_dataset_min),
 }
 shown_targets(judge(targets), "Data sets: measured numbers and their targets")
 
 # %% [markdown]
 # Tissues do not depend on each other, so the time of a data set grows in
 # proportion to their number once every worker has some. A second worker
-# shares caches and memory with the first one. A tissue costs more than its
+# shares caches and memory with the first one. The minutes of 300 tissues are
+# those of the largest set of the table at its rate. A tissue costs more than its
 # time loop mainly because of the product with the lead fields, which is taken
 # in double precision; {doc}`07_dataset` has the parts.
 
@@ -548,15 +552,23 @@ figures.show(
 on_sets = f"{on_two.n} tissues of 400 x 400 cells, 37 electrodes, {sets_machine}"
 key = "dataset_two_workers_over_one"
 headline(key, on_two.value, tolerance=None, on=on_sets)
+key, on_rate = "dataset_minutes_300", f"at the rate of {most_in_two.n} tissues, "
+on_rate += f"2 workers, 37 electrodes, {sets_machine}"
+headline(key, minutes_300, unit="min", tolerance=None, on=on_rate)
+key, core_seconds = "dataset_core_seconds_per_tissue", 2 * most_in_two.value
+headline(key, core_seconds, unit="s", tolerance=None, on=on_rate)
+on_loop = f"processor time of {over_loop['count']} tissues, {sets_machine}"
+headline("dataset_over_kernel", over_loop.value, tolerance=None, on=on_loop)
 
 # %% [markdown]
 # ## Cost of electrodes and tissues
 #
 # For us a sample of the ECG costs one product of the
-# {ref}`lead field <lead-field>` with the voltage, taken for sixteen samples
-# at a time. The lead field itself is made once per tissue. The time that it
-# takes to gather the samples is included. Finitewave's tracker sums over
-# all nodes for every electrode and every sample, with the weight $1/R^2$.
+# {ref}`lead field <lead-field>` with the voltage, timed here for sixteen samples
+# at a time; `simulate` takes 64. The lead field itself is made once per
+# tissue. The time that it takes to gather the samples is included.
+# Finitewave's tracker sums over all nodes for every electrode and every
+# sample, with the weight $1/R^2$.
 # Its cost can be compared with ours and its value cannot ({doc}`03_ecg`).
 # Printed first is the number of small tissues that are simulated in a
 # minute.
@@ -673,7 +685,7 @@ print(
 # at the top of the page is this one.
 #
 # With the conductivity known, the exact lead field takes less time than a
-# prediction of the structured surrogate. Most of a prediction goes into
+# prediction of the structured surrogate. About half of a prediction goes into
 # reading the fronts and into the five networks. The paper's network takes
 # less time than both, but it predicts one electrode and they compute
 # sixteen. Neither surrogate replaces the simulation, because both need its
@@ -729,6 +741,21 @@ print(
 # On one thread a batch is slower here. The arithmetic is the same. A batch
 # leaves out the checks and the bands of each recording, but the fields of many
 # recordings do not fit the cache, which probably costs more than that saves.
+#
+# A network can also be compiled by `torch.compile`, or exported by `torch.export`
+# as a program that needs none of our code:
+
+# %%
+for form in ("compiled", "exported"):
+    row = compared.loc[f"one network, over it {form}"]
+    print(
+        f"{form}: {row.value:.2f} times as fast, "
+        f"{row.low:.2f} to {row.high:.2f} over the turns"
+    )
+
+# %% [markdown]
+# Neither form is worth its cost, because the convolutions take most of the time and
+# are the same in each.
 
 # %% tags=["hide-input"]
 one = f"100 x 100 maps, 160 frames, 16 electrodes, one thread, {cost_machine}"

@@ -448,12 +448,13 @@ figures.show(
 # %% [markdown]
 # ## Further sets
 #
-# *calibration* and *test* follow the recipe with seeds of their own. They
-# exist because 30 test tissues are too few to tell a coverage or a small
-# difference from luck. No published network is trained on either; some of
-# the retrainings in {doc}`14_undeclared_choices` and
-# {doc}`17_data_efficiency` use them. The other sets leave the recipe, and
-# the table says how. No network at all is trained on those.
+# *calibration* and *test* follow the recipe with seeds of their own. They exist
+# because 30 test tissues are too few to tell a coverage or a small difference
+# from luck. No structured network is trained on either. The paper's network that
+# `load_surrogate("paper")` gives is trained on the calibration set as well, and
+# some of the retrainings in {doc}`14_undeclared_choices` and
+# {doc}`17_data_efficiency` use both. The other sets leave the recipe, and the
+# table says how. No network at all is trained on those.
 
 # %% tags=["hide-output", "nbval-ignore-output"]
 recipes = {
@@ -777,7 +778,6 @@ print(f"{megabytes:.0f} MB")
 
 # %%
 cost = pd.read_csv(RESULTS / "runs" / "dataset_cost.csv", index_col="part")
-tissue_seconds, loop_seconds = cost.core_seconds.iloc[:2]
 printed(cost[["core_seconds", "share"]], caption="What one tissue costs a worker.")
 
 # %% [markdown]
@@ -786,12 +786,8 @@ printed(cost[["core_seconds", "share"]], caption="What one tissue costs a worker
 # last one is what the parts leave of it. After the time loop, the product with the
 # lead fields of all electrodes and the maps take the most time. The product is taken
 # in double precision and in a fixed order, so that a tissue that is simulated again
-# is the same to the last bit. In single precision it would be faster.
-
-# %% tags=["hide-input"]
-on_cost = f"{cost.tissues.iloc[0]} tissues, one core, {cost.machine.iloc[0]}"
-over_kernel = tissue_seconds / loop_seconds
-headline("dataset_over_kernel", over_kernel, tolerance=None, on=on_cost)
+# is the same to the last bit. In single precision it would be faster. {doc}`06_cost`
+# has the time of a tissue over that of its time loop, and that of a whole set.
 
 # %% tags=["nbval-ignore-output"]
 loading = {}
@@ -810,10 +806,6 @@ rates = pd.Series(loading, name="tissues per second").round(0).to_frame()
 printed(rates, caption="How fast a training reads the set.")
 
 # %% tags=["hide-input", "nbval-ignore-output"]
-electrodes = f"{ds.sizes['lead']} electrodes, {t_end:g} ms"
-machine = f"{scale}, {electrodes}, {workers} workers, machine not kept free"
-headline("dataset_minutes_300", minutes, unit="min", tolerance=None, on=machine)
-headline("dataset_core_seconds_per_tissue", cores, unit="s", tolerance=None, on=machine)
 headline("dataset_store_mb", megabytes, unit="MB", tolerance=None, on=scale)
 
 # %% [markdown]

@@ -490,11 +490,12 @@ figures.show(
 # falls short. With 3,000 tissues the median over all tissues and the mean over
 # mild ones reach the band, and the mean over all does not.
 #
-# The figure has few combinations of choices. All rows but the last one are one
-# size of network; only in the last group the number of tissues and the passes
-# over them change. Rows with fewer tissues also train on fewer. Their control
-# is the row *all textures, 190 tissues*. The control of the rows that draw from
-# all three sets of the recipe is *300 other tissues*.
+# The figure has few combinations of choices. All rows but the last one have one
+# width and number of layers; the third group changes pixels and the number of
+# tissues, and the last one the number of tissues and the passes over them. Rows
+# with fewer tissues also train on fewer. Their control is the row *all textures,
+# 190 tissues*. The control of the rows that draw from all three sets of the
+# recipe is *300 other tissues*.
 #
 # ## Claims
 #

@@ -13,8 +13,10 @@
 #     question: What is each part of the paper's network worth, and how sure can one be?
 #     answer: >-
 #       None of the named parts is shown to help at our main setting, and with high
-#       confidence none is worth a hundredth of R² there; attention is worth
-#       {headline}`ablation_attention_alone.signed` where nothing else mixes the frames.
+#       confidence none is worth a hundredth of mean R² there; by the logarithmic
+#       outcome, which decides, attention helps where nothing else mixes the frames,
+#       {headline}`ablation_attention_alone_log.signed`, and beside an LSTM that looks
+#       back only, {headline}`ablation_attention_lstm_log.signed`.
 #     next:
 #       page: notebooks/16_spectral_loss
 #       why: what the entropy term can see, and what it does
@@ -75,6 +77,7 @@ headline = Headline("15_ablations")
 # %% tags=["parameters"]
 full = "all parts"  # the network that the others are compared with
 least = 0.005  # a difference in mean R2 below which we would not care
+least_log = 0.05  # the same of the logarithmic outcome: a tenth of the error
 # what a part that the paper names is worth at most, with 95 % confidence
 claim_named_max = 0.01
 # what attention adds where there is no decoder, lower end of the interval
@@ -89,6 +92,13 @@ claim_alone_min = 0.02
 # with all parts, minus that of the variant. A plus says that the part
 # helps. Each has the same 300 tissues, five seeds, an interval over seeds
 # and tissues, and a $p$ that Holm's method corrects for the fifteen.
+#
+# There are two outcomes. The mean of $R^2$ is the measure of the paper, and a
+# few weak ECGs can decide it. The **logarithmic outcome**, the mean of
+# $-\log_{10}(1 - R^2)$, is decided by all tissues: 0.3 more is half the error
+# of each of them, 0.05 a tenth less. **The logarithmic outcome decides whether
+# a part helps, and the mean is given with it.** Each table of $p$ is corrected
+# for its own rows, in either outcome alike.
 
 # %% tags=["hide-input"]
 PARTS = {  # variant: the part that it lacks, or has replaced
@@ -110,7 +120,7 @@ PARTS = {  # variant: the part that it lacks, or has replaced
     "no time, no attention, no decoder": "time embedding, attention, decoder together",
     "lead field on the same input": "network, over the lead field on the same input",
 }
-SIGNED = ["effect", "shared rate", "mild: difference", "log: difference"]
+SIGNED = ["effect", "shared rate", "mild: difference"]
 
 # %%
 RUNS = RESULTS / "runs"
@@ -121,8 +131,14 @@ def scores_by(rows, key):
     return {name: by_seed(some) for name, some in rows.groupby(key, sort=False)}
 
 
-def having(scores):
+def logarithmic(scores):
+    """Of scores R2 what the logarithmic outcome is the mean of."""
+    return -np.log10(1 - scores)
+
+
+def having(scores, outcome=np.asarray):
     """Effect of having each part: all parts minus the variant that lacks it."""
+    scores = {name: outcome(of) for name, of in scores.items()}
     found = compare_methods(scores, full)  # variant minus all parts
     turned = {"difference": -found.difference, "low": -found.high, "high": -found.low}
     return found.assign(**turned, effect=-found.effect)
@@ -139,6 +155,11 @@ def shown(table, caption):
     if "low" in table:
         table = with_interval(table, "difference", signed=True)
     return printed(table, SIGNED, caption=caption)
+
+
+def spans(found):
+    """The differences of a table with their intervals, in text."""
+    return with_interval(found, "difference", signed=True).difference
 
 
 shared = pd.read_csv(RUNS / "ablations.csv")
@@ -161,26 +182,23 @@ by_part(
 # part. *Detectable* is the difference that this design would find in four
 # cases of five, among fifteen.
 #
-# A mean of $R^2$ can be decided by a few weak ECGs. So two other outcomes
-# are computed as well, with corrected $p$ of their own. One is the same
-# difference over *mild* tissue alone. The other is that of
-# $-\log_{10}(1 - R^2)$, in which every tissue has a say (*log*; 0.3 is half
-# the error).
+# The next table has the logarithmic outcome (*log*), and the difference in
+# mean $R^2$ over *mild* tissue alone, with corrected $p$ of their own.
 
 # %%
 mild = having(scores_by(shared[shared.mild], "variant"))
-missing = {variant: -np.log10(1 - values) for variant, values in scores.items()}
-lost = having(missing)
+logs = having(scores, logarithmic)
 table["mild: difference"], table["mild: p_holm"] = mild.difference, mild.p_holm
-table["log: difference"], table["log: p_holm"] = lost.difference, lost.p_holm
+for name in ("difference", "low", "high", "p_holm"):
+    table[f"log: {name}"] = logs[name]
 table["part"] = [PARTS[variant] for variant in table.index]
 table.round(5).to_csv(result_file("15_ablations.csv"), index_label="variant")
 four = table.loc[
     ["linear encoder", "no time embedding", "no attention", "no entropy term"]
 ]
-others = ["mild: difference", "mild: p_holm", "log: difference", "log: p_holm"]
+others = ["effect", "mild: difference", "mild: p_holm", "log: difference"]
 by_part(
-    table[["effect", *others]],
+    table.assign(**{"log: difference": spans(logs)})[[*others, "log: p_holm"]],
     "The same effects, over mild tissue alone and by the logarithmic outcome.",
 )
 
@@ -205,13 +223,25 @@ for key, name in keys.items():
     headline(f"ablation_{key}", table.difference[name], tolerance=0.005, on=scale)
 headline("ablation_detectable", four.detectable.max(), tolerance=0.005, on=scale)
 headline("ablation_named_p_min", four.p_holm.min(), tolerance=None, on=scale)
+logs_of_four = four["log: high"].max()
+headline("ablation_named_log_high", logs_of_four, tolerance=0.05, on=scale)
 
 # %% [markdown]
 # *Effect*: the difference over its spread from tissue to tissue. Rows whose
 # corrected $p$ is above 0.05 are not shown to be equal. They are not shown
 # to differ, and the interval says how much they still may.
 #
-# The figure has the differences in mean $R^2$ with their intervals.
+# **By neither outcome is one of the parts that the paper names shown to help:
+# the convolutional encoder, the time embedding, attention, the entropy term.**
+# By both a decoder is, and one that reads both ways over one that looks back.
+# The outcomes differ in how much they leave open. In mean $R^2$ none of the
+# four is worth a hundredth. By the logarithmic outcome the entropy term may
+# take off up to a fifth of the error, and the time embedding up to an eighth.
+# For attention the limit is a twentieth, and the convolutional encoder may do
+# harm.
+#
+# The figures have the differences with their intervals, first in mean $R^2$,
+# then in the logarithmic outcome.
 
 # %% tags=["hide-input"]
 named = [
@@ -225,17 +255,33 @@ panels = {
     "parts that the paper names": named,
     "what else was chosen": [name for name in table.index if name not in named],
 }
-fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharex=True)
-for ax, (title, names) in zip(axes, panels.items(), strict=True):
-    figures.forest(ax, table.loc[names].rename(index=PARTS))
-    _ = ax.axvspan(-least, least, color="0.5", alpha=0.15, lw=0, zorder=-1)
-    _ = ax.set(xlabel=r"effect of having it, in mean $R^2$", title=title)
+
+
+def forests(found, small, outcome):
+    """Draw the effects of a table and the band of those that are too small."""
+    fig, axes = plt.subplots(1, 2, figsize=(10.5, 4.2), sharex=True)
+    for ax, (title, names) in zip(axes, panels.items(), strict=True):
+        figures.forest(ax, found.loc[names].rename(index=PARTS))
+        _ = ax.axvspan(-small, small, color="0.5", alpha=0.15, lw=0, zorder=-1)
+        _ = ax.set(xlabel=f"effect of having it, in {outcome}", title=title)
+    return fig
+
+
+fig = forests(table, least, "mean $R^2$")
 fig.savefig(result_file("15_ablations.png"), dpi=120, metadata={"Software": None})
 figures.show(
     fig,
     "Forest plots of the effect of having each part, in mean R². Intervals of the "
     "parts that the paper names contain zero; a decoder, and one that reads both ways, "
     "clearly helps.",
+)
+
+# %% tags=["hide-input"]
+figures.show(
+    forests(logs, least_log, r"mean $-\log_{10}(1 - R^2)$"),
+    "Forest plots of the effect of having each part by the logarithmic outcome. A "
+    "decoder clearly helps, and one that reads both ways. All other points are open, "
+    "and several intervals reach beyond the gray band.",
 )
 
 # %% [markdown]
@@ -275,9 +321,12 @@ both = pd.DataFrame(
     }
 )
 both.insert(0, "learning rate", chosen.map("{:g}".format))
+own_logs = having(scores_by(tuned, "variant"), logarithmic)
+both["log: own rate"], both["log: p_holm"] = spans(own_logs), own_logs.p_holm
 by_part(
     with_interval(both, "own rate", signed=True),
-    "Effect of having each part, at a shared learning rate and at its own.",
+    "Effect of having each part, at a shared learning rate and at its own, in mean R²; "
+    "log: at its own by the logarithmic outcome.",
 )
 
 # %% [markdown]
@@ -288,6 +337,13 @@ by_part(
 # tissues by luck. The choice
 # rests on one seed and 30 validation tissues, and is not exact. Most
 # variants prefer the middle rate.
+#
+# At its own rate too, none of the four is shown to help by either outcome.
+# Both outcomes now show three more effects than that of a decoder and of one
+# that reads both ways. Dilated convolutions are better than the LSTM, and the
+# entropy term is better than the log-spectral one. The two disagree on the
+# loss scaled by tissue: its mean is shown to be higher, by less than a
+# hundredth, and the logarithmic outcome does not show it.
 #
 # ## Three budgets
 #
@@ -311,6 +367,16 @@ printed(
 )
 
 # %%
+log_against = {budget: having(of, logarithmic) for budget, of in by_budget.items()}
+columns = {}
+for budget, found in log_against.items():
+    columns |= {f"{budget} epochs": spans(found), f"{budget}: p_holm": found.p_holm}
+by_part(
+    pd.DataFrame(columns),
+    "Effect of having each part by the logarithmic outcome, by the number of epochs.",
+)
+
+# %%
 fig, ax = plt.subplots(figsize=(8.5, 3.2))
 colors = ("0.55", "C0", "black")
 for k, (budget, of) in enumerate(by_budget.items()):
@@ -328,40 +394,69 @@ figures.show(
 )
 
 # %% [markdown]
-# The table has mean $R^2$ of each variant at each budget, the figure the
-# effect of having the part, with an interval. **With 6 epochs** the linear
-# encoder is ahead by two hundredths, for it is quicker to train. The time
-# embedding may help by more than a hundredth, with an interval that is
-# above zero and a corrected $p$ that is not below 0.05. **With 24 and 48** the four are
-# within a hundredth of all parts, whichever is missing. The entropy term is
-# the only part whose estimate is on the paper's side at both, by two and
-# three thousandths, which this design cannot tell from nothing. Longer
-# budgets, at which these networks stop learning altogether, were not tried.
+# The first table has mean $R^2$ of each variant at each budget, the second the
+# effect of having the part by the logarithmic outcome, the figure the effect
+# in mean $R^2$ with an interval. **With 6 epochs** the linear encoder is ahead
+# by both outcomes, for it is quicker to train: by two hundredths of mean
+# $R^2$, or a third of the error. The time embedding may help. Its interval is
+# above zero by both outcomes, and its corrected $p$ is below 0.05 by neither.
+# **With 24 and 48** none of the four is shown to help by either outcome, and
+# their means are within a hundredth of all parts. The entropy term is the only
+# part whose estimate is on the paper's side at both and by both outcomes. It
+# is two and three thousandths of mean $R^2$ or a twelfth of the error, which
+# this design cannot tell from nothing. Longer budgets, at which these networks
+# stop learning altogether, were not tried.
 #
 # ## Attention with each decoder
 #
 # Attention is one way to combine frames, the decoder is another. Our
-# decoder reads the sequence both ways. The paper says LSTM, and may mean
-# one that looks back only. So attention is taken out with each decoder.
+# decoder reads the sequence both ways. We assume an LSTM
+# ({ref}`choices-sources`), and the paper's may be one that looks back only.
+# So attention is taken out with each decoder.
 
 # %%
 grid = pd.read_csv(RUNS / "ablations_attention.csv")
 cells = scores_by(grid, ["decoder", "attention"])
 decoders = [*dict.fromkeys(grid.decoder)]
-attention_table = pd.DataFrame(
-    {
-        name: paired_difference(cells[name, True], cells[name, False])
-        for name in decoders
+
+
+def beside(cells, outcome=np.asarray):
+    """Effect of having a part beside each decoder, corrected for these."""
+    pairs = {
+        name: [outcome(cells[name, has]) for has in (True, False)] for name in decoders
     }
-).T
-attention_table["p_holm"] = holm(attention_table.p)
-with_it = [cells[name, True].mean() for name in decoders]
-without = [cells[name, False].mean() for name in decoders]
-attention_table.insert(0, "with attention", with_it)
-attention_table.insert(1, "without", without)
-shown(
-    attention_table.drop(columns="p").rename_axis("decoder"),
-    "Mean R² with attention and without it, for each decoder.",
+    found = {name: paired_difference(*pair) for name, pair in pairs.items()}
+    found = pd.DataFrame(found).T.rename_axis("decoder")
+    found.insert(0, "with it", [have.mean() for have, _ in pairs.values()])
+    found.insert(1, "without", [lack.mean() for _, lack in pairs.values()])
+    return found.assign(p_holm=holm(found.p)).drop(columns="p")
+
+
+def in_logs(rows, part, caption):
+    """Print the same by the logarithmic outcome, mild tissue with it; return it."""
+    cells = scores_by(rows, ["decoder", part])
+    found = beside(cells, logarithmic)
+    mild = beside(scores_by(rows[rows.mild], ["decoder", part]))
+    beside_it = {"mild: difference": mild.difference, "mild: p_holm": mild.p_holm}
+    shown(found.drop(columns=["detectable", "effect"]).assign(**beside_it), caption)
+    higher = {
+        name: (cells[name, True] - cells[name, False]).mean(0) > 0 for name in decoders
+    }
+    tissues = rows.sim.nunique()
+    print(f"higher R2 with it, seeds averaged, of {tissues} tissues:")
+    print(", ".join(f"{name} {of.sum()}" for name, of in higher.items()))
+    return found
+
+
+attention_table = beside(cells)
+shown(attention_table, "Mean R² with attention and without it, for each decoder.")
+
+# %%
+attention_logs = in_logs(
+    grid,
+    "attention",
+    "The logarithmic outcome with attention and without it, for each decoder; mild: "
+    "difference in mean R² over mild tissue.",
 )
 
 # %% tags=["hide-input"]
@@ -370,18 +465,35 @@ keys = {
     "alone": "none",
     "tcn": "dilated convolutions",
 }
+ends = {"": "difference", "_low": "low", "_high": "high"}
+
+
+def record(key, found, logs):
+    """Keep the difference in mean R2, and the logarithmic one with its interval."""
+    headline(key, found.difference, tolerance=0.005, on=scale)
+    for end, name in ends.items():
+        headline(f"{key}_log{end}", logs[name], tolerance=0.05, on=scale)
+
+
 for key, name in keys.items():
-    added = attention_table.difference[name]
-    headline(f"ablation_attention_{key}", added, tolerance=0.005, on=scale)
+    found = attention_table.loc[name], attention_logs.loc[name]
+    record(f"ablation_attention_{key}", *found)
 
 # %% [markdown]
-# The columns are mean $R^2$ with and without attention, and the effect of
-# having it, with an interval and a $p$ corrected for the four rows. **Where
-# nothing else mixes the frames, attention is worth several hundredths.
-# Beside a decoder that does, it is worth nothing that this design can
-# see.** The frames need one way to learn of each other, and a second one
-# adds nothing. A decoder that looks back only lies between: there the
-# estimate is positive, and its interval contains zero.
+# The columns are the outcome with and without attention, and the effect of
+# having it, with an interval and a $p$ corrected for the four rows.
+#
+# **Where nothing else mixes the frames, attention is worth several hundredths
+# of mean $R^2$, and more than half of the error by the logarithmic outcome.
+# Beside the LSTM that looks back only, the logarithmic outcome shows a
+# benefit: a fifth of the error.** The mean of $R^2$ does not show it; there the
+# interval contains zero. The logarithmic outcome decides. Most tissues have a
+# higher score with attention, by a little each, and mild tissue alone has a
+# higher mean. A few weak ECGs differ much more, in both directions, and their
+# spread is that of the mean. **Beside the two decoders that see later frames
+# as well, the LSTM that reads both ways and the dilated convolutions, neither
+# outcome shows a benefit.** So attention helps where the decoder does not let a
+# frame learn of later ones.
 #
 # ## Time-aware attention as one part
 #
@@ -391,35 +503,41 @@ for key, name in keys.items():
 
 # %%
 whole = pd.read_csv(RUNS / "ablations_time_aware.csv")
-cells = scores_by(whole, ["decoder", "aware"])
-aware_table = pd.DataFrame(
-    {
-        name: paired_difference(cells[name, True], cells[name, False])
-        for name in decoders
-    }
-).T
-aware_table["p_holm"] = holm(aware_table.p)
-aware_table.insert(0, "with both", [cells[name, True].mean() for name in decoders])
-aware_table.insert(1, "without", [cells[name, False].mean() for name in decoders])
+aware_table = beside(scores_by(whole, ["decoder", "aware"]))
 shown(
-    aware_table.drop(columns="p").rename_axis("decoder"),
+    aware_table,
     "Mean R² with time embedding and attention and without both, for each decoder.",
+)
+
+# %%
+aware_logs = in_logs(
+    whole,
+    "aware",
+    "The logarithmic outcome with time embedding and attention and without both, for "
+    "each decoder; mild: difference in mean R² over mild tissue.",
 )
 
 # %% tags=["hide-input"]
 for key, name in ({"bilstm": "LSTM both ways"} | keys).items():
-    added = aware_table.difference[name]
-    headline(f"ablation_time_aware_{key}", added, tolerance=0.005, on=scale)
+    record(f"ablation_time_aware_{key}", aware_table.loc[name], aware_logs.loc[name])
 
 # %% [markdown]
-# The columns are as in the table before, for the two halves together.
-# **Together they are worth hardly more than attention by itself.** Without
-# a decoder both together add several hundredths, as attention does alone.
-# With each of the three decoders the interval contains zero, and the signs
-# differ. So
-# the abstract's time-aware attention is confirmed where nothing else
-# combines the frames, and in no network here that also has a decoder, as
-# the paper's has.
+# The columns are as in the two tables before, for the two halves together.
+# **By the logarithmic outcome, time-aware attention helps with three of the
+# four decoders.** Without a decoder both together take off more than half of
+# the error, hardly more than attention by itself. Beside the LSTM that looks
+# back only they take off a third, and beside dilated convolutions a sixth. In
+# both cases this is more than the effect of attention by itself. Mild tissue
+# alone has a higher mean there as well. **With the LSTM that reads both ways,
+# ours, no benefit is shown by either outcome.**
+#
+# The mean of $R^2$ over all tissues disagrees with that for two decoders: beside
+# the LSTM that looks back only and beside dilated convolutions its interval
+# contains zero. As before it is wide because of a few weak ECGs, while two
+# tissues of three or more have a higher score. The logarithmic outcome decides.
+# So the abstract's time-aware attention is confirmed without a decoder, and
+# with two of the three decoders that were tried. It is not shown with the third,
+# on which our main setting rests. The paper does not say which one it has.
 #
 # ## The encoder on finer maps
 #
@@ -439,22 +557,37 @@ for pixels in sorted({*fine.pixels}):
     effect = paired_difference(*pair)
     row = {"seeds": len(pair[0])}
     row |= {"convolutional": pair[0].mean(), "linear": pair[1].mean()}
-    encoder_table[pixels] = row | effect[["difference", "low", "high", "p"]].to_dict()
+    row |= effect[["difference", "low", "high", "p"]].to_dict()
+    effect = paired_difference(*map(logarithmic, pair))
+    row |= {f"log: {name}": effect[name] for name in ("difference", "low", "high", "p")}
+    encoder_table[pixels] = row
 encoder_table = pd.DataFrame(encoder_table).T.rename_axis("pixels")
-shown(encoder_table, "Mean R² with each encoder, on finer maps.")
+for name in ("p", "log: p"):
+    encoder_table[name] = holm(encoder_table[name])
+encoder_table = encoder_table.rename(columns={"p": "p_holm", "log: p": "log: p_holm"})
+of_logs = "log: difference", "log: low", "log: high"
+shown(
+    with_interval(encoder_table, *of_logs, signed=True).drop(columns="seeds"),
+    "Mean R² with each encoder, on finer maps, and the effect of the convolutional one "
+    "in mean R² and by the logarithmic outcome.",
+)
 
 # %% tags=["hide-input"]
 for pixels, row in encoder_table.iterrows():
     size = f"{row.seeds:.0f} seeds, {pixels} x {pixels} pixels, first stride 2"
     on = f"300 test tissues, {size}"
     headline(f"ablation_encoder_{pixels}", row.difference, tolerance=0.01, on=on)
+    logs_of_row = row["log: difference"]
+    headline(f"ablation_encoder_{pixels}_log", logs_of_row, tolerance=0.1, on=on)
 
 # %% [markdown]
 # The columns are mean $R^2$ with each encoder, and the effect of having the
-# convolutional one: three seeds at 50 pixels, two at 100. **On maps of 4 mm
-# the two encoders score alike. On maps of 2 mm the convolutional one is
-# ahead,** by two hundredths with an interval far from zero; two seeds are
-# too few for a $p$ below 0.05. There the linear one has a weight for each
+# convolutional one by either outcome, with a $p$ corrected for the two rows:
+# three seeds at 50 pixels, two at 100. **On maps of 4 mm neither outcome shows
+# a difference between the encoders. On maps of 2 mm the convolutional one is
+# ahead by both,** by two hundredths of mean $R^2$ and nearly half of the error,
+# with intervals far from zero; two seeds are too few for a $p$ below 0.05.
+# There the linear one has a weight for each
 # of ten thousand pixels, and 240 tissues and 12 epochs are few for them. So
 # the paper's claim about its encoder may hold on fine maps, at least while
 # training is short. The networks on maps of 4 mm score slightly higher than
@@ -478,50 +611,76 @@ medians = [np.median(values.mean(0)) for values in in_order]
 known_table.insert(1, "median R2", medians)
 gain = paired_difference(known_scores[full], scores[full])
 print(f"all parts with the true D: mean R2 {known_scores[full].mean():.3f},")
-ends = (gain.difference, gain.low, gain.high)
-print("effect of having D: {} ({} to {})".format(*(as_text(x, 3, True) for x in ends)))
+log_gain = paired_difference(logarithmic(known_scores[full]), logarithmic(scores[full]))
+for words, of in {"mean R2": gain, "the logarithmic outcome": log_gain}.items():
+    span = (as_text(x, 3, True) for x in (of.difference, of.low, of.high))
+    print(f"effect of having D in {words}:", "{} ({} to {}),".format(*span), end=" ")
+    print(f"p {of.p:.3f}")
 by_part(
     known_table.drop(columns="p"),
     "Effect of having each part, for networks that are told the true D.",
 )
 
+# %%
+known_logs = having(known_scores, logarithmic)
+by_part(
+    known_logs[["difference", "low", "high", "detectable", "effect", "p_holm"]],
+    "The same effects by the logarithmic outcome.",
+)
+
 # %% tags=["hide-input"]
-headline("ablation_known_d_gain", gain.difference, tolerance=0.005, on=scale)
+record("ablation_known_d_gain", gain, log_gain)
 
 # %% [markdown]
-# The table has the effects of having the parts in a network that knows $D$.
-# The lines above it say what having $D$ adds to the network. **Taken out one
-# at a time, the parts matter as little as before, and $D$ itself adds
-# nothing that can be seen.** Without time embedding, attention and decoder
-# together, the network loses several hundredths.
+# The tables have the effects of having the parts in a network that knows $D$.
+# The lines above them say what having $D$ adds to the network. **Taken out one
+# at a time, encoder, attention and entropy term matter as little as before, by
+# either outcome.** On the other two questions the outcomes disagree, and the
+# logarithmic one decides. By it the time embedding is worth a tenth of the
+# error, and so is $D$ itself, with a $p$ just below 0.05. The mean of $R^2$
+# shows neither. Without time embedding, attention and decoder together, the
+# network loses several hundredths of mean $R^2$ and its error more than doubles.
 #
 # The last row is the {ref}`lead field <lead-field>` of that same $D$ on the
 # same coarse maps, a formula with nothing to learn. It is better than the
 # network on two tissues of three, and far worse on those with fine
 # fibrosis, which a plain mean over pixels of 8 mm misrepresents. So its
-# median is higher and its mean lower. The network, told $D$ in this form,
+# median is higher and its mean lower. By the logarithmic outcome the formula is
+# ahead. The network, told $D$ in this form,
 # does not find the formula from 240 tissues. The table does not show a
 # network that is told more than a mean over 8 mm.
 #
 # ## Claims
 #
-# Four claims are checked. With 95 % confidence no part that the paper
-# names is worth more than `claim_named_max`, at the main budget and at the
-# longer one, and no corrected $p$ of them is below 0.05 at the main one.
-# With the same confidence attention is worth more than `claim_alone_min`
-# where there is no decoder, and less than `claim_named_max` beside one that
-# reads both ways. The same two bounds hold for time-aware attention as one
-# part. With 6 epochs the linear encoder is ahead.
+# The claims of both outcomes are checked. With 95 % confidence no part that the
+# paper names is worth more than `claim_named_max` of mean $R^2$, at the main
+# budget and at the longer one. No corrected $p$ of them is below 0.05 at the
+# main one, by either outcome. With the same confidence attention is worth more
+# than `claim_alone_min` of mean $R^2$ where there is no decoder, and less than
+# `claim_named_max` beside one that reads both ways. The same two bounds hold
+# for time-aware attention as one part. By the logarithmic outcome attention is
+# shown to help beside the LSTM that looks back only, and so is time-aware
+# attention, beside dilated convolutions too. With 6 epochs the linear encoder
+# is ahead.
 
 # %%
-assert four.high.max() < claim_named_max and four.p_holm.min() > 0.05
+assert four.high.max() < claim_named_max
+assert min(four.p_holm.min(), four["log: p_holm"].min()) > 0.05
 assert attention_table.low["none"] > claim_alone_min
 assert attention_table.high["LSTM both ways"] < claim_named_max
 assert aware_table.low["none"] > claim_alone_min
 assert aware_table.high["LSTM both ways"] < claim_named_max
+helped = pd.concat(
+    [
+        attention_logs.loc[["LSTM that looks back only", "none"]],
+        aware_logs.drop("LSTM both ways"),
+    ]
+)
+assert helped.low.min() > 0 and helped.p_holm.max() < 0.05
 longer = [of.high[four.index].max() for budget, of in against.items() if budget >= 24]
 assert max(longer) < claim_named_max
-assert against[6].high["linear encoder"] < 0
+for found in (against, log_against):
+    assert found[6].high["linear encoder"] < 0
 
 # %% tags=["hide-input"]
 print(headline.provenance())

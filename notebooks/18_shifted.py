@@ -14,9 +14,9 @@
 #       How accurate is each method on other kinds of tissue, and what happens when a
 #       method is misused?
 #     answer: >-
-#       The paper's network loses much on most of them, down to a median R² of
-#       {headline}`seq2seq_r2_unseen_D_low` on slow tissue, but it does better than the
-#       methods that use the constant κ on one unnamed cell,
+#       The paper's network loses much on most of the eight kinds, down to a median R²
+#       of {headline}`seq2seq_r2_unseen_D_low` on slow tissue, but it does better than
+#       the methods that use the constant κ on one unnamed cell,
 #       {headline}`seq2seq_r2_unseen_cell_mbr` against
 #       {headline}`structured_r2_unseen_cell_mbr`; a sheet that is cut off may go
 #       unnoticed.

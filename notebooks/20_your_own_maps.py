@@ -282,7 +282,8 @@ figures.show(
 # worst ECG first.
 
 # %% tags=["hide-input"]
-wrong_maps = pd.read_csv(RESULTS / "runs/misuse.csv").query("kind != 'grid'")
+wrong_maps = pd.read_csv(RESULTS / "runs/misuse.csv")
+wrong_maps = wrong_maps.query("kind not in ['grid', 'strip', 'fibers']")
 tissues = wrong_maps[wrong_maps.kind == "right"].sim.unique()
 kept = [name for name in wrong_maps if name != "bands" and "old_" not in name]
 wrong_maps[kept].to_csv(result_file("20_wrong_maps.csv"), index=False)

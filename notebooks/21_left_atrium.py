@@ -13,10 +13,10 @@
 #     question: >-
 #       How does one get twelve leads from a mesh with fibers?
 #     answer: >-
-#       A few lines give them from the mesh, its conductivities and a voltage at its
-#       nodes; on one left atrium an operator without the fibers gives other leads,
-#       which score a median R² of {headline}`atrium_scalar_r2_median` after the best
-#       common scale.
+#       A few lines of code give the leads from the mesh, its conductivities and a
+#       voltage at its nodes; on one left atrium an operator without the fibers gives
+#       other leads, which score a median R² of {headline}`atrium_scalar_r2_median`
+#       after the best common scale.
 #     next:
 #       page: book/downloads
 #       why: all files of this edition

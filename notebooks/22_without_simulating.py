@@ -355,9 +355,10 @@ figures.show(
 # few neighbors. There the rays fail by themselves. Where the tissue has no
 # fibrosis they look good, and a mean over all tissues would hide the
 # difference. The solid lines lie below the last bars: better times of activation
-# would remove most of what is left, except in compact fibrosis. The line below
-# the table has how much that is. It is little. The dotted lines lie above the
-# solid ones, so that the true recovery is worse than the smoothed one. It is read
+# would remove most of what is left, except in compact fibrosis. The lines below
+# the table say how much is left, which is little. The dotted lines lie above the
+# solid ones: the ECG is worse with the true recovery than with the smoothed one,
+# because the true recovery is read
 # at one level of the voltage, near the end of the repolarization, and the ECG
 # depends on all of it.
 #

@@ -258,11 +258,11 @@ headline("inverse_speed_error", speed, tolerance=0.002, on=on)
 # %% [markdown]
 # The errors of the site are those to the nearest image, and all columns are
 # medians over six tissues. One electrode off the center already removes the
-# images, but for one tissue at the largest noise. Two electrodes remove them at
+# images, except for one tissue at the largest noise. Two electrodes remove them at
 # every noise, and a third one halves the error at a noise of 0.1. Sixteen
 # electrodes find the site hardly better than three in the median, with noise or
-# without: most of what is left is the error of the model. At a noise of 0.1 the
-# 90 % quantile of the six tissues is halved.
+# without: most of what is left is the error of the model. But at a noise of 0.1
+# sixteen electrodes halve the 90 % quantile over the six tissues.
 # With three electrodes the site is found within a fraction of a millimeter even
 # at a noise of 0.3, since each lead has some hundred samples. These tables rest
 # on few tissues. The headline numbers of this page come from more of them.

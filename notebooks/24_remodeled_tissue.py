@@ -516,8 +516,8 @@ printed(
 )
 
 # %% [markdown]
-# Interstitial fibrosis and the combination of both remodelings
-# fail. Their ECG is not fitted well either, so the misfit gives a warning
+# The fits fail in interstitial fibrosis, and where fibrosis and remodeled gap
+# junctions come together. There the ECG is not fitted well either, so the misfit warns
 # (exercise 2). The aim, nine in ten sites within 5 mm, is reached on these twelve
 # tissues, but only just, and the interval of the 90 % quantile reaches far beyond
 # it. In the tissue with the largest error of the site, the second start does not

@@ -13,11 +13,11 @@
 #     question: >-
 #       Does a cycle through the ECG save labels when a network learns activation maps?
 #     answer: >-
-#       With the fewest labels probably: the cycle takes {headline}`cycle_gain.2` off
-#       the error of activation, with p = {headline}`cycle_p.1` over the seeds; with
-#       more labels it adds error, {headline}`cycle_change_all_labels.2` with all of
-#       them, both against more training on the labels, although the error of the ECG
-#       falls each time.
+#       With the fewest labels it probably does: the cycle takes
+#       {headline}`cycle_gain.2` off the error of activation, with p =
+#       {headline}`cycle_p.1` over the seeds; with more labels it adds error,
+#       {headline}`cycle_change_all_labels.2` with all of them, both against more
+#       training on the labels, although the error of the ECG falls each time.
 #     next:
 #       page: notebooks/26_reduced_models
 #       why: models that shrink the simulation instead of inverting it

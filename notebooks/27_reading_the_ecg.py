@@ -19,7 +19,7 @@
 #       meets the aim, and of {headline}`delineation_f1_strict` within fifty, which
 #       does not; read between samples it is {headline}`delineation_onset_ms.1` off at
 #       the onset, which just meets the aim, and {headline}`delineation_offset_ms.1`
-#       at the offset, which does not, the median of a tissue on average over tissues;
+#       at the offset, which does not (means over tissues of the median of each);
 #       the offset is farther off in tissue with fibrosis; its marks on the ECG of the
 #       structured surrogate differ from those on the true one by
 #       {headline}`surrogate_marks_ms` on average; and on a patient's ECG it fails.
@@ -308,8 +308,8 @@ def scores(rows, words):
         one = of_tissues(group)
         row = {"F1": with_interval(one.f1), "F1, strict": with_interval(one.f1_strict)}
         for edge in EDGES:
-            for share, words in ((0.5, f"{edge} (ms)"), (0.9, f"{edge}, 90 %")):
-                row[words] = f"{pooled(name, wave, edge, noise, share):.1f}"
+            for share, column in ((0.5, f"{edge} (ms)"), (0.9, f"{edge}, 90 %")):
+                row[column] = f"{pooled(name, wave, edge, noise, share):.1f}"
         if name.startswith("NeuroKit2"):  # no tolerance was applied; not all are marked
             row["F1, strict"] = ""
             n = group[["matched", "onsets", "offsets"]].sum()
@@ -334,7 +334,7 @@ scores(repolarization, f"repolarization, noise {NOISE:g}")
 # %% [markdown]
 # F1 is a mean over test tissues, with an interval over them. Onset and offset
 # are medians of the absolute error over all waves that match within 150 ms,
-# of all seeds. The next columns have the 90 % quantiles. The noise is white,
+# of all seeds. The column after each has its 90 % quantile. The noise is white,
 # with a tenth of the standard deviation of the trace.
 #
 # The network finds nearly all waves. With noise its median error is two samples

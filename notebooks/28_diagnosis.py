@@ -275,13 +275,17 @@ shown = of_network.assign(
     source=of_network.source.map(sources), question=of_network.question.map(questions)
 )
 shown = shown.drop(columns="reader").set_index(["electrodes", "source", "question"])
-caption = "Accuracy of the mean of three networks, and agreement with the true ECG."
+caption = (
+    "Accuracy of the mean of three networks on predicted ECGs, and agreement with its "
+    "answers on the true ECG."
+)
 printed(with_interval(shown, "agreement"), caption=caption)
 
 # %% [markdown]
 # The next table has all readers, with the structured surrogate at nine
-# electrodes and the question about the condition. *Lowest seed* and *highest
-# seed* are the agreements of single seeds.
+# electrodes and the question about the condition. Its accuracy is that on the true
+# ECGs of these tissues. *Lowest seed* and *highest seed* are the agreements of single
+# seeds.
 
 # %%
 at_nine = unseen[unseen.electrodes == "nine"]
@@ -296,7 +300,10 @@ for reader, label in readers.items():
     row |= {"lowest seed": by_seed.min(), "highest seed": by_seed.max()}
     rows[label] = row
 agreements = pd.DataFrame(rows).T.rename_axis("reader")
-caption = "Accuracy and agreement of all readers on the structured surrogate."
+caption = (
+    "Accuracy of all readers on the true ECG, and agreement with it on the ECG of the "
+    "structured surrogate."
+)
 printed(with_interval(agreements, "agreement"), caption=caption)
 
 # %% [markdown]

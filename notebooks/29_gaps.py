@@ -96,7 +96,7 @@ claim_crps = 0.4  # SD of the trace, of the best method, gaps of 150 ms
 # ## Methods
 #
 # A gap takes the same samples from all electrodes. Each method gives a
-# Gaussian at every lost sample, and its mark is the **continuous ranked
+# Gaussian at every lost sample, and its score is the **continuous ranked
 # probability score** (CRPS) {cite}`Gneiting2007`: zero at best, and the
 # absolute error if the Gaussian has no width. All numbers are in SD of the
 # trace.

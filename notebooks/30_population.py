@@ -232,7 +232,7 @@ printed(
 # median. The two columns with noise repeat the test after white noise of 2 % of
 # the SD of all ECGs was added to both sets.
 #
-# Both classifiers hardly tell the structured surrogate from the teacher: its
+# Both classifiers hardly tell the structured surrogate from the teacher: their
 # accuracy is at most {headline}`population_c2st_excess` above that of the null,
 # and not above one half. Without noise
 # the paper's network is recognized almost always. Its ECG is not exactly

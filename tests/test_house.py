@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from compendium.registry import ROOT
 from forwardecg.paths import PACKAGE
 
 LEVELS = {"ground": 0, "tissue": 1, "measure": 1, "ecg": 2, "solver": 3, "surrogates": 5, "inverse": 5}
@@ -78,6 +79,39 @@ def test_arrows_run_one_way():
             if room == "measure" and module.partition(".")[0] == "torch":
                 wrong.append(f"{name_of(path)} imports torch")
     assert not wrong, "\n".join(wrong)
+
+
+def private(tree: ast.Module) -> set[str]:
+    """Names with a leading underscore that a file takes from another module, by import or as ``module._name``."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    aliases = [alias for node in imports for alias in node.names]
+    found = {part for alias in aliases for part in alias.name.split(".")}
+    found |= {part for node in imports if isinstance(node, ast.ImportFrom) for part in (node.module or "").split(".")}
+    taken = {alias.asname or alias.name.partition(".")[0] for alias in aliases}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).partition(".")[0] in taken:
+            found.add(node.attr)
+    of_python = {"_exit", "_fields"}  # documented: of os, and of named tuples
+    return {name for name in found - of_python if name.startswith("_") and not name.endswith("__")}
+
+
+def test_no_file_takes_a_private_name_of_another():
+    files = [path for folder in ("src", "experiments", "benchmarks", "tools") for path in (ROOT / folder).rglob("*.py")]
+    found = {path: private(ast.parse(path.read_text(encoding="utf-8"))) for path in files}
+    assert len(files) > len(FILES)
+    assert not {path.relative_to(ROOT).as_posix(): names for path, names in found.items() if names}
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("from forwardecg.a import b, _c as c", {"_c"}), ("import a._b", {"_b"}), ("from a._b import c", {"_b"}),
+        ("import a as b\nb._c()", {"_c"}), ("from a import b\nb._c", {"_c"}), ("import a.b\na.b._c", {"_c"}),
+        ("from a import __version__", set()), ("import os\nos._exit(1)", set()), ("def _a(): ...\n_a().b", set()),
+    ],
+)  # fmt: skip
+def test_private_names_are_found(line, names):
+    assert private(ast.parse(line)) == names
 
 
 @pytest.mark.parametrize(("wing", "other"), [("paper", "structured"), ("structured", "paper")])

@@ -76,9 +76,9 @@ def cost(seconds: pd.Series) -> tuple[str, str]:
     network, solver = ms["paper's seq2seq, one lead"], ms["simulation of the tissue"]
     build, product = (ms[f"exact lead field, known D: {part}"] / 16 for part in ("build", "product"))
     ours = (
-        f"a lead, from the voltage: {network:.1f} ms by the network; {build + product:.1f} ms by the exact lead field on"
-        f" the full grid, $D$ known, sixteen leads together, of which {product:.1f} ms once it is built; voltage and ECG"
-        f" by the full solver: {solver:.0f} ms"
+        f"for one lead, from a given voltage, the network takes {network:.1f} ms; the exact lead field on the full grid,"
+        f" with $D$ known, {build + product:.1f} ms a lead if sixteen are computed together, {product:.1f} ms of it once"
+        f" it is built; the full solver takes {solver:.0f} ms for the voltage and the ECG"
     )
     return ours, is_cheaper(network, product, build + product, solver)
 

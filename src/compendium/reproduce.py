@@ -31,7 +31,7 @@ from compendium.minutes import tell
 from compendium.registry import INPUTS, ROOT, TRAINED
 
 SCORED = ("baselines_cv", "readable", *TRAINED)
-EMULATED: dict[str, dict] = {"10_structured": {"precision": "float32", "threads": 2}}  # where there is no bfloat16
+EMULATED: dict[str, dict] = {"10_structured": {"precision": "float32"}}  # where there is no bfloat16
 ON_ANOTHER_CPU = 0.01  # by which the mean R2 of one training may differ there (`experiments/repeat.py`)
 
 

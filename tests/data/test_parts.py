@@ -242,7 +242,7 @@ def test_what_stops_it_on_the_way_is_one_line(error, code, says, recipe_file, tm
     def build(*_):
         raise error
 
-    monkeypatch.setattr(parts, "_build", build)
+    monkeypatch.setattr(parts, "fill_store", build)
     assert main(["--recipe", str(recipe_file), "--part", "1/2", "--folder", str(tmp_path)]) == code
     lines = capsys.readouterr().err.splitlines()
     assert re.match(f"python -m forwardecg.data: {says} is kept; the same command goes on", lines[-1]), lines

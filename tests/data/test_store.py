@@ -540,7 +540,7 @@ def test_whole_numbers_and_real_ones_name_the_same_store():
 
 def test_workers_that_write_elsewhere_are_noticed(monkeypatch):
     """As those of a cluster whose machines have disks of their own under the same name."""
-    monkeypatch.setattr(store, "_simulate_into", lambda *_: True)
+    monkeypatch.setattr(store, "simulate_into", lambda *_: True)
     with pytest.raises(OSError, match="expected the workers to write to .* which lacks 6 tissues"):
         build()
 

@@ -22,7 +22,7 @@ UNSEEN = [  # what only refuses or tells, what is compiled, what several process
     r"mesh_lead_field\(tissue", r"instance\(\"(conductor|tissue)\", \w+, (\(Disc|Tissue, \"for)",  # of meshes, and of a torso
 ]  # fmt: skip
 ELSEWHERE = (  # functions of these modules that no cached work rests on
-    "read_recipe", "write_recipe", "to_u", "source_sum_ecg", "pseudo_ecg", "_label", "_read", "phi_e_attrs", "loader", "map_lead_field",
+    "read_recipe", "write_recipe", "to_u", "source_sum_ecg", "pseudo_ecg", "label_phi_e", "_read", "phi_e_attrs", "loader", "map_lead_field",
     "describe_maps", "pixel_diffusivity", "mean_of_faces", "predict", "report", "_move", "_count_from_corner",
     "instance", "settle", "number", "count", "counts", "file_path",
     "fraction", "one_of", "flag", "array", "times", "corner", "unit_factor", "_short", "_spell_out", "_in_order",

@@ -23,7 +23,7 @@ from forwardecg.activation.loops import FAR, STEP, Array, advance, march, needs,
 from forwardecg.activation.template import capture_delay, template
 from forwardecg.contract import as_variable
 from forwardecg.solver.calibration import D_REFERENCE, calibration_table, converged_cv
-from forwardecg.solver.simulation import _calibrate, _float_type, _list_stimuli, _pulses
+from forwardecg.solver.simulation import calibrate_tissue, check_arguments, list_stimuli, make_pulses
 from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.diffusion import couplings
 from forwardecg.tissue.sheet import Tissue
@@ -117,7 +117,7 @@ def network(
     tissue: Tissue, dt: float, cell: FKParams, load: float = LOAD, spread: float = SPREAD, grid: bool = True
 ) -> Network:
     """Couplings of the tissue with the D of the solver on this grid, or the physical one without ``grid``, and the laws."""
-    g = couplings(_calibrate(tissue, dt, cell) if grid else tissue)
+    g = couplings(calibrate_tissue(tissue, dt, cell) if grid else tissue)
     n_x = tissue.D.shape[1] + 2
     parts = [(g.D_x[:, :-1], -1), (g.D_x[:, 1:], 1), (g.D_y[:-1], -n_x), (g.D_y[1:], n_x)]
     if g.D_ne is not None and g.D_nw is not None:
@@ -135,7 +135,7 @@ def network(
 def start_times(tissue: Tissue, stimuli: list[Stimulus], dt: float, cell: FKParams) -> Array:
     """When stimuli activate cells (y, x), in ms, and `FAR`."""
     T = np.full(tissue.D.shape, FAR)
-    for stimulus, pulse in zip(stimuli, _pulses(stimuli, tissue.live, dt, LONGEST_TIME), strict=True):
+    for stimulus, pulse in zip(stimuli, make_pulses(stimuli, tissue.live, dt, LONGEST_TIME), strict=True):
         at = stimulus.start + capture_delay(stimulus.amplitude, stimulus.duration, dt, cell)
         T[pulse.cells] = np.minimum(T[pulse.cells], at)
     return T
@@ -225,8 +225,8 @@ def solve_eikonal(
 
 def activate(tissue: Tissue, stimuli: Stimulus | Sequence[Stimulus], cell: FKParams, dt: float) -> Front:
     """The front of a tissue, checked."""
-    _float_type(tissue, cell, True, np.float64, True)
-    listed = _list_stimuli(stimuli)
+    check_arguments(tissue, cell, True, np.float64, True)
+    listed = list_stimuli(stimuli)
     begin = start_times(tissue, listed, dt, cell)
     front = spread(begin, tissue, network(tissue, dt, cell), cell)
     check_single(front.T, listed, front.net, template(tissue.dx, dt, cell).duration)

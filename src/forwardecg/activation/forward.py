@@ -12,9 +12,9 @@ from forwardecg.activation.loops import FAR
 from forwardecg.activation.template import FINE, Template, share, template
 from forwardecg.contract import V_SPAN, array, as_variable, corner, instance, number, times
 from forwardecg.ecg.electrodes import Electrodes
-from forwardecg.ecg.leadfield import _label, lead_field
+from forwardecg.ecg.leadfield import label_phi_e, lead_field
 from forwardecg.ecg.torso import Disc, Sphere
-from forwardecg.solver.simulation import _float_type
+from forwardecg.solver.simulation import check_arguments
 from forwardecg.tissue.cell import FK_CAF, FKParams, jit
 from forwardecg.tissue.sheet import Tissue
 from forwardecg.tissue.stimulus import LONGEST_TIME, Stimulus, whole_steps
@@ -81,7 +81,7 @@ def ecg_from_activation(
         >>> dict(phi_e.sizes), bool(abs(phi_e[0, 1]) > 100 * abs(phi_e[0, 2]))
         ({'lead': 1, 'time_ecg': 3}, True)
     """
-    _float_type(tissue, cell, True, np.float64, True)
+    check_arguments(tissue, cell, True, np.float64, True)
     L, t = lead_field(tissue, electrodes, conductor), times("t", t, least=1)
     maps = {"lat": lat} if recovery is None else {"lat": lat, "recovery": recovery}
     T, *given = (_read_map(name, values, tissue) for name, values in maps.items())
@@ -94,7 +94,7 @@ def ecg_from_activation(
     R = given[0] - form.duration if given else net.crop(share(net.pad(T, FAR), net.g, net.offsets, form.duration))
     if not np.isfinite(R[reached]).all():
         raise ValueError("recovery: expected a time wherever lat has one, got cells without")
-    return _label(read_out(L, T, R, form, t), electrodes, t, conductor)
+    return label_phi_e(read_out(L, T, R, form, t), electrodes, t, conductor)
 
 
 def _read_map(name: str, values: xr.DataArray | np.ndarray, tissue: Tissue) -> np.ndarray:
@@ -147,7 +147,7 @@ def eikonal_ecg(
         "lat": as_variable("lat", lat),
         "recovery": as_variable("recovery", recovery),
         "electrodes": as_variable("electrodes", electrodes.positions.copy()),
-        "phi_e": _label(phi_e, electrodes, t, conductor),
+        "phi_e": label_phi_e(phi_e, electrodes, t, conductor),
     })  # fmt: skip
     least = LEAST if tissue.fiber_angle is None else LEAST_FIBERS
     error = np.sqrt(np.square(phi_e - other).mean(1) + (least * phi_e.std(1)) ** 2)

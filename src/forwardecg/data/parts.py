@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from forwardecg.contract import count, instance
 from forwardecg.data import layout
 from forwardecg.data.recipe import Recipe
-from forwardecg.data.store import _build, _check, _check_folder, _check_workers, load_or_simulate, store_path
+from forwardecg.data.store import check_folder, check_recipe, check_workers, fill_store, load_or_simulate, store_path
 from forwardecg.paths import progress
 
 
@@ -43,11 +43,11 @@ def simulate_part(
     location = store_path(recipe, folder)
     if isinstance(location, str):
         raise ValueError(f"folder: expected a folder of a file system that all nodes share, got {location}")
-    _check_workers(executor)
-    _check_folder(location)
+    check_workers(executor)
+    check_folder(location)
     empty = layout.skeleton(recipe)
     if not layout.list_files(location):
-        _check(recipe)
+        check_recipe(recipe)
     layout.restore(location, empty)
     there, arrays = layout.list_files(location), layout.open_arrays(location)
     missing = [sim for sim in own if not layout.is_finished(arrays, sim, there, True)]
@@ -55,7 +55,7 @@ def simulate_part(
     if missing:
         with threadpool_limits(1):
             # its lines of progress count the tissues of the recipe, and what is drawn does not depend on their number
-            _build(location, replace(recipe, n_sim=len(own)), missing, executor)
+            fill_store(location, replace(recipe, n_sim=len(own)), missing, executor)
     if absent := len(layout.missing_tissues(location, recipe.n_sim, False)):
         progress(f"data set: part {part} of {parts} is finished; {absent} tissues of the other parts are not")
     else:

@@ -98,8 +98,8 @@ def load_or_simulate(
         (['healthy', 'gap_junction'], {'sim': 2, 'time': 21, 'y_map': 10, 'x_map': 10})
     """
     location, n_sim, verify = store_path(recipe, folder), recipe.n_sim, flag("verify", verify)
-    _check_workers(executor)
-    _check_folder(location)
+    check_workers(executor)
+    check_folder(location)
     missing: dict[int, bool] = {}
 
     def status() -> str:
@@ -107,11 +107,11 @@ def load_or_simulate(
         return f"{n} of {n_sim} tissues are finished and kept in {location}; the next call goes on from there"
 
     try:
-        missing = _prepare(location, recipe, verify)
+        missing = prepare_store(location, recipe, verify)
         if missing:
             # one thread also in workers that are threads of a process in which this one holds the limit
             with threadpool_limits(1):
-                _build(location, recipe, [*missing], executor)
+                fill_store(location, recipe, [*missing], executor)
     except BrokenExecutor:
         why = 'killed, out of memory, or started by a script without if __name__ == "__main__"'
         raise RuntimeError(f"data set: a worker process died: {why}. {status()}") from None
@@ -129,7 +129,7 @@ def load_or_simulate(
     return layout.open_store(location)
 
 
-def _check_workers(executor: Executor | None) -> None:
+def check_workers(executor: Executor | None) -> None:
     """ValueError for what is no executor, and for a script that no process could read again."""
     if executor is not None:
         instance("executor", executor, Executor, "such as ThreadPoolExecutor(1), or None")
@@ -140,7 +140,7 @@ def _check_workers(executor: Executor | None) -> None:
         raise ValueError(f"executor: expected {wanted}, got None in a script from {script}")
 
 
-def _check_folder(location: Path | str) -> None:
+def check_folder(location: Path | str) -> None:
     """ValueError where a file is in place of a folder."""
     if isinstance(location, Path):
         there = next(place for place in (location, *location.absolute().parents) if os.path.lexists(place))
@@ -148,11 +148,11 @@ def _check_folder(location: Path | str) -> None:
             raise ValueError(f"folder: expected a folder, got {there}, which is none")
 
 
-def _prepare(location: Path | str, recipe: Recipe, verify: bool) -> dict[int, bool]:
+def prepare_store(location: Path | str, recipe: Recipe, verify: bool) -> dict[int, bool]:
     """The store made or mended, and its tissues that are missing, as `layout.missing_tissues` gives them."""
     empty = layout.skeleton(recipe)
     if not (there := layout.list_files(location)):
-        _check(recipe)
+        check_recipe(recipe)
     if (lost := layout.restore(location, empty)) and there:
         progress(f"data set: {len(lost)} missing or altered files of its description were written again")
     layout.sweep(location, there)
@@ -163,14 +163,14 @@ def _prepare(location: Path | str, recipe: Recipe, verify: bool) -> dict[int, bo
     return missing
 
 
-def _check(recipe: Recipe) -> None:
+def check_recipe(recipe: Recipe) -> None:
     """ValueError if the solver does not run this recipe's best conducting sheet, or the electrodes touch it."""
     sheet, stimuli = healthy(recipe.shape, recipe.dx, recipe.D0_high), draw_tissue(recipe, 0).stimuli
     distances(sheet, recipe.electrodes)
     next(solve(sheet, stimuli, t_end=recipe.t_end, every=recipe.ecg_interval, cell=recipe.cell, dt=recipe.dt))
 
 
-def _simulate_into(location: Path | str, recipe: Recipe, sim: int, patient: bool, call: str) -> bool:
+def simulate_into(location: Path | str, recipe: Recipe, sim: int, patient: bool, call: str) -> bool:
     """Simulate and write one tissue, unless it is finished by now; False if another is at it, and not ``patient``."""
     fs, root = layout.place_of(location)
     fs.invalidate_cache()
@@ -210,7 +210,7 @@ def _no_interrupt() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor: Executor | None) -> None:
+def fill_store(location: Path | str, recipe: Recipe, sims: Collection[int], executor: Executor | None) -> None:
     """Simulate the tissues ``sims`` into the store."""
     started = spoke = counted = time.monotonic()
     total, n = len(sims), 0
@@ -222,7 +222,7 @@ def _build(location: Path | str, recipe: Recipe, sims: Collection[int], executor
         for patient in (False, True):  # what another process has in work comes again after all others
             with _no_interrupt():
                 for sim in sims:
-                    running[pool.submit(_simulate_into, location, recipe, sim, patient, call)] = sim
+                    running[pool.submit(simulate_into, location, recipe, sim, patient, call)] = sim
             sims = []
             for future in as_completed(running):
                 if not future.result():

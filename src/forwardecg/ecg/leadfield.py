@@ -116,7 +116,7 @@ def pseudo_ecg(
     values, time, at = _read(V_m, tissue)
     places, around = _move(electrodes, at), _move(conductor, at)
     phi_e = np.tensordot(lead_field(tissue, places, around), values, axes=((1, 2), (1, 2)))
-    return _label(phi_e, electrodes, time, conductor)
+    return label_phi_e(phi_e, electrodes, time, conductor)
 
 
 def source_sum_ecg(V_m: xr.DataArray | np.ndarray, tissue: Tissue, electrodes: Electrodes) -> xr.DataArray:
@@ -124,7 +124,7 @@ def source_sum_ecg(V_m: xr.DataArray | np.ndarray, tissue: Tissue, electrodes: E
     _check(instance("tissue", tissue, Tissue), electrodes, None)
     values, time, at = _read(V_m, tissue)
     weight, source = 1 / distances(tissue, _move(electrodes, at)), net_flux(values, *couplings(tissue))
-    return _label(np.tensordot(weight, source, axes=((1, 2), (1, 2))), electrodes, time)
+    return label_phi_e(np.tensordot(weight, source, axes=((1, 2), (1, 2))), electrodes, time)
 
 
 def _mesh_ecg(V_m: Any, mesh: Mesh, electrodes: Electrodes) -> xr.DataArray:
@@ -142,7 +142,7 @@ def _mesh_ecg(V_m: Any, mesh: Mesh, electrodes: Electrodes) -> xr.DataArray:
         parts.append(L @ _voltages(some, dims, shape).T)
     if labeled and when in V_m.coords:
         time = times("V_m.time", V_m[when], least=1)
-    phi_e = _label(np.concatenate(parts, 1), electrodes, time)
+    phi_e = label_phi_e(np.concatenate(parts, 1), electrodes, time)
     volume = mesh.cells.shape[1] == 4
     scale = f"integral of div(D grad V_m) / r over the mesh; times beta C_m {'' if volume else 'h '}/ (4 pi sigma_b): a potential"
     unit = "mV mm2 ms-1" if volume else "mV mm ms-1"
@@ -184,7 +184,7 @@ def _move(what: Any, at: tuple[float, float]) -> Any:
     return replace(what, center=tuple(np.subtract(what.center, [*at, 0.0][: len(what.center)]).tolist()))
 
 
-def _label(
+def label_phi_e(
     phi_e: np.ndarray, electrodes: Electrodes, time: np.ndarray | None, conductor: Disc | Sphere | None = None
 ) -> xr.DataArray:
     """phi_e (lead, time_ecg) with names, times in ms where there are some, and attributes."""

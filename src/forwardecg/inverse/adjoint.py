@@ -20,7 +20,7 @@ from forwardecg.activation.eikonal import Front, network, speed, spread
 from forwardecg.activation.loops import FAR, STEP
 from forwardecg.contract import instance, number
 from forwardecg.solver.calibration import calibration_table
-from forwardecg.solver.simulation import _float_type
+from forwardecg.solver.simulation import check_arguments
 from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.sheet import Tissue
 
@@ -107,7 +107,7 @@ def activation_times(
         >>> site.grad.round(decimals=1).tolist()  # ms/mm
         [[-1.5, 0.0]]
     """
-    _float_type(tissue, cell, True, np.float64, True)
+    check_arguments(tissue, cell, True, np.float64, True)
     radius, dt = number("radius", radius, 0, 1e6, unit="mm"), number("dt", dt, 0, 10, unit="ms", above=True)
     shape = (*instance("site", site, Tensor).shape,)
     if len(shape) != 2 or shape[1] != 2 or not shape[0] or instance("onset", onset, Tensor).shape != shape[:1]:

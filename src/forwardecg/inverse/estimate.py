@@ -18,7 +18,7 @@ from torch.nn.functional import interpolate
 from forwardecg.activation.template import FINE, template
 from forwardecg.contract import array, as_variable, count, instance, number, times, unit_of
 from forwardecg.ecg.electrodes import Electrodes, names_of
-from forwardecg.ecg.leadfield import _label, phi_e_attrs
+from forwardecg.ecg.leadfield import label_phi_e, phi_e_attrs
 from forwardecg.inverse import models
 from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.grid import Grid
@@ -157,7 +157,7 @@ def fit(
         "gain": (("y", "x"), gains, {"units": "1"}),
         "lat": as_variable("lat", one.t[0] + T),
         "misfit": ((), least, {"units": "1"}),
-        "phi_e": _label(one.norm * model, electrodes, one.t),
+        "phi_e": label_phi_e(one.norm * model, electrodes, one.t),
         "sites": (("well", "xy"), np.array([q[:2] for _, q, _ in polished]), {"units": "mm"}),
         "misfits": ("well", [value for value, _, _ in polished], {"units": "1"}),
         "curvature": (("xy", "of"), curvature, {"units": "mm-2"}),

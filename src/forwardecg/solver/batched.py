@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from forwardecg.contract import flag, instance, number, one_of
 from forwardecg.solver.calibration import calibrate_diffusivity, check_step
 from forwardecg.solver.kernel import RECOVERED, RECOVERY_STEPS
-from forwardecg.solver.simulation import _grid_steps, _list_stimuli, _pulses
+from forwardecg.solver.simulation import count_steps, list_stimuli, make_pulses
 from forwardecg.tissue.cell import FK_CAF, FKParams
 from forwardecg.tissue.diffusion import stability_limit
 from forwardecg.tissue.sheet import Tissue
@@ -70,7 +70,7 @@ def solve_batch(
         cell: cell model of all sheets.
         calibrated: D is the physical diffusivity; False: that of the grid.
         precision: float32 or float64.
-        device: "cpu", "cuda".
+        device: "cpu", or another one of torch, such as "cuda", on which this was not tested.
         D: (batch, y, x), mm^2/ms, in place of that of the tissues; counted where a cell is live.
         amplitude: (batch,), 1/ms, in place of that of all stimuli of a tissue.
         parameters: scalars in place of fields of ``cell``, by name.
@@ -100,7 +100,7 @@ def solve_batch(
         raise ValueError(f"stimuli: expected one entry for each of {len(tissues)} tissues, got {len(stimuli)}")
     instance("cell", cell, FKParams, "such as FK_CAF")
     dt, smooth = number("dt", dt, 0, 1e6, unit="ms", above=True), number("smooth", smooth, 0, 1)
-    n_every, n_end = _grid_steps(every, t_end, dt)
+    n_every, n_end = count_steps(every, t_end, dt)
     kind = getattr(torch, one_of("precision", precision, ("float32", "float64")))
     dx = tissues[0].dx
     tensors = {"D": (D, live.shape), "amplitude": (amplitude, live.shape[:1])}
@@ -119,11 +119,11 @@ def solve_batch(
     if not bool((D[on] > 0).all()):
         raise ValueError("D: expected values above 0 mm^2/ms in live cells, got others")
     pulses = [
-        _pulses(_list_stimuli(given), one.live, dt, n_end * dt) for one, given in zip(tissues, stimuli, strict=True)
+        make_pulses(list_stimuli(given), one.live, dt, n_end * dt) for one, given in zip(tissues, stimuli, strict=True)
     ]
     on_grid = _calibrate(D, live, dx, dt, cell) if flag("calibrated", calibrated) else D
     check_step(dt, stability_limit(float(on_grid.detach()[on].max()), dx), cell)
-    place = {"dtype": kind, "device": torch.device(device)}
+    place = {"dtype": kind, "device": _find_device(device)}
     g_x, g_y = ((g * dt / dx**2).to(**place) for g in _couplings(on_grid, on))
     values = {name: torch.as_tensor((parameters or {}).get(name, getattr(cell, name)), **place) for name in PARAMETERS}
     sheets = _Sheets(g_x, g_y, values, dt, smooth)
@@ -149,6 +149,14 @@ def _check_tissues(tissues: Sequence[Tissue]) -> list[Tissue]:
     if len(kinds) > 1:
         raise ValueError(f"tissues: expected sheets of one shape and dx, got {sorted(kinds)}")
     return listed
+
+
+def _find_device(name: str) -> torch.device:
+    """The device of that name, if this torch can put a tensor on it."""
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError):
+        raise ValueError(f"device: expected one that this torch has, such as 'cpu', got {name!r}") from None
 
 
 def _calibrate(D: Tensor, live: np.ndarray, dx: float, dt: float, cell: FKParams) -> Tensor:

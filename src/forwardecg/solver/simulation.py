@@ -34,7 +34,7 @@ MOST_THREADS = 1024  # of one run
 AT_REST = 1e-4  # u below which a sheet counts as repolarized: 0.01 mV above rest
 
 
-def _list_stimuli(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
+def list_stimuli(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
     """One or more stimuli as a list; ValueError for anything else."""
     if not isinstance(stimuli, Stimulus | Sequence) or isinstance(stimuli, str):
         instance("stimuli", stimuli, (Stimulus, list))
@@ -45,7 +45,7 @@ def _list_stimuli(stimuli: Stimulus | Sequence[Stimulus]) -> list[Stimulus]:
     return listed
 
 
-def _float_type(tissue: Tissue, cell: FKParams, calibrated: bool, dtype: type, stop_at_rest: bool) -> type:
+def check_arguments(tissue: Tissue, cell: FKParams, calibrated: bool, dtype: type, stop_at_rest: bool) -> type:
     """The float type; ValueError, before anything is computed, for arguments of another type."""
     instance("tissue", tissue, Tissue)
     instance("cell", cell, FKParams, "such as FK_CAF")
@@ -57,7 +57,7 @@ def _float_type(tissue: Tissue, cell: FKParams, calibrated: bool, dtype: type, s
     raise ValueError(f"dtype: expected np.float32 or np.float64, got {dtype!r}")
 
 
-def _grid_steps(every: float, t_end: float, dt: float) -> tuple[int, int]:
+def count_steps(every: float, t_end: float, dt: float) -> tuple[int, int]:
     """Steps of dt in ``every``, and in ``t_end``, a multiple of that, all in ms; at most `MOST_STEPS`."""
     n_every = whole_steps("every", every, dt)
     n_end = n_every * whole_steps("t_end", t_end, every, "every")
@@ -66,7 +66,8 @@ def _grid_steps(every: float, t_end: float, dt: float) -> tuple[int, int]:
     return n_every, n_end
 
 
-def _pulses(stimuli: Sequence[Stimulus], live: np.ndarray, dt: float, t_end: float) -> list[Pulse]:
+def make_pulses(stimuli: Sequence[Stimulus], live: np.ndarray, dt: float, t_end: float) -> list[Pulse]:
+    """The stimuli in steps of dt, on live cells; ValueError for one that starts too late or reaches none."""
     pulses = []
     for stimulus in stimuli:
         if stimulus.start >= t_end:
@@ -81,7 +82,7 @@ def _pulses(stimuli: Sequence[Stimulus], live: np.ndarray, dt: float, t_end: flo
     return pulses
 
 
-def _calibrate(tissue: Tissue, dt: float, cell: FKParams) -> Tissue:
+def calibrate_tissue(tissue: Tissue, dt: float, cell: FKParams) -> Tissue:
     """The tissue with D_num in place of D, along and across the fibers; warns where that is far from right."""
     grid = (tissue.live, tissue.dx, dt, cell)
     if tissue.fiber_angle is None or tissue.D_across is None:
@@ -128,14 +129,14 @@ def solve(
         >>> [(state.t, bool(state.u[0, 15] > 0.5)) for state in run]
         [(0.0, False), (10.0, False), (20.0, True), (30.0, True)]
     """
-    dtype, stimuli = _float_type(tissue, cell, calibrated, dtype, stop_at_rest), _list_stimuli(stimuli)
+    dtype, stimuli = check_arguments(tissue, cell, calibrated, dtype, stop_at_rest), list_stimuli(stimuli)
     dt = number("dt", dt, 0, LONGEST_TIME, unit="ms", above=True)
-    n_every, n_end = _grid_steps(every, t_end, dt)
+    n_every, n_end = count_steps(every, t_end, dt)
     threads = count("threads", threads, 1, MOST_THREADS)
     check_step(dt, stable_step(couplings(tissue), tissue.dx), cell)
-    g = couplings(_calibrate(tissue, dt, cell) if calibrated else tissue)
+    g = couplings(calibrate_tissue(tissue, dt, cell) if calibrated else tissue)
     check_step(dt, stable_step(g, tissue.dx), cell)
-    pulses = _pulses(stimuli, tissue.live, dt, float(t_end))
+    pulses = make_pulses(stimuli, tissue.live, dt, float(t_end))
     states = march(g, tissue.dx, dt, constants(cell, dt, dtype), pulses, n_every, n_end, threads)
     return _until_rest(states, max(pulse.off for pulse in pulses) * dt) if stop_at_rest else states
 
@@ -193,7 +194,7 @@ def simulate(
         >>> dict(ds.V_m.sizes), dict(ds.phi_e.sizes), ds.phi_e.attrs["units"]
         ({'time': 9, 'y_map': 5, 'x_map': 15}, {'lead': 1, 'time_ecg': 41}, 'mV mm ms-1')
     """
-    dtype, stimuli = _float_type(tissue, cell, calibrated, dtype, stop_at_rest), _list_stimuli(stimuli)
+    dtype, stimuli = check_arguments(tissue, cell, calibrated, dtype, stop_at_rest), list_stimuli(stimuli)
     n_y, n_x = tissue.D.shape
     if electrodes is not None:
         instance("electrodes", electrodes, Electrodes, "such as center_electrode gives")

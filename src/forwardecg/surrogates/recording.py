@@ -61,9 +61,11 @@ def inspect(maps: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     if alive.sum() > 1 and max(np.ptp(low[alive]), np.ptp(span)) < 1e-3 * span.max():
         flags.append("every pixel has the same rest and peak: if each was normalized, fibrosis cannot be seen")
     top = high[alive].max()
+    at_top = np.zeros(high.shape, int)  # frames
+    at_top[high == top] = (V[:, high == top] == top).sum(0)
     odd = {
         f"never come to rest, within {NO_REST:g} mV of {rest:.4g} mV": low > rest + NO_REST,
-        f"are saturated: they stay at {top:.4g} mV": (top == V).sum(0) * _step(maps) >= max(CUT_OFF, 3 * _step(maps)),
+        f"are saturated: they stay at {top:.4g} mV": at_top * _step(maps) >= max(CUT_OFF, 3 * _step(maps)),
     }
     for words, which in odd.items():
         if (share := float(which[alive].mean())) > MOST_ODD:
@@ -86,7 +88,8 @@ def _step(maps: xr.Dataset) -> float:
 
 def _rest(V: np.ndarray) -> float:
     """Rest of traces (time, n) in mV: -85, unless the most usual value and the lowest ones lie on the same side of it."""
-    lowest, middle = np.quantile(V, 0.02), (np.quantile(V, 0.02) + np.quantile(V, 0.98)) / 2
+    lowest, highest = np.quantile(V, np.array((0.02, 0.98), V.dtype))
+    middle = (lowest + highest) / 2
     lower = V[middle >= V]
     counts, edges = np.histogram(lower, np.arange(lower.min() - 3, lower.max() + 3.5, 0.5))
     usual = edges[np.convolve(counts, np.ones(5), "same").argmax()] + 0.25

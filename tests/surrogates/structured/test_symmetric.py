@@ -33,6 +33,13 @@ def test_the_network_turns_with_its_input(network, n, shape):
     assert torch.allclose(network(moved(z, n, 3)), moved(network(z), n, 2), atol=1e-12)
 
 
+def test_the_kernel_without_gradients_is_the_same(network):
+    z = torch.randn(1, 7, 9, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        plain = network(z)
+    assert torch.equal(plain, network(z))
+
+
 def test_scalars_and_tensors_differ(network):
     z = torch.randn(1, 7, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     out = network(z)

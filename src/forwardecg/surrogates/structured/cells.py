@@ -45,24 +45,37 @@ def action_potential(u: Tensor, f: Fronts, dt: float) -> Tensor | None:
         return None
     best = f.amplitude[passed].quantile(BEST)
     kept = passed & (u[0] < AT_REST * f.amplitude) & (f.amplitude > best / 2)
-    traces, frame = u[:, kept], torch.arange(len(u))[:, None]
+    traces = u.flatten(1) if kept.all() else u.flatten(1).index_select(1, kept.flatten().nonzero()[:, 0])
+    n, frame = len(u), torch.arange(len(u), dtype=torch.int32)[:, None]
     up = traces >= traces.amax(0) / 2
-    since = frame - up.int().argmax(0)  # frames since the first front
+    start = _first(up)  # of the first front
     width, n_behind = max(1, round(5.0 / dt)), max(round(BEHIND / dt), 1)
-    behind = (since >= width) & (since < width + n_behind)
-    amplitude = (traces * behind).sum(0) / behind.sum(0)  # of this beat, as `read_fronts` takes it
-    ended = (traces < AT_REST * amplitude) & (since > 0)
-    end = ended.int().argmax(0)
-    beat = frame < end
-    rises = (up[1:] & ~up[:-1] & beat[1:]).sum(0)
-    whole = ended.any(0) & (rises == 1)
+    behind = (frame >= start + width) & (frame < start + width + n_behind)
+    count = (n - start - width).clamp(0, n_behind)  # of these frames
+    amplitude = traces.masked_fill(~behind, 0.0).sum(0) / count  # of this beat, as `read_fronts` takes it
+    ended = (traces < AT_REST * amplitude) & (frame > start)
+    end = _first(ended)  # 0: none
+    last = int(end.max()) if len(end) else 0  # what follows is of no beat
+    traces, beat = traces[:last], frame[:last] < end
+    rises = _count((up[1:last] > up[: max(last, 1) - 1]) & beat[1:])
+    whole = (end > 0) & (rises == 1)
     if whole.any():  # another front or stimulus that comes before rest makes a beat longer
-        length = (beat & (since >= 0)).sum(0)
+        length = (end - start).clamp(min=0)
         whole &= (length - length[whole].median()).abs() <= USUAL
     if int(whole.sum()) < FEWEST:
         return None
-    traces, amplitude, beat = traces[:, whole], amplitude[whole], beat[:, whole]
-    return torch.stack([(dt * ((traces > level * amplitude) & beat).sum(0)).mean() for level in LEVELS])
+    return torch.stack([(dt * _count((traces > level * amplitude) & beat)[whole]).mean() for level in LEVELS])
+
+
+def _first(of: Tensor) -> Tensor:
+    """The first frame (n,) in which ``of`` (frame, n) is true, 0 where none is: int32."""
+    left = torch.arange(len(of), 0, -1, dtype=torch.int32)[:, None]
+    return len(of) - 1 - ((of * left).amax(0) - 1).remainder(len(of))
+
+
+def _count(of: Tensor) -> Tensor:
+    """In how many frames ``of`` (frame, n) is true; five times as fast as in the default type of sums."""
+    return of.sum(0, dtype=torch.int32)
 
 
 def known_by(widths: Sequence[Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ A crossing in a neighbor belongs to the same front if it is the nearest in time,
 import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -75,31 +76,33 @@ def read_fronts(u: Tensor, dx: float, dt: float, restitution: Tensor = RESTITUTI
         >>> int(seen.number[6, 6]), round(float(seen.slowness[0, 0, 6, 6]), 2)  # p_x^2 = 1 / 0.5^2
         (1, 4.0)
     """
-    if instance("u", u, Tensor).ndim != 3 or not u.is_floating_point() or not u.numel():
-        raise ValueError(f"u: expected real numbers (time, y, x), got {u.dtype} of shape {(*u.shape,)}")
-    if not (u.abs() <= 10).all():  # mV are beyond it
+    if instance("u", u, Tensor).ndim != 3 or not u.is_floating_point() or not u.numel() or len(u) < 2:
+        raise ValueError(
+            f"u: expected real numbers (time, y, x) of two frames or more, got {u.dtype} of shape {(*u.shape,)}"
+        )
+    peak = u.amax(0)
+    if not ((u.amin(0) >= -10) & (peak <= 10)).all():  # mV are beyond it
         raise ValueError(f"u: expected values from 0 at rest to 1 at the peak, got {u.min():.4g} to {u.max():.4g}")
     dx, dt = number("dx", dx, 0, unit="mm", above=True), number("dt", dt, 0, unit="ms", above=True)
-    peak = u.amax(0)
     level = peak.clamp(min=QUIET) / 2
+    above = u >= torch.where(level > QUIET / 2 * 1.001, level, math.inf)
     n_behind = max(round(BEHIND / dt), 1)
     width = max(1, round(5.0 / dt))  # frames in 5 ms, in which a front passes a pixel
-    up = _crossings(u, level, width, 0.8, dt)
-    down = _crossings(u.flip(0), level, n_behind, 0.5, dt)  # of the movie backward
+    up = _crossings(u, above, level, width, 0.8, dt)
+    down = _crossings(u, above, level, n_behind, 0.5, dt, backward=True)
     down = down._replace(time=(len(u) - 1) * dt - down.time)
-    total = torch.cat([u.new_zeros(1, *peak.shape), u.cumsum(0)])
+    total = u.cumsum(0)
     ups, downs = _Times(up, u.shape, dt), _Times(down, u.shape, dt)
-    began = ups.before(down.time, down.y, down.x)  # of the beats that end there
+    began = ups.before(down)  # of the beats that end there
     speed, weaker = _after_rest(up.time, up, downs, restitution)
     speed_down = _after_rest(began, down, downs, restitution)[0]
     first = (up.frame + 1 + width).clamp(max=len(u) - 1)
     last = (first + n_behind).clamp(max=len(u))
-    behind = (total[last, up.y, up.x] - total[first, up.y, up.x]) / (last - first)
+    behind = (total[last - 1, up.y, up.x] - total[first - 1, up.y, up.x]) / (last - first)
     rise = (u[1:] - u[:-1]).amax(0) / peak.clamp(min=QUIET)
     slowness, residual = [], []
     for crossing, times, ratio in ((up, ups, speed), (down, downs, speed_down)):
-        for reach in REACHES:
-            p, left = _plane(crossing, times, reach, dx)
+        for p, left in _planes(crossing, times, dx):
             slowness.append(torch.stack([_mean_at(crossing, q * ratio**2, peak.shape)[0] for q in p]))
             residual.append(_mean_at(crossing, left, peak.shape)[0])
     amplitude, count = _mean_at(up, behind / weaker, peak.shape)
@@ -139,63 +142,91 @@ class _Crossings(NamedTuple):
     time: Tensor  # ms
 
 
-def _crossings(u: Tensor, level: Tensor, width: int, share: float, dt: float) -> _Crossings:
-    """Upward crossings of ``level``, linear in time, of tissue that is well below it before and well above it after."""
-    here = (u[:-1] < level) & (u[1:] >= level) & (level > QUIET / 2 * 1.001)
-    frame, y, x = here.nonzero(as_tuple=True)
-    before, after = u[(frame - width + 1).clamp(min=0), y, x], u[(frame + width).clamp(max=len(u) - 1), y, x]
+def _crossings(
+    u: Tensor, above: Tensor, level: Tensor, width: int, share: float, dt: float, backward: bool = False
+) -> _Crossings:  # fmt: skip
+    """Upward crossings of ``level`` in a movie or in it ``backward``, linear in time, of tissue well below it before and well above it after."""
+    n_y, n_x = level.shape
+    above = above.flip(0) if backward else above
+    here = (above[1:] > above[:-1]).numpy(force=True)
+    at = torch.from_numpy(np.flatnonzero(here)).to(u.device)  # `Tensor.nonzero` takes five times as long
+    frame, y, x = at // (n_y * n_x), at // n_x % n_y, at % n_x
+
+    def read(frame: Tensor) -> Tensor:
+        return u[len(u) - 1 - frame if backward else frame, y, x]
+
+    before, after = read((frame - width + 1).clamp(min=0)), read((frame + width).clamp(max=len(u) - 1))
     real = after - before > share * level[y, x]  # noise at the foot of a wave crosses back and forth
     frame, y, x = frame[real], y[real], x[real]
-    low, high = u[frame, y, x], u[frame + 1, y, x]
+    low, high = read(frame), read(frame + 1)
     return _Crossings(frame, y, x, dt * (frame + (level[y, x] - low) / (high - low)))
 
 
 class _Times:
-    """Nearest crossing of any pixel to a given time."""
+    """Nearest crossing of any pixel to a given time; around the sheet there is none."""
 
     def __init__(self, crossings: _Crossings, shape: torch.Size, dt: float):
         n_t, n_y, n_x = shape
-        # the crossings of each pixel in order of time, as (k, y, x), with inf behind the last one
+        self.n_x, edge = n_x + 2 * REACHES[-1], REACHES[-1]
+        # the crossings of each pixel in order of time, as (k, pixel), with inf behind the last one
         pixel = crossings.y * n_x + crossings.x
         order = torch.argsort(pixel * n_t * dt + crossings.time.double(), stable=True)
         pixel, time = pixel[order], crossings.time[order]
         start = torch.searchsorted(pixel, torch.arange(n_y * n_x, device=pixel.device))
         rank = torch.arange(len(pixel), device=pixel.device) - start[pixel]
-        most = int(rank.max()) + 1 if len(rank) else 1
-        self.times = torch.full((most, n_y, n_x), math.inf, dtype=time.dtype, device=time.device)
-        self.times.view(most, -1)[rank, pixel] = time
+        size = (int(rank.max()) + 1 if len(rank) else 1, (n_y + 2 * edge) * self.n_x)
+        self.times = torch.full(size, math.inf, dtype=time.dtype, device=time.device)
+        self.times[rank, self.place(crossings)[order]] = time
 
-    def nearest(self, time: Tensor, y: Tensor, x: Tensor, within: float) -> tuple[Tensor, Tensor]:
-        """Time of the crossing of pixel (y, x) nearest to ``time``, and whether there is one ``within`` so many ms."""
-        n_y, n_x = self.times.shape[1:]
-        inside = (y >= 0) & (y < n_y) & (x >= 0) & (x < n_x)
-        gap = self.times[:, y.clamp(0, n_y - 1), x.clamp(0, n_x - 1)] - time  # (k, n)
-        nearest = torch.gather(gap, 0, gap.abs().argmin(0, keepdim=True))[0]
-        found = inside & (nearest.abs() <= within)
+    def place(self, at: _Crossings) -> Tensor:
+        """Numbers of the pixels of crossings; those of the next column and row are one and ``n_x`` more."""
+        return (at.y + REACHES[-1]) * self.n_x + at.x + REACHES[-1]
+
+    def nearest(self, time: Tensor, place: Tensor, within: float) -> tuple[Tensor, Tensor]:
+        """Time from ``time`` to the crossing of a pixel nearest to it, and whether there is one ``within`` so many ms."""
+        gap = self.times.index_select(1, place) - time  # (k, n)
+        nearest = gap[0] if len(gap) == 1 else torch.gather(gap, 0, gap.abs().argmin(0, keepdim=True))[0]
+        found = nearest.abs() <= within
         return torch.where(found, nearest, 0.0), found
 
-    def before(self, time: Tensor, y: Tensor, x: Tensor) -> Tensor:
-        """The last crossing of pixel (y, x) before ``time``; -inf where there is none."""
-        times = self.times[:, y, x]
-        return torch.where(times < time, times, -math.inf).amax(0)
+    def before(self, at: _Crossings, time: Tensor | None = None) -> Tensor:
+        """The last crossing of the pixels of ``at`` before that one, or before ``time``; -inf where there is none."""
+        times = self.times[:, self.place(at)]
+        return torch.where(times < (at.time if time is None else time), times, -math.inf).amax(0)
 
 
 def _after_rest(began: Tensor, at: _Crossings, downs: _Times, table: Tensor) -> tuple[Tensor, Tensor]:
     """`restitution` of the fronts that came at ``began`` to the pixels ``at``, after their last downward crossing."""
-    return restitution(began - downs.before(began, at.y, at.x), table)
+    return restitution(began - downs.before(at, began), table)
 
 
-def _plane(crossings: _Crossings, times: _Times, reach: int, dx: float) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-    """Least squares plane through the crossing times around each crossing: (p_x^2, p_y^2, p_x p_y), RMS residual in ms."""
-    frame, y, x, time = crossings
-    sums: dict[str, Tensor] = {}
-    for b in range(-reach, reach + 1):
-        for a in range(-reach, reach + 1):
-            gap, found = times.nearest(time, y + b, x + a, dx * math.hypot(a, b) / SLOWEST)
-            w = found.to(time.dtype)
-            for name, value in (("1", w), ("x", w * a), ("y", w * b), ("xx", w * a * a), ("yy", w * b * b),
-                                ("xy", w * a * b), ("t", gap), ("tx", gap * a), ("ty", gap * b), ("tt", gap * gap)):  # fmt: skip
-                sums[name] = sums[name] + value if name in sums else value
+def _planes(crossings: _Crossings, times: _Times, dx: float) -> list[tuple[tuple[Tensor, Tensor, Tensor], Tensor]]:
+    """Least squares planes through the crossing times around each crossing, one a reach: (p_x^2, p_y^2, p_x p_y), RMS residual in ms."""
+    side = range(-REACHES[-1], REACHES[-1] + 1)
+    place, time = times.place(crossings), crossings.time
+    sums = [[torch.zeros_like(time) for _ in range(4)] for _ in REACHES]  # of t, t x, t y, t t
+    reached = torch.arange(side.start, side.stop, dtype=time.dtype, device=time.device)
+    (y, x), here = torch.meshgrid(reached, reached, indexing="ij"), list[Tensor]()
+    for b in side:
+        for a in side:
+            gap, found = times.nearest(time, place + (b * times.n_x + a), dx * math.hypot(a, b) / SLOWEST)
+            here.append(found)
+            for k, reach in enumerate(REACHES):
+                if max(abs(a), abs(b)) <= reach:
+                    t, tx, ty, tt = sums[k]
+                    sums[k] = [t + gap, tx + a * gap if a else tx, ty + b * gap if b else ty, tt + gap * gap]
+    found = torch.stack(here).to(time.dtype)  # (neighbor, n)
+    powers = torch.stack([torch.ones_like(x), x, y, x * x, y * y, x * y]).flatten(1)
+    near = torch.maximum(x.abs(), y.abs()).flatten()
+    # whole numbers, which a product in any order gives exactly
+    return [_plane((powers * (near <= reach)) @ found, sums[k], reach, dx) for k, reach in enumerate(REACHES)]
+
+
+def _plane(
+    around: Tensor, times: list[Tensor], reach: int, dx: float
+) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:  # fmt: skip
+    """One of `_planes`, from sums over the neighbors: ``around`` of 1, x, y, x x, y y, x y, and ``times`` of t, t x, t y, t t."""
+    sums = dict(zip(("1", "x", "y", "xx", "yy", "xy", "t", "tx", "ty", "tt"), (*around, *times), strict=True))
     n = sums["1"].clamp(min=1)
     xx, yy, xy, tx, ty, tt = (
         sums[i + j] / n - sums[i] * sums[j] / n**2

@@ -51,11 +51,21 @@ class GroupConv(nn.Module):
         self.dilation = dilation
         self.weight = nn.Parameter(torch.randn(n, 8, n, 3, 3) / math.sqrt(72 * n))
         self.bias = nn.Parameter(torch.zeros(n))
+        self.places: Tensor  # of the weights in the kernel
+        own = torch.arange(self.weight.numel()).reshape(self.weight.shape)
+        self.register_buffer("places", _turned(own), persistent=False)
 
     def forward(self, z: Tensor) -> Tensor:
-        kernel = torch.stack([apply_symmetry(self.weight[:, QUOTIENTS[h]], h) for h in range(8)])  # (h, n, k, n, 3, 3)
-        kernel = kernel.flatten(2, 3).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        # the same kernel in one step, whose derivative would add up in another order
+        kernel = _turned(self.weight) if torch.is_grad_enabled() else self.weight.flatten()[self.places]
+        kernel = kernel.contiguous(memory_format=torch.channels_last)
         return F.conv2d(z, kernel, self.bias.repeat(8), padding=self.dilation, dilation=self.dilation)
+
+
+def _turned(weight: Tensor) -> Tensor:
+    """The kernel (8 n, 8 n, 3, 3) of the weights (n, 8, n, 3, 3) of a `GroupConv`."""
+    kernel = torch.stack([apply_symmetry(weight[:, QUOTIENTS[h]], h) for h in range(8)])  # (h, n, k, n, 3, 3)
+    return kernel.flatten(2, 3).flatten(0, 1)
 
 
 class Pooling(nn.Module):
