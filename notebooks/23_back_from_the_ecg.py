@@ -38,7 +38,8 @@
 # Geodesic-BP {cite}`Grandits2024` fits the sites and times at which an
 # activation begins to an ECG. It follows gradients through the eikonal equation
 # and the lead field. The authors recover a simulated activation, also with
-# errors in their model, and apply the method to a model of a rabbit heart.
+# errors in their model, and apply the method to a model of a rabbit heart. The
+# abstract calls the accuracy high and gives no number.
 #
 # **Question.** The ECG comes from the full simulation, which the fit does not
 # know. How well are site, onset and speed of a wave found, and from how many

@@ -42,7 +42,7 @@
 # {cite:t}`Grandits2025` fit hundreds of sites in the ventricles of one subject to
 # twelve leads, by gradients as in Geodesic-BP {cite}`Grandits2024`. They find
 # that different activation maps can give the same ECG. They add prior knowledge
-# of the conduction system, and report an ensemble.
+# of the conduction system, and report an ensemble. The abstract gives no number.
 #
 # **Question.** Tissue is not uniform, and its conductivity is unknown. If the
 # model gets more freedom the ECG fits better. Does the map of the activation
@@ -96,6 +96,14 @@ claim_lat_ms = 4.0  # median error of activation
 # differentiated as well, since the same $D$ makes the sources. A search with
 # some 40 gradients (L-BFGS) takes about three seconds. A small penalty keeps
 # log $D$ near its mean where the ECG has no say.
+#
+# A test of the package compares the adjoint with central differences, by site,
+# onset and $D$, without fibrosis and in diffuse and interstitial fibrosis. They
+# agree within a thousandth. Two routes that arrive together need no care, since
+# the charge of each changes smoothly. A pilot that took the first of all rays
+# did not agree so well: in some fibrotic tissues its derivatives were off by a
+# few percent, probably because a minimum has a kink where two rays arrive
+# together.
 #
 # With a gain the start can be a bad one: in a hard tissue, one $D$ and one gain
 # may explain the ECG by a wave of the wrong size, and the search stays near it.
@@ -197,6 +205,10 @@ print(f"a fit takes {seconds.min():.1f} to {seconds.max():.1f} s of one core, me
 of_fits = table[table.model == "6 × 6 D, one gain"].seconds
 within = f"{(of_fits <= 5).sum()} of {len(of_fits)} fits take at most 5 s, our aim"
 print(f"6 × 6 D, one gain: {within}; the longest takes {of_fits.max():.1f} s")
+on_fits = f"{len(of_fits)} tissues, one core"
+headline("inverse_fits_within_5_s", (of_fits <= 5).sum(), tolerance=0, on=on_fits)
+key, longest = "inverse_longest_fit_s", of_fits.max()
+headline(key, longest, unit="s", tolerance=0.1, on=on_fits)
 
 # %% [markdown]
 # The table has medians and 90 % quantiles over the tissues. *Activation* is the

@@ -85,7 +85,14 @@ claim_ecg_ratio = 1.5  # by which the cycle lowers the error of the ECG, at leas
 # The network is a small convolutional one. It reads 16 ECGs every 15 ms,
 # low-passed with a Gaussian of 8 ms, and gives two maps, the activation time
 # and the logarithm of the conductivity. Each map is a sum of 14 × 14
-# cosines. The loss is
+# cosines. The code is
+#
+# ```{literalinclude} /experiments/cycle.py
+# :language: python
+# :pyobject: Inverse
+# ```
+#
+# The loss is
 #
 # $$
 # \begin{aligned}

@@ -45,7 +45,8 @@
 # here a randomized one {cite}`Halko2011`. The network only gives the
 # coefficients. The authors show waves on slabs and on an idealized left atrium,
 # in real time, with as many hidden numbers as the runs have parameters.
-# Projections of the same size do worse. The authors judge the voltage.
+# Projections of the same size do worse. The authors judge the voltage. Neither
+# abstract gives a number.
 #
 # This page judges the ECG. The reduced model gives a voltage, or activation
 # times, and the exact lead field of {doc}`../book/forward` does the rest.
@@ -106,7 +107,12 @@ claim_minutes_all = 40.0  # of one thread: the trainings behind pages 22 to 26
 # fibrosis; for voltage also from the time. The network of voltage gives 64
 # coefficients, and that of activation 32. Coefficients enter the loss in their
 # own unit, so that large modes count more. The networks of the papers pass
-# through the latent code of an autoencoder. We leave this step out.
+# through the latent code of an autoencoder. We leave this step out. The code is
+#
+# ```{literalinclude} /experiments/reduced.py
+# :language: python
+# :pyobject: Coefficients
+# ```
 #
 # Activation times become voltage by the action potential of a plane wave,
 # as in {doc}`22_without_simulating`. *Closed form* is a circular wave at

@@ -116,11 +116,21 @@ def test_the_rule_of_a_score(found, verdict):
 
 
 @pytest.mark.parametrize(("low", "high", "p", "verdict"), [
-    (0.01, 0.03, 0.001, claims.YES), (0.001, 0.004, 0.2, claims.NO), (0.001, 0.02, 0.2, claims.OPEN),
-    (-0.004, 0.004, 1.0, claims.NO), (-0.004, 0.006, 1.0, claims.OPEN),
+    (0.1, 0.3, 0.001, claims.YES), (0.01, 0.04, 0.2, claims.NO), (0.01, 0.2, 0.2, claims.OPEN),
+    (-0.04, 0.04, 1.0, claims.NO), (-0.04, 0.06, 1.0, claims.OPEN),
 ])  # fmt: skip
 def test_the_rule_of_a_part(low, high, p, verdict):
     assert claims.is_worth(pd.Series({"low": low, "high": high, "p_holm": p})) == verdict
+
+
+def test_the_logarithmic_outcome_decides_a_part():
+    """A part that helps 399 tissues of 400 and ruins one: the mean falls, and the part is worth having."""
+    without = 0.9 + 0.001 * np.random.default_rng(0).standard_normal((5, 400))
+    having = without + 0.02
+    having[:, 0] = -19
+    row = claims._effects({"part": (having, without), "nothing": (without, without)}).loc["part"]
+    assert row.mean_difference < 0 < row.low and row.p_holm < 0.05
+    assert claims.is_worth(row) == claims.YES
 
 
 @pytest.mark.parametrize(("others", "verdict"), [

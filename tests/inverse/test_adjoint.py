@@ -35,9 +35,9 @@ def test_the_rate_of_couplings_is_that_of_differences(sheet):
         assert found == pytest.approx(rate[cell] * net.g[cell] ** 2, rel=1e-5, abs=1e-9)
 
 
-def test_derivatives_by_site_onset_and_D_are_those_of_central_differences(sheet):
-    """With a jitter of 5 % in D, so that no two routes arrive together, where a minimum would have a kink."""
-    D = torch.from_numpy(sheet.D.copy()) * (1 + 0.05 * numbers(40, 40).clamp(-2, 2))
+@pytest.mark.parametrize("jitter", [0.0, 0.05])
+def test_derivatives_by_site_onset_and_D_are_those_of_central_differences(sheet, jitter):
+    D = torch.from_numpy(sheet.D.copy()) * (1 + jitter * numbers(40, 40).clamp(-2, 2))
     at = {
         "site": torch.tensor([[5.07, 6.34], [14.23, 13.08]], dtype=torch.float64),
         "onset": torch.tensor([0.0, 4.0], dtype=torch.float64),
@@ -57,7 +57,7 @@ def test_derivatives_by_site_onset_and_D_are_those_of_central_differences(sheet)
             difference = (number(**{name: at[name] + toward}) - number(**{name: at[name] - toward})) / 2
             adjoint = (gradients[name] * toward).sum()
             scale = gradients[name].norm() * toward.norm() / toward.numel() ** 0.5
-            assert abs(difference - adjoint) < 5e-3 * scale, (name, float(difference), float(adjoint))
+            assert abs(difference - adjoint) < 1e-3 * scale, (name, float(difference), float(adjoint))
 
 
 def test_all_times_move_with_the_onset_and_shrink_as_one_over_the_square_root_of_D():

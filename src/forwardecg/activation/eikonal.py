@@ -200,7 +200,7 @@ def solve_eikonal(
 ) -> xr.DataArray:  # fmt: skip
     """Activation times of one wave, or of several that collide, without a simulation.
 
-        sum over neighbors j of g_ij phi(T_i - T_j) = 1,  started from  c^2 grad T . D grad T = 1
+        sum over neighbors j of g_ij phi(T_i - T_j) = 1 + V_i,  started from  c^2 grad T . D grad T = 1
 
     Args:
         tissue, stimuli, cell, dt: as `simulate` takes them; its lat on this grid is what is approximated.

@@ -120,7 +120,8 @@ def eikonal_ecg(
 
     Returns:
         phi_e (lead, time_ecg); lat and recovery (y, x) in ms, NaN where no wave arrives; electrodes (lead, xyz); and
-        phi_e_error (lead), the estimated RMS error in the unit of phi_e: the change of the ECG with `LOAD` and `SPREAD` a fifth less.
+        phi_e_error (lead), the estimated RMS error in the unit of phi_e: the change of the ECG with `LOAD` and `SPREAD` a fifth
+        less, and a share of its SD (0.03; 0.1 in fibers) for all else, as the root of the sum of their squares.
 
     Raises:
         ValueError: Cells that would be activated more than once (a second wave, re-entry); block; what `simulate` refuses.

@@ -1,6 +1,6 @@
 """The voltage of a cell from its activation time: the action potential of a plane wave, whose end is smoothed by its neighbors.
 
-    V_m(t) = up(t - T) + down(t - R - duration),   R - tau div(D grad R) = T
+    V_m(t) = up(t - T) + down(t - R),   R - tau div(D grad R) = T
 
 up is the upstroke and the plateau, down the repolarization, both of the wave in the middle of a cable. While they repolarize,
 neighbors share charge over the length sqrt(D tau), so that a cell that is activated late repolarizes earlier after it.
