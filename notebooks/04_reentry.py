@@ -376,7 +376,7 @@ figures.show(
 # together with fibers, since the sheet of the published value is a quarter
 # as long as ours and has fibers. Our fibers run upward, across S1.
 
-# %%
+# %% tags=["hide-input"]
 cases = {
     "raw grid": (square(size_mm, dx, D0), s2, dict(calibrated=False)),
     "finer grid": (square(size_mm, dx_fine, D0), s2, dict(pool=round(dx / dx_fine))),

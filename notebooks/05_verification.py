@@ -402,7 +402,7 @@ progress("V1 to V4: done")
 # differs from column to column, so none of the three is a symmetry of the
 # tissue itself.
 
-# %%
+# %% tags=["hide-input"]
 for alpha in (0.2, 0.5, 2.0):
     stretched = cable_cv(alpha * D, np.sqrt(alpha) * 0.25, 0.05) / (
         np.sqrt(alpha) * cable_cv(D, 0.25, 0.05)
@@ -468,7 +468,7 @@ for name, move in moves.items():
 # $D_\mathrm{num}$, so its curved fronts must be *too* slow. We measure how
 # much.
 
-# %%
+# %% tags=["hide-input"]
 
 
 def circle(dx, dt, **how):
@@ -664,7 +664,7 @@ figures.show(
 # millisecond, which is ten time steps of that comparison. {doc}`06_cost`
 # shows the times.
 
-# %%
+# %% tags=["hide-input"]
 published = pd.read_json(RESULTS / "04_reentry.headline.json")
 spiral = published["spiral_cycle_length_ms"]["value"]
 check("V8", "cycle length of the FK-CAF spiral, ms (published: 91 +- 3)", spiral, 91)
@@ -786,7 +786,7 @@ with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as workers:
 # over all cells, and the largest difference of any cell.
 
 
-# %%
+# %% tags=["hide-input"]
 def cell_lat(ds):
     m = ds.lat.shape[0] // n
     return ds.lat.values.reshape(n, m, n, m).mean((1, 3))
@@ -852,7 +852,7 @@ printed(
 # threshold may cost some of them. The sheet that combines everything shows
 # how many are left. The tolerances are ours.
 
-# %%
+# %% tags=["hide-input"]
 for name in tissues:
     for lead in electrodes.names:
         promised = lead == "far" and name in figures.COLORS
@@ -955,7 +955,7 @@ figures.show(
 # mirrored electrode must see the same on a mirrored sheet, and an electrode
 # farther away must see less.
 
-# %%
+# %% tags=["hide-input"]
 V_m = V_REST + V_SPAN * np.random.default_rng(9).random((4, *shape))
 at = Electrodes(
     np.array([[12.0, 10, 40], [3, 4, 6], [-5, 25, 12]]), ("center", "near", "outside")
@@ -1015,7 +1015,7 @@ check("W4", "peak at the far electrode over peak at the near one", far / near, 0
 # sums. In the disc the flux through the rim is tested as well. It must be
 # the same everywhere.
 
-# %%
+# %% tags=["hide-input"]
 x, front_at = (np.arange(800) + 0.5) * 0.25, 103.7  # mm
 front, sheet = (1 + np.tanh((front_at - x) / 0.6)) / 2, healthy((800, 800), 0.25, D)
 above = Electrodes(np.array([[front_at + 3.7, 100, 10]]), ("above",))
@@ -1209,7 +1209,7 @@ headline("mesh_sphere_order", value, tolerance=0.05, on="lowest of six closed fo
 # turned electrodes gives the same ECG. Far from a closed surface the ECG
 # falls as the square of the distance.
 
-# %%
+# %% tags=["hide-input"]
 flat = healthy((120, 120), 0.5, D0=D)
 y, x = flat.grid.centers
 ring = V_REST + 50 * (np.tanh((24 - np.hypot(x - 30, y - 30)) / 2) + 1)

@@ -259,6 +259,7 @@ panels = {
     "rest_time": (labeled, "every cell at rest (ms)"),
 }
 shared = dict(hue="condition", palette=colors, multiple="stack", bins=24, linewidth=0.3)
+shared["alpha"] = 1
 fig, axes = plt.subplots(2, 2, figsize=(10, 6.4), layout="constrained")
 for ax, (x, (rows, xlabel)) in zip(axes.flat, panels.items(), strict=True):
     sns.histplot(rows, x=x, ax=ax, legend=x == "D0", **shared)
@@ -420,7 +421,7 @@ _ = fall.set(
 )
 _ = fall.legend(frameon=False, fontsize="small")
 at_center = labeled.assign(amplitude=amplitude[:, 0])
-stacked = dict(hue="condition", palette=colors, multiple="stack", bins=30)
+stacked = dict(hue="condition", palette=colors, multiple="stack", bins=30, alpha=1)
 sns.histplot(at_center, x="amplitude", log_scale=True, ax=peaks, **stacked)
 _ = peaks.set(
     xlabel=f"peak {size}, center", ylabel="tissues", xticks=(0.05, 0.1, 0.2, 0.4, 0.8)
@@ -472,7 +473,18 @@ def changes(other):
     used["cell"], usual["cell"] = other.cell.name, recipe.cell.name
     changed = [key for key in used if used[key] != usual[key]]
     named = [key for key in changed if key not in ("n_sim", "seed", "max_draws")]
-    return ", ".join(f"{key} {used[key]}" for key in named)
+    said = {"t_end": "recorded until (ms)", "conditions": "conditions:"}
+    said |= {"D0_low": "least $D_0$", "D0_high": "most $D_0$"}
+    values = {
+        key: " and ".join(used[key]) if isinstance(used[key], tuple) else used[key]
+        for key in named
+    }
+    return "; ".join(
+        f"{said.get(key, key)} {value:g}"
+        if isinstance(value, float)
+        else f"{said.get(key, key)} {value}".replace("_", " ")
+        for key, value in values.items()
+    )
 
 
 # %%

@@ -198,7 +198,7 @@ OTHER_CELLS = [one["name"] for one in card.get("cells", [])[1:]]
 ROLES = {"center": 1, "unseen": 8, "near": 4}  # electrodes that start with these words
 
 
-# %%
+# %% tags=["hide-input"]
 @torch.no_grad()
 def look_at(ds, sim, view, leads, models):
     """Return what networks make of one tissue: traces, D, and what describes it."""
@@ -433,7 +433,7 @@ def shape_of(part, e, lead=0):
 # are tried on the seventh. The rules were compared on calibration tissues alone,
 # before the held-out sets were scored with any of them.
 
-# %%
+# %% tags=["hide-input"]
 home = references[: 1 + ("noise" in VIEWS)]  # the clouds of the recipe
 
 
@@ -602,7 +602,7 @@ print(f"expected and true error correlate by {np.corrcoef(*read)[0, 1]:.2f}")
 # test set is also counted at the electrodes that were in no training.
 # Intervals are over tissues.
 
-# %%
+# %% tags=["hide-input"]
 
 
 def stacked(part, leads):
@@ -787,9 +787,13 @@ picks = {
 t = load_or_simulate(sets["test"], verify=False).time.values
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.2))
 for ax, (rank, k) in zip(axes, picks.items(), strict=True):
-    for q, words in ((whole, "whole trace"), (pointwise, "of samples")):
+    for q, words, color in (
+        (whole, "whole trace", "C0"),
+        (pointwise, "of samples", "C1"),
+    ):
         low, high = mean_t[k] - q * sigma_t[k], mean_t[k] + q * sigma_t[k]
-        _ = ax.fill_between(t, low, high, alpha=0.3, label=f"90 % band, {words}")
+        band = dict(facecolor=(color, 0.3), edgecolor=color, lw=0.6)
+        _ = ax.fill_between(t, low, high, **band, label=f"90 % band, {words}")
     title, traces = f"{rank} band: tissue {k}", {"mean of the networks": mean_t[k]}
     figures.ecg_traces(ax, t, true_t[k], traces, title)
 for ax in axes[1:]:
@@ -874,7 +878,7 @@ headline("D_error_median", error_median, tolerance=0.02, on=on_median)
 # looked for no seam and no cut edge.
 
 
-# %%
+# %% tags=["hide-input"]
 def alarms(part):
     """Return unusualness, whether each tissue is flagged, and its R2."""
     unusual = unusual_of(part)
@@ -932,17 +936,17 @@ printed(
 fig, ax = plt.subplots(figsize=(7.5, 0.36 * len(of_sets) + 0.7))
 for k, (unusual, _, score) in enumerate(of_sets.values()):
     height = k + np.random.default_rng(k).uniform(-0.25, 0.25, len(unusual))
-    for bad, color in ((False, "C0"), (True, "C3")):
+    for bad, color, mark in ((False, "C0", "."), (True, "C3", "x")):
         own = (score < 0.9) == bad
-        _ = ax.plot(unusual[own], height[own], ".", color=color, ms=4, alpha=0.6)
+        _ = ax.plot(unusual[own], height[own], mark, color=color, ms=4)
 _ = ax.axvline(1, color="black", lw=0.8)
 _ = ax.set(xscale="log", xlabel="unusualness over its threshold")
 _ = ax.set_yticks(range(len(of_sets)), [WORDS.get(name, name) for name in of_sets])
 figures.show(
     fig,
     "Unusualness over its threshold, logarithmic, one point a tissue, one row a set; "
-    "red where the R² of the prediction is below 0.9. Nearly all test tissues in every "
-    "view lie left of the threshold; the other sets spread over both sides.",
+    "a red cross where the R² of the prediction is below 0.9. Nearly all test tissues "
+    "in every view lie left of the threshold; the other sets spread over both sides.",
 )
 
 # %% [markdown]

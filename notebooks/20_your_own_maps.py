@@ -192,7 +192,9 @@ fig, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False)
 t = out.time_ecg
 for k, (ax, lead) in enumerate(zip(axes.flat, out.lead.values[:n], strict=False)):
     one = out.sel(lead=lead)
-    _ = ax.fill_between(t, one.phi_e_low, one.phi_e_high, alpha=0.3, label="90 % band")
+    ends = t, one.phi_e_low, one.phi_e_high
+    band = dict(facecolor=("C0", 0.3), edgecolor="C0", lw=0.6)
+    _ = ax.fill_between(*ends, **band, label="90 % band")
     if comparable:
         truth = maps.phi_e[k]
         _ = ax.plot(maps.time_ecg, truth, color="black", lw=2, label="in the file")

@@ -267,7 +267,7 @@ headline(
 # the true conductivity is upscaled to the pixels, as {doc}`13_results` does it.
 # It shows how much the pixels have lost before any network sees them.
 
-# %%
+# %% tags=["hide-input"]
 kinds = {
     "test": "recipe",
     "two_foci": "two foci",

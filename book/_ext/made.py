@@ -233,7 +233,7 @@ class Provenance(FromFiles):
             took = came = "not measured"
             if row := again.get(name):
                 took = f"{float(row['minutes']):.2g} min"
-                came = f"{row['as_published']} of {row['judged']}" if row["judged"] != "0" else "-"
+                came = f"{row['as_published']} of {row['judged']}" if row["judged"] != "0" else "–"
             rows.append(f"{{doc}}`/notebooks/{name}` | {took} | {came} | {verdict} | `{code}`")
         head = "notebook | from nothing | numbers that came back | code of now? | code"
         return [f"Run with {'; or '.join(sorted(ran_with))}.", *table(head, *rows)]
@@ -251,10 +251,13 @@ class Provenance(FromFiles):
         return table("experiment | trainings | seeds | threads each | hours", *rows)
 
     def numbers(self) -> list[str]:
+        def minus(value: float) -> str:
+            return f"{'−' * (value < 0)}{abs(value):.4g}"
+
         def row(key: str, entry: dict) -> str:
             scale = entry["scale"].replace("|", r"\|")  # a bar would end the cell
             page = f"{{doc}}`{entry['notebook']} </notebooks/{entry['notebook']}>`"
-            return f"`{key}` | {entry['value']:.4g} | {entry['unit']} | {scale} | {page}"
+            return f"`{key}` | {minus(entry['value'])} | {entry['unit']} | {scale} | {page}"
 
         entries = json.loads(self.text("data/results/headline.json") or "{}")
         return table("headline number | value | unit | measured on | notebook", *[row(*one) for one in entries.items()])

@@ -72,6 +72,14 @@ document.addEventListener("DOMContentLoaded", () => {
     box.classList.toggle("scrolls", hidden > 1);
   }
 
+  // a figure of one panel is read as it fits; those of several are swiped
+  const SINGLE = 600; // pixels of its file
+  const fit = (img) => img.classList.toggle("single", img.naturalWidth <= SINGLE);
+  for (const img of article.querySelectorAll(".cell_output .output img")) {
+    if (img.complete) fit(img);
+    else img.addEventListener("load", () => fit(img));
+  }
+
   const all = () => boxes.forEach(place);
   new ResizeObserver(all).observe(article); // pictures that come late, another width
   all();

@@ -472,7 +472,7 @@
     }
     element("name-exact").textContent = game?.ecg ? "your guess" : "exact";
     draw.plot(ecgCanvas, {
-      traces: all.filter(({ key }) => element(`show-${key}`).checked).map((one) => ({ ...one, ...TRACES[one.key], ...(all.length === 1 ? { dash: [] } : {}) })),
+      traces: all.filter(({ key }) => element(`show-${key}`).checked).map((one) => ({ ...one, ...TRACES[one.key] })),
       end, shown, factor: relative ? 1 / Math.max(largest, 1e-9) : 1,
     }, color);
     const scored = all.filter(({ r2 }) => r2 !== undefined).map(({ name, r2 }) => `${name} R² ${three(r2)}`);
