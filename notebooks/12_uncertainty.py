@@ -980,7 +980,7 @@ for name in [*held_out, *wide_test]:
     misuse = pd.concat([misuse, pd.DataFrame(more)])
 gold = pd.read_csv(RESULTS / "runs/wide_gold.csv")
 gold = gold.query("method == 'new' and pixel == 2").assign(kind="other code")
-gold["outcome"] = np.where(gold.flags.notna(), "flagged", "silent")
+gold["outcome"] = np.where(gold["flags"].notna(), "flagged", "silent")
 gold = gold.assign(maps="sheet of openCARP", held=(gold.inside == 1).astype(float))
 misuse = pd.concat([misuse, gold[["kind", "maps", "r2", "outcome", "held"]]])
 for which in ("", "old_"):
