@@ -80,7 +80,9 @@ def write(took: dict[str, list[float]]) -> None:
     path = RESULTS / "runs" / "dataset_cost.csv"
     table.to_csv(path.with_suffix(".part"), index=False, lineterminator="\n")
     os.replace(path.with_suffix(".part"), path)
-    print(f"{table.to_string(index=False)}\ndataset_over_kernel {mean[WHOLE] / mean[KERNEL]:.3f}\nwrote {path.name}")
+    print(
+        f"{table.to_string(index=False)}\na tissue over its time loop: {mean[WHOLE] / mean[KERNEL]:.3f}\nwrote {path.name}"
+    )
 
 
 if __name__ == "__main__":

@@ -521,7 +521,7 @@ shown_targets(judge(targets), "Data sets: measured numbers and their targets")
 # Tissues do not depend on each other, so the time of a data set grows in
 # proportion to their number once every worker has some. A second worker
 # shares caches and memory with the first one. The minutes of 300 tissues are
-# those of the largest set of the table at its rate. A tissue costs more than its
+# those of the largest set of two workers at its rate. A tissue costs more than its
 # time loop mainly because of the product with the lead fields, which is taken
 # in double precision; {doc}`07_dataset` has the parts.
 

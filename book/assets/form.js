@@ -72,9 +72,9 @@ document.addEventListener("DOMContentLoaded", () => {
     box.classList.toggle("scrolls", hidden > 1);
   }
 
-  // a figure of one panel is read as it fits; those of several are swiped
-  const SINGLE = 600; // pixels of its file
-  const fit = (img) => img.classList.toggle("single", img.naturalWidth <= SINGLE);
+  // a narrow figure is read as it fits; wider ones are swiped
+  const SINGLE = 600; // pixels on the page
+  const fit = (img) => img.classList.toggle("single", (parseFloat(img.style.width) || img.naturalWidth || Infinity) <= SINGLE);
   for (const img of article.querySelectorAll(".cell_output .output img")) {
     if (img.complete) fit(img);
     else img.addEventListener("load", () => fit(img));

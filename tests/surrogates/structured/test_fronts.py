@@ -113,3 +113,11 @@ def test_lost_pixels_are_filled_from_their_rim_inward():
     block[1:4, 1:4] = True
     spoiled = torch.where(block, torch.nan, u)
     assert fill_lost(spoiled, block).isfinite().all() and fill_lost(spoiled, block)[0, 2, 2] == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    "u", [torch.zeros(1, 4, 4), torch.zeros(0, 4, 4), torch.zeros(4, 4), torch.zeros(3, 4, 4, dtype=torch.int)]
+)
+def test_what_is_no_movie_is_refused(u):
+    with pytest.raises(ValueError, match="u: expected real numbers .* of two frames or more"):
+        read_fronts(u, 2.0, DT)
