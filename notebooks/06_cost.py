@@ -522,8 +522,8 @@ shown_targets(judge(targets), "Data sets: measured numbers and their targets")
 # proportion to their number once every worker has some. A second worker
 # shares caches and memory with the first one. The minutes of 300 tissues are
 # those of the largest set of two workers at its rate. A tissue costs more than its
-# time loop mainly because of the product with the lead fields, which is taken
-# in double precision; {doc}`07_dataset` has the parts.
+# time loop mainly because of the maps and of the product with the lead fields,
+# which is taken in double precision; {doc}`07_dataset` has the parts.
 
 # %% tags=["hide-input"]
 fig, (of_tissues, of_workers) = plt.subplots(1, 2, figsize=(9, 3.8))

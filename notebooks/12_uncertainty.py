@@ -64,10 +64,9 @@
 # training or validation.
 #
 # This page needs {doc}`07_dataset` and the published networks of
-# {doc}`31_wider_tissue`. The first run looks at some 1,000 maps and takes some
-# minutes; what it found is kept, and a later run takes a minute. In the last whole
-# run, where two pages had two threads each on two cores, the first run took more
-# than half an hour; since then the page has one thread.
+# {doc}`31_wider_tissue`. The first run looks at some 1,000 maps; what it found is
+# kept, and a later run takes a minute. {ref}`provenance-notebooks` has how long the
+# first run took in the last whole run of the book.
 # The method is in {doc}`../book/structured`, under
 # {ref}`structured-uncertainty`. To run it with other values:
 #
@@ -343,10 +342,10 @@ def unusual_of(part):
 # is then a factor times the expected error times an envelope in time, which is
 # the smoothed disagreement of the networks and a small floor. The noise of the
 # trace is added to the band. It comes from the maps, and so all networks share it
-# and their spread does not show it. Tissue beyond the thresholds counts as many
-# times worse as it is unusual, up to an error as large as the ECG. An unknown
-# cell gets that largest error, because its amplitude may be off by a factor of
-# two.
+# and their spread does not show it. Beyond the thresholds the expected error is
+# multiplied by how unusual the tissue is, up to an error as large as the ECG. An
+# unknown cell gets that largest error, because its amplitude may be off by a
+# factor of two.
 
 
 # %%
@@ -674,9 +673,9 @@ printed(
 # share of whole traces inside, with its exact binomial interval. Where a row has
 # several electrodes, the traces of one tissue are not independent, and the
 # intervals are too narrow. With 6 to 20 traces in a set the intervals are wide. The
-# next table has the widths, beside those of the earlier kind of band, with one
-# floor for all tissues. Both are for the published networks; the old networks are
-# not compared here.
+# columns *earlier* are for the earlier kind of band, with one floor for all tissues.
+# The next table has the widths of both kinds of band. Both are for the published
+# networks; the networks of {doc}`10_structured` are not compared here.
 
 # %% tags=["hide-input"]
 widths = ["pointwise width / SD", "pointwise width / error", "width / SD"]

@@ -42,10 +42,11 @@
 # gives no number. What is each part worth, and how sure can one be?
 #
 # **Scale:** fifteen changes, one at a time, to one network; five seeds
-# each; trained on the 240 tissues of the split, scored on 300 tissues that
-# no training, choice or normalization has seen. Maps of 25 × 25 pixels and
-# 24 epochs, so that the several hundred trainings are affordable; the
-# published network ({doc}`09_training`) has 50 × 50 and 40.
+# each (three and two for the encoder on finer maps); trained on the 240 tissues
+# of the split, scored on 300 tissues that no training, choice or normalization of
+# this page has seen. Maps of 25 × 25 pixels and 24 epochs, so that the several
+# hundred trainings are affordable; the network of {doc}`09_training` has 50 × 50
+# and 40.
 #
 # The page needs the tables of `make experiments` and takes seconds. The
 # parts are explained in {ref}`architecture` and {ref}`loss`, the statistics

@@ -52,8 +52,9 @@
 # training tissues on 300 other tissues of the recipe; there the paper's
 # network has the setting of {doc}`15_ablations`, the structured surrogate
 # its own. The second trains the paper's network on 240 to 3,000 tissues at
-# the setting of {doc}`09_training`, which we call the published one, and at
-# six sizes. It is scored on 600 other tissues.
+# the setting of {doc}`09_training`, which we call the published setting, and at
+# six sizes. It is scored on 600 other tissues. The weights that come with the
+# package are not of that setting: they are of the larger network chosen below.
 #
 # The page needs the tables of `make experiments` and takes seconds. To run
 # it with other values:

@@ -39,8 +39,8 @@
 #
 # **Scale:** three small files that come with the repository (maps of another
 # simulator, a NetCDF file, and a bare array), and a table of test tissues
-# whose maps were spoiled in more than fifty ways. The page takes half a
-# minute.
+# whose maps were spoiled in more than fifty ways. The page takes less than half
+# a minute.
 #
 # This page needs the published weights and the table of `experiments.misuse`.
 # What may be in a file is on the page {doc}`../book/use`, and what the
@@ -281,7 +281,7 @@ figures.show(
 # predicted with a flag, or refused, and those whose band holds. The scores
 # are those of the maps that were predicted. Maps that pass in silence
 # although the ECG is wrong (R² below 0.9) come first. The others follow, the
-# worst ECG first.
+# worst ECG first. Only the 25 first rows are shown; `20_wrong_maps.csv` has all.
 
 # %% tags=["hide-input"]
 wrong_maps = pd.read_csv(RESULTS / "runs/misuse.csv")

@@ -48,7 +48,7 @@
 # X2-Gaussian {cite}`Yu2025` represents a moving body as continuous in time.
 # Its authors report a PSNR 9.93 dB higher than that of traditional methods, and
 # 2.25 dB higher than that of earlier methods with Gaussians. Activation times
-# do the same for an ECG, since it can be read between any two frames.
+# make an ECG continuous in time, too: it can be read between any two frames.
 #
 # **Question.** Can the ECG of a tissue be computed without a simulation and
 # without a trained network?
@@ -118,10 +118,10 @@ claim_texture_median = 0.98  # of every texture
 # equation becomes the eikonal-diffusion equation
 # {cite}`ColliFranzone1990`.
 #
-# That plane wave runs along an axis of the grid. All neighbors before a cell
-# are then equally long before it. In an oblique wave some are long before it
-# and others are not, and together they give less than the sum says. The
-# difference grows with how far their times are apart:
+# That plane wave runs along an axis of the grid. All neighbors that are activated
+# before a cell then have the same time. In an oblique wave some are activated
+# long before the cell and others just before it, and together they give less than
+# the sum says. The difference grows with how far their times are apart:
 #
 # $$\begin{aligned}
 # V_i &= \sum_j w_j m_j^2 - \frac{(\sum_j w_j m_j)^2}{\sum_j w_j}, \\
