@@ -48,8 +48,8 @@
 # uncertainty and 300 for testing, from the same recipe; and eight small
 # sets that do *not* follow this recipe.
 #
-# The page needs only the package. It takes some minutes on two cores the
-# first time and a minute afterward, because the tissues are stored. An
+# The page needs only the package. It takes up to half an hour on two cores
+# the first time and a minute afterward, because the tissues are stored. An
 # interrupted run continues where it stopped. Every choice below is ours;
 # the reasons are in {ref}`choices-tissue` and {ref}`choices-sim`. How to
 # load, export and extend the set is in {doc}`../book/use`. To run the page

@@ -58,9 +58,8 @@
 # was in training or validation.
 #
 # This page needs {doc}`07_dataset`, which also shows the sets, and
-# {doc}`10_structured`. The first run takes some minutes. In the last whole run,
-# where two pages had two threads each on two cores, it took more than half an
-# hour; since then it has one thread. To run it with other values:
+# {doc}`10_structured`. The first run takes some minutes. To run it with other
+# values:
 #
 #     make run NB=11_generality SET="noises=[0.1]"
 
