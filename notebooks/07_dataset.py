@@ -474,7 +474,7 @@ def changes(other):
     changed = [key for key in used if used[key] != usual[key]]
     named = [key for key in changed if key not in ("n_sim", "seed", "max_draws")]
     said = {"t_end": "recorded until (ms)", "conditions": "conditions:"}
-    said |= {"D0_low": "least $D_0$", "D0_high": "most $D_0$"}
+    said |= {"D0_low": "least D0", "D0_high": "most D0"}
     values = {
         key: " and ".join(used[key]) if isinstance(used[key], tuple) else used[key]
         for key in named

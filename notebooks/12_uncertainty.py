@@ -64,9 +64,8 @@
 # training or validation.
 #
 # This page needs {doc}`07_dataset` and the published networks of
-# {doc}`31_wider_tissue`. The first run looks at some 1,000 maps; what it found is
-# kept, and a later run takes a minute. {ref}`provenance-notebooks` has how long the
-# first run took in the last whole run of the book.
+# {doc}`31_wider_tissue`. The first run looks at some 1,000 maps and takes some
+# minutes; what it found is kept, and a later run takes a minute.
 # The method is in {doc}`../book/structured`, under
 # {ref}`structured-uncertainty`. To run it with other values:
 #
@@ -1064,8 +1063,10 @@ printed(
 # **Two kinds of mistakes no map can show**: a sheet that is mirrored or turned,
 # and pixels of another size. The voltage obeys
 #
-# $$\partial_t V = \nabla\cdot(D\,\nabla V) + f(V, t),
-# \qquad n\cdot D\,\nabla V = 0 \text{ at the edges.}$$
+# $$\begin{aligned}
+# \partial_t V &= \nabla\cdot(D\,\nabla V) + f(V, t), \\
+# n\cdot D\,\nabla V &= 0 \text{ at the edges.}
+# \end{aligned}$$
 #
 # Let $V(x, t)$ be the recording of one sheet, and let somebody say that its
 # pixels are $q$ times as large as they are. The recording is then $V(x/q, t)$,

@@ -132,7 +132,7 @@ COLORS = dict(zip(WAVES, ("#c8102e", "#603cfc"), strict=True))
 def bands(ax, t, on, low, high, wave):
     """A bar over each time at which a wave is on."""
     where = {"where": np.asarray(on, bool), "step": "mid", "lw": 0}
-    _ = ax.fill_between(t, low, high, color=COLORS[wave], alpha=0.6, **where)
+    _ = ax.fill_between(t, low, high, color=COLORS[wave], **where)
 
 
 fig, ax = plt.subplots(figsize=(9, 2.8))

@@ -83,7 +83,7 @@ def table(rows: list[tuple[str, ...]], header: tuple[str, ...] = HEADER) -> str:
 
 LABELS = (  # what names a row of a table of scores; all else is measured, or known of the tissue
     "method", "maps", "variant", "decoder", "attention", "lr", "budget", "term", "weight", "choice", "reading", "tissues",
-    "aware", "encoder", "size", "pixels", "left_out", "fold", "seed", "set", "sim",
+    "aware", "encoder", "size", "passes", "pixels", "left_out", "fold", "seed", "set", "sim",
 )  # fmt: skip
 
 

@@ -284,7 +284,7 @@ def test_provenance_names_what_made_the_book(html):
     # a page that is younger than the last whole reproduction says so
     took = r"[\d.]+ min|not measured"
     assert all(
-        re.fullmatch(took, row[1]) and re.fullmatch(r"\d+ of \d+|-|not measured", row[2]) for row in of_notebooks
+        re.fullmatch(took, row[1]) and re.fullmatch(r"\d+ of \d+|–|not measured", row[2]) for row in of_notebooks
     )
 
 

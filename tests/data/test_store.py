@@ -146,7 +146,14 @@ def start(cache, how, count=0):
     script = cache / "build.py"
     script.write_text(BUILD)
     command = [sys.executable, str(script), str(cache), how, str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=hear_interrupt
+    )
+
+
+def hear_interrupt() -> None:
+    """A job in the background of a shell ignores Ctrl-C, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finished(recipe=RECIPE) -> list[int]:

@@ -132,7 +132,14 @@ def test_a_stop_by_hand_is_quick_and_says_what_is_kept(tmp_path):
     (tmp_path / "a.py").write_text(SCRIPT.format(guard="if __name__ == '__main__': "))
     command = [sys.executable, "-u", str(tmp_path / "a.py"), str(tmp_path / "sets")]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a job in the background of a shell ignores it
     )
     try:
         assert "simulating 200" in process.stdout.readline()
