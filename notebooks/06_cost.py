@@ -754,8 +754,7 @@ for form in ("compiled", "exported"):
     )
 
 # %% [markdown]
-# Neither form is worth its cost, because the convolutions take most of the time and
-# are the same in each.
+# Neither form makes a prediction much faster, and we use neither.
 
 # %% tags=["hide-input"]
 one = f"100 x 100 maps, 160 frames, 16 electrodes, one thread, {cost_machine}"

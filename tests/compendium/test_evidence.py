@@ -195,3 +195,34 @@ def test_every_training_is_accounted_for():
         assert set(trainings[labels].itertuples(index=False)) <= set(named[labels].itertuples(index=False)), name
     five = pd.read_csv(RESULTS / "runs" / "ablations_trainings.csv").groupby("variant").seed.nunique()
     assert (five == 5).all() and len(five) == 16
+
+
+def test_what_the_page_of_claims_says_of_its_limit_and_of_all_comparisons(monkeypatch):
+    """Half the limit and a fifth more give the same verdicts, a quarter more another for the time embedding; and p over all."""
+    tables = {name: pd.read_csv(RESULTS / "runs" / f"{name}.csv") for name in ("ablations", "ablations_encoder")}
+    ablated = {name: claims.by_seed(some) for name, some in tables["ablations"].groupby("variant")}
+    groups = {"parts": claims._effects({name: (ablated["all parts"], ablated[name]) for name in claims.NAMED})}
+    for name, part in (("ablations_attention", "attention"), ("ablations_time_aware", "aware")):
+        cells = dict([*pd.read_csv(RESULTS / "runs" / f"{name}.csv").groupby(["decoder", part])])
+        pairs = {one: [claims.by_seed(cells[one, have]) for have in (True, False)] for one, _ in cells}
+        groups[part] = claims._effects(pairs)
+    fine = dict([*tables["ablations_encoder"].groupby(["pixels", "encoder"])])
+    pairs = {n: [claims.by_seed(fine[n, which]) for which in ("convolutional", "linear")] for n, _ in fine}
+    groups["finer maps"] = claims._effects(pairs)
+    rows = pd.concat(groups).drop(index=[("attention", "LSTM both ways")])  # as among the parts
+    assert len(rows) == 13
+
+    def verdicts(share: float) -> list[str]:
+        monkeypatch.setattr(claims, "LEAST", share * 0.05)
+        return [claims.is_worth(row) for _, row in rows.iterrows()]
+
+    ours = verdicts(1)
+    assert verdicts(0.5) == verdicts(1.2) == ours
+    assert [name for name, a, b in zip(rows.index, ours, verdicts(1.25), strict=True) if a != b] == [
+        ("parts", "no time embedding")
+    ]
+    over_all = claims.holm(rows.p)
+    backward = [(part, "LSTM that looks back only") for part in ("attention", "aware")]
+    assert (over_all[backward] > 0.05).all() and (rows.p_holm[backward] < 0.05).all()
+    assert (rows.low[backward] > 0.05).all(), "far from zero"
+    assert (over_all[[("attention", "none"), ("aware", "none")]] < 0.05).all()

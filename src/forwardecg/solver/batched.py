@@ -155,7 +155,7 @@ def _find_device(name: str) -> torch.device:
     """The device of that name, if this torch can put a tensor on it."""
     try:
         return torch.empty(0, device=torch.device(name)).device
-    except (RuntimeError, AssertionError, TypeError, NotImplementedError):
+    except (RuntimeError, AssertionError, TypeError):
         raise ValueError(f"device: expected one that this torch has, such as 'cpu', got {name!r}") from None
 
 
