@@ -4,7 +4,7 @@
 "use strict";
 
 (function (sliders) {
-  const { data } = sliders, SIDE = data.n * data.dx;
+  const { draw } = window.forwardecgLines, { data } = sliders, SIDE = data.n * data.dx;
   const SMALL = 120, STAYS = 45; // cells along the sheet in the disc; mm from its center, of an electrode that stays
 
   const num = (value, digits = 3) => (value.toFixed(digits) * 1 === 0 ? (0).toFixed(digits) : value.toFixed(digits)).replace("-", "\u2212");
@@ -146,70 +146,6 @@
       },
     },
   };
-
-  // Drawing
-
-  /* Ticks of a round size, about so many over a range. */
-  function ticks(low, high, many) {
-    const raw = (high - low) / many, ten = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 5, 10].find((k) => k * ten >= raw) * ten;
-    const out = [];
-    for (let k = Math.ceil(low / step); k * step <= high + 1e-9 * step; k++) out.push(k * step);
-    return out;
-  }
-
-  function draw(canvas, plot) {
-    const style = getComputedStyle(canvas), color = (name) => style.getPropertyValue(`--slider-${name}`).trim();
-    const ratio = window.devicePixelRatio || 1, width = canvas.clientWidth, height = canvas.clientHeight, pen = canvas.getContext("2d");
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    canvas.setAttribute("aria-label", plot.words);
-    pen.scale(ratio, ratio);
-    let left = 46, right = width - 16;
-    const top = 18, bottom = height - 36, [x_low, x_high, x_title] = plot.x, [y_low, y_high, y_title] = plot.y;
-    if (plot.equal) {
-      const side = Math.min(right - left, bottom - top), middle = (left + right) / 2;
-      [left, right] = [middle - side / 2, middle + side / 2];
-    }
-    const x = (value) => left + ((right - left) * (value - x_low)) / (x_high - x_low);
-    const y = (value) => bottom - ((bottom - top) * (value - y_low)) / (y_high - y_low);
-    const text = (value) => String(Number(value.toPrecision(6))).replace("-", "\u2212");
-    pen.font = "12px sans-serif";
-    pen.fillStyle = color("muted");
-    pen.strokeStyle = color("border");
-    pen.lineWidth = 1;
-    pen.textAlign = "right";
-    pen.textBaseline = "middle";
-    for (const value of ticks(y_low, y_high, 4)) {
-      pen.beginPath();
-      pen.moveTo(left, y(value));
-      pen.lineTo(right, y(value));
-      pen.stroke();
-      pen.fillText(text(value), left - 5, y(value));
-    }
-    pen.textAlign = "center";
-    pen.textBaseline = "top";
-    for (const value of ticks(x_low, x_high, 5)) pen.fillText(text(value), x(value), bottom + 4);
-    pen.fillText(x_title, (left + right) / 2, bottom + 20);
-    pen.textAlign = "left";
-    pen.fillText(y_title, 4, 1);
-    pen.beginPath();
-    pen.rect(left, top - 4, right - left, bottom - top + 8);
-    pen.clip();
-    for (const line of plot.lines) {
-      pen.strokeStyle = pen.fillStyle = color({ gray: "gray", two: "second", dash: "second", dots: "second" }[line.kind] || "text");
-      pen.lineWidth = { gray: 4, two: 2.2, dots: 1 }[line.kind] || 1.8;
-      pen.setLineDash(line.kind === "dash" ? [6, 4] : []);
-      pen.beginPath();
-      line.x.forEach((value, k) => pen.lineTo(x(value), y(line.y[k])));
-      pen.stroke();
-      if (line.kind === "dots")
-        line.x.forEach((value, k) => {
-          pen.beginPath();
-          pen.arc(x(value), y(line.y[k]), 4, 0, 2 * Math.PI);
-          pen.fill();
-        });
-    }
-  }
 
   // The controls
 
