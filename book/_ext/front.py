@@ -9,14 +9,20 @@ import ast
 import csv
 import json
 import re
+from html import escape
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.directives.patches import CSVTable
 from sphinx.util.docutils import SphinxDirective
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCORES, WAVE = "data/results/13_results.csv", "book/assets/front.json"
 KINDS = {  # of methods: marker, whether it is filled, words of the key
@@ -31,7 +37,15 @@ METHODS = {  # of SCORES, from the one that knows least: what it does, in words,
     "structured": ("This book's network: infers the conductivity, then physics", "network"),
     "true D, upscaled maps": ("True conductivity on the same pixels, then physics", "told"),
 }
-INK, ACCENT = "#000000", "#176de8"  # in the page: the color of the text, and the first color of the theme
+INK, ACCENT, MUTED, DANGER, PAPER = "#000000", "#176de8", "#48566b", "#d72d47", "#ffffff"
+COLORS = {  # of a picture -> of the theme, in the page
+    INK: "currentColor",
+    ACCENT: "var(--pst-color-primary)",
+    MUTED: "var(--pst-color-text-muted)",
+    DANGER: "var(--pst-color-danger)",
+    PAPER: "var(--pst-color-background)",
+}
+STYLE = {"svg.fonttype": "none", "svg.hashsalt": "forwardecg", "font.size": 9.5, "axes.edgecolor": INK}
 NAMES = "notebooks/18_shifted.py"  # which has the words for the sets
 
 
@@ -51,8 +65,7 @@ def draw_finding(loss: dict[str, np.ndarray]) -> str:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FuncFormatter
 
-    style = {"svg.fonttype": "none", "svg.hashsalt": "forwardecg", "font.size": 9.5, "axes.edgecolor": INK}
-    with mpl.rc_context(style):
+    with mpl.rc_context(STYLE):
         fig = Figure(figsize=(4.3, 3.35), layout="constrained")
         ax = fig.subplots()
         for row, (name, (words, kind)) in enumerate(METHODS.items()):
@@ -76,37 +89,45 @@ def draw_finding(loss: dict[str, np.ndarray]) -> str:
         fig.legend(
             loc="outside lower center", ncols=3, frameon=False, handletextpad=0.2, columnspacing=1.2, borderpad=0
         )
-        out = StringIO()
-        fig.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
-    return in_page(out.getvalue())
+        return in_page(fig)
 
 
-def in_page(svg: str) -> str:
-    """A picture of matplotlib as a part of a page: its colors and its font are those of the theme."""
-    svg = svg[svg.index("<svg") :].replace(ACCENT, "var(--pst-color-primary)").replace(INK, "currentColor")
-    svg = svg.replace("fill: #ffffff", "fill: var(--pst-color-background)")
-    svg = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1", svg)
+def in_page(fig: "Figure") -> str:
+    """A figure as a part of a page: its colors and its font are those of the theme."""
+    out = StringIO()
+    fig.savefig(out, format="svg", metadata={"Date": None}, transparent=True)
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :]
+    for color, of_theme in COLORS.items():
+        svg = svg.replace(color, of_theme)
+    svg = re.sub(r"font-family: [^;\"]+;? ?", "", svg)
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # a page has several, each with an axes_1
     return re.sub(
         r'(<svg [^>]*?) (?:width|height)="[^"]*"', r"\1", re.sub(r' width="[^"]*pt"', "", svg, count=1), count=1
     )
 
 
 class Captioned(SphinxDirective):
-    """A figure of html with its content for a caption."""
+    """A figure of html, drawn from files of the book, with its content for a caption."""
 
     has_content = True
-    option_spec = {"alt": str}
-    source = ""
+    option_spec = {"alt": directives.unchanged_required, "name": directives.unchanged}
+    sources: tuple[str, ...] = ()
 
-    def html(self, path: Path) -> str:
+    def html(self, root: Path) -> str:
         raise NotImplementedError
 
+    def described(self, svg: str) -> str:
+        """A picture that is read aloud as its alt text."""
+        return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(self.options["alt"])}" ', 1)
+
     def run(self) -> list[nodes.Node]:
-        path = Path(self.env.srcdir) / self.source
-        self.env.note_dependency(str(path))
-        self.env.note_dependency(__file__)
-        figure = nodes.figure("", nodes.raw("", self.html(path), format="html"), classes=[self.name])
+        root = Path(self.env.srcdir)
+        for source in (*(root / one for one in self.sources), __file__):
+            self.env.note_dependency(str(source))
+        figure = nodes.figure("", nodes.raw("", self.html(root), format="html"), classes=[self.name])
+        self.add_name(figure)
         caption = nodes.container()
         self.state.nested_parse(self.content, self.content_offset, caption)
         figure += nodes.caption("", "", *(node for one in caption.children for node in one.children))
@@ -114,18 +135,17 @@ class Captioned(SphinxDirective):
 
 
 class FindingFigure(Captioned):
-    source = SCORES
+    sources = (SCORES,)
 
-    def html(self, path: Path) -> str:
-        picture = draw_finding(losses(path))
-        return picture.replace("<svg ", f'<svg role="img" aria-label="{self.options["alt"]}" ', 1)
+    def html(self, root: Path) -> str:
+        return self.described(draw_finding(losses(root / SCORES)))
 
 
 class WaveStrip(Captioned):
-    source = WAVE
+    sources = (WAVE,)
 
-    def html(self, path: Path) -> str:
-        wave = json.loads(path.read_text(encoding="utf-8"))
+    def html(self, root: Path) -> str:
+        wave = json.loads((root / WAVE).read_text(encoding="utf-8"))
         ecg, columns, last = np.array(wave["ecg"]), wave["columns"], wave["frames"] - 1
         top, low = ecg.max(), ecg.min()
         y = 8 + (top - ecg) / (top - low) * 184
@@ -168,6 +188,16 @@ LEARNED = {
 }
 
 
+def in_words(name: str, names: dict[str, str]) -> str:
+    """A set of the results, alone or with what is changed after a comma, in words."""
+    head, comma, rest = name.partition(",")
+    if head == "wide":  # kinds that the published surrogate has learned
+        return f"learned: {LEARNED[rest.strip()]}"
+    if head not in names:
+        raise ValueError(f"expected one of {[*names]}, got {head!r}")
+    return names[head] + comma + rest
+
+
 class SetTable(CSVTable):
     """Names of sets, alone or before a comma, in words."""
 
@@ -179,13 +209,10 @@ class SetTable(CSVTable):
         names = set_names(path)
         for row in rows[self.options.get("header-rows", 0) :]:
             words = row[0][3]
-            name, comma, rest = words[0].partition(",")
-            if name == "wide":  # kinds that the published surrogate has learned
-                words[0] = f"learned: {LEARNED[rest.strip()]}"
-                continue
-            if name not in names:
-                raise self.error(f"set-table: expected one of {[*names]}, got {name!r}")
-            words[0] = names[name] + comma + rest
+            try:
+                words[0] = in_words(words[0], names)
+            except ValueError as error:
+                raise self.error(f"set-table: {error}") from None
         return rows, width
 
 

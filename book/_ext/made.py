@@ -158,7 +158,10 @@ class DownloadList(FromFiles):
 
     def other(self) -> list[str]:
         weights = {path: words for path, words, _ in self.made("models/")}
-        rows = [
+        # beside the book where it is published, and in no copy of it: it is half as large as the book
+        base = self.env.config.html_baseurl.rstrip("/")
+        rows = [f"[forwardecg.pdf]({base}/forwardecg.pdf) | the whole book as one PDF | about 25 MB"] if base else []
+        rows += [
             f"{download(path)} | {words} | {size(self.root / path)}"
             for path, words in (weights | self.words).items()
             if (self.root / path).is_file() and (self.root / path).stat().st_size <= MOST_BYTES

@@ -10,6 +10,7 @@ import functools
 import gzip
 import http.server
 import re
+import shutil
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -252,6 +253,19 @@ def test_button_turns_the_dark_on_and_it_stays(html, desk):
     assert desk.evaluate(background) == dark
 
 
+def test_a_plot_of_pixels_has_dark_paper_and_a_map_keeps_its_colors(html, desk):
+    """Corners of pictures in the dark: a plot's is that of the page, and what is seen of a map is what was drawn."""
+    desk.add_init_script("localStorage.setItem('mode', 'dark'); localStorage.setItem('theme', 'dark')")
+    desk.goto((html / "notebooks" / "07_dataset.html").as_uri())
+    plots, maps = (desk.locator(f"div.cell_output img[src$='.png']{one}") for one in (".on-paper", ":not(.on-paper)"))
+    assert plots.count() == 3 and maps.count() == 3
+    for picture, paper in ((plots.first, 18), (maps.first, 255)):
+        picture.scroll_into_view_if_needed()
+        with Image.open(BytesIO(picture.screenshot())) as shot:
+            assert abs(int(np.median(np.asarray(shot.convert("L"))[12:16, 12:16])) - paper) <= 3
+    assert maps.first.evaluate("(one) => getComputedStyle(one).filter") == "none"
+
+
 def test_reader_with_a_dark_system_gets_dark_pages_and_drawings(html, chromium):
     page = chromium.new_context(viewport=DESK, color_scheme="dark").new_page()
     page.goto((html / "book" / "tour.html").as_uri())
@@ -478,6 +492,20 @@ def test_single_page_is_moved_to_where_its_addresses_hold(tmp_path):
     assert (
         moved.read_text() == '<a href="#document-a"></a><img src="_images/a.png"><script src="_static/a.js"></script>'
     )
+
+
+def test_a_pdf_is_packed_where_the_system_can(tmp_path, monkeypatch, html, chromium):
+    if not shutil.which("qpdf"):
+        pytest.skip("no qpdf here")
+    sizes = {}
+    page = chromium.new_page()
+    for packed in (False, True):
+        monkeypatch.setattr(pdf.shutil, "which", shutil.which if packed else lambda name: None)
+        target = tmp_path / f"{packed}.pdf"
+        pdf.print_page(page, html / "book" / "cell.html", "Cell model", target)
+        sizes[packed] = target.stat().st_size
+    page.close()
+    assert target.read_bytes().startswith(b"%PDF") and sizes[True] < 0.8 * sizes[False]
 
 
 def test_pdf_without_a_browser_names_what_is_missing(monkeypatch):

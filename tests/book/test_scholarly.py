@@ -29,6 +29,7 @@ import way  # noqa: E402
 BOOK = ROOT / "book"
 CITATION = scholarly.read_citation()
 URL = "https://github.com/someone/some-book"
+HOME = "https://example.org/book/"
 LIGHT = ["01", "02", "03", "04", "05", "06", "14", "15", "16", "17", "18", "19", "20", *map(str, range(22, 27))]
 ENTRIES = dict(
     re.findall(r"^@\w+\{(\w+),\n(.*?)^\}$", (BOOK / "references.bib").read_text(encoding="utf-8"), re.M | re.S)
@@ -159,14 +160,18 @@ def small_copy(folder: Path, *pages: str, url: str = "") -> Path:
     config = (ROOT / "_config.yml").read_text(encoding="utf-8")
     assert config.count('repository: {url: "",') == 1
     config = config.replace('repository: {url: "",', f'repository: {{url: "{url}",')
+    if url:
+        for off, on in (('baseurl: ""', f'baseurl: "{HOME}"'), ("{hypothesis: false,", "{hypothesis: true,")):
+            assert config.count(off) == 1
+            config = config.replace(off, on)
     (folder / "_config.yml").write_text(config, encoding="utf-8")
     return folder
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory) -> Path:
-    """Three pages of the book as they are once the repository has an address."""
-    pages = ("book/cell", "notebooks/01_action_potential", "notebooks/08_baselines")
+    """Four pages of the book as they are once it and its repository have addresses, and readers may comment."""
+    pages = ("book/cell", "notebooks/01_action_potential", "notebooks/08_baselines", "book/downloads")
     folder = small_copy(tmp_path_factory.mktemp("opened"), *pages, url=URL)
     done = render.build(folder)
     assert done.returncode == 0, done.stderr
@@ -191,6 +196,21 @@ def test_one_address_makes_links_to_edit_and_to_ask(opened):
         found = addresses(opened / f"{page}.html")
         assert {URL, f"{URL}/edit/main/{source}"} <= found and (ROOT / source).is_file()
         assert any(one.startswith(f"{URL}/issues/new?") and page.rpartition("/")[2] in one for one in found)
+
+
+def test_comments_are_one_switch(html, opened):
+    """One script of another host on every page, and none while the switch is off."""
+    for page in ("book/cell", "notebooks/08_baselines"):
+        scripts = [tag.get("src", "") for tag in soup(opened / f"{page}.html").find_all("script")]
+        assert scripts.count("https://hypothes.is/embed.js") == 1
+        assert "hypothes.is" not in (html / f"{page}.html").read_text(encoding="utf-8")
+
+
+def test_the_pdf_is_named_where_the_book_is_published(html, opened):
+    assert f"{HOME}forwardecg.pdf" in addresses(opened / "book" / "downloads.html")
+    assert not [one for one in addresses(html / "book" / "downloads.html") if one.endswith(".pdf")]
+    workflow = (ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
+    assert "make pdf && mv _build/forwardecg.pdf _build/html/" in workflow
 
 
 def test_light_notebooks_have_launch_buttons_and_the_others_none(opened):
