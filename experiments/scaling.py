@@ -52,15 +52,15 @@ def law(seeds=(0, 1, 2)) -> list[Run]:
     ]
 
 
-def sizes(seeds=(0,)) -> list[Run]:
+def sizes(seeds=(0,), best_seeds=(0, 1, 2)) -> list[Run]:
     """Other sizes on few tissues, the wide ones also at half the learning rate, one of them longer; `CHOSEN` with all tissues."""
     few = [
         (1000, 8, size, lr) for size, change in SIZES.items() for lr in (LR, LR / 2)[: 2 if "width" in change else 1]
     ]
     runs = []
-    for seed in seeds:
-        for n, passes, size, lr in [*few, LONG, CHOSEN]:
-            weights = sum(each.numel() for each in Seq2Seq(replace(Seq2SeqConfig(), **SIZES[size])).parameters())
+    for n, passes, size, lr in [*few, LONG, CHOSEN]:
+        weights = sum(each.numel() for each in Seq2Seq(replace(Seq2SeqConfig(), **SIZES[size])).parameters())
+        for seed in best_seeds if n == MOST else seeds:
             labels = {"size": size, "weights": weights, "lr": lr, "tissues": n, "passes": passes, "seed": seed}
             runs += _rows(_trained(n, passes, lr=lr, **SIZES[size]), **labels)
     return runs

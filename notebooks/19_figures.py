@@ -239,7 +239,8 @@ figures.show(
 ablations = pd.read_csv(RESULTS / "15_ablations.csv", index_col="variant")
 fig, ax = plt.subplots(figsize=(6.5, 4.6))
 figures.forest(ax, ablations.set_index("part"))
-_ = ax.set(xlabel=r"effect of having the part, in mean $R^2$")
+_ = ax.set(xlabel="")
+_ = fig.supxlabel(r"effect of having the part, in mean $R^2$", fontsize="medium")
 save(fig, 5)
 figures.show(
     fig,

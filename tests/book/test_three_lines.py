@@ -12,6 +12,7 @@ from PIL import Image
 from compendium.registry import ROOT
 
 NUMBER = re.compile(r"-?\d+\.?\d*")
+PATHS = re.compile(r' d="([^"]*)"')  # ids of clips and images are hashes of what is in them
 IMAGE = re.compile(r'base64,\s*([^"]+)"')
 
 
@@ -49,7 +50,7 @@ def test_the_committed_picture_is_the_one_that_the_tool_draws(found):
     kept, drawn = three_lines.PATH.read_text(encoding="utf-8"), three_lines.draw(found)
     for word in three_lines.said(found).values():
         assert word in kept
-    places = [np.array([float(one) for one in NUMBER.findall(IMAGE.sub("", svg))]) for svg in (kept, drawn)]
+    places = [np.array([float(one) for one in NUMBER.findall(" ".join(PATHS.findall(svg)))]) for svg in (kept, drawn)]
     assert places[0].size == places[1].size and np.abs(places[0] - places[1]).max() < 0.5
     maps = [[Image.open(BytesIO(b64decode(one))).convert("RGB") for one in IMAGE.findall(svg)] for svg in (kept, drawn)]
     assert len(maps[0]) == 5, "three maps and two color bars"
