@@ -202,7 +202,8 @@ def describe(app: Sphinx, pagename: str, templatename: str, context: dict, doctr
     lines = [f'<meta name="description" content="{escape(about)}">']
     lines += [f'<meta property="{name}" content="{escape(value)}">' for name, value in tags.items()]
     lines.append('<meta name="twitter:card" content="summary_large_image">')
-    context["metatags"] = context.get("metatags", "") + "\n" + "\n".join(lines) + "\n"
+    kept = re.sub('<meta name="viewport"[^>]*>\n?', "", context.get("metatags", ""))  # the theme has one of its own
+    context["metatags"] = kept + "\n" + "\n".join(lines) + "\n"
     footer = edition(citation) + "."
     if "book/cite" in app.env.found_docs:
         footer += f' <a href="{context["pathto"]("book/cite")}">How to cite</a>.'
