@@ -475,7 +475,7 @@ figures.show(
 # The uppermost rows are choices of the split, the next ones other scores of the
 # cross-validated networks, then networks trained on other data, and at the
 # bottom those with more tissues. The gray band is what rounds to the paper's
-# number, and scores below the left edge are drawn on it. Intervals of the first
+# number. Intervals of the first
 # and the last group are over tissues and seeds, except for the median. All other
 # intervals are over tissues only. In the second group a tissue counts with its
 # mean over three seeds, and in the third group there is one seed.

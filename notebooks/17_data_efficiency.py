@@ -601,8 +601,8 @@ headline("size_most_weights", size_table.weights.max(), tolerance=0, on=on_most_
 # to both, we give the first one what the second one has, and take from the
 # second one what the first one lacks. All rows have the same 240 training
 # tissues and the same 300 test tissues. The paper's network has the setting of
-# {doc}`09_training` and three seeds, but only one seed on maps of 2 mm. The
-# structured surrogate has half its usual passes and three seeds. *Mean of two
+# {doc}`09_training`, the structured surrogate half its usual passes, and all have
+# three seeds. *Mean of two
 # networks* is the mean of the predictions of two of these seeds. *One view*
 # means that it is trained on the stored maps only, without coarser maps, rarer
 # frames, noise or lost pixels. *No moving average* means that the last weights
@@ -717,7 +717,7 @@ printed(by_weight, caption="R² on validation tissues, one seed.")
 # 25 electrodes it has to predict 25 traces with the same layers, and the
 # score of the central one falls. Labels of the conductivity, at the better
 # of two weights on validation tissues, do not lift it. Neither do finer
-# maps, with one seed. No other size and no other learning rate was tried.
+# maps. No other size and no other learning rate was tried.
 #
 # **The structured surrogate keeps most of its score without what it is given.**
 # With one electrode, no labels, and maps of 4 mm every 10 ms it sees just what

@@ -48,7 +48,7 @@ DECODERS = {
 }
 STEPS = {  # of what is given: table and variant -> words
     "The paper's network": {
-        ("splits", "by tissue"): "as published",
+        ("splits", "by tissue"): "as described",
         ("supervision", "25 electrodes"): "+ 24 electrodes",
         ("supervision", "25 electrodes, labels"): "+ labels",
         ("supervision", "2 mm maps, 25 electrodes, labels"): "+ maps of 2 mm",

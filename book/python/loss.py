@@ -35,5 +35,6 @@ pred = [factor * value + wobble * sin(0.5 * k) for k, value in zip(t, true)]
 mean = sum(huber(a - b) for a, b in zip(pred, true)) / n
 print(f"Huber term {mean:.3f}")
 print(f"entropy, true {entropy(true):.3f}, predicted {entropy(pred):.3f}")
+print(f"entropy term {abs(entropy(pred) - entropy(true)):.3f}")
 plot(t, true, "time (ms)", "ECG over its size", "true")
 plot(t, pred, "time (ms)", "ECG over its size", "predicted")

@@ -38,4 +38,6 @@ D_y, _ = conducts(turned)
 share = sum(row.count(".") for row in pixel) / len(pixel) ** 2
 print(f"D along x {abs(D_x):.3f}, along y {D_y:.3f} mm2/ms")
 print(f"mean D of the cells {share * D:.3f} mm2/ms")
-plot(range(len(pixel)), V[len(pixel) // 2], "x (cells)", "potential, middle row")
+middle = len(pixel) // 2
+live = [x for x, letter in enumerate(pixel[middle]) if letter == "."]
+plot(live, [V[middle][x] for x in live], "x (cells)", "potential, middle row", dots=True)

@@ -135,7 +135,7 @@ def test_attention_is_as_good_as_its_trainings():
 def test_what_is_given_has_the_means_of_its_page():
     steps = {words: r2 for some in evidence.given(ROOT).values() for words, r2 in some}
     told = {
-        "as published": "split_tissue_r2_mean",
+        "as described": "split_tissue_r2_mean",
         "+ 24 electrodes": "supervision_electrodes_r2",
         "+ maps of 2 mm": "supervision_everything_r2",
         "all parts": "structured_half_r2",

@@ -14,7 +14,7 @@ from compendium.registry import ROOT
 from forwardecg.contract import to_mV
 from forwardecg.solver.calibration import cable_cv
 from forwardecg.solver.simulation import solve
-from forwardecg.surrogates.paper.losses import huber, spectral_entropy
+from forwardecg.surrogates.paper.losses import entropy_mismatch, huber, spectral_entropy
 from forwardecg.tissue.sheet import healthy
 from forwardecg.tissue.stimulus import Stimulus
 
@@ -65,7 +65,8 @@ def test_each_program_is_short_and_on_one_page():
 
 def test_the_beat_is_that_of_the_solver():
     """The plain steps of the program against the solver, from the same voltage over the threshold."""
-    _, ((t, V_m, *_),) = run("beat")
+    _, (line,) = run("beat")
+    t, V_m = line["x"], line["y"]
     start = next(k for k, V in enumerate(V_m) if V > -60)
     everywhere = np.ones((2, 2), bool)
     lift = Stimulus(mask=everywhere, start=0.0)
@@ -112,7 +113,7 @@ def test_another_weight_keeps_the_identity_and_not_the_ecg():
         run("electrode", ("1 / one for one", "1 / one**2 for one")),
     )
     assert "agree: True" in printed
-    shapes = [np.array(one[1]) / np.max(one[1]) for one in (right, wrong)]
+    shapes = [np.array(one["y"]) / np.max(one["y"]) for one in (right, wrong)]
     assert np.abs(shapes[0] - shapes[1]).max() > 0.05
 
 
@@ -127,9 +128,10 @@ def test_a_wave_returns_on_a_ring_that_is_long_enough():
 
 @pytest.mark.parametrize("change", [(), (("factor = 0.5", "factor = -1.0"),), (("wobble = 0.0", "wobble = 0.5"),)])
 def test_both_terms_of_the_loss_are_those_of_the_package(change):
-    printed, ((_, true, *_), (_, pred, *_)) = run("loss", *change)
-    pair = torch.tensor([pred, true], dtype=torch.float64)
+    printed, lines = run("loss", *change)
+    pair = torch.tensor([one["y"] for one in reversed(lines)], dtype=torch.float64)
     expected = [huber(pair[:1], pair[1:]).item(), *spectral_entropy(pair).flip(0).tolist()]
+    expected.append(entropy_mismatch(pair[:1], pair[1:]).item())
     assert numbers(printed) == pytest.approx(expected, abs=6e-4)
 
 
@@ -223,7 +225,7 @@ def opened(html, chromium):
 
 
 def wait(page) -> None:
-    page.wait_for_function("!document.querySelector('.python-run').disabled", timeout=LONG)
+    page.wait_for_function("document.querySelector('.python-run').ariaDisabled === 'false'", timeout=LONG)
 
 
 def printed_by(cell) -> str:

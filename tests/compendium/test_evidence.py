@@ -226,3 +226,7 @@ def test_what_the_page_of_claims_says_of_its_limit_and_of_all_comparisons(monkey
     assert (over_all[backward] > 0.05).all() and (rows.p_holm[backward] < 0.05).all()
     assert (rows.low[backward] > 0.05).all(), "far from zero"
     assert (over_all[[("attention", "none"), ("aware", "none")]] < 0.05).all()
+    dilated = ("aware", "dilated convolutions")
+    assert over_all[dilated] > 0.05 > rows.p_holm[dilated]
+    for part in ("attention", "aware"):  # the figure fills a mark by its interval, its caption names p
+        assert ((rows.low[part] > 0) == (rows.p_holm[part] < 0.05)).all()

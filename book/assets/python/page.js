@@ -6,36 +6,50 @@
 
 (function () {
   const here = document.currentScript.src.replace(/page\.js.*$/, ""), KINDS = ["one", "two", "gray", "dash"];
-  let program = null; // the address of the worker's script, made once
+  let program = null, loading = null; // the address of the worker's script, and its loading: once a page
 
   function load() {
-    if (window.forwardecgPython) return Promise.resolve();
-    return new Promise((done, fail) => {
+    return (loading ??= new Promise((done, fail) => {
       const script = document.createElement("script");
       script.onload = () => done();
       script.onerror = () => fail(new Error("The interpreter, micropython.js, was not found beside the page."));
       script.src = here + "micropython.js";
       document.head.append(script);
-    });
+    }));
   }
 
-  /* What runs in the worker, after the text of MicroPython. */
+  /* What runs in the worker, after the text of MicroPython. What is printed is sent ten times a second. */
   async function inside(code, helper) {
+    const MOST = 100000, decoder = new TextDecoder();
+    let said = "", size = 0, sent = 0, full = false;
+    const send = () => {
+      if (said) postMessage({ text: said });
+      said = "";
+      sent = Date.now();
+    };
+    const print = (bytes) => {
+      if (full) return;
+      said += decoder.decode(bytes, { stream: true });
+      full = (size += bytes.length) > MOST;
+      if (full || Date.now() - sent > 100) send();
+      if (full) postMessage({ end: `Stopped: more than ${MOST} characters were printed.` });
+    };
     const blob = new Blob([Uint8Array.from(atob(code), (letter) => letter.charCodeAt(0))]);
     const whole = await new Response(blob.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
     const url = URL.createObjectURL(new Blob([whole], { type: "application/wasm" }));
-    const stdout = (text) => postMessage({ text });
-    const python = await loadMicroPython({ url, heapsize: 2 ** 25, pystack: 2 ** 14, stdout, stderr: stdout });
-    python.registerJsModule("_page", { plot: (text) => postMessage({ plot: JSON.parse(text) }) });
+    const python = await loadMicroPython({ url, heapsize: 2 ** 25, pystack: 2 ** 14, stdout: print, stderr: print, linebuffer: false });
+    python.registerJsModule("_page", { plot: (text) => full || postMessage({ plot: JSON.parse(text) }) });
     python.FS.writeFile("/page.py", helper);
-    python.runPython("import sys\nsys.path.insert(0, '/')\ndel sys");
+    python.runPython("def input(*words):\n    raise OSError('nothing can be typed in here: set a variable instead')\n");
     addEventListener("message", ({ data }) => {
+      let end = "";
       try {
         python.runPython(data);
-        postMessage({ end: "" });
       } catch (problem) {
-        postMessage({ end: String(problem.message || problem) });
+        end = String(problem.message || problem).trim();
       }
+      send();
+      if (!full) postMessage({ end });
     });
     postMessage({ ready: true });
   }
@@ -54,128 +68,153 @@
     return node;
   }
 
-  const range = (values) => {
-    const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b)), gap = (high - low) * 0.05 || 1;
-    return [low - gap, high + gap];
+  const ends = (values, margin) => {
+    const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b)), gap = (high - low) * margin;
+    return low === high ? [low - 1, high + 1] : [low - gap, high + gap];
   };
 
   /* One picture of all lines with the same two axes, and its key where lines have names. */
   function picture(lines) {
-    const [, , xlabel, ylabel] = lines[0], named = lines.filter((one) => one[4]);
-    const all = (k) => lines.flatMap((one) => one[k]);
-    const x = all(0), words = `${ylabel || "y"} over ${xlabel || "x"}: ${lines.map((one) => one[4] || "one line").join(", ")}.`;
+    const [{ xlabel, ylabel }] = lines, all = (name) => lines.flatMap((one) => one[name]);
+    const drawn = lines.map((one, k) => ({ ...one, kind: one.dots || one.x.length === 1 ? "dots" : KINDS[k % KINDS.length] }));
     const plot = {
-      x: [x.reduce((a, b) => Math.min(a, b)), x.reduce((a, b) => Math.max(a, b)), xlabel],
-      y: [...range(all(1)), ylabel],
-      lines: lines.map((one, k) => ({ kind: KINDS[k % KINDS.length], x: one[0], y: one[1] })),
-      words,
+      x: [...ends(all("x"), 0), xlabel],
+      y: [...ends(all("y"), 0.05), ylabel],
+      lines: drawn,
+      words: `${ylabel || "y"} over ${xlabel || "x"}: ${lines.map((one) => one.label || "one line").join(", ")}.`,
     };
-    if (plot.x[0] === plot.x[1]) plot.x = [plot.x[0] - 1, plot.x[1] + 1, xlabel];
     const canvas = make("canvas", {});
     canvas.setAttribute("role", "img");
-    const key = lines.map((one, k) => [one, KINDS[k % KINDS.length]]).filter(([one]) => one[4]);
-    const items = key.map(([one, kind]) => make("li", {}, make("i", { className: `python-${kind}` }), one[4]));
-    const figure = make("figure", {}, ...(named.length ? [make("ul", { className: "python-key" }, ...items)] : []), canvas);
+    const items = drawn.filter((one) => one.label).map((one) => make("li", {}, make("i", { className: `python-${one.kind}` }), one.label));
+    const figure = make("figure", {}, ...(items.length ? [make("ul", { className: "python-key" }, ...items)] : []), canvas);
     return { figure, paint: () => canvas.isConnected && window.forwardecgLines.draw(canvas, plot) };
+  }
+
+  /* What an error says, without the middle of a long one, with the line of the program that it names. */
+  function explain(error, ran) {
+    const last = [...error.matchAll(/File "<stdin>", line (\d+)/g)].pop(), line = last && ran.split("\n")[last[1] - 1]?.trim();
+    const told = [error.length > 2000 ? `${error.slice(0, 900)}\n…\n${error.slice(-900)}` : error];
+    if (line) told.push(`line ${last[1]} is: ${line}`);
+    if (/no module named/.test(error)) told.push("Only modules of plain Python are here, such as math and random, and page.");
+    return told.join("\n");
   }
 
   function build(cell) {
     const code = cell.querySelector(".highlight-python"), shown = cell.querySelector(".highlight-output"), id = `python-${cell.dataset.cell}-code`;
-    const source = code.querySelector("pre").textContent.replace(/\n$/, ""), printed = shown.querySelector("pre").textContent;
+    const source = code.querySelector("pre").textContent.replace(/\n$/, ""), output = shown.querySelector("pre"), printed = output.textContent;
     const helper = JSON.parse(document.querySelector(".python-helper").textContent);
     const editor = make("textarea", { id, value: source, spellcheck: false, wrap: "off", hidden: true });
     for (const [name, value] of [["aria-label", `${cell.querySelector(".python-title").textContent} (Python)`], ["autocapitalize", "off"], ["autocomplete", "off"], ["autocorrect", "off"]])
       editor.setAttribute(name, value);
     const run = make("button", { type: "button", className: "python-run" }, "Edit and run");
-    const stop = make("button", { type: "button", disabled: true, hidden: true }, "Stop");
+    const stop = make("button", { type: "button", className: "python-stop", hidden: true }, "Stop");
     const again = make("button", { type: "button", hidden: true }, "As it was");
     const hint = make("span", { className: "python-hint" }, "Runs here, in your browser; nothing is sent.");
     const status = make("span", { className: "python-status", role: "status" });
-    const figures = make("div", { className: "python-figures" }), output = shown.querySelector("pre");
+    const figures = make("div", { className: "python-figures" });
     code.after(editor, make("div", { className: "python-buttons" }, run, stop, again, status, hint));
     shown.after(figures);
-    let worker = null, pictures = [], lines = [], drawn = [];
+    let worker = null, turn = 0, pictures = [], drawn = [], ran = "";
 
     const fit = () => (editor.rows = Math.max(4, editor.value.split("\n").length));
     const paint = () => pictures.forEach((one) => one.paint());
-    const end = (words) => {
-      worker?.terminate();
-      worker = null;
-      stop.disabled = true;
-      run.disabled = false;
-      status.textContent = words;
-    };
-    const draw = () => {
+    // not `disabled`: a button that is cannot keep the focus
+    const able = (button, yes) => button.setAttribute("aria-disabled", String(!yes));
+    const show = () => {
       const groups = new Map();
-      for (const one of drawn) groups.set(`${one[2]}\n${one[3]}`, [...(groups.get(`${one[2]}\n${one[3]}`) || []), one]);
+      for (const one of drawn) groups.set(`${one.xlabel}\n${one.ylabel}`, [...(groups.get(`${one.xlabel}\n${one.ylabel}`) || []), one]);
       pictures = [...groups.values()].map(picture);
       figures.replaceChildren(...pictures.map((one) => one.figure));
       paint();
     };
-    const hear = ({ data }) => {
-      if (data.ready) worker.postMessage(editor.value);
-      if ("text" in data) lines.push(data.text);
+    const clear = (text) => {
+      output.textContent = text;
+      output.classList.remove("python-error");
+      drawn = [];
+      show();
+    };
+    const end = (words) => {
+      turn += 1;
+      worker?.terminate();
+      worker = null;
+      able(stop, false);
+      able(run, true);
+      status.textContent = words;
+    };
+    const hear = (data) => {
+      if (data.ready) worker.postMessage((ran = editor.value));
+      if (data.text) output.append(data.text);
       if (data.plot) drawn.push(data.plot);
-      if ("end" in data) {
-        if (data.end) lines.push(data.end.trim());
-        draw();
-        end(data.end ? "Stopped by an error." : "Done.");
-        output.classList.toggle("python-error", Boolean(data.end));
-      }
-      if ("text" in data || "end" in data) output.textContent = lines.join("\n") || "(nothing was printed)";
+      if (!("end" in data)) return;
+      output.append(data.end && explain(data.end, ran));
+      output.textContent ||= "(nothing was printed)";
+      output.classList.toggle("python-error", Boolean(data.end));
+      show();
+      end(data.end ? "Stopped by an error." : "Done.");
     };
     const go = async () => {
       editor.hidden = stop.hidden = again.hidden = false;
-      code.hidden = hint.hidden = true;
+      code.hidden = true;
       run.textContent = "Run";
+      hint.textContent = "Ctrl+Enter runs it, too.";
       fit();
+      clear("");
       end("Running …");
-      run.disabled = true;
-      [lines, drawn] = [[], []];
+      able(run, false);
+      const mine = turn;
       try {
         await load();
-        worker = start(helper);
-        stop.disabled = false;
-        worker.onmessage = hear;
-        worker.onerror = (problem) => end(`The interpreter could not be started: ${problem.message || "no reason given"}`);
+        if (mine !== turn) return; // something else was asked for meanwhile
+        const own = (worker = start(helper));
+        able(stop, true);
+        own.onmessage = ({ data }) => own === worker && hear(data);
+        own.onerror = (problem) => end(`The interpreter could not be started: ${problem.message || "no reason given"}`);
       } catch (problem) {
         end(problem.message);
       }
     };
-
-    run.addEventListener("click", go);
-    stop.addEventListener("click", () => end("Stopped."));
-    again.addEventListener("click", () => {
-      editor.value = source;
-      output.textContent = printed;
-      output.classList.remove("python-error");
-      figures.replaceChildren();
-      pictures = [];
+    /* Put a text in place of the selection so that the browser can undo it. */
+    const insert = (text) => document.execCommand("insertText", false, text) || editor.setRangeText(text, editor.selectionStart, editor.selectionEnd, "end");
+    const replace = (text) => {
+      if (editor.value === text) return;
+      editor.focus({ preventScroll: true });
+      editor.select();
+      insert(text);
       fit();
+    };
+
+    able(stop, false);
+    able(run, true);
+    run.addEventListener("click", () => run.ariaDisabled === "true" || go());
+    stop.addEventListener("click", () => {
+      if (stop.ariaDisabled === "true") return;
+      show();
+      end("Stopped.");
+    });
+    again.addEventListener("click", () => {
       end("");
+      replace(source);
+      clear(printed);
+      again.focus({ preventScroll: true });
     });
     editor.addEventListener("input", fit);
     editor.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter") return;
-      if ((event.ctrlKey || event.metaKey || event.shiftKey) && !run.disabled) {
-        event.preventDefault();
-        go();
-      } else if (!event.shiftKey) {
-        event.preventDefault(); // the next line begins where this one does
-        const begun = editor.value.slice(0, editor.selectionStart), line = begun.slice(begun.lastIndexOf("\n") + 1);
-        const more = line.trimEnd().endsWith(":") ? "    " : "";
-        editor.setRangeText(`\n${line.match(/^ */)[0]}${more}`, editor.selectionStart, editor.selectionEnd, "end");
-        fit();
-      }
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return void (run.ariaDisabled === "true" || go());
+      const begun = editor.value.slice(0, editor.selectionStart), line = begun.slice(begun.lastIndexOf("\n") + 1);
+      insert(`\n${line.match(/^ */)[0]}${line.trimEnd().endsWith(":") ? "    " : ""}`); // the next line begins where this one does
     });
     for (const button of cell.querySelectorAll("[data-line]")) {
       button.hidden = false;
       button.addEventListener("click", () => {
-        if (run.disabled) end("");
-        editor.value = source.replace(button.dataset.line, () => button.dataset.other);
+        // in the program as the reader left it, if the line is still there once
+        const { line, other } = button.dataset, begun = editor.value.split(line).length === 2 ? editor.value : source;
+        editor.hidden = false;
+        replace(begun.replace(line, () => other));
         go();
-        editor.scrollIntoView({ block: "nearest" });
         run.focus({ preventScroll: true });
+        shown.scrollIntoView({ block: "center" });
       });
     }
     new ResizeObserver(paint).observe(cell);
