@@ -191,6 +191,35 @@ printed(deep, caption="Sites that explain the ECG of one wave, by electrodes.")
 # give exactly the same ECG. No better method can tell them apart. An electrode
 # away from all axes of symmetry breaks the tie.
 #
+# ## Try it: which ECGs tell the site?
+#
+# A wave has begun at a hidden site. Choose the ECGs that may be used. The map
+# shows how badly a wave from each place explains them. Take the ECG of the
+# center alone, and count the dark wells. Then take another one alone, and at
+# last all four.
+#
+# ```{raw} html
+# <link rel="stylesheet" href="../_static/inverse/inverse.css">
+# <noscript><p>The toy here needs JavaScript, which is switched off. It shows the
+# ECGs of a wave from a hidden site at four electrodes, and a map of the misfit of
+# every site for those that are chosen. With the electrode in the center alone
+# eight sites fit equally well, and with all four electrodes one.</p></noscript>
+# <div class="inverse" data-inverse></div>
+# <script src="../_static/demo/solver.js"></script>
+# <script src="../_static/demo/ecg.js"></script>
+# <script src="../_static/inverse/data.js"></script>
+# <script src="../_static/inverse/physics.js"></script>
+# <script src="../_static/inverse/page.js"></script>
+# ```
+#
+# The center alone leaves eight sites, with noise or without. So a longer or
+# cleaner record at the same place cannot help, but a second place can. Without
+# noise each of the other three electrodes finds the site alone. With much noise
+# some wells return, and more electrodes remove them. This toy is easier than the
+# fits on this page: its ECGs come from the model that explains them. That model
+# has a constant speed, which is known, and only the onset is fitted for each
+# site. So the misfit at the true site is zero without noise.
+#
 # ## Errors by electrodes and noise
 
 # %%

@@ -1,5 +1,6 @@
 from page import plot
 
+last = "........"
 pixel = [  # one letter a cell: . conducts, # is fibrosis
     "...#....",
     "...#....",
@@ -8,7 +9,7 @@ pixel = [  # one letter a cell: . conducts, # is fibrosis
     "...#....",
     "...#....",
     "...#....",
-    "........",
+    last,
 ]
 D = 0.1  # mm2/ms, of a cell that conducts
 
@@ -40,4 +41,5 @@ print(f"D along x {abs(D_x):.3f}, along y {D_y:.3f} mm2/ms")
 print(f"mean D of the cells {share * D:.3f} mm2/ms")
 middle = len(pixel) // 2
 live = [x for x, letter in enumerate(pixel[middle]) if letter == "."]
-plot(live, [V[middle][x] for x in live], "x (cells)", "potential, middle row", dots=True)
+if live:
+    plot(live, [V[middle][x] for x in live], "x (cells)", "potential, middle row", dots=True)

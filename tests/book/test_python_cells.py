@@ -181,9 +181,21 @@ def test_words_and_changes_are_told_apart():
         python_cells.read_changes("Words.\n\n- `a = 1`: It is larger.")
 
 
-def test_plot_refuses_what_it_cannot_draw():
-    with pytest.raises(ValueError, match="expected as many y as x and at least one, got 2 x and 1 y"):
-        python_cells.run("from page import plot\nplot([1, 2], [3])", HELPER)
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        ("plot([1, 2], [3])", "expected as many y as x, from 1 to 20000, got 2 x and 1 y"),
+        ("plot([], [])", "got 0 x and 0 y"),
+        ("plot(range(20001), range(20001))", "got 20001 x and 20001 y"),
+        ("plot([1, 2], [3, None])", "expected finite numbers, got None"),
+        ("plot([1, 2], ['3', 4])", "expected finite numbers, got '3'"),
+        ("plot([1, 2], [float('nan'), 4])", "expected finite numbers, got nan"),
+        ("plot([1, 1e400], [3, 4])", "expected finite numbers, got inf"),
+    ],
+)
+def test_plot_refuses_what_it_cannot_draw(call, why):
+    with pytest.raises(ValueError, match=why):
+        python_cells.run(f"from page import plot\n{call}", HELPER)
 
 
 def test_the_interpreter_is_one_script(tmp_path):
@@ -276,22 +288,75 @@ def test_a_program_of_the_reader_runs_by_keys_and_its_error_names_the_line(opene
     assert "error" in cell.locator(".python-status").inner_text()
 
 
-def test_a_loop_without_end_can_be_stopped(opened):
+@pytest.mark.parametrize("forever", ["pass", "plot([1, 2], [3, 4])"])
+def test_a_loop_without_end_can_be_stopped(opened, forever):
+    """What the run before had printed and drawn is gone, what this one did stays."""
     page, cell = opened("beat")
     page.click(".python-run")
     wait(page)
-    cell.locator("textarea").fill("while True:\n    pass")
+    first = "print('begun')\nfrom page import plot\n" if forever == "pass" else "from page import plot\n"
+    cell.locator("textarea").fill(first + f"plot([1, 2], [3, 4])\nwhile True:\n    {forever}")
     page.click(".python-run")
-    stop = page.get_by_role("button", name="Stop")
-    page.wait_for_function(
-        "[...document.querySelectorAll('.python-buttons button')].some((one) => one.textContent === 'Stop' && !one.disabled)"
-    )
-    stop.click()
-    assert cell.locator(".python-status").inner_text() == "Stopped." and page.locator(".python-run").is_enabled()
-    cell.locator("textarea").fill("print('again')")
+    page.wait_for_function("document.querySelector('.python-stop').ariaDisabled === 'false'", timeout=LONG)
+    page.wait_for_timeout(1000)
+    page.click(".python-stop")
+    assert cell.locator(".python-status").inner_text() == "Stopped." and "mV" not in printed_by(cell)
+    assert cell.locator("canvas").count() == 1
+    cell.locator("textarea").fill("print('again', end='')")
     page.click(".python-run")
     wait(page)
-    assert printed_by(cell) == "again"
+    assert printed_by(cell) == "again" and cell.locator("canvas").count() == 0
+
+
+def test_a_flood_of_words_ends_by_itself(opened):
+    page, cell = opened("beat")
+    page.click(".python-run")
+    wait(page)
+    cell.locator("textarea").fill("while True:\n    print('spam')")
+    page.click(".python-run")
+    wait(page)
+    text = printed_by(cell)
+    assert "more than 100000 characters" in text and len(text) < 101_000
+    assert cell.locator(".highlight-output pre").first.bounding_box()["height"] < 500
+
+
+def test_errors_say_what_is_there_instead(opened):
+    page, cell = opened("beat")
+    page.click(".python-run")
+    wait(page)
+    for program, told in (
+        ("import numpy", "Only modules of plain Python"),
+        ("input('name')", "set a variable instead"),
+        ("from page import plot\nplot([1], [None])", "expected finite numbers, got None"),
+        ("def f():\n    return f()\nf()", "line 2 is: return f()"),
+    ):
+        cell.locator("textarea").fill(program)
+        page.click(".python-run")
+        wait(page)
+        assert told in printed_by(cell) and len(printed_by(cell)) < 2500
+        assert page.evaluate("document.activeElement.className") == "python-run"
+
+
+def test_what_was_typed_can_be_undone(opened):
+    """After a new line, and after a change that a button makes in the program as the reader left it."""
+    page, cell = opened("beat")
+    page.click(".python-run")
+    wait(page)
+    editor = cell.locator("textarea")
+    editor.focus()
+    page.keyboard.press("Control+Home")
+    page.keyboard.type("# mine")
+    page.keyboard.press("Enter")
+    assert editor.input_value().startswith("# mine\nfrom math")
+    change = cell.locator("details").first
+    change.locator("summary").click()
+    change.locator("button[data-line]").click()
+    wait(page)
+    assert editor.input_value().startswith("# mine\n") and "tau_si = 90.0" in editor.input_value()
+    editor.focus()
+    for _ in range(20):
+        page.keyboard.press("Control+z")
+    assert editor.input_value().strip() == SOURCES["beat"].strip()
 
 
 def test_on_a_phone_the_page_keeps_its_width_and_a_finger_its_targets(opened):

@@ -205,13 +205,16 @@
       const begun = editor.value.slice(0, editor.selectionStart), line = begun.slice(begun.lastIndexOf("\n") + 1);
       insert(`\n${line.match(/^ */)[0]}${line.trimEnd().endsWith(":") ? "    " : ""}`); // the next line begins where this one does
     });
-    for (const button of cell.querySelectorAll("[data-line]")) {
+    const buttons = [...cell.querySelectorAll("[data-line]")], once = (text, part) => text.split(part).length === 2;
+    for (const button of buttons) {
       button.hidden = false;
       button.addEventListener("click", () => {
-        // in the program as the reader left it, if the line is still there once
-        const { line, other } = button.dataset, begun = editor.value.split(line).length === 2 ? editor.value : source;
+        // in the program as the reader left it, without the other changes, if the line is still there
+        const { line, other } = button.dataset;
+        const back = (text, one) => (once(text, one.dataset.other) && !text.includes(one.dataset.line) ? text.replace(one.dataset.other, () => one.dataset.line) : text);
+        const begun = buttons.reduce(back, editor.value);
         editor.hidden = false;
-        replace(begun.replace(line, () => other));
+        replace((once(begun, line) ? begun : source).replace(line, () => other));
         go();
         run.focus({ preventScroll: true });
         shown.scrollIntoView({ block: "center" });
