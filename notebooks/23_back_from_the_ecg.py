@@ -195,8 +195,8 @@ printed(deep, caption="Sites that explain the ECG of one wave, by electrodes.")
 #
 # A wave has begun at a hidden site. Choose the ECGs that may be used. The map
 # shows how badly a wave from each place explains them. Take the ECG of the
-# center alone, and count the dark wells. Then take another one alone, and at
-# last all four.
+# center alone, and count the dark wells. Then take another one alone, and
+# finally all four.
 #
 # ```{raw} html
 # <link rel="stylesheet" href="../_static/inverse/inverse.css">
@@ -212,13 +212,13 @@ printed(deep, caption="Sites that explain the ECG of one wave, by electrodes.")
 # <script src="../_static/inverse/page.js"></script>
 # ```
 #
-# The center alone leaves eight sites, with noise or without. So a longer or
-# cleaner record at the same place cannot help, but a second place can. Without
-# noise each of the other three electrodes finds the site alone. With much noise
-# some wells return, and more electrodes remove them. This toy is easier than the
-# fits on this page: its ECGs come from the model that explains them. That model
-# has a constant speed, which is known, and only the onset is fitted for each
-# site. So the misfit at the true site is zero without noise.
+# The center alone leaves eight sites, with noise or without. A cleaner record
+# at the same place cannot help, but a second electrode can. Without noise each of
+# the other three electrodes finds the site alone. With much noise some wells
+# return, and more electrodes remove them. This toy is easier than the fits on
+# this page, for its ECGs come from the model that explains them. The speed is
+# constant and known, and only the onset is fitted for each site. So the misfit at
+# the true site is zero without noise.
 #
 # ## Errors by electrodes and noise
 

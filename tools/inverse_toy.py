@@ -6,7 +6,6 @@ The physics runs in the browser, in book/assets/inverse/physics.js; this file gi
 import json
 
 from scipy.ndimage import gaussian_filter1d
-from sliders import read_script
 
 from compendium.registry import ROOT
 from forwardecg.activation.template import BEFORE, FINE, template
@@ -24,6 +23,8 @@ Z = 40.0  # mm
 # the center, and the three electrodes of the first figure of page 23
 ELECTRODES = {"center": (50, 50), "lower left": (22, 30), "right": (80, 45), "top": (45, 85)}
 
+TIGHT = (",", ":")  # of JSON, so that the file is small
+
 
 def page_data() -> dict:
     """Everything that the toy needs and Python knows; ``u`` begins ``before`` ms before activation, one value a bin."""
@@ -35,21 +36,19 @@ def page_data() -> dict:
         "sites": SITES, "bin": BIN, "every": EVERY, "t_end": T_END, "before": BEFORE, "latest": EARLIEST,
         "low_pass": LOW_PASS,
         "electrodes": [{"name": name, "x": x, "y": y, "z": Z} for name, (x, y) in ELECTRODES.items()],
-        "u": [round(float(value), 5) for value in u],
+        "u": [round(float(value), 4) for value in u],
     }  # fmt: skip
 
 
 def script(data: dict) -> str:
     """``data`` as a script that sets it."""
-    lines = [f" {json.dumps(name)}: {json.dumps(value, separators=(",", ":"))}" for name, value in data.items()]
+    lines = [f" {json.dumps(name)}: {json.dumps(value, separators=TIGHT)}" for name, value in data.items()]
     return (
         "/* Written by tools/inverse_toy.py from the package: do not edit. */\n"
         "window.forwardecgInverse = window.forwardecgInverse || {};\n"
         "window.forwardecgInverse.data = {\n" + ",\n".join(lines) + "\n};\n"
     )
 
-
-__all__ = ["ASSETS", "page_data", "read_script", "script"]
 
 if __name__ == "__main__":
     (ASSETS / "data.js").write_text(script(page_data()), encoding="utf-8", newline="\n")

@@ -5,10 +5,9 @@
 
 (function (inverse) {
   const { data, sites, samples } = inverse, TURN = 12; // ms of work before the page may do something else
-  const COUNTS = "No,One,Two,Three,Four,Five,Six,Seven,Eight".split(","), [LEFT, TOP, RIGHT, BELOW] = [32, 26, 62, 38]; // px about the map
+  const COUNTS = ",,Two,Three,Four,Five,Six,Seven,Eight".split(","), [LEFT, TOP, RIGHT] = [32, 26, 62]; // px about the map
   const mm = (value) => `${Math.round(value)} mm`;
   const place = (at) => `x = ${mm(at.x)}, y = ${mm(at.y)}`, distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y);
-  const listed = (names) => names.join(", ").replace(/, ([^,]*)$/, " and $1");
 
   function make(tag, properties, ...children) {
     const node = document.createElement(tag);
@@ -40,13 +39,13 @@
     pen.stroke();
   }
 
-  const MARKS = { // lines in units of their size
-    cross: [[-1, -1, 1, 1], [-1, 1, 1, -1]],
-    plus: [[-1, 0, 1, 0], [0, -1, 0, 1]],
-    diamond: [[-1, 0, 0, -1], [0, -1, 1, 0], [1, 0, 0, 1], [0, 1, -1, 0]],
+  const MARKS = { // lines of a mark, in pixels
+    likely: [[-5, -5, 5, 5], [-5, 5, 5, -5]],
+    site: [[-10, 0, 10, 0], [0, -10, 0, 10]],
+    guess: [[-8, 0, 0, -8], [0, -8, 8, 0], [8, 0, 0, 8], [0, 8, -8, 0]],
   };
 
-  /* The map: gray by the logarithm of the misfit, color bar, electrodes, and marks {kind, at, color, size}. */
+  /* The map: gray by the logarithm of the misfit, color bar, electrodes, and marks [kind, place]. */
   function drawMap(canvas, misfit, chosen, marks) {
     const { pen, color } = begin(canvas), side = across(canvas), n = data.sites, lowest = Math.log10(inverse.DARK);
     const x = (at) => LEFT + (at / data.side) * side, y = (at) => TOP + side - (at / data.side) * side;
@@ -91,14 +90,13 @@
       pen.fillStyle = pen.strokeStyle;
       pen.fillText(k + 1, x(at.x), y(at.y) + 4);
     });
-    for (const { kind, at, color: ink, size } of marks)
-      for (const [line, width] of [["#fff", 5.5], [ink, 2.6]]) {
-        pen.strokeStyle = line;
-        pen.lineWidth = width;
+    for (const [kind, at] of marks)
+      for (const [line, width] of [["#fff", 5.5], [color(kind), 2.6]]) {
+        [pen.strokeStyle, pen.lineWidth] = [line, width];
         pen.beginPath();
         for (const [a, b, c, d] of MARKS[kind]) {
-          pen.moveTo(x(at.x) + size * a, y(at.y) + size * b);
-          pen.lineTo(x(at.x) + size * c, y(at.y) + size * d);
+          pen.moveTo(x(at.x) + a, y(at.y) + b);
+          pen.lineTo(x(at.x) + c, y(at.y) + d);
         }
         pen.stroke();
       }
@@ -111,61 +109,58 @@
     const id = (name) => `inverse-${name}`;
     const traces = data.electrodes.map(() => make("canvas", { "aria-hidden": "true" }));
     const toggles = data.electrodes.map(({ name }, k) =>
-      make("button", { type: "button", "aria-pressed": String(k === 0), className: "inverse-trace" },
-        make("span", {}, make("b", {}, String(k + 1)), ` ${name}`), traces[k]));
+      make("button", { type: "button", "aria-pressed": !k, className: "inverse-trace" },
+        make("span", {}, make("b", {}, k + 1), ` ${name}`), traces[k]));
     const map = make("canvas", { className: "inverse-map", tabIndex: 0, role: "application", "aria-describedby": id("help") });
     const slider = make("input", { type: "range", id: id("noise"), min: 0, max: 0.5, step: 0.05, value: 0 });
     const level = make("output", { htmlFor: id("noise"), "aria-live": "off" });
     const show = make("button", { type: "button" }, "Show the site"), another = make("button", { type: "button" }, "Another wave");
-    const says = make("p", { className: "inverse-says", role: "status", "aria-live": "polite" });
+    const says = make("p", { className: "inverse-says", role: "status" });
     const key = ["× likeliest sites", "+ true site", "◇ your guess", "○ electrodes"];
     root.setAttribute("role", "group");
     root.setAttribute("aria-labelledby", id("title"));
     root.append(
       make("p", { className: "inverse-title", id: id("title") }, "Try it: where did the wave begin?"),
       make("div", { className: "inverse-body" },
-        make("div", { className: "inverse-left" },
+        make("div", {},
           make("div", { className: "inverse-traces", role: "group", "aria-label": `ECGs to use, each over ${data.t_end} ms` }, ...toggles),
           make("div", { className: "inverse-noise" }, make("label", { htmlFor: id("noise") }, "Noise"), level, slider),
           make("div", { className: "inverse-buttons" }, show, another)),
         make("figure", {}, map,
           make("ul", { className: "inverse-key" }, ...key.map((text) => make("li", {}, text))),
-          make("p", { className: "inverse-help", id: id("help") }, "Click the map to guess the site, or move a mark on it with the arrow keys and press Enter."))),
+          make("p", { className: "inverse-help", id: id("help") }, "Click the map to guess the site, or move a mark with the arrow keys and press Enter."))),
       says,
     );
 
     const models = []; // ECGs of all sites, once
-    let number = 0, site, onset, phi, white, seen, each = null, misfit = null, found = [];
-    let shown = false, guess = null, cursor = null, best = Infinity, due = 0;
-    const chosen = () => toggles.flatMap((one, k) => (one.getAttribute("aria-pressed") === "true" ? [k] : []));
+    let number = 0, site, onset, phi, white, seen, each, misfit, found;
+    let shown, guess, cursor, best = Infinity, due = 0;
+    const on = (one) => one.getAttribute("aria-pressed") === "true", chosen = () => toggles.flatMap((one, k) => (on(one) ? [k] : []));
 
     function paint() {
       const top = seen.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       traces.forEach((canvas, k) => drawTrace(canvas, seen.subarray(k * samples, (k + 1) * samples), top));
-      map.style.height = `${TOP + across(map) + BELOW}px`;
-      const style = getComputedStyle(map), color = (name) => style.getPropertyValue(`--line-${name}`), marks = found.map((k) => ({ kind: "cross", at: sites[k], color: color("second"), size: 5 }));
-      const mine = guess || cursor;
-      if (mine) marks.push({ kind: "diamond", at: mine, color: color("third"), size: 8 });
-      if (shown) marks.push({ kind: "plus", at: sites[site], color: "#c8102e", size: 10 });
+      const marks = found.map((k) => ["likely", sites[k]]), mine = guess || cursor;
+      if (mine) marks.push(["guess", mine]);
+      if (shown) marks.push(["site", sites[site]]);
       drawMap(map, misfit, chosen(), marks);
       map.setAttribute("aria-label", `Map of the misfit over the sheet. Likeliest sites: ${found.map((k) => place(sites[k])).join("; ") || "none"}.`);
     }
 
     function sentence() {
-      const used = chosen(), ecgs = `the ECG${used.length > 1 ? "s of electrodes" : " of electrode"} ${listed(used.map((k) => k + 1))}`, out = [];
+      const used = chosen(), out = [], ecgs = `the ECG${used.length > 1 ? "s of electrodes" : " of electrode"} ${used.map((k) => k + 1).join(", ")}`;
       if (!used.length) out.push("No ECG is chosen. Choose one or more.");
       else if (!misfit) out.push("Computing the ECGs of all sites …");
       else {
         const values = found.map((k) => misfit[k]), [low, high] = [Math.min(...values), Math.max(...values)].map((one) => one.toFixed(3));
         const many = `${COUNTS[found.length] || found.length} sites explain ${ecgs}`;
-        if (found.length === 1) out.push(`One site explains ${ecgs} best: ${place(sites[found[0]])}. Its misfit is ${low}.`);
-        else if (low === high) out.push(`${many} equally well, with a misfit of ${low}.`);
-        else out.push(`${many} nearly equally well, with misfits from ${low} to ${high}.`);
+        out.push(!found[1] ? `One site explains ${ecgs} best: ${place(sites[found[0]])}. Its misfit is ${low}.`
+          : low === high ? `${many} equally well, with a misfit of ${low}.` : `${many} nearly equally well, with misfits from ${low} to ${high}.`);
       }
       if (shown) {
-        const near = found.length ? Math.min(...found.map((k) => distance(sites[k], sites[site]))) : NaN;
-        const from = found.length === 1 ? "the likeliest site" : "the nearest of these sites";
-        out.push(`The wave began at ${place(sites[site])}${found.length ? `, ${mm(near)} from ${from}` : ""}.`);
+        const off = mm(Math.min(...found.map((k) => distance(sites[k], sites[site]))));
+        const from = found[1] ? "the nearest of these sites" : "the likeliest site";
+        out.push(`The wave began at ${place(sites[site])}${found.length ? `, ${off} from ${from}` : ""}.`);
       }
       if (guess) out.push(`Your guess was ${mm(distance(guess, sites[site]))} away from it. Best guess so far: ${mm(best)}.`);
       says.textContent = out.join(" ");
@@ -196,7 +191,8 @@
       ({ site, onset } = inverse.hidden(++number));
       phi = inverse.ecg(sites[site].x, sites[site].y);
       white = inverse.noise(number);
-      [shown, guess, cursor, show.disabled] = [false, null, null, false];
+      shown = guess = cursor = null;
+      show.disabled = false;
       observe();
     }
 
@@ -220,7 +216,7 @@
     }
 
     toggles.forEach((one) => one.addEventListener("click", () => {
-      one.setAttribute("aria-pressed", String(one.getAttribute("aria-pressed") !== "true"));
+      one.setAttribute("aria-pressed", !on(one));
       judge();
     }));
     slider.addEventListener("input", write);
@@ -232,16 +228,16 @@
     map.addEventListener("click", (event) => {
       const mm = data.side / across(map), box = map.getBoundingClientRect();
       const x = (event.clientX - box.left - LEFT) * mm, y = data.side - (event.clientY - box.top - TOP) * mm;
-      if (Math.min(x, y) >= 0 && Math.max(x, y) <= data.side) choose({ x, y });
+      if (Math.min(x, y) >= 0 && Math.max(x, y) <= data.side) choose({ x, y }); // not in the margins
     });
     map.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-      if (!step && event.key !== "Enter" && event.key !== " ") return;
+      if (!step && !["Enter", " "].includes(event.key)) return;
       event.preventDefault();
       if (shown) return;
       cursor ||= { x: data.side / 2, y: data.side / 2 };
       if (!step) return choose(cursor);
-      const moved = (at, by) => Math.min(Math.max(at + (by * data.side) / 50, 0), data.side);
+      const moved = (at, by) => Math.min(Math.max(at + 2 * by, 0), data.side); // mm
       cursor = { x: moved(cursor.x, step[0]), y: moved(cursor.y, step[1]) };
       says.textContent = `Mark at ${place(cursor)}.`;
       paint();
@@ -250,10 +246,10 @@
     write();
     new ResizeObserver(paint).observe(root);
     new MutationObserver(paint).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-    const near = new IntersectionObserver((seen) => {
-      if (!seen.some((one) => one.isIntersecting)) return;
+    const near = new IntersectionObserver(([one]) => {
+      if (!one.isIntersecting) return;
       near.disconnect();
-      compute();
+      compute(); // the map, when it is nearly on the screen
     }, { rootMargin: "600px" });
     near.observe(root);
   }

@@ -1,6 +1,6 @@
 /* What the inverse toy computes. Lead fields are those of ecg.js of the demo.
 
-   Functions name their counterparts in the package. All is in double precision. */
+   Functions name their counterparts in the package. */
 "use strict";
 window.forwardecgInverse = window.forwardecgInverse || {};
 
@@ -9,7 +9,7 @@ window.forwardecgInverse = window.forwardecgInverse || {};
   const samples = Math.round(data.t_end / data.every) + 1, stride = Math.round(data.every / data.bin);
   const SHIFTS = Math.round(data.latest / data.every) + 1; // onsets that are tried
   const DARK = 1e-3; // misfit that is black on the map
-  const APART = 6; // mm of a hidden site from all axes of symmetry, so that its eight images are apart
+  const APART = 6; // mm of a hidden site from the axes of symmetry, so that its images are apart, and from the edge
 
   /* leadfield.lead_field of the uniform sheet, one for each electrode. */
   const sheet = { n_y: n, n_x: n, dx: data.dx, D: new Float64Array(n * n).fill(data.D) };
@@ -115,18 +115,18 @@ window.forwardecgInverse = window.forwardecgInverse || {};
     });
   }
 
-  /* Sites that fit better than all eight beside them and, as in the table of the page, less than twice as badly as the best
-     one. What is black on the map counts as equal. */
+  /* Sites that fit better than those beside them and, as in the table of the page, less than twice as badly as the best one,
+     or exactly but for rounding. */
   function wells(misfit) {
     const side = data.sites, least = misfit.reduce((a, b) => Math.min(a, b));
     return sites.flatMap((_, k) => {
       const x = k % side, y = Math.floor(k / side);
-      if (misfit[k] >= 2 * least && misfit[k] > DARK) return [];
+      if (misfit[k] >= 2 * least && misfit[k] > 1e-12) return [];
       for (let j = Math.max(y - 1, 0); j <= Math.min(y + 1, side - 1); j++)
         for (let i = Math.max(x - 1, 0); i <= Math.min(x + 1, side - 1); i++) if (misfit[j * side + i] < misfit[k]) return [];
       return [k];
     });
   }
 
-  Object.assign(inverse, { DARK, SHIFTS, ecg, errors, hidden, misfits, noise, record, samples, sites, wells });
+  Object.assign(inverse, { DARK, ecg, errors, hidden, misfits, noise, record, samples, sites, wells });
 })(window.forwardecgInverse, window.forwardecgDemo);
