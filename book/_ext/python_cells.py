@@ -83,7 +83,12 @@ class PythonCell(SphinxDirective):
         lines = [words, "", "```{code-block} python", *source.splitlines(), "```", "", *self.printed(source, helper)]
         for line, other, follows in changes:
             button = f'<button type="button" hidden data-line="{escape(line)}" data-other="{escape(other)}">Change and run</button>'
-            lines += ["", f":::{{dropdown}} What changes with `{other}`?", f"With this line in place of `{line}` the program prints:", ""]
+            lines += [
+                "",
+                f":::{{dropdown}} What changes with `{other}`?",
+                f"With this line in place of `{line}` the program prints:",
+                "",
+            ]
             lines += [*self.printed(changed(source, line, other), helper), "", follows, ""]
             lines += ["```{raw} html", button, "```", ":::"]
         cell = nodes.container(classes=["python-cell"])
