@@ -72,14 +72,6 @@ document.addEventListener("DOMContentLoaded", () => {
     box.classList.toggle("scrolls", hidden > 1);
   }
 
-  // a narrow figure is read as it fits; wider ones are swiped
-  const SINGLE = 600; // pixels on the page
-  const fit = (img) => img.classList.toggle("single", (parseFloat(img.style.width) || img.naturalWidth || Infinity) <= SINGLE);
-  for (const img of article.querySelectorAll(".cell_output .output img")) {
-    if (img.complete) fit(img);
-    else img.addEventListener("load", () => fit(img));
-  }
-
   const all = () => boxes.forEach(place);
   new ResizeObserver(all).observe(article); // pictures that come late, another width
   all();

@@ -283,7 +283,7 @@ def test_the_first_column_stays_while_a_table_scrolls(browse):
     assert shadow["x"] == pytest.approx(frame["x"], abs=1) and shadow["height"] == pytest.approx(frame["height"], abs=1)
 
 
-@pytest.mark.parametrize("name", ["book/results", "notebooks/15_ablations"])
+@pytest.mark.parametrize("name", ["book/verification", "notebooks/15_ablations"])
 def test_a_figure_that_is_cut_on_a_phone_says_so(browse, name):
     page = browse(name)
     cut = page.evaluate(
