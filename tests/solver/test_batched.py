@@ -149,6 +149,8 @@ def test_what_is_dead_has_no_gradient():
 
 @pytest.mark.slow
 def test_compiled_it_is_the_same():
+    if " " in torch.__file__:
+        pytest.skip("torch.compile cannot link against libraries in a path with a space")
     if not (shutil.which("g++") or shutil.which("c++")):
         pytest.skip("no C++ compiler")
     given = {"t_end": 20.0, "every": 10.0}
