@@ -581,9 +581,8 @@ headline("size_most_weights", size_table.weights.max(), tolerance=0, on=on_most_
 # default size does after fewer passes. Its gain on test tissues is a fraction
 # of that, {headline}`seq2seq_best_gain.signed` over three seeds
 # ({headline}`seq2seq_best_gain_low.signed` to
-# {headline}`seq2seq_best_gain_high.signed`). In the last quarter of each training
-# the validation score changes by about a thousandth or less. More tissues raise the
-# score, as the table of the law shows. Whether finer maps would, with as many
+# {headline}`seq2seq_best_gain_high.signed`). More tissues raise the score, as the
+# table of the law shows. Whether finer maps would, with as many
 # tissues, was not tried. Since size and passes were changed together, the table does
 # not say which of the two the gain comes from.
 #

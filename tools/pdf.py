@@ -1,6 +1,6 @@
 """``make pdf``: the whole book as one PDF, printed by the system's Chromium from Jupyter Book's single page.
 
-Where the system has qpdf, the PDF is packed: Chromium writes each of its many small objects by itself, and packed it is half as large.
+Where the system has qpdf, the PDF is packed: Chromium writes each of its many small objects by itself.
 """
 
 import os

@@ -20,8 +20,8 @@
 
   /* What runs in the worker, after the text of MicroPython. What is printed is sent ten times a second. */
   async function inside(code, helper) {
-    const MOST = 100000, decoder = new TextDecoder();
-    let said = "", size = 0, sent = 0, full = false;
+    const MOST = 100000, LINES = 200, decoder = new TextDecoder();
+    let said = "", size = 0, sent = 0, full = false, plotted = 0;
     const send = () => {
       if (said) postMessage({ text: said });
       said = "";
@@ -38,7 +38,12 @@
     const whole = await new Response(blob.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
     const url = URL.createObjectURL(new Blob([whole], { type: "application/wasm" }));
     const python = await loadMicroPython({ url, heapsize: 2 ** 25, pystack: 2 ** 14, stdout: print, stderr: print, linebuffer: false });
-    python.registerJsModule("_page", { plot: (text) => full || postMessage({ plot: JSON.parse(text) }) });
+    const plot = (text) => {
+      plotted += 1;
+      if (plotted === LINES + 1) said += `plot: only the first ${LINES} lines are drawn\n`;
+      if (!full && plotted <= LINES) postMessage({ plot: JSON.parse(text) });
+    };
+    python.registerJsModule("_page", { plot });
     python.FS.writeFile("/page.py", helper);
     python.runPython("def input(*words):\n    raise OSError('nothing can be typed in here: set a variable instead')\n");
     addEventListener("message", ({ data }) => {
