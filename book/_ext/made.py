@@ -160,7 +160,11 @@ class DownloadList(FromFiles):
         weights = {path: words for path, words, _ in self.made("models/")}
         # beside the book where it is published, and in no copy of it
         base = self.env.config.html_baseurl.rstrip("/")
-        rows = [f"[forwardecg.pdf]({base}/forwardecg.pdf) | the whole book as one PDF, printed with this edition | "] if base else []
+        rows = (
+            [f"[forwardecg.pdf]({base}/forwardecg.pdf) | the whole book as one PDF, printed with this edition | "]
+            if base
+            else []
+        )
         rows += [
             f"{download(path)} | {words} | {size(self.root / path)}"
             for path, words in (weights | self.words).items()

@@ -320,6 +320,18 @@ def test_a_flood_of_words_ends_by_itself(opened):
     assert cell.locator(".highlight-output pre").first.bounding_box()["height"] < 500
 
 
+def test_a_flood_of_lines_is_cut_off_and_told(opened):
+    page, cell = opened("beat")
+    page.click(".python-run")
+    wait(page)
+    cell.locator("textarea").fill(
+        "from page import plot\nfor k in range(300):\n    plot([0, 1], [0, k])\nprint('done')"
+    )
+    page.click(".python-run")
+    wait(page)
+    assert printed_by(cell) == "plot: only the first 200 lines are drawn\ndone" and cell.locator("canvas").count() == 1
+
+
 def test_errors_say_what_is_there_instead(opened):
     page, cell = opened("beat")
     page.click(".python-run")
